@@ -1,0 +1,94 @@
+"""vpa: one async API over many vector stores with one meaning on all of them, an embedded engine, and a RAG layer.
+
+Names load when they are first used; `import vpa` itself loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if __name__ != "vpa" and importlib.util.find_spec("vpa") is None:
+    # Imported as src.vpa from a checkout where vpa is not installed: the modules below refer to each other as vpa.…
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+if TYPE_CHECKING:
+    import vpa.sync as sync
+    from vpa.base import errors
+    from vpa.base.records import CollectionInfo, EmbeddingIdentity, Match, Matches, Metric, Record, RecordBatch, Usage
+    from vpa.base.scope import ALL_SCOPES, Scope
+    from vpa.compose import create_enhanced_rag_system, create_vector_database_manager
+    from vpa.filters import F, Filter
+    from vpa.providers.collection import Collection
+    from vpa.providers.config import VectorDatabaseConfig, VectorDatabaseProvider
+    from vpa.providers.connect import connect
+    from vpa.providers.manager import VectorDatabaseManager
+    from vpa.rag.system import EnhancedRAGSystem
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "ALL_SCOPES": "vpa.base.scope",
+    "Collection": "vpa.providers.collection",
+    "CollectionInfo": "vpa.base.records",
+    "EmbeddingIdentity": "vpa.base.records",
+    "EnhancedRAGSystem": "vpa.rag.system",
+    "F": "vpa.filters",
+    "Filter": "vpa.filters",
+    "Match": "vpa.base.records",
+    "Matches": "vpa.base.records",
+    "Metric": "vpa.base.records",
+    "Record": "vpa.base.records",
+    "RecordBatch": "vpa.base.records",
+    "Scope": "vpa.base.scope",
+    "Usage": "vpa.base.records",
+    "VectorDatabaseConfig": "vpa.providers.config",
+    "VectorDatabaseManager": "vpa.providers.manager",
+    "VectorDatabaseProvider": "vpa.providers.config",
+    "connect": "vpa.providers.connect",
+    "create_enhanced_rag_system": "vpa.compose",
+    "create_vector_database_manager": "vpa.compose",
+}
+
+__all__ = [
+    "ALL_SCOPES",
+    "Collection",
+    "CollectionInfo",
+    "EmbeddingIdentity",
+    "EnhancedRAGSystem",
+    "F",
+    "Filter",
+    "Match",
+    "Matches",
+    "Metric",
+    "Record",
+    "RecordBatch",
+    "Scope",
+    "Usage",
+    "VectorDatabaseConfig",
+    "VectorDatabaseManager",
+    "VectorDatabaseProvider",
+    "__version__",
+    "connect",
+    "create_enhanced_rag_system",
+    "create_vector_database_manager",
+    "errors",
+    "sync",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "sync":
+        return importlib.import_module("vpa.sync")
+    if name == "errors":
+        return importlib.import_module("vpa.base.errors")
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'vpa' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
