@@ -1,0 +1,79 @@
+"""Array types by name, and the checks that turn a caller's vectors into float32 matrices."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatMatrix: TypeAlias = NDArray[np.float32]
+FloatVector: TypeAlias = NDArray[np.float32]
+Scores: TypeAlias = NDArray[np.float64]
+RowNumbers: TypeAlias = NDArray[np.int64]
+RowMask: TypeAlias = NDArray[np.bool_]
+IntColumn: TypeAlias = NDArray[np.int32]
+
+_BLOCK_ROWS = 8192
+
+
+class VectorFormatError(ValueError):
+    """Why an array is no matrix of vectors; callers turn it into an error of their own."""
+
+
+def as_float32(values: ArrayLike, *, dimensions: int) -> NDArray[np.float32]:
+    """Return `values` as a C-ordered float32 array with 1 or 2 `dimensions`; may share memory with the caller's.
+
+    Raises VectorFormatError for other shapes and for anything that is not a real number.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise VectorFormatError(f"is not a rectangular array of numbers ({error})") from error
+    if array.ndim == dimensions and 0 in array.shape:
+        array = array.astype(np.float32)
+    if array.dtype.kind not in "fiu":
+        raise VectorFormatError(f"must hold real numbers, not {_kind_name(array)}")
+    if array.ndim != dimensions:
+        raise VectorFormatError(f"must have {dimensions} dimension(s), it has shape {array.shape}")
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _kind_name(array: NDArray[Any]) -> str:
+    if array.dtype.kind == "O" and array.size:
+        return type(array.flat[0]).__name__
+    return str(array.dtype)
+
+
+def first_row_not_finite(matrix: FloatMatrix) -> int | None:
+    """Index of the first row with NaN or an infinity (also after the cast to float32), or None."""
+    for start in range(0, len(matrix), _BLOCK_ROWS):
+        finite = np.isfinite(matrix[start : start + _BLOCK_ROWS]).all(axis=1)
+        if not finite.all():
+            return start + int(np.argmin(finite))
+    return None
+
+
+def first_zero_row(matrix: FloatMatrix) -> int | None:
+    """Index of the first row that is all zeros, or None."""
+    for start in range(0, len(matrix), _BLOCK_ROWS):
+        present = matrix[start : start + _BLOCK_ROWS].any(axis=1)
+        if not present.all():
+            return start + int(np.argmin(present))
+    return None
+
+
+def unit_rows(matrix: FloatMatrix) -> FloatMatrix:
+    """Return a new matrix whose rows have length 1: computed in float64, rounded to float32 once.
+
+    Float64 holds the square of every float32, so `[1e20, 0, 0]` becomes neither zero nor infinite.
+    Rows must not be all zero.
+    """
+    result = np.empty(matrix.shape, dtype=np.float32)
+    for start in range(0, len(matrix), _BLOCK_ROWS):
+        block = matrix[start : start + _BLOCK_ROWS].astype(np.float64)
+        norms = np.sqrt(np.einsum("ij,ij->i", block, block))
+        np.divide(block, norms[:, None], out=block)
+        result[start : start + _BLOCK_ROWS] = block
+    return result

@@ -1,0 +1,64 @@
+"""A search as one value, checked: what the manager hands to a store."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from vpa.base.arrays import FloatMatrix
+from vpa.base.errors import InvalidQueryError
+from vpa.base.scope import Scope
+
+MAX_TOP_K: Final = 5000
+
+
+class OnConflict(StrEnum):
+    """What upsert does with ids that exist."""
+
+    REPLACE = "replace"
+    SKIP = "skip"
+    ERROR = "error"
+
+    @classmethod
+    def parse(cls, value: str | OnConflict) -> OnConflict:
+        """The choice of that name; raises InvalidQueryError naming the three."""
+        try:
+            return cls(value)
+        except ValueError:
+            raise InvalidQueryError(f"on_conflict {value!r} is unknown: use one of {', '.join(cls)}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SearchRequest:
+    """Queries `(m, d) float32` (unit rows for cosine) and the options that hold for all of them."""
+
+    vectors: FloatMatrix
+    top_k: int = 10
+    score_threshold: float | None = None
+    include_vectors: bool = False
+    exact: bool = False
+    scope: Scope = Scope()
+
+
+def check_top_k(top_k: object) -> int:
+    """Return `top_k`, or raise InvalidQueryError: an integer from 1 to 5,000."""
+    if isinstance(top_k, bool) or not isinstance(top_k, int | np.integer) or not 1 <= top_k <= MAX_TOP_K:
+        raise InvalidQueryError(f"top_k must be an integer from 1 to {MAX_TOP_K}, not {top_k!r}")
+    return int(top_k)
+
+
+def check_threshold(threshold: object) -> float | None:
+    """Return `score_threshold`, or raise InvalidQueryError: a number or None."""
+    if threshold is None:
+        return None
+    if (
+        isinstance(threshold, bool)
+        or not isinstance(threshold, int | float | np.number)
+        or math.isnan(float(threshold))
+    ):
+        raise InvalidQueryError(f"score_threshold must be a number, not {threshold!r}")
+    return float(threshold)

@@ -1,0 +1,210 @@
+"""The values that travel: records, batches of them in columns, matches, and what describes a collection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, overload
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vpa.base.arrays import FloatMatrix, FloatVector
+from vpa.base.errors import ConfigurationError
+from vpa.base.metadata import Metadata, Scalar
+from vpa.base.scope import Scope
+
+FORMAT_VERSION: Final = 1
+LAYOUT_VERSION: Final = 1
+_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{1,44}")
+
+
+class Metric(StrEnum):
+    """How two vectors are compared. A score is higher for better matches, whatever the metric."""
+
+    COSINE = "cosine"
+    DOT = "dot"
+    EUCLIDEAN = "euclidean"
+
+    @classmethod
+    def parse(cls, value: str | Metric) -> Metric:
+        """The metric of that name; raises ConfigurationError naming the three."""
+        try:
+            return cls(value)
+        except ValueError:
+            allowed = ", ".join(cls)
+            raise ConfigurationError(f"unknown metric {value!r}: use one of {allowed}") from None
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Record:
+    """One thing that is stored: `Record("a", vector=v, text="…", metadata={"year": 2024})`.
+
+    `vector` is anything NumPy reads as a 1-D array of finite numbers; records that come back from a store hold a
+    float32 array, or None when the vectors were not asked for. `system` belongs to the layers above a store.
+    """
+
+    id: str = field(kw_only=False)
+    vector: ArrayLike | None
+    text: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    system: Mapping[str, Scalar] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal when every part is equal; vectors are compared element by element."""
+        if not isinstance(other, Record):
+            return NotImplemented
+        same = (self.id, self.text, self.metadata, self.system) == (other.id, other.text, other.metadata, other.system)
+        if self.vector is None or other.vector is None:
+            return same and self.vector is None and other.vector is None
+        return same and np.array_equal(self.vector, other.vector)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RecordBatch:
+    """Records as columns, all of one length n.
+
+    `vectors` is one `(n, d) float32` matrix (None when vectors were not asked for). `texts`, `metadata` and
+    `system` may be None, which stands for no text and empty mappings. A batch that comes from a scan carries the
+    `scope` of its records and the `cursor` behind them.
+    """
+
+    ids: Sequence[str]
+    vectors: FloatMatrix | None
+    texts: Sequence[str | None] | None = None
+    metadata: Sequence[Mapping[str, Any]] | None = None
+    system: Sequence[Mapping[str, Scalar]] | None = None
+    scope: Scope | None = None
+    cursor: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self.record(i) for i in range(len(self.ids)))
+
+    def record(self, position: int) -> Record:
+        """The record at `position`."""
+        return Record(
+            self.ids[position],
+            vector=None if self.vectors is None else self.vectors[position],
+            text=None if self.texts is None else self.texts[position],
+            metadata={} if self.metadata is None else self.metadata[position],
+            system={} if self.system is None else self.system[position],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Match:
+    """One answer of a search: `score` is higher for better, `distance` lower; both are float64 values.
+
+    cosine: score = cosine similarity in [-1, 1], distance = 1 - score. dot: score = inner product, distance = -score.
+    euclidean: distance = d (the L2 distance, not squared), score = 1 / (1 + d).
+    """
+
+    id: str
+    score: float
+    distance: float
+    text: str | None
+    metadata: Metadata
+    vector: FloatVector | None = None
+    system: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a search cost: `time_s` seconds, `candidates` records looked at more closely, `requests` to the store."""
+
+    time_s: float = 0.0
+    candidates: int = 0
+    requests: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matches(Sequence[Match]):
+    """The matches of one query, best first; equal scores stand in id order. `exact` says whether any could be missed."""
+
+    items: tuple[Match, ...]
+    exact: bool = True
+    usage: Usage = field(default_factory=Usage)
+
+    @overload
+    def __getitem__(self, index: int) -> Match: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Match]: ...
+    def __getitem__(self, index: int | slice) -> Match | Sequence[Match]:
+        return self.items[index]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids, best first."""
+        return [match.id for match in self.items]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingIdentity:
+    """Which model made the vectors. Two collections with equal identities hold comparable vectors."""
+
+    name: str
+    revision: str = ""
+    dimension: int = 0
+    query_prefix: str = ""
+    document_prefix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.revision[:12]}" if self.revision else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionInfo:
+    """What is stored with every collection, by every provider, from the first release on."""
+
+    name: str
+    dimension: int
+    metric: Metric
+    embedding: EmbeddingIdentity | None = None
+    format_version: int = FORMAT_VERSION
+    layout_version: int = LAYOUT_VERSION
+
+    def __post_init__(self) -> None:
+        check_collection_name(self.name)
+        if isinstance(self.dimension, bool) or not isinstance(self.dimension, int) or not 1 <= self.dimension <= 65_535:
+            raise ConfigurationError(f"dimension must be an integer from 1 to 65535, not {self.dimension!r}")
+        object.__setattr__(self, "metric", Metric.parse(self.metric))
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads back."""
+        embedding = self.embedding
+        identity = None if embedding is None else {name: getattr(embedding, name) for name in embedding.__slots__}
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        return {**plain, "metric": str(self.metric), "embedding": identity}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> CollectionInfo:
+        """Read what `to_json` wrote; raises ConfigurationError if a newer version of vpa wrote it."""
+        for key, known in (("format_version", FORMAT_VERSION), ("layout_version", LAYOUT_VERSION)):
+            if stored[key] > known:
+                raise ConfigurationError(
+                    f"collection {stored.get('name')!r} has {key} {stored[key]}, this vpa knows up to {known}; "
+                    "nothing was touched; upgrade vpa to open it"
+                )
+        identity = stored.get("embedding")
+        known_fields = {name: stored[name] for name in cls.__slots__ if name in stored}
+        embedding = None if identity is None else EmbeddingIdentity(**identity)
+        return cls(**{**known_fields, "metric": Metric.parse(stored["metric"]), "embedding": embedding})
+
+
+def check_collection_name(name: str) -> str:
+    """Return `name`, or raise ConfigurationError with the rule that it breaks."""
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        raise ConfigurationError(
+            f"collection name {name!r} is not allowed: 2 to 45 characters, a-z 0-9 _ -, starting with a letter"
+        )
+    return name

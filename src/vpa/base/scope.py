@@ -1,0 +1,40 @@
+"""Scope: the tenant and namespace that every verb works in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from vpa.base.errors import InvalidQueryError
+
+_PART: Final = re.compile(r"[A-Za-z0-9_.-]{0,64}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Scope:
+    """Where records live within a collection. An id is unique within its collection and scope.
+
+    Both parts match `[A-Za-z0-9_.-]{0,64}`; the empty string is a scope like any other, not "all of them".
+    Raises InvalidQueryError for anything else.
+    """
+
+    tenant: str = ""
+    namespace: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("tenant", "namespace"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or _PART.fullmatch(value) is None:
+                raise InvalidQueryError(
+                    f"scope {name} {value!r} is not allowed: use at most 64 of the characters A-Z a-z 0-9 _ . -"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class AllScopes:
+    """The type of ALL_SCOPES; only scan and export take it."""
+
+
+ALL_SCOPES: Final = AllScopes()
+DEFAULT_SCOPE: Final = Scope()

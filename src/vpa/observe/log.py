@@ -1,0 +1,81 @@
+"""Logging with structlog: JSON lines or a console, a context that follows a request, no secrets."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TextIO
+
+import structlog
+
+from vpa.observe.redact import redact_event
+
+LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+FORMATS: Final = ("console", "json")
+
+
+class Logger:
+    """A structured logger of one module. Until someone configures structlog, lines go to stderr, never to stdout."""
+
+    def __init__(self, component: str) -> None:
+        self._component = component
+
+    def _log(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        if not structlog.is_configured():
+            configure_logging(level="WARNING")
+        getattr(structlog.get_logger(component=self._component), level)(event, **fields)
+
+    def debug(self, event: str, **fields: object) -> None:
+        """For those who look for a fault."""
+        self._log("debug", event, fields)
+
+    def info(self, event: str, **fields: object) -> None:
+        """What an operator may want to know."""
+        self._log("info", event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        """What an operator should look at."""
+        self._log("warning", event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        """What failed."""
+        self._log("error", event, fields)
+
+
+def get_logger(component: str) -> Logger:
+    """A logger for one module; its `component` field says which."""
+    return Logger(component)
+
+
+def configure_logging(*, level: str = "INFO", fmt: str = "console", stream: TextIO | None = None) -> None:
+    """Set up structlog for a program. A library user who has configured structlog need not call this."""
+    target = stream or sys.stderr
+    renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
+    if fmt == "console":
+        renderer = structlog.dev.ConsoleRenderer(colors=target.isatty())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info if fmt == "json" else _keep,
+            redact_event,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.PrintLoggerFactory(target),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _keep(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return event
+
+
+@contextmanager
+def request_context(**values: object) -> Iterator[None]:
+    """Add `values` (request id, user, collection) to every log line written inside, in this task only."""
+    with structlog.contextvars.bound_contextvars(**values):
+        yield
