@@ -1,0 +1,57 @@
+"""The meaning of a filter, on one record: short, slow and obvious. Every store is judged by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from operator import ge, gt, le, lt
+from typing import Any, Final
+
+from vpa.base.metadata import Scalar, Value, kind_of, leaves
+from vpa.filters.ast import And, Comparison, Constant, Eq, Exists, Field, Filter, In, Not, Or, Range
+
+_ORDER: Final[dict[Comparison, Callable[[Any, Any], bool]]] = {
+    Comparison.GT: gt,
+    Comparison.GTE: ge,
+    Comparison.LT: lt,
+    Comparison.LTE: le,
+}
+
+
+def matches(node: Filter, metadata: Mapping[str, Value], system: Mapping[str, Scalar] | None = None) -> bool:
+    """Whether a record with this canonical metadata satisfies the filter."""
+    fields = {Field(path): values for path, values in leaves(metadata)}
+    fields |= {Field(name, system=True): [value] for name, value in (system or {}).items() if value is not None}
+    return _holds(node, fields)
+
+
+def _holds(node: Filter, fields: Mapping[Field, list[Scalar]]) -> bool:
+    match node:
+        case Constant(value):
+            return value
+        case And(parts):
+            return all(_holds(part, fields) for part in parts)
+        case Or(parts):
+            return any(_holds(part, fields) for part in parts)
+        case Not(part):
+            return not _holds(part, fields)
+        case Eq(field, value):
+            return any(_equal(found, value) for found in fields.get(field, ()))
+        case In(field, values):
+            return any(_equal(found, value) for found in fields.get(field, ()) for value in values)
+        case Range(field, comparison, value):
+            return any(
+                kind_of(found) == kind_of(value) and _ORDER[comparison](found, value) for found in fields.get(field, ())
+            )
+        case Exists(field):
+            return any(_is_at_or_below(present, field) for present in fields)
+    raise TypeError(f"not a filter: {node!r}")
+
+
+def _equal(found: Scalar, value: Scalar) -> bool:
+    return kind_of(found) == kind_of(value) and found == value
+
+
+def _is_at_or_below(present: Field, field: Field) -> bool:
+    if present.system is not field.system:
+        return False
+    return present.path == field.path or (not field.system and present.path.startswith(field.path + "."))

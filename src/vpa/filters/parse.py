@@ -1,0 +1,134 @@
+"""Filters in MongoDB-style JSON, read into the tree. Errors name the path inside the filter."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from vpa.base.errors import InvalidFilterError
+from vpa.filters import build
+from vpa.filters.ast import (
+    ALWAYS,
+    MAX_DEPTH,
+    MAX_LITERALS,
+    And,
+    Comparison,
+    Field,
+    Filter,
+    Not,
+    Or,
+    depth,
+    literal_count,
+)
+
+FilterLike: TypeAlias = Filter | Mapping[str, Any] | None
+
+_Builder: TypeAlias = Callable[[Field, object, str], Filter]
+
+
+def _comparison(comparison: Comparison) -> _Builder:
+    return lambda target, value, at: build.compare(target, comparison, value, at=at)
+
+
+_OPERATORS: Final[dict[str, _Builder]] = {
+    "$eq": lambda target, value, at: build.eq(target, value, at=at),
+    "$ne": lambda target, value, at: build.ne(target, value, at=at),
+    "$in": lambda target, value, at: build.is_in(target, value, at=at),
+    "$nin": lambda target, value, at: build.not_in(target, value, at=at),
+    "$contains": lambda target, value, at: build.eq(target, value, at=at),
+    "$contains_any": lambda target, value, at: build.is_in(target, value, at=at),
+    "$contains_all": lambda target, value, at: build.contains_all(target, value, at=at),
+    "$exists": lambda target, value, at: build.exists(target, value, at=at),
+    **{str(comparison): _comparison(comparison) for comparison in Comparison},
+}
+_CONNECTIVES: Final = ("$and", "$or", "$nor", "$not")
+
+
+def as_filter(given: FilterLike) -> Filter:
+    """Return the tree for an expression, a JSON object, or None (always); raises InvalidFilterError."""
+    if given is None:
+        return ALWAYS
+    if isinstance(given, Filter):
+        tree = given
+    elif isinstance(given, Mapping):
+        tree = _object(given, at="", level=0)
+    else:
+        raise InvalidFilterError(f"a filter is an F expression or a mapping, not {type(given).__name__}: {given!r:.80}")
+    if depth(tree) > MAX_DEPTH:
+        raise InvalidFilterError(f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
+    if literal_count(tree) > MAX_LITERALS:
+        raise InvalidFilterError(f"the filter has more than {MAX_LITERALS} literals; split the call")
+    return tree
+
+
+def _object(given: object, *, at: str, level: int) -> Filter:
+    if not isinstance(given, Mapping):
+        raise _error(at, f"expected a filter object, not {given!r:.80}")
+    if level > MAX_DEPTH:
+        raise _error(at, f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
+    parts = tuple(_member(key, value, at=_below(at, key), level=level) for key, value in given.items())
+    if not parts:
+        return ALWAYS
+    return parts[0] if len(parts) == 1 else And(parts)
+
+
+def _member(key: object, value: object, *, at: str, level: int) -> Filter:
+    if key == "$not":
+        return Not(_object(value, at=at, level=level + 1))
+    if key in ("$and", "$or", "$nor"):
+        return _connective(str(key), value, at=at, level=level)
+    if isinstance(key, str) and key.startswith("$"):
+        raise _unknown(key, at)
+    return _condition(build.field(key, at=at), value, at=at, level=level)
+
+
+def _connective(key: str, value: object, *, at: str, level: int) -> Filter:
+    if not isinstance(value, list | tuple) or not value:
+        raise _error(at, f"{key} takes a non-empty list of filters, not {value!r:.80}")
+    parts = tuple(_object(part, at=f"{at}[{i}]", level=level + 1) for i, part in enumerate(value))
+    if key == "$and":
+        return And(parts)
+    return Or(parts) if key == "$or" else Not(Or(parts))
+
+
+def _condition(target: Field, value: object, *, at: str, level: int) -> Filter:
+    if not isinstance(value, Mapping):
+        return build.eq(target, value, at=at)
+    if not value:
+        raise _error(at, 'an empty object is no condition; use {"$exists": true} to ask whether the field has a value')
+    if not any(isinstance(key, str) and key.startswith("$") for key in value):
+        name = next(iter(value))
+        raise _error(
+            at,
+            f"a field is not compared with an object; use the path {target.path + '.' + str(name)!r}, $in or $contains_all",
+        )
+    parts = tuple(_operator(target, key, operand, at=_below(at, key), level=level) for key, operand in value.items())
+    return parts[0] if len(parts) == 1 else And(parts)
+
+
+def _operator(target: Field, key: object, operand: object, *, at: str, level: int) -> Filter:
+    if key == "$not":
+        if not isinstance(operand, Mapping) or not operand:
+            raise _error(at, f"$not takes an object of operators here, not {operand!r:.80}; use $ne for a value")
+        if level >= MAX_DEPTH:
+            raise _error(at, f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
+        return Not(_condition(target, operand, at=at, level=level + 1))
+    builder = _OPERATORS.get(key) if isinstance(key, str) else None
+    if builder is None:
+        raise _unknown(key, at)
+    return builder(target, operand, at)
+
+
+def _unknown(key: object, at: str) -> InvalidFilterError:
+    near = difflib.get_close_matches(str(key), [*_OPERATORS, *_CONNECTIVES], n=1)
+    hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted([*_OPERATORS, *_CONNECTIVES]))}"
+    return _error(at, f"unknown operator {key!r}{hint}")
+
+
+def _below(at: str, key: object) -> str:
+    return f"{at}.{key}" if at else str(key)
+
+
+def _error(at: str, problem: str) -> InvalidFilterError:
+    return InvalidFilterError(f"filter at {at or 'the top'}: {problem}")

@@ -1,0 +1,45 @@
+"""Divides a filter into the part that a store evaluates faithfully and the residual that we evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vpa.filters.ast import ALWAYS, And, Constant, Filter, Not, children
+from vpa.filters.normalize import normalize
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """`native` and `residual` hold for exactly the records that the whole filter holds for."""
+
+    native: Filter
+    residual: Filter
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the store does it all."""
+        return self.residual is ALWAYS
+
+
+def split(node: Filter, supports: Callable[[Filter], bool]) -> Split:
+    """Divide at the top-level `and`s; `supports(leaf, or Not(leaf))` says what the store evaluates exactly."""
+    normal = normalize(node)
+    parts = normal.parts if isinstance(normal, And) else (normal,)
+    native = tuple(part for part in parts if _supported(part, supports))
+    residual = tuple(part for part in parts if not _supported(part, supports))
+    return Split(_conjunction(native), _conjunction(residual))
+
+
+def _supported(node: Filter, supports: Callable[[Filter], bool]) -> bool:
+    if isinstance(node, Constant):
+        return True
+    if isinstance(node, Not) or not children(node):
+        return supports(node)
+    return all(_supported(part, supports) for part in children(node))
+
+
+def _conjunction(parts: tuple[Filter, ...]) -> Filter:
+    if not parts:
+        return ALWAYS
+    return parts[0] if len(parts) == 1 else And(parts)
