@@ -1,0 +1,326 @@
+"""One collection: a single writer at a time, any number of readers that never wait for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from vpa.base.arrays import RowMask
+from vpa.base.errors import ClosedError, InvalidFilterError, ProviderError, RecordExistsError, RecordNotFoundError
+from vpa.base.metadata import canonical_metadata
+from vpa.base.query import OnConflict, SearchRequest
+from vpa.base.records import CollectionInfo, Match, Metric, Record, RecordBatch
+from vpa.base.scope import AllScopes, Scope
+from vpa.engine import distance
+from vpa.engine.change import Change
+from vpa.engine.indexes import flat
+from vpa.engine.rows import EMPTY_JSON, NewRows, RowStore, decode_mapping, encode_mapping
+from vpa.engine.scan import scan_view
+from vpa.engine.view import View
+from vpa.filters.ast import Filter
+
+_COMPACT_FROM: Final = 4096
+_COMPACT_SHARE: Final = 0.5
+
+
+class Journal(Protocol):
+    """Where changes are made durable before they are acknowledged."""
+
+    def append(self, change: Change) -> int:
+        """Write, not yet synced; returns a ticket for `commit`. Raises before anything is applied."""
+        ...
+
+    def commit(self, ticket: int) -> None:
+        """Return when everything up to the ticket is on the disk."""
+        ...
+
+
+class Collection:
+    """Records of one collection. Every method is synchronous and may be called from any thread.
+
+    Arguments are checked values: batches from `base.validation`, filters normalised.
+    """
+
+    def __init__(self, info: CollectionInfo, rows: RowStore | None = None) -> None:
+        self.info = info
+        rows = rows or RowStore(info.dimension, info.metric)
+        self._index: dict[Scope, dict[str, int]] = {}
+        self._index_rows(rows)
+        self._view = View(rows, rows.count, None, rows.count)
+        self._live: RowMask | None = None
+        self._write_lock = threading.RLock()
+        self._publish_lock = threading.Lock()
+        self._journal: Journal | None = None
+        self._broken: str | None = None
+
+    def _index_rows(self, rows: RowStore) -> None:
+        codes = rows.scope_column(rows.count)
+        for code, scope in enumerate(rows.scopes):
+            numbers = range(rows.count) if len(rows.scopes) == 1 else np.flatnonzero(codes == code).tolist()
+            self._index[scope] = {rows.ids[row]: row for row in numbers}
+
+    def attach(self, journal: Journal) -> None:
+        """From here on every change goes through `journal` first."""
+        self._journal = journal
+
+    def close(self) -> None:
+        """Refuse further writes and let the rows go."""
+        with self._write_lock:
+            self._broken = "the collection is closed"
+            rows = RowStore(self.info.dimension, self.info.metric)
+            self._index = {}
+            self._view = View(rows, 0, None, 0)
+
+    # Reading
+
+    @property
+    def view(self) -> View:
+        """The current state."""
+        return self._view
+
+    def count(self, node: Filter, scope: Scope | AllScopes) -> int:
+        """How many records match."""
+        view = self._view
+        mask = view.mask(node, scope)
+        return view.live_count if mask is None else int(np.count_nonzero(mask))
+
+    def get(self, ids: Sequence[str], *, scope: Scope, include_vectors: bool) -> list[Record]:
+        """The records found, in the order asked."""
+        with self._publish_lock:
+            view = self._view
+            index = self._index.get(scope, {})
+            rows = [row for row in (index.get(value) for value in ids) if row is not None]
+        return [view.record(row, include_vectors=include_vectors) for row in rows]
+
+    def search(self, request: SearchRequest, node: Filter) -> list[tuple[list[Match], int]]:
+        """For each query its matches, best first, and how many candidates were scored."""
+        view = self._view
+        mask = view.mask(node, request.scope)
+        found = flat.search(view, request.vectors, top_k=request.top_k, mask=mask)
+        return [
+            (self._matches(view, request, hits, query), hits.candidates)
+            for hits, query in zip(found, request.vectors, strict=True)
+        ]
+
+    def _matches(self, view: View, request: SearchRequest, found: flat.Found, query: Any) -> list[Match]:
+        rows, scores = found.rows, found.scores
+        if request.score_threshold is not None:
+            keep = scores >= request.score_threshold
+            rows, scores = rows[keep], scores[keep]
+        if self.info.metric is Metric.EUCLIDEAN:
+            distances = distance.l2(view.rows.gather(rows), query).tolist()
+        else:
+            distances = [distance.distance_of(self.info.metric, score) for score in scores.tolist()]
+        return [
+            view.match(row, score=score, distance=away, include_vectors=request.include_vectors)
+            for row, score, away in zip(rows.tolist(), scores.tolist(), distances, strict=True)
+        ]
+
+    def scan(
+        self, node: Filter, *, scope: Scope | AllScopes, batch_size: int, cursor: str | None, include_vectors: bool
+    ) -> Iterator[RecordBatch]:
+        """Batches in (tenant, namespace, id) order from one view, each of one scope, with the cursor behind it."""
+        return scan_view(
+            self._view, node, scope=scope, batch_size=batch_size, cursor=cursor, include_vectors=include_vectors
+        )
+
+    # Writing
+
+    def upsert(self, batch: RecordBatch, *, scope: Scope, on_conflict: OnConflict, replacing: Filter | None) -> int:
+        """Write a checked batch; returns how many records were written."""
+        change = _change_of(batch, scope)
+
+        def plan(view: View) -> Change:
+            existing = self._index.get(scope, {})
+            if on_conflict is OnConflict.ERROR:
+                known = [value for value in change.ids if value in existing]
+                if known:
+                    raise RecordExistsError(
+                        f"{len(known)} of {len(batch)} ids exist, for example {known[0]!r}; nothing was written",
+                        ids=known,
+                    )
+            planned = change
+            if on_conflict is OnConflict.SKIP:
+                planned = _kept(change, [i for i, value in enumerate(change.ids) if value not in existing])
+            if replacing is not None:
+                coming = set(change.ids)
+                gone = [view.rows.ids[row] for row in view.select(replacing, scope).tolist()]
+                planned.removed = [value for value in gone if value not in coming]
+            return planned
+
+        return len(self._write(plan).ids)
+
+    def delete(self, *, ids: Sequence[str] | None, node: Filter, scope: Scope, dry_run: bool) -> int:
+        """Remove by ids or by filter; returns how many existed."""
+
+        def plan(view: View) -> Change:
+            return Change(scope, removed=self._existing(view, ids, node, scope))
+
+        if dry_run:
+            return len(self._existing(self._view, ids, node, scope))
+        return len(self._write(plan).removed)
+
+    def update_metadata(
+        self,
+        *,
+        ids: Sequence[str] | None,
+        node: Filter,
+        scope: Scope,
+        assign: Mapping[str, Any],
+        remove: Iterable[str],
+        dry_run: bool,
+    ) -> int:
+        """Merge top-level keys into records; returns how many matched. All of them, or an error and none."""
+        removed = set(remove)
+
+        def plan(view: View) -> Change:
+            if ids is not None:
+                known = self._index.get(scope, {})
+                missing = [value for value in ids if value not in known]
+                if missing:
+                    raise RecordNotFoundError(
+                        f"{len(missing)} of {len(ids)} ids do not exist, for example {missing[0]!r}; nothing was changed"
+                    )
+            targets = self._existing(view, ids, node, scope)
+            rows = [self._index[scope][value] for value in targets]
+            merged = [_merge(decode_mapping(view.rows.metadata[row]), assign, removed) for row in rows]
+            return Change(
+                scope,
+                ids=targets,
+                metadata=[encode_mapping(mapping) for mapping in merged],
+                system=[view.rows.system[row] or EMPTY_JSON for row in rows],
+                parsed_metadata=merged,
+            )
+
+        if dry_run:
+            with self._write_lock:
+                return len(plan(self._view).ids)
+        return len(self._write(plan).ids)
+
+    def _existing(self, view: View, ids: Sequence[str] | None, node: Filter, scope: Scope) -> list[str]:
+        if ids is None:
+            return [view.rows.ids[row] for row in view.select(node, scope).tolist()]
+        with self._publish_lock:
+            known = self._index.get(scope, {})
+            return [value for value in dict.fromkeys(ids) if value in known]
+
+    def _write(self, plan: Callable[[View], Change]) -> Change:
+        with self._write_lock:
+            self._check_writable()
+            change = plan(self._view)
+            if change.is_empty:
+                return change
+            ticket = None if self._journal is None else self._journal.append(change)
+            try:
+                self.apply(change)
+            except BaseException as error:
+                self._broken = f"a write failed half-way in memory ({type(error).__name__}: {error}); reopen the store"
+                raise
+        if self._journal is not None and ticket is not None:
+            self._journal.commit(ticket)
+        return change
+
+    @contextmanager
+    def paused_writes(self) -> Iterator[View]:
+        """Hold writers back for a moment; gives the state that they left."""
+        with self._write_lock:
+            yield self._view
+
+    def _check_writable(self) -> None:
+        if self._broken is not None:
+            kind = ClosedError if "closed" in self._broken else ProviderError
+            raise kind(f"collection {self.info.name!r} takes no writes: {self._broken}")
+
+    def apply(self, change: Change) -> None:
+        """Carry out a change that is in the log: append the new rows, then publish the new view in one step."""
+        rows = self._view.rows
+        with self._write_lock:
+            index = self._index.setdefault(change.scope, {})
+            first = rows.count
+            if change.ids:
+                first = rows.append(self._new_rows(change, index), change.scope)
+            with self._publish_lock:
+                dead = [index.pop(value) for value in change.removed if value in index]
+                if index:
+                    dead += [row for row in map(index.get, change.ids) if row is not None]
+                index.update(zip(change.ids, range(first, rows.count), strict=True))
+                self._publish(rows, dead)
+            self._compact_if_worth_it()
+
+    def _new_rows(self, change: Change, index: Mapping[str, int]) -> NewRows:
+        parsed = {"parsed_metadata": change.parsed_metadata, "parsed_system": change.parsed_system}
+        if change.vectors is not None:
+            return NewRows(change.ids, change.vectors, change.texts, change.metadata, change.system, **parsed)
+        old = self._view.rows
+        numbers = [index[value] for value in change.ids]
+        vectors = old.gather(np.asarray(numbers, dtype=np.int64))
+        return NewRows(
+            change.ids, vectors, [old.texts[row] for row in numbers], change.metadata, change.system, **parsed
+        )
+
+    def _publish(self, rows: RowStore, dead: Sequence[int]) -> None:
+        count = rows.count
+        live = self._live
+        if dead or (live is not None and len(live) < count):
+            grown = np.ones(
+                max(count, len(live) * 3 // 2 if live is not None and len(live) < count else count), np.bool_
+            )
+            if live is not None:
+                grown[: len(live)] = live[: len(grown)]
+            grown[list(dead)] = False
+            live = self._live = grown
+        lost = self._view.count - self._view.live_count + len(dead)
+        self._view = View(rows, count, None if live is None else live[:count], count - lost)
+
+    def _compact_if_worth_it(self) -> None:
+        view = self._view
+        dead = view.count - view.live_count
+        if view.live is None or dead < _COMPACT_FROM or dead < view.count * _COMPACT_SHARE:
+            return
+        rows = view.rows.compacted(view.live)
+        with self._publish_lock:
+            self._index = {}
+            self._index_rows(rows)
+            self._live = None
+            self._view = View(rows, rows.count, None, rows.count)
+
+
+def _change_of(batch: RecordBatch, scope: Scope) -> Change:
+    count = len(batch)
+    metadata = batch.metadata if batch.metadata is not None else [{}] * count
+    texts = batch.texts if batch.texts is not None else [None] * count
+    return Change(
+        scope,
+        ids=batch.ids,
+        vectors=batch.vectors,
+        texts=[None if text is None else text.encode() for text in texts],
+        metadata=[encode_mapping(mapping) for mapping in metadata],
+        system=[EMPTY_JSON] * count if batch.system is None else [encode_mapping(mapping) for mapping in batch.system],
+        parsed_metadata=metadata,  # type: ignore[arg-type]
+        parsed_system=batch.system,  # type: ignore[arg-type]
+    )
+
+
+def _kept(change: Change, positions: list[int]) -> Change:
+    if change.vectors is None or change.parsed_metadata is None:
+        raise InvalidFilterError("only a full upsert can skip existing ids")
+    system = change.parsed_system
+    return Change(
+        change.scope,
+        ids=[change.ids[i] for i in positions],
+        vectors=change.vectors[positions],
+        texts=[change.texts[i] for i in positions],
+        metadata=[change.metadata[i] for i in positions],
+        system=[change.system[i] for i in positions],
+        parsed_metadata=[change.parsed_metadata[i] for i in positions],
+        parsed_system=None if system is None else [system[i] for i in positions],
+    )
+
+
+def _merge(old: dict[str, Any], assign: Mapping[str, Any], remove: set[str]) -> dict[str, Any]:
+    merged = {key: value for key, value in old.items() if key not in remove}
+    return canonical_metadata({**merged, **assign})

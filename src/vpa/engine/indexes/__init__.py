@@ -1,0 +1,1 @@
+"""Ways to find the rows nearest to a query."""

@@ -1,0 +1,1 @@
+"""Durability: one seam for file calls, a write-ahead log, snapshots, recovery, a lock."""

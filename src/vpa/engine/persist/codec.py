@@ -1,0 +1,87 @@
+"""A collection's rows as the sections of a snapshot, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from vpa.base.arrays import FloatMatrix, RowNumbers
+from vpa.base.records import CollectionInfo, Metric
+from vpa.base.scope import Scope
+from vpa.engine.columns import Column, ColumnKey, Columns, Entries
+from vpa.engine.growable import GrowableArray, Heap, pack_heap
+from vpa.engine.persist.snapshot import Snapshot, SnapshotWriter
+from vpa.engine.rows import RowStore
+from vpa.engine.view import View
+from vpa.filters.ast import Field
+
+
+def write_view(writer: SnapshotWriter, view: View, *, sequence: int) -> None:
+    """Write the live rows of `view`; `sequence` is the last change that they contain."""
+    rows = view.rows
+    live = np.ones(view.count, dtype=np.bool_) if view.live is None else view.live
+    numbers = np.flatnonzero(live)
+    writer.add_arrays("vectors", _live_blocks(view, numbers), dtype=np.float32, shape=(len(numbers), rows.dimension))
+    writer.add_bytes("ids", "\0".join(rows.ids[row] for row in numbers.tolist()).encode())
+    writer.add_array("scopes", rows.scope_column(view.count)[live])
+    for name, heap in (("texts", rows.texts), ("metadata", rows.metadata), ("system", rows.system)):
+        lengths, blob = pack_heap([heap[row] for row in numbers.tolist()])
+        writer.add_array(f"{name}.lengths", lengths)
+        writer.add_bytes(f"{name}.bytes", blob)
+    if rows.metric is Metric.EUCLIDEAN:
+        writer.add_array("half_squares", rows.half_squares.prefix(view.count)[live])
+    described = _write_columns(writer, rows.columns.kept(live))
+    writer.finish(
+        {
+            "sequence": sequence,
+            "rows": len(numbers),
+            "scopes": [[scope.tenant, scope.namespace] for scope in rows.scopes],
+            "largest_norm": rows.largest_norm.hex(),
+            "columns": described,
+        }
+    )
+
+
+def _live_blocks(view: View, numbers: RowNumbers) -> Iterator[FloatMatrix]:
+    for first, matrix in view.rows.matrices(view.count):
+        inside = numbers[np.searchsorted(numbers, first) : np.searchsorted(numbers, first + len(matrix))] - first
+        if len(inside) == len(matrix):
+            yield matrix
+        else:
+            for start in range(0, len(inside), 8192):
+                yield matrix[inside[start : start + 8192]]
+
+
+def _write_columns(writer: SnapshotWriter, columns: Columns) -> list[dict[str, Any]]:
+    described = []
+    for number, ((field, kind), column) in enumerate(columns.items()):
+        entries = column.entries(np.iinfo(np.int32).max)
+        writer.add_array(f"columns.{number}.rows", entries.rows)
+        writer.add_array(f"columns.{number}.codes", entries.codes)
+        writer.add_bytes(f"columns.{number}.values", json.dumps(column.values, ensure_ascii=False).encode())
+        described.append({"path": field.path, "system": field.system, "kind": kind})
+    return described
+
+
+def read_rows(snapshot: Snapshot, info: CollectionInfo) -> RowStore:
+    """The rows that `write_view` wrote; vectors, texts and columns stay on the mapped file."""
+    facts = snapshot.facts
+    rows = RowStore(info.dimension, info.metric)
+    rows.scopes = [Scope(tenant, namespace) for tenant, namespace in facts["scopes"]]
+    halves = snapshot.array("half_squares") if snapshot.has("half_squares") else None
+    rows.add_mapped(snapshot.array("vectors"), halves=halves, largest_norm=float.fromhex(facts["largest_norm"]))
+    rows.ids = bytes(snapshot.bytes_of("ids")).decode().split("\0") if facts["rows"] else []
+    rows.scope_codes = GrowableArray(snapshot.array("scopes"))
+    rows.texts, rows.metadata, rows.system = (
+        Heap(snapshot.bytes_of(f"{name}.bytes"), snapshot.array(f"{name}.lengths"))
+        for name in ("texts", "metadata", "system")
+    )
+    for number, described in enumerate(facts["columns"]):
+        values = json.loads(bytes(snapshot.bytes_of(f"columns.{number}.values")))
+        entries = Entries(snapshot.array(f"columns.{number}.rows"), snapshot.array(f"columns.{number}.codes"))
+        field = Field(described["path"], described["system"])
+        rows.columns.add(ColumnKey(field, described["kind"]), Column(values, entries))
+    return rows

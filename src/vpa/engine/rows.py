@@ -1,0 +1,190 @@
+"""The rows of a collection, append-only: vectors in blocks, ids, scopes, texts, metadata and the columns over it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from vpa.base.arrays import FloatMatrix, IntColumn, RowMask, RowNumbers, Scores
+from vpa.base.records import Metric
+from vpa.base.scope import Scope
+from vpa.engine.columns import Columns
+from vpa.engine.distance import half_squares
+from vpa.engine.growable import GrowableArray, Heap
+
+_SMALLEST_BLOCK: Final = 256
+_LARGEST_DOUBLING: Final = 262_144
+EMPTY_JSON: Final = b"{}"
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False)
+
+
+def encode_mapping(mapping: Mapping[str, Any]) -> bytes:
+    """Canonical metadata as compact JSON in UTF-8; lossless for every value that SEMANTICS allows."""
+    return _encoder.encode(mapping).encode() if mapping else EMPTY_JSON
+
+
+def decode_mapping(stored: bytes | None) -> dict[str, Any]:
+    """What `encode_mapping` was given."""
+    if stored is None or stored == EMPTY_JSON:
+        return {}
+    decoded: dict[str, Any] = json.loads(stored)
+    return decoded
+
+
+@dataclass(slots=True)
+class NewRows:
+    """Columns to append, all of one length: vectors as they are stored, texts and mappings as bytes."""
+
+    ids: Sequence[str]
+    vectors: FloatMatrix
+    texts: Sequence[bytes | None]
+    metadata: Sequence[bytes]
+    system: Sequence[bytes]
+    parsed_metadata: Sequence[Mapping[str, Any]] | None = None
+    parsed_system: Sequence[Mapping[str, Any]] | None = None
+
+
+@dataclass(slots=True)
+class _Block:
+    """A matrix with room at its end; untouched pages of it cost no memory."""
+
+    matrix: FloatMatrix
+    first_row: int
+    used: int
+
+
+@dataclass(slots=True)
+class RowStore:
+    """Appended to by one writer. Readers get `count` from their view and look at nothing behind it."""
+
+    dimension: int
+    metric: Metric
+    blocks: list[_Block] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    scope_codes: GrowableArray = field(default_factory=lambda: GrowableArray(np.empty(0, dtype=np.int32)))
+    scopes: list[Scope] = field(default_factory=list)
+    texts: Heap = field(default_factory=Heap)
+    metadata: Heap = field(default_factory=Heap)
+    system: Heap = field(default_factory=Heap)
+    columns: Columns = field(default_factory=Columns)
+    half_squares: GrowableArray = field(default_factory=lambda: GrowableArray(np.empty(0, dtype=np.float32)))
+    largest_norm: float = 0.0
+
+    @property
+    def count(self) -> int:
+        """How many rows there are, dead ones included."""
+        return len(self.ids)
+
+    def scope_code(self, scope: Scope) -> int:
+        """The number of a scope, a new one if it was not there."""
+        if scope not in self.scopes:
+            self.scopes.append(scope)
+        return self.scopes.index(scope)
+
+    def add_mapped(self, matrix: FloatMatrix, *, halves: Scores | None, largest_norm: float) -> None:
+        """Take a matrix that is read-only, from a file, as the first block, with what was known about its rows."""
+        self.blocks.append(_Block(matrix, 0, len(matrix)))
+        self.largest_norm = largest_norm
+        if halves is not None:
+            self.half_squares.extend(halves)
+
+    def append(self, new: NewRows, scope: Scope) -> int:
+        """Append rows and return the number of the first."""
+        first = self.count
+        self._append_vectors(new.vectors)
+        self.scope_codes.extend(np.full(len(new.ids), self.scope_code(scope), dtype=np.int32))
+        self.texts.extend(new.texts)
+        self.metadata.extend(new.metadata)
+        self.system.extend(new.system)
+        metadata = new.parsed_metadata
+        if metadata is None:
+            metadata = [decode_mapping(stored) for stored in new.metadata]
+        system = new.parsed_system
+        if system is None and any(stored != EMPTY_JSON for stored in new.system):
+            system = [decode_mapping(stored) for stored in new.system]
+        self.columns.append(first, metadata, system)
+        self.ids.extend(new.ids)
+        return first
+
+    def _append_vectors(self, vectors: FloatMatrix) -> None:
+        self._note_norms(vectors)
+        done = 0
+        while done < len(vectors):
+            if not self.blocks or self.blocks[-1].used == len(self.blocks[-1].matrix):
+                total = sum(block.used for block in self.blocks)
+                room = max(len(vectors) - done, min(total, _LARGEST_DOUBLING), _SMALLEST_BLOCK)
+                self.blocks.append(_Block(np.empty((room, self.dimension), dtype=np.float32), total, 0))
+            block = self.blocks[-1]
+            taken = min(len(block.matrix) - block.used, len(vectors) - done)
+            block.matrix[block.used : block.used + taken] = vectors[done : done + taken]
+            block.used += taken
+            done += taken
+
+    def _note_norms(self, vectors: FloatMatrix) -> None:
+        if self.metric is Metric.COSINE:
+            self.largest_norm = 1.0 + 1e-6
+            return
+        halves = half_squares(vectors)
+        if len(halves):
+            self.largest_norm = max(self.largest_norm, float(np.sqrt(2 * halves.max())))
+        if self.metric is Metric.EUCLIDEAN:
+            with np.errstate(over="ignore"):
+                self.half_squares.extend(halves.astype(np.float32))
+
+    def matrices(self, row_count: int) -> Iterator[tuple[int, FloatMatrix]]:
+        """`(number of the first row, matrix)` for each block, up to `row_count` rows in all."""
+        for block in list(self.blocks):
+            rows = min(len(block.matrix), row_count - block.first_row)
+            if rows > 0:
+                yield block.first_row, block.matrix[:rows]
+
+    def gather(self, rows: RowNumbers) -> FloatMatrix:
+        """The vectors of these rows, in their order, as a new `(len(rows), d)` matrix."""
+        blocks = list(self.blocks)
+        if len(blocks) == 1:
+            return blocks[0].matrix[rows]
+        result = np.empty((len(rows), self.dimension), dtype=np.float32)
+        starts = np.asarray([block.first_row for block in blocks])
+        owner = np.searchsorted(starts, rows, side="right") - 1
+        for number in np.unique(owner).tolist():
+            inside = np.flatnonzero(owner == number)
+            result[inside] = blocks[number].matrix[rows[inside] - blocks[number].first_row]
+        return result
+
+    def scope_column(self, row_count: int) -> IntColumn:
+        """Scope number of each row."""
+        return self.scope_codes.prefix(row_count)
+
+    def text(self, row: int) -> str | None:
+        """The text of a row."""
+        stored = self.texts[row]
+        return None if stored is None else stored.decode()
+
+    def select(self, rows: RowNumbers) -> NewRows:
+        """A copy of these rows' columns."""
+        numbers = rows.tolist()
+        return NewRows(
+            ids=[self.ids[row] for row in numbers],
+            vectors=self.gather(rows),
+            texts=[self.texts[row] for row in numbers],
+            metadata=[self.metadata[row] or EMPTY_JSON for row in numbers],
+            system=[self.system[row] or EMPTY_JSON for row in numbers],
+        )
+
+    def compacted(self, live: RowMask) -> RowStore:
+        """A new store of the live rows only, in their order."""
+        rows = np.flatnonzero(live)
+        kept = self.select(rows)
+        result = RowStore(self.dimension, self.metric, scopes=list(self.scopes))
+        result._append_vectors(kept.vectors)
+        result.scope_codes.extend(self.scope_column(len(live))[rows])
+        result.texts.extend(kept.texts)
+        result.metadata.extend(kept.metadata)
+        result.system.extend(kept.system)
+        result.columns = self.columns.kept(live)
+        result.ids.extend(kept.ids)
+        return result

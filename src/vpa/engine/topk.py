@@ -1,0 +1,61 @@
+"""Selection: the few rows that can be among the best k, from keys that may be off by a known error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpa.base.arrays import FloatVector, RowNumbers
+
+_BLOCK: Final = 64
+
+
+def block_maxima(keys: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Maximum of each 64 consecutive keys; the last block may be shorter. `keys` is `(n,)` or `(m, n)`, n > 0."""
+    whole = keys.shape[-1] // _BLOCK * _BLOCK
+    maxima: NDArray[np.float32] = keys[..., :whole].reshape(*keys.shape[:-1], -1, _BLOCK).max(axis=-1)
+    if whole == keys.shape[-1]:
+        return maxima
+    return np.concatenate([maxima, keys[..., whole:].max(axis=-1, keepdims=True)], axis=-1)
+
+
+def candidates(keys: FloatVector, maxima: FloatVector, *, k: int, error: float) -> RowNumbers:
+    """Every row that can be among the k greatest *true* keys, when each key is at most `error` off; unordered.
+
+    Rows with key -inf are never candidates. With k-th greatest key t, a row below t - 2 * error cannot be among the k.
+    The k-th greatest block maximum is a lower bound for t: only blocks above it are looked into.
+    """
+    margin = np.float32(2 * error)
+    bound = np.float32(-np.inf)
+    if len(maxima) > k:
+        bound = np.partition(maxima, len(maxima) - k)[len(maxima) - k]
+    blocks = np.flatnonzero(maxima >= _below(bound, margin))
+    rows = (blocks[:, None] * _BLOCK + np.arange(_BLOCK)).ravel()
+    if len(rows) and rows[-1] >= len(keys):
+        rows = rows[rows < len(keys)]
+    found = keys[rows]
+    keep = found > -np.inf
+    if not keep.all():
+        rows, found = rows[keep], found[keep]
+    if len(rows) > k:
+        kth = np.partition(found, len(found) - k)[len(found) - k]
+        rows = rows[found >= _below(kth, margin)]
+    return rows
+
+
+def _below(value: np.float32, margin: np.float32) -> np.float32:
+    # One step further down, because the subtraction itself is rounded.
+    return np.float32(np.nextafter(value - margin, np.float32(-np.inf)))
+
+
+def best(ids: list[str], scores: NDArray[np.float64], *, k: int) -> list[int]:
+    """Positions of the k best: greater score first, equal scores in id order, also at the cut."""
+    positions: Iterable[int] = range(len(ids))
+    if len(ids) > 4 * k:
+        kth = np.partition(scores, len(scores) - k)[len(scores) - k]
+        positions = np.flatnonzero(scores >= kth).tolist()
+    values = scores.tolist()
+    return sorted(positions, key=lambda i: (-values[i], ids[i]))[:k]
