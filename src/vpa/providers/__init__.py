@@ -1,0 +1,1 @@
+"""Stores behind one contract, and the manager in front of them."""

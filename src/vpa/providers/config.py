@@ -1,0 +1,124 @@
+"""Which store to use and how to reach it: `VectorDatabaseConfig`, and the URL form of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from vpa.base.errors import ConfigurationError
+from vpa.base.records import Metric, check_collection_name
+
+DEFAULT_INDEX: Final = "vpa-index"
+
+
+class VectorDatabaseProvider(StrEnum):
+    """The stores that vpa knows by name. MOCK is the embedded NumPy engine; "embedded" and "numpy" name it too."""
+
+    MOCK = "mock"
+    CHROMADB = "chromadb"
+    PINECONE = "pinecone"
+    WEAVIATE = "weaviate"
+    QDRANT = "qdrant"
+    MILVUS = "milvus"
+    PGVECTOR = "pgvector"
+
+
+ALIASES: Final[Mapping[str, VectorDatabaseProvider]] = {
+    "embedded": VectorDatabaseProvider.MOCK,
+    "numpy": VectorDatabaseProvider.MOCK,
+    "chroma": VectorDatabaseProvider.CHROMADB,
+    "postgres": VectorDatabaseProvider.PGVECTOR,
+    "postgresql": VectorDatabaseProvider.PGVECTOR,
+}
+
+
+def provider_name(name: str) -> str:
+    """The one name of a provider, also for its aliases; names of other people's providers stay as they are."""
+    lowered = str(name).lower()
+    return str(ALIASES.get(lowered, lowered))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorDatabaseConfig:
+    """One store, one default collection. `api_key` is hidden in repr; times are in seconds.
+
+    `dimension` None: `connect` makes no collection, and the manager's own verbs need one that exists.
+    Raises ConfigurationError for values that cannot be right.
+    """
+
+    provider: str = VectorDatabaseProvider.MOCK
+    index_name: str = DEFAULT_INDEX
+    dimension: int | None = None
+    metric: str = Metric.COSINE
+    host: str | None = None
+    port: int | None = None
+    url: str | None = None
+    path: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    timeout_seconds: float = 30.0
+    max_retries: int = 3
+    connection_pool_size: int = 20
+    max_concurrent_requests: int = 100
+    encrypt_at_rest: bool = False
+    encrypt_in_transit: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "provider", provider_name(self.provider))
+        object.__setattr__(self, "metric", Metric.parse(self.metric))
+        check_collection_name(self.index_name)
+        if self.path is not None:
+            object.__setattr__(self, "path", str(self.path))
+        if self.dimension is not None and not 1 <= self.dimension <= 65_535:
+            raise ConfigurationError(f"dimension must be from 1 to 65535, not {self.dimension}")
+        for name, least in (("timeout_seconds", 0.001), ("max_retries", 0), ("connection_pool_size", 1)):
+            if getattr(self, name) < least:
+                raise ConfigurationError(f"{name} must be at least {least}, not {getattr(self, name)}")
+
+
+def parse_url(url: str) -> dict[str, Any]:
+    """Fields of VectorDatabaseConfig from `provider://host:port/path`; raises ConfigurationError.
+
+    `mock://` is in memory, `mock:///abs/path` and `mock://./rel` are durable.
+    """
+    parts = urlsplit(url)
+    if not parts.scheme or not url.startswith(f"{url[: len(parts.scheme)]}://"):
+        raise ConfigurationError(
+            f"{url!r} is no store URL; write provider://host:port/path, for example mock:///data/dir"
+        )
+    if parts.password is not None:
+        raise ConfigurationError("a store URL holds no password: pass api_key=… or set VPA_VECTOR_DB_API_KEY")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"{url!r}: options are keyword arguments of connect, not part of the URL")
+    provider = provider_name(parts.scheme)
+    if provider == VectorDatabaseProvider.MOCK:
+        return {"provider": provider, "path": _directory(url, parts)}
+    try:
+        port = parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"{url!r}: {error}") from None
+    path = unquote(parts.path) or None
+    return {
+        "provider": provider,
+        "host": parts.hostname,
+        "port": port,
+        "path": path if not parts.hostname else None,
+        "url": url,
+    }
+
+
+def _directory(url: str, parts: SplitResult) -> str | None:
+    host, path = parts.netloc, unquote(parts.path)
+    if not host and path in ("", "/"):
+        if path:
+            raise ConfigurationError(
+                f"{url!r} would use the root directory; write mock:// for memory or mock:///data/dir"
+            )
+        return None
+    if host in ("", ".", ".."):
+        return f"{host}{path}" or None
+    raise ConfigurationError(
+        f"{url!r}: write mock://./{host}{path} for a relative or mock:///{host}{path} for an absolute path"
+    )

@@ -1,0 +1,208 @@
+"""The embedded engine behind the contract: short calls run on the event loop, long and durable ones in a thread."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, ClassVar, Final, TypeVar
+
+import numpy as np
+
+from vpa.base.capabilities import Capabilities
+from vpa.base.errors import ClosedError
+from vpa.base.query import OnConflict, SearchRequest
+from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch, Usage
+from vpa.base.scope import AllScopes, Scope
+from vpa.engine.collection import Collection
+from vpa.engine.database import Database
+from vpa.engine.persist.files import FileSystem
+from vpa.filters import Filter
+from vpa.kit.threads import Workers
+from vpa.observe.log import get_logger
+from vpa.providers.base import MetadataEdit, Target, VectorStore
+from vpa.providers.config import VectorDatabaseConfig
+
+T = TypeVar("T")
+_log = get_logger("vpa.providers.mock")
+# A thread hop costs some 45 µs; below this many multiplications, or records written, the call itself costs less.
+_INLINE_PRODUCTS: Final = 500_000
+_INLINE_RECORDS: Final = 64
+
+
+class EmbeddedStore(VectorStore):
+    """The engine in this process. One process, and one store in it, may have a directory open."""
+
+    provider: ClassVar[str] = "mock"
+
+    def __init__(self, *, path: str | None = None, workers: int = 8, files: FileSystem | None = None) -> None:
+        """`path` None keeps everything in memory. `files` is for tests that break the disk."""
+        self._path = path
+        self._files = files
+        self._workers = Workers(size=workers, name="vpa-engine")
+        self._database: Database | None = None
+        self.capabilities = Capabilities(
+            durable=path is not None, atomic_conflict=True, atomic_replace=True, atomic_update=True, approximate=False
+        )
+
+    async def open(self) -> None:
+        """Open the directory; recovers what a crash left, and logs what it found."""
+        if self._database is not None:
+            return
+        self._database = await self._workers.run(Database, self._path, files=self._files)
+        for name, report in self._database.reports().items():
+            if not report.clean:
+                _log.warning(
+                    "recovered",
+                    collection=name,
+                    torn_bytes=report.torn_bytes,
+                    damage=report.damage,
+                    changes=report.replayed_changes,
+                )
+
+    async def close(self) -> None:
+        """Finish writes, checkpoint, unlock."""
+        database, self._database = self._database, None
+        if database is not None:
+            await self._workers.run(database.close)
+        await self._workers.close()
+
+    def _open_database(self) -> Database:
+        if self._database is None:
+            raise ClosedError("the embedded store is not open")
+        return self._database
+
+    def _collection(self, info: CollectionInfo) -> Collection:
+        return self._open_database().get(info.name)
+
+    async def ping(self) -> dict[str, Any]:
+        """The engine's versions and place."""
+        names = self._open_database().names()
+        return {"engine": "numpy", "numpy": np.__version__, "python": sys.version.split()[0], "path": self._path, "collections": len(names)}  # fmt: skip
+
+    async def create_collection(self, info: CollectionInfo) -> None:
+        """On the disk when it returns."""
+        await self._workers.run(self._open_database().create, info)
+
+    async def describe_collection(self, name: str) -> CollectionInfo | None:
+        """From memory."""
+        found = self._open_database().find(name)
+        return None if found is None else found.info
+
+    async def list_collections(self) -> list[str]:
+        """From memory."""
+        return self._open_database().names()
+
+    async def drop_collection(self, name: str) -> None:
+        """Removes its files too."""
+        await self._workers.run(self._open_database().drop, name)
+
+    async def set_embedding(self, name: str, embedding: EmbeddingIdentity) -> CollectionInfo:
+        """On the disk when it returns."""
+        return await self._workers.run(self._open_database().set_embedding, name, embedding)
+
+    async def _write(self, records: int, call: Callable[[], T]) -> T:
+        if self._path is None and records <= _INLINE_RECORDS:
+            return call()
+        return await self._workers.run(call)
+
+    async def _read(self, collection: Collection, queries: int, call: Callable[[], T]) -> T:
+        if collection.view.count * collection.info.dimension * queries <= _INLINE_PRODUCTS:
+            return call()
+        return await self._workers.run(call)
+
+    async def upsert(
+        self,
+        info: CollectionInfo,
+        batch: RecordBatch,
+        *,
+        scope: Scope,
+        on_conflict: OnConflict,
+        replacing: Filter | None,
+    ) -> int:
+        """One atomic step, `replacing` included; durable when it returns, if there is a path."""
+        collection = self._collection(info)
+        return await self._write(
+            len(batch),
+            lambda: collection.upsert(batch, scope=scope, on_conflict=on_conflict, replacing=replacing),
+        )
+
+    async def get(
+        self, info: CollectionInfo, ids: Sequence[str], *, scope: Scope, include_vectors: bool
+    ) -> list[Record]:
+        """From memory."""
+        collection = self._collection(info)
+        if len(ids) <= _INLINE_RECORDS:
+            return collection.get(ids, scope=scope, include_vectors=include_vectors)
+        return await self._workers.run(collection.get, ids, scope=scope, include_vectors=include_vectors)
+
+    async def delete(self, info: CollectionInfo, target: Target, *, dry_run: bool) -> int:
+        """One atomic step."""
+        collection = self._collection(info)
+        return await self._write(
+            collection.view.count if target.ids is None else len(target.ids),
+            lambda: collection.delete(ids=target.ids, node=target.filter, scope=target.scope, dry_run=dry_run),
+        )
+
+    async def update_metadata(self, info: CollectionInfo, target: Target, edit: MetadataEdit, *, dry_run: bool) -> int:
+        """One atomic step."""
+        collection = self._collection(info)
+        return await self._write(
+            collection.view.count if target.ids is None else len(target.ids),
+            lambda: collection.update_metadata(
+                ids=target.ids,
+                node=target.filter,
+                scope=target.scope,
+                assign=edit.assign,
+                remove=edit.remove,
+                dry_run=dry_run,
+            ),
+        )
+
+    async def count(self, info: CollectionInfo, node: Filter, *, scope: Scope | AllScopes) -> int:
+        """By row mask."""
+        collection = self._collection(info)
+        return await self._read(collection, 1, lambda: collection.count(node, scope))
+
+    async def search(self, info: CollectionInfo, request: SearchRequest, node: Filter) -> list[Matches]:
+        """Always exact."""
+        collection = self._collection(info)
+        found = await self._read(collection, len(request.vectors), lambda: collection.search(request, node))
+        return [Matches(tuple(items), True, Usage(candidates=candidates)) for items, candidates in found]
+
+    async def scan(
+        self,
+        info: CollectionInfo,
+        node: Filter,
+        *,
+        scope: Scope | AllScopes,
+        batch_size: int,
+        cursor: str | None,
+        include_vectors: bool,
+    ) -> AsyncIterator[RecordBatch]:
+        """In id order, from the state at the first batch."""
+        batches = self._collection(info).scan(
+            node, scope=scope, batch_size=batch_size, cursor=cursor, include_vectors=include_vectors
+        )
+        while (batch := await self._workers.run(next, batches, None)) is not None:
+            yield batch
+
+    async def statistics(self, info: CollectionInfo) -> dict[str, Any]:
+        """Rows, and for a durable collection its log and what recovery found."""
+        database = self._open_database()
+        view = database.get(info.name).view
+        facts: dict[str, Any] = {"records": view.live_count, "rows": view.count, "durable": self._path is not None}
+        journal = database.journal(info.name)
+        if journal is not None:
+            report = journal.report
+            facts |= {
+                "log_bytes": journal.log_bytes,
+                "read_only": journal.read_only_reason,
+                "checkpoint_error": journal.checkpoint_error,
+                "recovery": {"torn_bytes": report.torn_bytes, "damage": report.damage, "set_aside": report.set_aside},
+            }
+        return facts
+
+
+def create_store(config: VectorDatabaseConfig) -> EmbeddedStore:
+    """The factory that the registry calls."""
+    return EmbeddedStore(path=config.path, workers=min(8, config.connection_pool_size))

@@ -1,0 +1,65 @@
+"""Finds the factory of a provider by name. A provider's module, and its client library, load only when asked for."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import Final, TypeAlias
+
+from vpa.base.errors import ConfigurationError, ProviderNotInstalledError
+from vpa.providers.base import VectorStore
+from vpa.providers.config import VectorDatabaseConfig, VectorDatabaseProvider
+
+Factory: TypeAlias = Callable[[VectorDatabaseConfig], VectorStore]
+GROUP: Final = "vpa.providers"
+BUILT_IN: Final[Mapping[str, str]] = {VectorDatabaseProvider.MOCK: "vpa.providers.mock.store:create_store"}
+EXTRAS: Final[Mapping[str, str]] = {
+    VectorDatabaseProvider.CHROMADB: "chroma",
+    VectorDatabaseProvider.PINECONE: "pinecone",
+    VectorDatabaseProvider.WEAVIATE: "weaviate",
+    VectorDatabaseProvider.QDRANT: "qdrant",
+    VectorDatabaseProvider.MILVUS: "milvus",
+    VectorDatabaseProvider.PGVECTOR: "pgvector",
+}
+
+
+def available() -> list[str]:
+    """Names of the providers that this installation can use."""
+    return sorted({*BUILT_IN, *(entry.name for entry in entry_points(group=GROUP))})
+
+
+def create_store(config: VectorDatabaseConfig) -> VectorStore:
+    """A store for `config`, not yet open; raises ConfigurationError or ProviderNotInstalledError."""
+    return _factory(config.provider)(config)
+
+
+def _factory(name: str) -> Factory:
+    target = BUILT_IN.get(name)
+    if target is None:
+        target = next((entry.value for entry in entry_points(group=GROUP) if entry.name == name), None)
+    if target is None:
+        raise _unknown(name)
+    module, _, attribute = target.partition(":")
+    try:
+        factory: Factory = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise ProviderNotInstalledError(
+            f"provider {name!r} needs a library that is not installed ({error.name or error}); "
+            f'run: pip install "vpa[{EXTRAS.get(name, name)}]"',
+            provider=name,
+        ) from error
+    return factory
+
+
+def _unknown(name: str) -> ConfigurationError | ProviderNotInstalledError:
+    if name in EXTRAS:
+        return ProviderNotInstalledError(
+            f"this version of vpa has no adapter for {name!r} yet; once it has, run: pip install "
+            f'"vpa[{EXTRAS[name]}]"; available now: {", ".join(available())}',
+            provider=name,
+        )
+    near = difflib.get_close_matches(name, [*available(), *EXTRAS], n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"available: {', '.join(available())}"
+    return ConfigurationError(f"unknown provider {name!r}; {hint}")
