@@ -1,0 +1,1 @@
+"""Documents above records: chunking, embedding, retrieval, caching, history."""

@@ -1,0 +1,1 @@
+"""Cuts documents into chunks that cover them without gaps."""

@@ -1,0 +1,144 @@
+"""Chunks as records, and documents rebuilt from them. The names of the system fields are known only here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vpa.base.arrays import FloatMatrix
+from vpa.base.ids import chunk_id
+from vpa.base.records import Match, Record, RecordBatch
+from vpa.filters import F, Filter
+from vpa.rag.chunking.splitter import Chunk
+from vpa.rag.documents import Document, DocumentSummary, NewDocument, SearchResult
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedDocument:
+    """A document, cut and stamped, not yet embedded."""
+
+    document: NewDocument
+    chunks: Sequence[Chunk]
+    version: int
+
+    def texts_to_embed(self) -> list[str]:
+        """`title + ". " + chunk`; without a title the chunk alone."""
+        title = self.document.title
+        return [f"{title}. {chunk.text}" if title and chunk.text else title or chunk.text for chunk in self.chunks]
+
+    def summary(self) -> DocumentSummary:
+        """What the caller is told."""
+        return DocumentSummary(
+            document_id=self.document.document_id,
+            title=self.document.title,
+            metadata=dict(self.document.metadata),
+            chunk_count=len(self.chunks),
+            length=len(self.document.content),
+            version=self.version,
+            format=self.document.format,
+        )
+
+
+def to_batch(documents: Iterable[PreparedDocument], vectors: FloatMatrix) -> RecordBatch:
+    """One record a chunk; `vectors` has a row for each, in order."""
+    ids: list[str] = []
+    texts: list[str | None] = []
+    metadata: list[Any] = []
+    system: list[dict[str, str | int]] = []
+    for prepared in documents:
+        document = prepared.document
+        for index, chunk in enumerate(prepared.chunks):
+            ids.append(chunk_id(document.document_id, version=prepared.version, index=index))
+            texts.append(chunk.text)
+            metadata.append(document.metadata)
+            system.append(
+                {
+                    "document_id": document.document_id,
+                    "version": prepared.version,
+                    "index": index,
+                    "count": len(prepared.chunks),
+                    "start": chunk.start,
+                    "end": chunk.end,
+                    "title": document.title,
+                    "length": len(document.content),
+                    "format": document.format,
+                }
+            )
+    return RecordBatch(ids=ids, vectors=vectors, texts=texts, metadata=metadata, system=system)
+
+
+def of_documents(document_ids: Sequence[str]) -> Filter:
+    """The chunks of these documents, all versions."""
+    return F.system("document_id").is_in(document_ids)
+
+
+def first_chunks() -> Filter:
+    """One chunk of each document."""
+    return F.system("index") == 0
+
+
+def newest(records: Iterable[Record]) -> list[Record]:
+    """The chunks of each document's newest version only, in chunk order."""
+    found = list(records)
+    versions: dict[str, Any] = {}
+    for record in found:
+        name = str(record.system["document_id"])
+        versions[name] = max(versions.get(name, 0), record.system["version"])
+    kept = [record for record in found if record.system["version"] == versions[str(record.system["document_id"])]]
+    return sorted(kept, key=lambda record: (str(record.system["document_id"]), _number(record, "index")))
+
+
+def newest_matches(matches: Iterable[Match]) -> list[Match]:
+    """Without the matches of a document of which a newer version is among them."""
+    found = list(matches)
+    versions: dict[Any, Any] = {}
+    for match in found:
+        name = match.system.get("document_id")
+        versions[name] = max(versions.get(name, 0), match.system.get("version", 0))
+    return [match for match in found if match.system.get("version", 0) == versions[match.system.get("document_id")]]
+
+
+def to_summary(record: Record) -> DocumentSummary:
+    """The document that a chunk belongs to."""
+    return DocumentSummary(
+        document_id=str(record.system["document_id"]),
+        title=str(record.system["title"]),
+        metadata=dict(record.metadata),
+        chunk_count=_number(record, "count"),
+        length=_number(record, "length"),
+        version=_number(record, "version"),
+        format=str(record.system["format"]),
+    )
+
+
+def to_document(chunks: Sequence[Record]) -> Document:
+    """Rebuild a document from all chunks of one version, in order."""
+    content = ""
+    for record in chunks:
+        # A chunk begins at or before the end of the one before it.
+        content += (record.text or "")[len(content) - _number(record, "start") :]
+    summary = to_summary(chunks[0])
+    return Document(**{name: getattr(summary, name) for name in DocumentSummary.__slots__}, content=content)
+
+
+def to_result(match: Match) -> SearchResult:
+    """A match as the user sees it."""
+    system: Any = match.system
+    return SearchResult(
+        document_id=str(system.get("document_id", match.id)),
+        title=str(system.get("title", "")),
+        content=match.text or "",
+        score=match.score,
+        metadata=match.metadata,
+        start=int(system.get("start", 0)),
+        end=int(system.get("end", len(match.text or ""))),
+        chunk_id=match.id,
+        chunk_index=int(system.get("index", 0)),
+        chunk_count=int(system.get("count", 1)),
+        version=int(system.get("version", 0)),
+    )
+
+
+def _number(record: Record, name: str) -> int:
+    return int(record.system[name] or 0)

@@ -1,0 +1,96 @@
+"""The values of the RAG layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vpa.base.errors import InvalidRecordError
+from vpa.base.ids import check_document_id
+from vpa.base.metadata import Metadata, ValueRuleError, canonical_metadata, check_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDocument:
+    """A document to add. `format` is "text", "markdown" or a language such as "python": where it may be cut."""
+
+    document_id: str
+    title: str = ""
+    content: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    format: str = "text"
+
+    def checked(self) -> NewDocument:
+        """The same with canonical metadata; raises InvalidRecordError."""
+        check_document_id(self.document_id)
+        for name in ("title", "content"):
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                raise InvalidRecordError(
+                    f"{name} of document {self.document_id!r} must be a string, not {type(value).__name__}"
+                )
+            try:
+                check_text(value)
+            except ValueRuleError as error:
+                raise InvalidRecordError(f"{name} of document {self.document_id!r} {error}") from None
+        if not self.title.strip() and not self.content.strip():
+            raise InvalidRecordError(
+                f"document {self.document_id!r} has neither title nor content; there is nothing to find"
+            )
+        return NewDocument(
+            document_id=self.document_id,
+            title=self.title,
+            content=self.content,
+            metadata=canonical_metadata(self.metadata),
+            format=self.format,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentSummary:
+    """A stored document without its content. `length` is in code points; `version` rises with each update."""
+
+    document_id: str
+    title: str
+    metadata: Metadata
+    chunk_count: int
+    length: int
+    version: int
+    format: str = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document(DocumentSummary):
+    """A stored document, rebuilt from its chunks."""
+
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """A chunk that answers a query. `document.content[start:end] == content`, in code points.
+
+    `score` is higher for better matches; its meaning is that of the collection's metric.
+    """
+
+    document_id: str
+    title: str
+    content: str
+    score: float
+    metadata: Metadata
+    start: int
+    end: int
+    chunk_id: str
+    chunk_index: int
+    chunk_count: int
+    version: int
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What `add_documents` did. `failed` maps document ids to reasons."""
+
+    documents: int = 0
+    chunks: int = 0
+    failed: dict[str, str] = field(default_factory=dict)

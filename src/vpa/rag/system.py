@@ -1,0 +1,373 @@
+"""The RAG system: lifecycle, and two pipelines (documents in, results out)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self
+
+from vpa.base.clock import Clock, SystemClock
+from vpa.base.errors import (
+    ClosedError,
+    ConfigurationError,
+    DimensionMismatchError,
+    DocumentNotFoundError,
+    InvalidQueryError,
+    VectorDatabaseError,
+)
+from vpa.base.ids import VersionStamps, check_document_id
+from vpa.base.query import check_threshold, check_top_k
+from vpa.base.scope import Scope
+from vpa.embeddings.batched import BatchedEmbedder
+from vpa.filters import Filter, FilterLike, as_filter, canonical_text, normalize, to_json
+from vpa.kit.cache import TtlCache
+from vpa.observe.log import request_context
+from vpa.providers.collection import Collection
+from vpa.providers.manager import VectorDatabaseManager
+from vpa.rag.chunks import PreparedDocument, first_chunks, newest, of_documents, to_batch, to_document, to_summary
+from vpa.rag.documents import Document, DocumentSummary, IngestReport, NewDocument, SearchResult
+from vpa.rag.history import SearchEntry, SearchHistory
+from vpa.rag.ingest import Ingestion, Progress, Source
+from vpa.rag.options import RagOptions
+from vpa.rag.retrieve import GroupBy, RetrievalOptions, retrieve
+from vpa.rag.stats import SystemCounters
+
+_SCOPE = Scope()
+
+
+class EnhancedRAGSystem:
+    """Documents in, answers out, over any store. Options are keyword-only.
+
+    Use it as `async with`, or call `initialize()` and `shutdown()`. Every verb may raise ClosedError before and after.
+    """
+
+    def __init__(
+        self,
+        manager: VectorDatabaseManager,
+        embedder: BatchedEmbedder,
+        *,
+        options: RagOptions | None = None,
+        clock: Clock | None = None,
+        owns_manager: bool = True,
+    ) -> None:
+        """`owns_manager` False leaves the manager open at `shutdown`."""
+        self.manager = manager
+        self.options = options or RagOptions()
+        self._embedder = embedder
+        self._clock = clock or SystemClock()
+        self._owns_manager = owns_manager
+        self._stamps = VersionStamps(self._clock)
+        self._counters = SystemCounters()
+        self._history = SearchHistory()
+        self._cache: TtlCache[tuple[object, ...], list[SearchResult]] = TtlCache(
+            max_bytes=self.options.cache_bytes, ttl_s=self.options.cache_ttl_s, clock=self._clock
+        )
+        self._collection: Collection | None = None
+        self._opening = asyncio.Lock()
+
+    # Lifecycle
+
+    async def initialize(self) -> Self:
+        """Load the model, connect, and make the collection if it is missing. Twice is no error.
+
+        Raises EmbedderError, DimensionMismatchError, EmbeddingMismatchError, and what `connect` raises.
+        """
+        async with self._opening:
+            if self._collection is not None:
+                return self
+            try:
+                identity = await self._embedder.open()
+                self._check_dimension(identity.dimension, str(identity))
+                await self.manager.connect()
+                self._collection = await self.manager.create_collection(
+                    self.options.collection,
+                    dimension=identity.dimension,
+                    metric=self.options.metric,
+                    embedding=identity,
+                    exist_ok=True,
+                )
+            except BaseException:
+                await self._release()
+                raise
+        return self
+
+    def _check_dimension(self, dimension: int, model: str) -> None:
+        if self.options.chunk_overlap >= self.options.chunk_size:
+            raise ConfigurationError(
+                f"VPA_CHUNK_OVERLAP ({self.options.chunk_overlap}) must be less than VPA_CHUNK_SIZE ({self.options.chunk_size})"
+            )
+        if self.options.dimension not in (None, dimension):
+            raise DimensionMismatchError(
+                f"VPA_VECTOR_DB_DIMENSION is {self.options.dimension}, but {model} makes {dimension} dimensions; unset the one "
+                "or choose another VPA_EMBEDDING_MODEL"
+            )
+
+    async def shutdown(self) -> None:
+        """Let store, model and cache go. May be called twice."""
+        async with self._opening:
+            self._collection = None
+            self._cache.clear()
+            await self._release()
+
+    async def _release(self) -> None:
+        if self._owns_manager:
+            await self.manager.close()
+        await self._embedder.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.initialize()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.shutdown()
+
+    def _open(self) -> Collection:
+        if self._collection is None:
+            raise ClosedError("the RAG system is not initialized: use `async with`, or await initialize() first")
+        return self._collection
+
+    def _ingestion(self) -> Ingestion:
+        return Ingestion(self._open(), self._embedder, options=self.options, stamps=self._stamps)
+
+    # Documents in
+
+    async def add_document(
+        self,
+        *,
+        document_id: str,
+        content: str,
+        title: str = "",
+        metadata: Mapping[str, Any] | None = None,
+        format: str = "text",
+        scope: Scope = _SCOPE,
+    ) -> DocumentSummary:
+        """Add a document, or replace the one of that id. Raises InvalidRecordError, EmbedderError."""
+        ingestion = self._ingestion()
+        document = NewDocument(
+            document_id=document_id, title=title, content=content, metadata=metadata or {}, format=format
+        )
+        prepared = ingestion.prepare(document)
+        await ingestion.write([prepared], scope=scope)
+        self._counters.documents_added += 1
+        self._counters.chunks_embedded += len(prepared.chunks)
+        return prepared.summary()
+
+    async def add_documents(
+        self,
+        documents: Source,
+        *,
+        concurrency: int = 2,
+        collect_errors: bool = False,
+        progress: Progress | None = None,
+        scope: Scope = _SCOPE,
+    ) -> IngestReport:
+        """Add many documents (NewDocument or mappings, also from an async source); existing ids are replaced.
+
+        At most `concurrency` groups are embedded or written at once. `progress(report)` is called after each group.
+        An invalid document raises InvalidRecordError, or with `collect_errors` is noted in the report and left out.
+        """
+        report = await self._ingestion().write_all(
+            documents, scope=scope, concurrency=concurrency, collect_errors=collect_errors, progress=progress
+        )
+        self._counters.documents_added += report.documents
+        self._counters.chunks_embedded += report.chunks
+        return report
+
+    async def update_document(
+        self,
+        document_id: str,
+        *,
+        title: str | None = None,
+        content: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        scope: Scope = _SCOPE,
+    ) -> DocumentSummary:
+        """Replace what is given (`metadata` as a whole); readers meet the old version or the new, never both or neither.
+
+        Raises DocumentNotFoundError, InvalidRecordError.
+        """
+        ingestion = self._ingestion()
+        old = await self.get_document(document_id, scope=scope)
+        prepared = ingestion.prepare(
+            NewDocument(
+                document_id=document_id,
+                title=old.title if title is None else title,
+                content=old.content if content is None else content,
+                metadata=old.metadata if metadata is None else metadata,
+                format=old.format,
+            )
+        )
+        if title is None and content is None:
+            await self._rewrite_metadata(prepared, scope=scope)
+        else:
+            await ingestion.write([prepared], scope=scope)
+        self._counters.documents_updated += 1
+        return prepared.summary()
+
+    async def _rewrite_metadata(self, prepared: PreparedDocument, *, scope: Scope) -> None:
+        """Only metadata changed: the vectors are those of the stored chunks, if they were cut the same way."""
+        collection = self._open()
+        wanted = of_documents([prepared.document.document_id])
+        records = newest([record async for record in collection.scan(filter=wanted, scope=scope)])
+        cut = [(record.system["start"], record.system["end"]) for record in records]
+        if cut != [(chunk.start, chunk.end) for chunk in prepared.chunks]:
+            await self._ingestion().write([prepared], scope=scope)
+            return
+        import numpy as np
+
+        vectors = np.asarray([record.vector for record in records], dtype=np.float32)
+        await collection.upsert(to_batch([prepared], vectors), replacing=wanted, scope=scope)
+
+    async def delete_document(self, document_id: str, *, scope: Scope = _SCOPE) -> bool:
+        """Remove a document; returns whether there was one."""
+        gone = await self._open().delete(filter=of_documents([check_document_id(document_id)]), scope=scope)
+        self._counters.documents_deleted += bool(gone)
+        return bool(gone)
+
+    async def get_document(self, document_id: str, *, scope: Scope = _SCOPE) -> Document:
+        """The document with its content; raises DocumentNotFoundError."""
+        wanted = of_documents([check_document_id(document_id)])
+        records = [record async for record in self._open().scan(filter=wanted, include_vectors=False, scope=scope)]
+        if not records:
+            raise DocumentNotFoundError(
+                f"no document {document_id!r} in scope {scope}; add it with add_document, list what there is with list_documents"
+            )
+        return to_document(newest(records))
+
+    async def list_documents(
+        self, *, filters: FilterLike = None, limit: int | None = None, scope: Scope = _SCOPE
+    ) -> list[DocumentSummary]:
+        """Documents without content, in id order, at most `limit`."""
+        node = first_chunks() & as_filter(filters)
+        found = [record async for record in self._open().scan(filter=node, include_vectors=False, scope=scope)]
+        return [to_summary(record) for record in newest(found)][:limit]
+
+    # Results out
+
+    async def search_knowledge(
+        self,
+        query: str,
+        *,
+        user_id: str = "",
+        top_k: int = 5,
+        filters: FilterLike = None,
+        score_threshold: float | None = None,
+        group_by: GroupBy = None,
+        exact: bool = False,
+        scope: Scope = _SCOPE,
+    ) -> list[SearchResult]:
+        """The chunks that answer `query`, best first; `group_by="document"` gives each document once.
+
+        `user_id` labels the search in the history; it never changes the answer.
+        Raises InvalidQueryError, InvalidFilterError, EmbedderError.
+        """
+        collection = self._open()
+        started = self._clock.monotonic()
+        with request_context(user_id=user_id, collection=collection.name):
+            try:
+                node, options = self._checked(query, filters, top_k, score_threshold, group_by, exact, scope)
+                results, cached = await self._answer(collection, query, node, options)
+            except VectorDatabaseError:
+                self._counters.failed_searches += 1
+                raise
+        seconds = self._clock.monotonic() - started
+        self._counters.searched(seconds, cached=cached)
+        self._history.add(
+            user_id,
+            SearchEntry(
+                query=query,
+                filters=to_json(node),
+                top_k=top_k,
+                result_count=len(results),
+                response_time=seconds,
+                cached=cached,
+                timestamp=self._clock.now(),
+            ),
+        )
+        return results
+
+    def _checked(
+        self,
+        query: str,
+        filters: FilterLike,
+        top_k: int,
+        threshold: float | None,
+        group_by: GroupBy,
+        exact: bool,
+        scope: Scope,
+    ) -> tuple[Filter, RetrievalOptions]:
+        if not isinstance(query, str) or not query.strip():
+            raise InvalidQueryError(f"the query must be a non-empty string, not {query!r:.80}")
+        options = RetrievalOptions(
+            top_k=check_top_k(top_k),
+            score_threshold=check_threshold(threshold),
+            group_by=group_by,
+            exact=exact,
+            scope=scope,
+        )
+        return normalize(as_filter(filters)), options
+
+    async def _answer(
+        self, collection: Collection, query: str, node: Filter, options: RetrievalOptions
+    ) -> tuple[list[SearchResult], bool]:
+        identity = await self._embedder.open()
+        # The generation is read before the search: a result that a write overtakes is kept under the old one.
+        key = (collection.generation, identity, query, canonical_text(node), options)
+        known = self._cache.get(key)
+        if known is not None:
+            return _copies(known), True
+        vector = await self._embedder.query(query)
+        results = await retrieve(collection, vector, node, options)
+        self._cache.put(key, _copies(results), size_bytes=_weight(query, results))
+        return results, False
+
+    # Observation
+
+    async def get_search_history(self, user_id: str, *, limit: int = 100) -> list[dict[str, Any]]:
+        """The user's latest searches, newest first: query, filters, top_k, result_count, response_time, timestamp."""
+        return self._history.of(user_id, limit=limit)
+
+    async def get_system_stats(self) -> dict[str, Any]:
+        """Counters, sizes and latencies in seconds; also before `initialize` and after `shutdown`."""
+        collection = self._collection
+        documents: dict[str, Any] = {
+            "documents_added": self._counters.documents_added,
+            "documents_updated": self._counters.documents_updated,
+            "documents_deleted": self._counters.documents_deleted,
+            "chunks_embedded": self._counters.chunks_embedded,
+        }
+        embedding: dict[str, Any] = {}
+        if collection is not None:
+            documents["total_documents"] = await collection.count(filter=first_chunks())
+            documents["total_chunks"] = await collection.count()
+            identity = await self._embedder.open()
+            embedding = {"model": str(identity), "dimension": identity.dimension, "lexical": self._embedder.is_lexical}
+        return {
+            "initialized": collection is not None,
+            "search_statistics": self._counters.search_statistics(),
+            "document_statistics": documents,
+            "embedding": embedding,
+            "cache": {
+                "entries": len(self._cache),
+                "size_bytes": self._cache.size_bytes,
+                "max_bytes": self._cache.max_bytes,
+                "ttl_seconds": self.options.cache_ttl_s,
+            },
+            "users": len(self._history),
+            "vector_database": await self.manager.get_statistics(),
+        }
+
+
+def _copies(results: list[SearchResult]) -> list[SearchResult]:
+    return [replace(result, metadata=deepcopy(result.metadata)) for result in results]
+
+
+def _weight(query: str, results: list[SearchResult]) -> int:
+    # A rough weight: Python strings take one to four bytes a character, an object some hundred.
+    return (
+        500 + 4 * len(query) + sum(700 + 2 * len(result.content) + 4 * len(repr(result.metadata)) for result in results)
+    )
