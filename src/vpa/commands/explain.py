@@ -1,0 +1,46 @@
+"""`vpa explain`: what the store does with a filter, and what is left to this library."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from argparse import Namespace
+from typing import Any
+
+from vpa.base.records import CollectionInfo, Metric
+from vpa.commands.common import parse_filter, print_json, print_table, settings
+from vpa.compose import database_config
+from vpa.filters import as_filter, normalize
+from vpa.providers.base import VectorStore
+from vpa.providers.describe import explain
+from vpa.providers.registry import create_store
+
+
+def run(args: Namespace) -> int:
+    """Opens nothing: the division of a filter does not depend on the data."""
+    facts = asyncio.run(_explain(args))
+    if args.json:
+        print_json(facts)
+        return 0
+    rows = [
+        ("provider", facts["provider"]),
+        ("filter", _short(facts["filter"])),
+        ("evaluated by the store", _short(facts["native"])),
+        ("left to this library", "nothing" if facts["complete"] else _short(facts["residual"])),
+        ("conditions", f"{facts['leaves']['native']} in the store, {facts['leaves']['residual']} here"),
+    ]
+    print_table(["", "value"], rows)
+    return 0
+
+
+async def _explain(args: Namespace) -> dict[str, Any]:
+    node = normalize(as_filter(parse_filter(args.filter)))
+    config = settings(args)
+    store: VectorStore = create_store(database_config(config))
+    dimension, metric = config.vector_db_dimension or 384, Metric.parse(config.vector_db_metric)
+    info = CollectionInfo(name=config.vector_db_index_name, dimension=dimension, metric=metric)
+    return explain(store, info, node)
+
+
+def _short(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,85 @@
+"""`vpa ingest`: files in, with a progress bar; a bad file or line is reported and does not stop the others."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+
+from vpa.commands.common import print_json, print_line, scope, settings
+from vpa.compose import create_enhanced_rag_system
+from vpa.ingest.files import count_documents, read_files
+from vpa.ingest.source import SourceDocument, SourceProblem
+from vpa.rag.documents import IngestReport, NewDocument
+
+
+def run(args: Namespace) -> int:
+    """Exit status 1 if anything was not added."""
+    return asyncio.run(_run(args))
+
+
+async def _run(args: Namespace) -> int:
+    problems: list[SourceProblem] = []
+    origins: dict[str, str] = {}
+    system = create_enhanced_rag_system(settings(args))
+    async with system:
+        report = await _with_progress(args, problems, origins, system.add_documents)
+    problems += [SourceProblem(origins.get(name, name), message) for name, message in report.failed.items()]
+    if args.json:
+        print_json(
+            {
+                "documents": report.documents,
+                "chunks": report.chunks,
+                "problems": [{"origin": one.origin, "message": one.message} for one in problems],
+            }
+        )
+    else:
+        for problem in problems:
+            sys.stderr.write(f"{problem}\n")
+        print_line(f"{report.documents} documents added as {report.chunks} chunks, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+async def _with_progress(
+    args: Namespace, problems: list[SourceProblem], origins: dict[str, str], add_documents: object
+) -> IngestReport:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("ingest"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(file=sys.stderr)) as bar:
+        total = count_documents(args.paths)
+        task = bar.add_task("ingest", total=total)
+
+        def advance(report: IngestReport) -> None:
+            done = report.documents + len(report.failed) + len(problems)
+            bar.update(task, completed=done, total=max(done, total))
+
+        report: IngestReport = await add_documents(  # type: ignore[operator]
+            _documents(args.paths, problems, origins), collect_errors=True, progress=advance, scope=scope(args)
+        )
+        advance(report)
+    return report
+
+
+def _documents(paths: list[str], problems: list[SourceProblem], origins: dict[str, str]) -> Iterator[NewDocument]:
+    for item in read_files(paths):
+        if isinstance(item, SourceProblem):
+            problems.append(item)
+            continue
+        origins.setdefault(item.document_id, item.origin)
+        yield _new_document(item)
+
+
+def _new_document(item: SourceDocument) -> NewDocument:
+    return NewDocument(
+        document_id=item.document_id, title=item.title, content=item.content, metadata=item.metadata, format=item.format
+    )

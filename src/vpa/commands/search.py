@@ -1,0 +1,47 @@
+"""`vpa search`: a question in, passages out."""
+
+from __future__ import annotations
+
+import asyncio
+import textwrap
+from argparse import Namespace
+from dataclasses import asdict
+
+from vpa.commands.common import parse_filter, print_json, print_line, scope, settings
+from vpa.compose import create_enhanced_rag_system
+from vpa.rag.documents import SearchResult
+
+
+def run(args: Namespace) -> int:
+    """Exit status 0 also when nothing was found."""
+    results = asyncio.run(_search(args))
+    if args.json:
+        print_json([asdict(result) for result in results])
+    elif not results:
+        print_line("nothing found")
+    for rank, result in enumerate([] if args.json else results, 1):
+        _show(rank, result)
+    return 0
+
+
+async def _search(args: Namespace) -> list[SearchResult]:
+    filters = parse_filter(args.filter)
+    async with create_enhanced_rag_system(settings(args)) as system:
+        return await system.search_knowledge(
+            args.query,
+            top_k=args.top_k,
+            filters=filters,
+            score_threshold=args.threshold,
+            group_by="document" if args.by_document else None,
+            scope=scope(args),
+        )
+
+
+def _show(rank: int, result: SearchResult) -> None:
+    print_line(f"{rank}. {result.title or result.document_id}")
+    facts = ", ".join(f"{key}={value}" for key, value in result.metadata.items())
+    place = f"{result.document_id} [{result.start}:{result.end}]"
+    print_line(f"   score {result.score:.3f}   {place}" + (f"   {facts}" if facts else ""))
+    passage = textwrap.shorten(result.content, width=280, placeholder=" …")
+    print_line(textwrap.fill(passage, width=100, initial_indent="   ", subsequent_indent="   "))
+    print_line()

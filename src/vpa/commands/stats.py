@@ -1,0 +1,52 @@
+"""`vpa stats`: what is stored."""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import Namespace
+from typing import Any
+
+from vpa.base.errors import CollectionNotFoundError
+from vpa.commands.common import print_json, print_table, scope, settings
+from vpa.compose import create_vector_database_manager
+from vpa.rag.chunks import first_chunks
+
+
+def run(args: Namespace) -> int:
+    """Needs no model: the store is opened as it is."""
+    facts = asyncio.run(_facts(args))
+    if args.json:
+        print_json(facts)
+    else:
+        print_table(["", "value"], [(key, value) for key, value in facts.items() if not isinstance(value, dict)])
+        fields = [
+            (path, ", ".join(f"{kind} ({n})" for kind, n in kinds.items())) for path, kinds in facts["fields"].items()
+        ]
+        if fields:
+            print_table(["metadata field", "types (chunks)"], fields)
+    return 0
+
+
+async def _facts(args: Namespace) -> dict[str, Any]:
+    config = settings(args)
+    async with create_vector_database_manager(config) as manager:
+        name = config.vector_db_index_name
+        if name not in await manager.list_collections():
+            raise CollectionNotFoundError(
+                f"nothing is stored yet in collection {name!r}; add documents with: vpa ingest PATH"
+            )
+        collection = await manager.collection(name)
+        info = collection.info
+        store = (await manager.get_statistics())["collections"][name]
+        return {
+            "provider": manager.config.provider,
+            "path": manager.config.path,
+            "collection": name,
+            "documents": await collection.count(filter=first_chunks(), scope=scope(args)),
+            "chunks": await collection.count(scope=scope(args)),
+            "dimension": info.dimension,
+            "metric": str(info.metric),
+            "embedding": str(info.embedding) if info.embedding else None,
+            "fields": await collection.fields(scope=scope(args)),
+            "store": {key: value for key, value in store.items() if key not in info.to_json()},
+        }

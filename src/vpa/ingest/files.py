@@ -1,0 +1,79 @@
+"""From paths to documents: finds files, picks the reader of each, keeps going over problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from vpa.ingest.readers.jsonl import open_lines, read_jsonl_file
+from vpa.ingest.readers.text import read_text_file
+from vpa.ingest.source import Item, Reader, SourceProblem
+
+READERS: Final[Mapping[str, Reader]] = {
+    ".jsonl": read_jsonl_file,
+    ".ndjson": read_jsonl_file,
+    ".txt": read_text_file,
+    ".md": read_text_file,
+    ".markdown": read_text_file,
+}
+_PACKED: Final = (".gz", ".xz")
+
+
+def reader_of(path: Path) -> Reader | None:
+    """The reader for a file's ending; packed files only for JSON lines."""
+    if path.suffix.lower() in _PACKED:
+        inner = READERS.get(Path(path.stem).suffix.lower())
+        return inner if inner is read_jsonl_file else None
+    return READERS.get(path.suffix.lower())
+
+
+def find_files(paths: Sequence[str]) -> Iterator[tuple[Path, str] | SourceProblem]:
+    """`(path, name)` for each file; folders are searched for known endings, hidden names are passed over."""
+    for given in paths:
+        root = Path(given)
+        if root.is_dir():
+            yield from _inside(root)
+        elif not root.exists():
+            yield SourceProblem(given, "does not exist")
+        elif reader_of(root) is None:
+            yield SourceProblem(given, f"has an ending that no reader knows; known: {', '.join(sorted(READERS))}")
+        else:
+            yield root, root.name
+
+
+def _inside(root: Path) -> Iterator[tuple[Path, str] | SourceProblem]:
+    found = False
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root)
+        if path.is_file() and reader_of(path) is not None and not any(part.startswith(".") for part in name.parts):
+            found = True
+            yield path, name.as_posix()
+    if not found:
+        yield SourceProblem(str(root), f"holds no file with a known ending ({', '.join(sorted(READERS))})")
+
+
+def read_files(paths: Sequence[str]) -> Iterator[Item]:
+    """Every document and every problem, in order."""
+    for found in find_files(paths):
+        if isinstance(found, SourceProblem):
+            yield found
+            continue
+        path, name = found
+        reader = reader_of(path)
+        if reader is not None:
+            yield from reader(path, name=name)
+
+
+def count_documents(paths: Sequence[str]) -> int:
+    """About how many documents there are, for a progress bar: lines of JSON, or one a file."""
+    total = 0
+    for found in find_files(paths):
+        if isinstance(found, SourceProblem):
+            continue
+        try:
+            with open_lines(found[0]) as lines:
+                total += sum(1 for _ in lines) if reader_of(found[0]) is read_jsonl_file else 1
+        except (OSError, EOFError, ValueError):
+            total += 1
+    return total

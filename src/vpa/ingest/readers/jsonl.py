@@ -1,0 +1,77 @@
+"""JSON lines: an object a line with an id, a text, and perhaps a title and metadata. `.gz` and `.xz` are unpacked."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+from collections.abc import Iterator, Mapping
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any, Final
+
+from vpa.ingest.source import Item, SourceDocument, SourceProblem
+
+_ID_KEYS: Final = ("document_id", "id", "_id")
+_TEXT_KEYS: Final = ("content", "text")
+_OWN_KEYS: Final = frozenset({*_ID_KEYS, *_TEXT_KEYS, "title", "metadata", "format"})
+
+
+def open_lines(path: Path) -> BufferedIOBase:
+    """The file's bytes, unpacked."""
+    if path.suffix == ".gz":
+        return gzip.open(path, "rb")
+    return lzma.open(path, "rb") if path.suffix == ".xz" else path.open("rb")
+
+
+def read_jsonl_file(path: Path, *, name: str) -> Iterator[Item]:
+    """A document for each line; keys beside the known ones join the metadata. A bad line does not stop the others."""
+    found = False
+    number = 0
+    try:
+        with open_lines(path) as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    found = True
+                    yield _read_line(line, f"{name}:{number}")
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        yield SourceProblem(f"{name}:{number + 1}" if number else name, f"cannot be read: {error}")
+        return
+    if not found:
+        yield SourceProblem(name, "is empty")
+
+
+def _read_line(line: bytes, origin: str) -> Item:
+    try:
+        row = json.loads(line)
+    except UnicodeDecodeError as error:
+        return SourceProblem(origin, f"is not UTF-8 (byte {error.start} of the line)")
+    except ValueError as error:
+        return SourceProblem(origin, f"is not JSON: {error}")
+    if not isinstance(row, dict):
+        return SourceProblem(origin, f"is a JSON {type(row).__name__}, not an object")
+    return _as_document(row, origin)
+
+
+def _as_document(row: Mapping[str, Any], origin: str) -> Item:
+    document_id = next((row[key] for key in _ID_KEYS if key in row), None)
+    content = next((row[key] for key in _TEXT_KEYS if key in row), None)
+    metadata = row.get("metadata") or {}
+    if document_id is None or isinstance(document_id, bool) or not isinstance(document_id, str | int):
+        return SourceProblem(origin, f"needs an id (one of {', '.join(_ID_KEYS)}): text or a whole number")
+    if not isinstance(content, str):
+        return SourceProblem(origin, f"needs a text (one of {', '.join(_TEXT_KEYS)}), not {type(content).__name__}")
+    if not isinstance(metadata, dict):
+        return SourceProblem(origin, f"metadata must be an object, not {type(metadata).__name__}")
+    title = row.get("title") or ""
+    if not isinstance(title, str):
+        return SourceProblem(origin, f"title must be text, not {type(title).__name__}")
+    extra = {key: value for key, value in row.items() if key not in _OWN_KEYS and key not in metadata}
+    return SourceDocument(
+        document_id=str(document_id),
+        title=title,
+        content=content,
+        metadata={**metadata, **extra},
+        format=str(row.get("format") or "text"),
+        origin=origin,
+    )

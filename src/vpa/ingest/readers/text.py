@@ -1,0 +1,44 @@
+"""Plain text and markdown: a file is a document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from vpa.ingest.source import Item, SourceDocument, SourceProblem
+
+_HEADING: Final = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
+
+
+def read_text_file(path: Path, *, name: str) -> Iterator[Item]:
+    """One document with the file's name as id and, for markdown, its first heading as title."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        yield SourceProblem(name, f"cannot be read: {error.strerror or error}")
+        return
+    if not raw.strip():
+        yield SourceProblem(name, "is empty")
+        return
+    if b"\0" in raw:
+        line = raw[: raw.index(b"\0")].count(b"\n") + 1
+        yield SourceProblem(f"{name}:{line}", "holds NUL bytes: it is a binary file, not text")
+        return
+    try:
+        content = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        yield SourceProblem(f"{name}:{line}", f"is not UTF-8 (byte {error.start}): convert it, or it is a binary file")
+        return
+    markdown = path.suffix.lower() in (".md", ".markdown")
+    heading = _HEADING.search(content) if markdown else None
+    yield SourceDocument(
+        document_id=name,
+        title=heading[1] if heading else path.stem,
+        content=content,
+        metadata={"source": name},
+        format="markdown" if markdown else "text",
+        origin=name,
+    )
