@@ -61,8 +61,8 @@ class DurableJournal:
         try:
             journal = cls(files, directory, collection, recovery, random_bytes=random_bytes)
             if recovery.report.set_aside:
-                journal.checkpoint()
                 journal._set_aside(recovery.report.set_aside)
+                journal.checkpoint()
             else:
                 journal._remove_before(recovery.report.snapshot or 0)
         except OSError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any, Final
 
 from vpa.base.errors import ConfigurationError
@@ -36,18 +35,22 @@ def chunk_text(content: str, *, size: int, overlap: int, fmt: str = "text") -> l
         raise ConfigurationError(f"chunk overlap ({overlap}) must be at least 0 and less than the chunk size ({size})")
     if len(content) <= size:
         return [Chunk(content, 0, len(content))]
-    pieces = _pieces(content, size=size - overlap, fmt=fmt)
-    ends = list(accumulate(len(piece) for piece in pieces))
-    starts = [0, *ends[:-1]]
-    return [_with_overlap(content, start, end, overlap=overlap) for start, end in zip(starts, ends, strict=True)]
+    chunks: list[Chunk] = []
+    end = 0
+    for piece in _pieces(content, size=size - overlap, fmt=fmt):
+        # At least one character on from the chunk before, so that none holds another whole.
+        earliest = max(end - overlap, chunks[-1].start + 1) if chunks else 0
+        start = _word_start(content, earliest, end)
+        end += len(piece)
+        chunks.append(Chunk(content[start:end], start, end))
+    return chunks
 
 
-def _with_overlap(content: str, start: int, end: int, *, overlap: int) -> Chunk:
-    earliest = max(0, start - overlap)
-    if 0 < earliest < start:
-        boundary = next((i for i in range(earliest, start) if content[i - 1].isspace()), None)
-        earliest = earliest if boundary is None else boundary
-    return Chunk(content[earliest:end], earliest, end)
+def _word_start(content: str, earliest: int, latest: int) -> int:
+    """The first place from `earliest` on where a word may begin; `earliest` itself if there is none before `latest`."""
+    if not 0 < earliest < latest:
+        return earliest
+    return next((place for place in range(earliest, latest) if content[place - 1].isspace()), earliest)
 
 
 def _pieces(content: str, *, size: int, fmt: str) -> Sequence[str]:

@@ -1,0 +1,327 @@
+"""Durability through the public API, on real files: reopening, checkpoints, locks, damage, salvage."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vpa.base import errors
+from vpa.base.query import OnConflict
+from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, Record
+from vpa.base.scope import Scope
+from vpa.base.validation import check_batch
+from vpa.engine.database import Database
+from vpa.engine.persist import journal as journal_module
+from vpa.engine.persist.files import OSFiles
+from vpa.engine.persist.wal import read_log
+from vpa.filters.ast import ALWAYS
+from vpa.providers.connect import connect
+
+INFO = CollectionInfo(name="docs", dimension=4, metric=Metric.COSINE)
+SCOPE = Scope()
+
+
+def records(start: int, stop: int) -> list[Record]:
+    rng = np.random.default_rng(start)
+    return [
+        Record(f"r{n}", vector=rng.standard_normal(4), text=f"text {n}", metadata={"n": n}) for n in range(start, stop)
+    ]
+
+
+def write(database: Database, start: int, stop: int) -> None:
+    batch = check_batch(records(start, stop), info=INFO)
+    database.get("docs").upsert(batch, scope=SCOPE, on_conflict=OnConflict.REPLACE, replacing=None)
+
+
+def filled(directory: Path, *, close: bool = True) -> Database:
+    """Two operations in the log, then a snapshot, then two more."""
+    database = Database(str(directory))
+    database.create(INFO)
+    write(database, 0, 5)
+    write(database, 5, 10)
+    journal = database.journal("docs")
+    assert journal is not None
+    journal.checkpoint()
+    write(database, 10, 15)
+    write(database, 15, 20)
+    if close:
+        database.close()
+    return database
+
+
+def ids(directory: Path, *, salvage: bool = False) -> set[str]:
+    database = Database(str(directory), salvage=salvage)
+    try:
+        return {
+            record.id
+            for record in database.get("docs").get([f"r{n}" for n in range(30)], scope=SCOPE, include_vectors=False)
+        }
+    finally:
+        database.close()
+
+
+def path_of(directory: Path, name: str) -> Path:
+    return directory / "collections" / "docs" / name
+
+
+def flip(path: Path, position: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[position] ^= 0x10
+    path.write_bytes(bytes(data))
+
+
+ALL = {f"r{n}" for n in range(20)}
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+async def test_what_was_written_is_there_after_reopening(tmp_path: Path, metric: Metric) -> None:
+    url = f"mock://{tmp_path}/store"
+    async with connect(url) as db:
+        docs = await db.create_collection(
+            "docs", dimension=4, metric=metric, embedding=EmbeddingIdentity(name="m", dimension=4)
+        )
+        await docs.upsert(records(0, 40))
+        await docs.upsert(records(0, 5), scope=Scope("tenant", "space"))
+        await docs.delete(filter={"n": {"$lt": 10}})
+        await docs.update_metadata(ids=["r20"], set={"new": [1, 2.0]})
+        before = [record async for record in docs.scan()]
+        answer = await docs.search(vector=[1, 2, 3, 4], top_k=5)
+    for _ in range(2):
+        async with connect(url) as db:
+            docs = await db.collection("docs")
+            assert docs.info.embedding == EmbeddingIdentity(name="m", dimension=4)
+            assert [record async for record in docs.scan()] == before
+            assert await docs.count(scope=Scope("tenant", "space")) == 5
+            again = await docs.search(vector=[1, 2, 3, 4], top_k=5)
+            assert [(m.id, m.score, m.distance) for m in again] == [(m.id, m.score, m.distance) for m in answer]
+            store = (await db.get_statistics())["collections"]["docs"]
+            assert store["durable"] is True
+            database = db._store._database  # type: ignore[union-attr]
+            database.journal("docs").checkpoint()
+
+
+async def test_relative_urls_are_relative_to_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with connect("mock://./data") as db:
+        await db.create_collection("docs", dimension=2)
+    assert (tmp_path / "data" / "collections" / "docs" / "collection.json").is_file()
+
+
+async def test_a_second_manager_on_a_directory_is_refused(tmp_path: Path) -> None:
+    url = f"mock://{tmp_path}"
+    async with connect(url):
+        with pytest.raises(errors.StorageLockedError, match="open elsewhere"):
+            await connect(url).connect()
+    async with connect(url):
+        pass
+
+
+async def test_a_dropped_collection_leaves_no_files(tmp_path: Path) -> None:
+    async with connect(f"mock://{tmp_path}") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        await docs.upsert([Record("a", vector=[1, 0])])
+        await db.drop_collection("docs")
+        assert list((tmp_path / "collections").iterdir()) == []
+
+
+def test_a_log_after_a_snapshot_is_replayed(tmp_path: Path) -> None:
+    filled(tmp_path)
+    assert ids(tmp_path) == ALL
+
+
+def test_only_one_generation_is_left_after_opening(tmp_path: Path) -> None:
+    filled(tmp_path)
+    ids(tmp_path)
+    names = sorted(path.name for path in path_of(tmp_path, "").iterdir())
+    assert names == ["collection.json", "log-00000001.vpa", "snapshot-00000001.vpa"]
+
+
+@pytest.mark.parametrize("cut", [1, 20, 41, 100])
+def test_a_torn_tail_is_cut_and_reported(tmp_path: Path, cut: int) -> None:
+    filled(tmp_path)
+    log = path_of(tmp_path, "log-00000001.vpa")
+    log.write_bytes(log.read_bytes()[:-cut])
+    database = Database(str(tmp_path))
+    report = database.reports()["docs"]
+    assert report.torn_bytes > 0
+    assert report.replayed_changes == 1
+    assert database.get("docs").count(ALWAYS, SCOPE) == 15
+    database.close()
+    assert ids(tmp_path) == {f"r{n}" for n in range(15)}
+
+
+def test_damage_inside_acknowledged_data_is_an_error_and_salvage_keeps_what_precedes_it(tmp_path: Path) -> None:
+    filled(tmp_path)
+    log = path_of(tmp_path, "log-00000001.vpa")
+    flip(log, 32 + 40 + 10)
+    with pytest.raises(errors.StorageCorruptedError, match=r"vpa doctor --salvage") as caught:
+        Database(str(tmp_path))
+    assert "collection=docs" in str(caught.value)
+    assert "log-00000001.vpa is damaged at byte 32" in str(caught.value)
+    assert ids(tmp_path, salvage=True) == {f"r{n}" for n in range(10)}
+    assert path_of(tmp_path, "log-00000001.vpa.damaged").exists()
+    assert ids(tmp_path) == {f"r{n}" for n in range(10)}
+
+
+@pytest.mark.parametrize("position", [0, 4096, 4200, -1, -30, -200])
+def test_a_damaged_snapshot_falls_back_to_the_generation_before(tmp_path: Path, position: int) -> None:
+    filled(tmp_path)
+    flip(path_of(tmp_path, "snapshot-00000001.vpa"), position)
+    database = Database(str(tmp_path))
+    assert database.reports()["docs"].damage
+    database.close()
+    assert ids(tmp_path) == ALL
+    assert path_of(tmp_path, "snapshot-00000001.vpa.damaged").exists()
+
+
+def test_a_damaged_snapshot_without_an_older_one_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    filled(tmp_path)
+    ids(tmp_path)
+    flip(path_of(tmp_path, "snapshot-00000001.vpa"), 4100)
+    with pytest.raises(errors.StorageCorruptedError, match="section 'vectors'"):
+        Database(str(tmp_path))
+    assert ids(tmp_path, salvage=True) == set()
+
+
+def test_a_missing_log_is_noticed(tmp_path: Path) -> None:
+    database = filled(tmp_path, close=False)
+    journal = database.journal("docs")
+    assert journal is not None
+    write(database, 20, 25)
+    journal._rotate()
+    write(database, 25, 30)
+    database.close()
+    path_of(tmp_path, "log-00000001.vpa").unlink()
+    with pytest.raises(errors.StorageCorruptedError, match="missing or was cut"):
+        Database(str(tmp_path))
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"info": "{}", "checksum": 5}', "[]"])
+def test_a_damaged_description_is_an_error(tmp_path: Path, content: str) -> None:
+    filled(tmp_path)
+    path_of(tmp_path, "collection.json").write_text(content)
+    with pytest.raises(errors.StorageCorruptedError, match=r"collection\.json"):
+        Database(str(tmp_path))
+
+
+@pytest.mark.parametrize("key", ["format_version", "layout_version"])
+def test_a_newer_format_is_refused_and_nothing_touched(tmp_path: Path, key: str) -> None:
+    import zlib
+
+    filled(tmp_path)
+    path = path_of(tmp_path, "collection.json")
+    body = json.loads(json.loads(path.read_text())["info"])
+    newer = json.dumps({**body, key: 99})
+    path.write_text(json.dumps({"checksum": zlib.crc32(newer.encode()), "info": newer}))
+    before = {p.name: p.read_bytes() for p in path_of(tmp_path, "").iterdir()}
+    with pytest.raises(errors.ConfigurationError, match=f"{key} 99.*upgrade"):
+        Database(str(tmp_path))
+    assert {p.name: p.read_bytes() for p in path_of(tmp_path, "").iterdir()} == before
+
+
+def test_an_interrupted_creation_is_cleaned_up(tmp_path: Path) -> None:
+    leftover = tmp_path / "collections" / "half"
+    leftover.mkdir(parents=True)
+    (leftover / "log-00000000.vpa").write_bytes(b"")
+    database = Database(str(tmp_path))
+    assert database.names() == []
+    database.close()
+    assert not leftover.exists()
+
+
+def test_stored_data_never_looks_like_a_frame(tmp_path: Path) -> None:
+    database = Database(str(tmp_path))
+    database.create(INFO)
+    write(database, 0, 3)
+    log = path_of(tmp_path, "log-00000000.vpa")
+    evil = log.read_bytes().decode("latin-1").replace("\0", "\x01")
+    batch = check_batch([Record("evil", vector=[1, 0, 0, 0], text=evil)], info=INFO)
+    database.get("docs").upsert(batch, scope=SCOPE, on_conflict=OnConflict.REPLACE, replacing=None)
+    database.close()
+    contents = read_log(OSFiles(), str(log))
+    assert contents is not None
+    assert len(contents.frames) == 2
+    assert contents.torn_bytes == 0
+
+
+def test_commits_at_the_same_time_share_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vpa.engine.persist import files
+
+    syncs = 0
+    real = files.OSAppendFile.sync
+
+    def slow(self: files.OSAppendFile) -> None:
+        nonlocal syncs
+        syncs += 1
+        # Long enough that the other threads arrive; correctness does not depend on it.
+        threading.Event().wait(0.005)
+        real(self)
+
+    database = Database(str(tmp_path))
+    database.create(INFO)
+    monkeypatch.setattr(files.OSAppendFile, "sync", slow)
+
+    def work(number: int) -> None:
+        for i in range(10):
+            write(database, number * 100 + i, number * 100 + i + 1)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert database.get("docs").count(ALWAYS, SCOPE) == 80
+    assert syncs < 60
+    database.close()
+    assert Database(str(tmp_path)).get("docs").count(ALWAYS, SCOPE) == 80
+
+
+def test_a_long_log_becomes_a_snapshot_in_the_background(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "CHECKPOINT_BYTES", 2_000)
+    database = Database(str(tmp_path))
+    database.create(INFO)
+    for start in range(0, 200, 10):
+        write(database, start, start + 10)
+    journal = database.journal("docs")
+    assert journal is not None
+    database.close()
+    assert journal.checkpoint_error is None
+    assert any(path.name.startswith("snapshot") for path in path_of(tmp_path, "").iterdir())
+    reopened = Database(str(tmp_path))
+    assert reopened.get("docs").count(ALWAYS, SCOPE) == 200
+    reopened.close()
+
+
+async def test_readers_and_writers_at_once_see_whole_states(tmp_path: Path) -> None:
+    async with connect(f"mock://{tmp_path}") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        done = asyncio.Event()
+
+        async def write_pairs() -> None:
+            for number in range(60):
+                pair = [
+                    Record("a", vector=[1, number + 1], metadata={"n": number}),
+                    Record("b", vector=[2, 1], metadata={"n": number}),
+                ]
+                await docs.upsert(pair)
+            done.set()
+
+        async def read_pairs() -> None:
+            while not done.is_set():
+                seen = {record.id: record.metadata["n"] async for record in docs.scan()}
+                assert len(set(seen.values())) <= 1
+                got = await docs.get(["a", "b"])
+                assert len(got) in (0, 2)
+                assert len({record.metadata["n"] for record in got}) <= 1
+                found = await docs.search(vector=[1, 1])
+                assert len({match.metadata["n"] for match in found}) <= 1
+                await asyncio.sleep(0)
+
+        await asyncio.gather(write_pairs(), read_pairs(), read_pairs())
