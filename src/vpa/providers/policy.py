@@ -92,8 +92,21 @@ class Retry:
         self._attempts = max_retries + 1
 
     async def __call__(self, call: Call, proceed: Callable[[], Awaitable[T]]) -> T:
-        def worth_it(error: BaseException) -> bool:
-            return call.idempotent and isinstance(error, VectorDatabaseError) and error.retryable
+        try:
+            return await proceed()
+        except VectorDatabaseError as error:
+            # Nearly every call ends above; the machinery of retrying is set up only when there is something to retry.
+            if not (call.idempotent and error.retryable and self._attempts > 1):
+                raise
+            return await self._again(call, proceed, error)
+
+    async def _again(self, call: Call, proceed: Callable[[], Awaitable[T]], first: VectorDatabaseError) -> T:
+        failures = [first]
+
+        async def attempt() -> T:
+            if failures:
+                raise failures.pop()
+            return await proceed()
 
         def note(state: tenacity.RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
@@ -104,16 +117,16 @@ class Retry:
         retrying = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(self._attempts),
             wait=_wait,
-            retry=tenacity.retry_if_exception(worth_it),
+            retry=tenacity.retry_if_exception(_is_retryable),
             before_sleep=note,
             reraise=True,
         )
-
-        async def attempt() -> T:
-            return await proceed()
-
         result: T = await retrying(attempt)
         return result
+
+
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, VectorDatabaseError) and error.retryable
 
 
 _backoff = tenacity.wait_exponential(multiplier=0.05, max=5.0) + tenacity.wait_random(0, 0.05)

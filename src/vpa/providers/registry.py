@@ -61,5 +61,5 @@ def _unknown(name: str) -> ConfigurationError | ProviderNotInstalledError:
             provider=name,
         )
     near = difflib.get_close_matches(name, [*available(), *EXTRAS], n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"available: {', '.join(available())}"
+    hint = f"did you mean {str(near[0])!r}?" if near else f"available: {', '.join(available())}"
     return ConfigurationError(f"unknown provider {name!r}; {hint}")

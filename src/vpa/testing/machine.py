@@ -184,7 +184,8 @@ class CollectionMachine(RuleBasedStateMachine):
 
 def _unit(vector: list[float]) -> np.ndarray[Any, Any]:
     wide = np.asarray(vector, dtype=np.float32).astype(np.float64)
-    return (wide / np.sqrt((wide**2).sum())).astype(np.float32)
+    unit: np.ndarray[Any, Any] = (wide / np.sqrt((wide**2).sum())).astype(np.float32)
+    return unit
 
 
 __all__ = ["CollectionMachine", "rule"]

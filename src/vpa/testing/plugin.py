@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 PROPERTY = "vpa_store"
+pytest.register_assert_rewrite("vpa.testing.suite", "vpa.testing.machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

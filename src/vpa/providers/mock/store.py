@@ -39,6 +39,8 @@ class EmbeddedStore(VectorStore):
         self._path = path
         self._files = files
         self._workers = Workers(size=workers, name="vpa-engine")
+        # One search at a time: BLAS uses every core for each, and two at once only get in each other's way.
+        self._searches = Workers(size=1, name="vpa-search")
         self._database: Database | None = None
         self.capabilities = Capabilities(
             durable=path is not None, atomic_conflict=True, atomic_replace=True, atomic_update=True, approximate=False
@@ -64,6 +66,7 @@ class EmbeddedStore(VectorStore):
         database, self._database = self._database, None
         if database is not None:
             await self._workers.run(database.close)
+        await self._searches.close()
         await self._workers.close()
 
     def _open_database(self) -> Database:
@@ -108,7 +111,7 @@ class EmbeddedStore(VectorStore):
     async def _read(self, collection: Collection, queries: int, call: Callable[[], T]) -> T:
         if collection.view.count * collection.info.dimension * queries <= _INLINE_PRODUCTS:
             return call()
-        return await self._workers.run(call)
+        return await self._searches.run(call)
 
     async def upsert(
         self,

@@ -27,4 +27,17 @@ ALL_SUITES = (
     WriteSuite,
 )
 
-__all__ = ["ALL_SUITES", "StoreSuite", *(suite.__name__ for suite in ALL_SUITES)]
+__all__ = [
+    "ALL_SUITES",
+    "CollectionSuite",
+    "DescribeSuite",
+    "FilterSuite",
+    "InvalidFilterSuite",
+    "InvalidRecordSuite",
+    "RoundTripSuite",
+    "ScanSuite",
+    "ScopeSuite",
+    "SearchSuite",
+    "StoreSuite",
+    "WriteSuite",
+]

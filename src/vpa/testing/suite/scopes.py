@@ -122,13 +122,13 @@ class ScopeSuite(StoreSuite):
 
     @pytest.mark.parametrize("verb", ["count", "get", "delete", "search", "upsert", "update_metadata"])
     async def test_only_scan_takes_all_scopes(self, filled: Collection, verb: str) -> None:
-        arguments: dict[str, Any] = {
+        known: dict[str, dict[str, Any]] = {
             "get": {"ids": ["x"]},
             "delete": {"ids": ["x"]},
             "search": {"vector": vector(1)},
             "upsert": {"records": [Record("x", vector=vector(1))]},
             "update_metadata": {"ids": ["x"], "set": {"a": 1}},
-        }.get(verb, {})
+        }
         with pytest.raises(InvalidQueryError, match="scope"):
-            await getattr(filled, verb)(scope=ALL_SCOPES, **arguments)
+            await getattr(filled, verb)(scope=ALL_SCOPES, **known.get(verb, {}))
         assert await self.whose(filled) == self.untouched()

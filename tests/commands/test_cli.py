@@ -1,0 +1,290 @@
+"""The program `vpa` as a person or a script meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vpa.main import main
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def vpa(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in an empty directory; returns exit status, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VPA_EMBEDDING_MODEL", "hashing")
+    monkeypatch.setenv("VPA_LOG_LEVEL", "ERROR")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        status = main(list(arguments))
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def corpus(directory: Path) -> None:
+    rows = [
+        {"id": "a", "title": "Cats", "text": "Cats sleep.", "metadata": {"year": 1999}},
+        {"_id": 7, "content": "Dogs bark at cats.", "lang": "en", "metadata": {"year": 2005}},
+    ]
+    (directory / "docs").mkdir()
+    (directory / "docs" / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    (directory / "docs" / "notes.md").write_text("intro\n\n# The heading #\n\nBirds sing.\n")
+    (directory / "docs" / "plain.txt").write_text("Fish swim.")
+    (directory / "docs" / ".hidden.txt").write_text("never")
+    (directory / "docs" / "picture.png").write_bytes(b"\x89PNG")
+
+
+def test_ingest_then_search_works_without_any_setting(vpa: Run, tmp_path: Path) -> None:
+    corpus(tmp_path)
+    status, out, _err = vpa("ingest", "docs")
+    assert (status, out.strip()) == (0, "4 documents added as 4 chunks, 0 problems")
+    assert (tmp_path / ".vpa").is_dir()
+    status, out, _ = vpa("search", "cats", "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert {result["document_id"] for result in found} == {"a", "7", "notes.md", "plain.txt"}
+    assert found[0]["document_id"] in ("a", "7")
+    titles = {result["document_id"]: result["title"] for result in found}
+    assert (titles["notes.md"], titles["plain.txt"], titles["7"]) == ("The heading", "plain", "")
+    assert next(r for r in found if r["document_id"] == "7")["metadata"] == {"year": 2005, "lang": "en"}
+
+
+def test_search_takes_a_filter_and_shows_people_what_it_found(vpa: Run, tmp_path: Path) -> None:
+    corpus(tmp_path)
+    vpa("ingest", "docs", "--json")
+    status, out, _ = vpa("search", "cats", "--filter", '{"year": {"$lt": 2000}}', "--by-document", "--top-k", "3")
+    assert status == 0
+    assert "1. Cats" in out
+    assert "year=1999" in out
+    assert "Cats sleep." in out
+    assert "2." not in out
+    assert vpa("search", "cats", "--threshold", "2")[1].strip() == "nothing found"
+
+
+def test_bad_files_are_reported_by_name_and_line_and_do_not_stop_the_others(vpa: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_bytes(
+        b'{"id": "ok", "text": "fine"}\n{bad\n[1]\n{"text": "no id"}\n{"id": "x"}\n\xff\xfe\n{"id": "m", "text": "t", "metadata": 5}\n'
+        b'{"id": "nan", "text": "t", "metadata": {"v": [[1]]}}\n{"id": "ti", "text": "t", "title": 3}\n'
+    )
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "blank.jsonl").write_text("\n\n")
+    (tmp_path / "binary.txt").write_bytes(b"line\nab\0c")
+    (tmp_path / "latin.md").write_bytes(b"one\ntwo\ncaf\xe9\n")
+    (tmp_path / "broken.jsonl.gz").write_bytes(b"not gzip")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "what.xyz").write_text("?")
+    names = [
+        "bad.jsonl",
+        "empty.txt",
+        "blank.jsonl",
+        "binary.txt",
+        "latin.md",
+        "broken.jsonl.gz",
+        "folder",
+        "what.xyz",
+        "missing.txt",
+    ]
+    status, out, err = vpa("ingest", *names)
+    assert status == 1
+    assert out.startswith("1 documents added")
+    for expected in (
+        "bad.jsonl:2: is not JSON", "bad.jsonl:3: is a JSON list", "bad.jsonl:4: needs an id", "bad.jsonl:5: needs a text",
+        "bad.jsonl:6: is not UTF-8", "bad.jsonl:7: metadata must be", "bad.jsonl:8: ", "bad.jsonl:9: title must be", "empty.txt: is empty",
+        "blank.jsonl: is empty", "binary.txt:2: holds NUL", "latin.md:3: is not UTF-8", "broken.jsonl.gz: cannot be read",
+        "folder: holds no file", "what.xyz: has an ending", "missing.txt: does not exist",
+    ):  # fmt: skip
+        assert expected in err, expected
+    assert "Traceback" not in err
+    status, out, _ = vpa("ingest", *names, "--json")
+    assert status == 1
+    assert len(json.loads(out)["problems"]) == 16
+
+
+def test_packed_lines_are_read(vpa: Run, tmp_path: Path) -> None:
+    import gzip
+    import lzma
+
+    row = b'{"id": "%s", "text": "packed"}\n'
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(row % b"gz"))
+    (tmp_path / "b.jsonl.xz").write_bytes(lzma.compress(row % b"xz"))
+    assert vpa("ingest", ".")[0] == 0
+    assert {r["document_id"] for r in json.loads(vpa("search", "packed", "--json")[1])} == {"gz", "xz"}
+
+
+def test_stats_needs_something_stored(vpa: Run, tmp_path: Path) -> None:
+    status, _, err = vpa("stats")
+    assert (status, "vpa ingest" in err) == (3, True)
+    corpus(tmp_path)
+    vpa("ingest", "docs")
+    status, out, _ = vpa("stats")
+    assert status == 0
+    assert "documents" in out
+    assert "year" in out
+    facts = json.loads(vpa("stats", "--json")[1])
+    assert (facts["documents"], facts["chunks"], facts["dimension"], facts["embedding"]) == (4, 4, 384, "hashing@1")
+    assert facts["fields"]["year"] == {"int": 2}
+
+
+def test_scopes_are_kept_apart(vpa: Run, tmp_path: Path) -> None:
+    corpus(tmp_path)
+    vpa("ingest", "docs", "--tenant", "acme")
+    assert json.loads(vpa("search", "cats", "--json")[1]) == []
+    assert len(json.loads(vpa("search", "cats", "--json", "--tenant", "acme")[1])) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("search", "x", "--filter", "{bad"), 2, "not JSON"),
+        (("search", "x", "--filter", "[1]"), 2, "JSON object"),
+        (("search", "x", "--filter", '{"a": {"$foo": 1}}'), 2, "a.$foo"),
+        (("search", "x", "--top-k", "0"), 2, "top_k"),
+        (("search", " "), 2, "non-empty"),
+        (("search", "x", "--tenant", "a b"), 2, "tenant"),
+        (("explain", "{"), 2, "not JSON"),
+        (("conformance", "nonsense"), 2, "provider://"),
+    ],
+)
+def test_mistakes_are_one_line_and_a_status(vpa: Run, arguments: tuple[str, ...], status: int, message: str) -> None:
+    found, out, err = vpa(*arguments)
+    assert found == status
+    assert message in err
+    assert err.startswith("vpa: ")
+    assert "Traceback" not in out + err
+
+
+def test_wrong_settings_are_one_line_and_a_status(vpa: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VPA_VECTOR_DB_PROVIDER", "qdrnt")
+    status, _, err = vpa("stats")
+    assert (status, "VPA_VECTOR_DB_PROVIDER" in err) == (2, True)
+    monkeypatch.setenv("VPA_VECTOR_DB_PROVIDER", "qdrant")
+    monkeypatch.setenv("VPA_VECTOR_DB_URL", "http://127.0.0.1:1")
+    status, _, err = vpa("stats")
+    assert (status, 'pip install "vpa[qdrant]"' in err) == (2, True)
+
+
+def test_unexpected_errors_have_no_traceback_unless_asked(vpa: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import vpa.commands.explain as explain
+
+    def fail(_args: object) -> int:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(explain, "run", fail)
+    status, _, err = vpa("explain", "{}")
+    assert (status, err) == (70, "vpa: unexpected RuntimeError: boom (set VPA_DEBUG=true for details)\n")
+    monkeypatch.setenv("VPA_DEBUG", "true")
+    with pytest.raises(RuntimeError):
+        main(["explain", "{}"])
+
+    def interrupt(_args: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(explain, "run", interrupt)
+    assert vpa("explain", "{}")[0] == 130
+
+
+def test_explain_shows_who_does_what(vpa: Run) -> None:
+    status, out, _ = vpa("explain", '{"year": {"$gte": 1960}, "tags": {"$contains_any": ["x"]}}')
+    assert status == 0
+    assert "2 in the store, 0 here" in out
+    assert "nothing" in out
+    assert json.loads(vpa("explain", '{"a": 1}', "--json")[1])["complete"] is True
+
+
+def test_doctor_finds_all_well_and_says_how_to_fix_the_rest(
+    vpa: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    status, out, _ = vpa("doctor")
+    assert status == 0
+    assert "all well" in out
+    monkeypatch.setenv("VPA_EMBEDDING_MODEL", "minilm")
+    checks = json.loads(vpa("doctor", "--json")[1])
+    assert {check["area"]: check["status"] for check in checks} == {
+        "settings": "ok",
+        "embedder": "ok",
+        "disk": "ok",
+        "store": "ok",
+    }
+    monkeypatch.setenv("VPA_CHUNK_OVERLAP", "5000")
+    monkeypatch.setenv("VPA_CHUNK_OVRLAP", "5")
+    monkeypatch.setenv("VPA_EMBEDDING_MODEL_PATH", str(tmp_path))
+    status, out, _ = vpa("doctor", "--json")
+    found = {(check["area"], check["status"]) for check in json.loads(out)}
+    assert status == 1
+    assert {("settings", "fail"), ("settings", "warn"), ("embedder", "fail")} <= found
+    monkeypatch.setenv("VPA_EMBEDDING_MODEL", "some/model")
+    assert ("embedder", "fail") in {(c["area"], c["status"]) for c in json.loads(vpa("doctor", "--json")[1])}
+
+
+def test_doctor_reports_torn_tails_and_salvages_damage(vpa: Run, tmp_path: Path) -> None:
+    corpus(tmp_path)
+    vpa("ingest", "docs")
+    vpa("ingest", "docs/plain.txt")
+    log = tmp_path / ".vpa" / "collections" / "vpa-index" / "log-00000000.vpa"
+    data = bytearray(log.read_bytes())
+    log.write_bytes(bytes(data[:-3]))
+    checks = json.loads(vpa("doctor", "--json")[1])
+    assert any("bytes of an unfinished write were cut off" in check["found"] for check in checks)
+    data[100] ^= 1
+    log.write_bytes(bytes(data))
+    status, _, err = vpa("search", "cats")
+    assert status == 3
+    assert "vpa doctor --salvage" in err
+    status, out, _ = vpa("doctor", "--json")
+    assert status == 1
+    assert any("salvage" in check["fix"] for check in json.loads(out))
+    status, out, _ = vpa("doctor", "--salvage", "--json")
+    assert status == 0
+    assert "log-00000000.vpa.damaged" in out
+    assert vpa("search", "cats")[0] == 0
+
+
+def test_a_locked_store_is_named(vpa: Run, tmp_path: Path) -> None:
+    from vpa.engine.database import Database
+
+    holder = Database(str(tmp_path / ".vpa"))
+    status, _, err = vpa("search", "x")
+    holder.close()
+    assert (status, "open elsewhere" in err) == (3, True)
+
+
+def test_conformance_runs_the_suite_and_writes_the_report(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vpa.main", "conformance", "mock://", "--report", "out.json", "--json"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COVERAGE_PROCESS_START": ""},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert report == json.loads((tmp_path / "out.json").read_text())
+    store = report["stores"]["mock"]
+    assert store["cases"] == store["passed"] >= 250
+    assert store["failed"] == store["deviations"] == []
+
+
+def test_help_and_version_answer_at_once(tmp_path: Path) -> None:
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "vpa.main", "--help"], capture_output=True, text=True, check=True)
+    # Not a benchmark: a bound that only a heavy import would break.
+    assert time.perf_counter() - started < 10
+    for command in ("ingest", "search", "stats", "doctor", "explain", "conformance"):
+        assert command in done.stdout
+    version = subprocess.run(
+        [sys.executable, "-m", "vpa.main", "--version"], capture_output=True, text=True, check=True
+    )
+    assert version.stdout.startswith("vpa 0.")

@@ -1,0 +1,69 @@
+"""The same names without await, on one owner loop."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+import vpa
+from vpa.base import errors
+
+
+def test_a_store_without_await() -> None:
+    with vpa.sync.connect("mock://") as db:
+        docs = db.create_collection("docs", dimension=2, metric="cosine", exist_ok=True)
+        assert (
+            docs.upsert([vpa.sync.Record("a", vector=[1, 0], metadata={"n": 1}), vpa.Record("b", vector=[0, 1])]) == 2
+        )
+        hits = docs.search(vector=[1, 0.1], top_k=1, filter=vpa.sync.F("n") >= 1)
+        assert hits.ids == ["a"]
+        assert [record.id for record in docs.scan()] == ["a", "b"]
+        assert [len(batch) for batch in docs.scan_batches(batch_size=1)] == [1, 1]
+        assert next(iter(docs.scan())).id == "a"
+        assert docs.explain({"n": 1})["complete"] is True
+        assert docs.info.dimension == 2
+        assert (docs.name, db.is_connected) == ("docs", True)
+        assert db.collection("docs").count() == 2
+        assert "sync" in repr(docs)
+        with pytest.raises(TypeError):
+            docs.search(vector=[1, 0], where={})
+        with pytest.raises(errors.InvalidFilterError):
+            docs.count(filter={"$foo": 1})
+    assert not any(thread.name.startswith("vpa") for thread in threading.enumerate())
+    with pytest.raises(errors.ClosedError):
+        docs.count()
+
+
+def test_a_failed_connect_leaves_no_thread(tmp_path: Path) -> None:
+    with (
+        vpa.sync.connect(f"mock://{tmp_path}"),
+        pytest.raises(errors.StorageLockedError),
+        vpa.sync.connect(f"mock://{tmp_path}"),
+    ):
+        pass
+    assert not any(thread.name.startswith("vpa") for thread in threading.enumerate())
+
+
+def test_the_rag_system_without_await(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VPA_EMBEDDING_MODEL", "hashing")
+    with vpa.sync.create_enhanced_rag_system() as rag:
+        rag.add_document(document_id="a", title="T", content="some words")
+        assert [result.document_id for result in rag.search_knowledge("words")] == ["a"]
+        assert rag.manager.count() == 1
+        assert rag.get_system_stats()["initialized"] is True
+    rag = vpa.sync.create_enhanced_rag_system()
+    rag.initialize()
+    rag.shutdown()
+    manager = vpa.sync.create_vector_database_manager()
+    assert manager.connect() is manager
+    manager.close()
+
+
+def test_signatures_and_docs_are_those_of_the_asynchronous_verbs() -> None:
+    assert vpa.sync.Collection.search.__doc__ == vpa.Collection.search.__doc__
+    public = {name for name in dir(vpa.Collection) if not name.startswith("_")}
+    assert public <= set(dir(vpa.sync.Collection))
+    with pytest.raises(AttributeError):
+        _ = vpa.sync.nonsense
