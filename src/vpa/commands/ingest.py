@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from vpa.commands.common import print_json, print_line, scope, settings
 from vpa.compose import create_enhanced_rag_system
@@ -24,7 +24,7 @@ async def _run(args: Namespace) -> int:
     origins: dict[str, str] = {}
     system = create_enhanced_rag_system(settings(args))
     async with system:
-        report = await _with_progress(args, problems, origins, system.add_documents)
+        report = await _with_progress(args, system.add_documents, problems=problems, origins=origins)
     problems += [SourceProblem(origins.get(name, name), message) for name, message in report.failed.items()]
     if args.json:
         print_json(
@@ -42,7 +42,11 @@ async def _run(args: Namespace) -> int:
 
 
 async def _with_progress(
-    args: Namespace, problems: list[SourceProblem], origins: dict[str, str], add_documents: object
+    args: Namespace,
+    add_documents: Callable[..., Awaitable[IngestReport]],
+    *,
+    problems: list[SourceProblem],
+    origins: dict[str, str],
 ) -> IngestReport:
     from rich.console import Console
     from rich.progress import (
@@ -63,7 +67,7 @@ async def _with_progress(
             done = report.documents + len(report.failed) + len(problems)
             bar.update(task, completed=done, total=max(done, total))
 
-        report: IngestReport = await add_documents(  # type: ignore[operator]
+        report = await add_documents(
             _documents(args.paths, problems, origins), collect_errors=True, progress=advance, scope=scope(args)
         )
         advance(report)

@@ -14,20 +14,20 @@ from vpa.rag.documents import SearchResult
 
 def run(args: Namespace) -> int:
     """Exit status 0 also when nothing was found."""
-    results = asyncio.run(_search(args))
+    results, stored = asyncio.run(_search(args))
     if args.json:
         print_json([asdict(result) for result in results])
     elif not results:
-        print_line("nothing found")
+        print_line("nothing found" if stored else "nothing is stored here yet; add documents with: vpa ingest PATH")
     for rank, result in enumerate([] if args.json else results, 1):
         _show(rank, result)
     return 0
 
 
-async def _search(args: Namespace) -> list[SearchResult]:
+async def _search(args: Namespace) -> tuple[list[SearchResult], int]:
     filters = parse_filter(args.filter)
     async with create_enhanced_rag_system(settings(args)) as system:
-        return await system.search_knowledge(
+        results = await system.search_knowledge(
             args.query,
             top_k=args.top_k,
             filters=filters,
@@ -35,6 +35,7 @@ async def _search(args: Namespace) -> list[SearchResult]:
             group_by="document" if args.by_document else None,
             scope=scope(args),
         )
+        return results, len(results) or await system.manager.count(scope=scope(args))
 
 
 def _show(rank: int, result: SearchResult) -> None:

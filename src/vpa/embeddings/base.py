@@ -10,7 +10,7 @@ from vpa.base.records import EmbeddingIdentity
 
 
 class Embedder(Protocol):
-    """One model. May be called from any thread, by one at a time."""
+    """One model. `embed` may be called from several threads at once."""
 
     @property
     def identity(self) -> EmbeddingIdentity:

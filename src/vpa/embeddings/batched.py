@@ -24,6 +24,8 @@ class BatchedEmbedder:
         self._load = load
         self._batch_size = batch_size
         self._workers = Workers(size=1, name="vpa-embedder")
+        # A question does not wait behind a batch of documents.
+        self._queries = Workers(size=1, name="vpa-query")
         self._embedder: Embedder | None = None
         self._loading = asyncio.Lock()
 
@@ -45,7 +47,7 @@ class BatchedEmbedder:
         prefixed = [identity.document_prefix + text for text in texts]
         parts = []
         for start in range(0, len(prefixed), self._batch_size):
-            parts.append(await self._embed(prefixed[start : start + self._batch_size]))
+            parts.append(await self._embed(self._workers, prefixed[start : start + self._batch_size]))
             if progress is not None:
                 progress(min(start + self._batch_size, len(prefixed)), len(prefixed))
         return np.concatenate(parts) if parts else np.empty((0, identity.dimension), dtype=np.float32)
@@ -53,14 +55,14 @@ class BatchedEmbedder:
     async def query(self, text: str) -> FloatMatrix:
         """`(1, d) float32`."""
         identity = await self.open()
-        return await self._embed([identity.query_prefix + text])
+        return await self._embed(self._queries, [identity.query_prefix + text])
 
-    async def _embed(self, texts: Sequence[str]) -> FloatMatrix:
+    async def _embed(self, workers: Workers, texts: Sequence[str]) -> FloatMatrix:
         embedder = self._embedder
         if embedder is None:
             raise EmbedderError("the embedder is not loaded; await open() first")
         try:
-            vectors = await self._workers.run(embedder.embed, texts)
+            vectors = await workers.run(embedder.embed, texts)
         except VectorDatabaseError:
             raise
         except Exception as error:
@@ -72,4 +74,5 @@ class BatchedEmbedder:
     async def close(self) -> None:
         """Let the model and its thread go. May be called twice."""
         self._embedder = None
+        await self._queries.close()
         await self._workers.close()

@@ -78,9 +78,9 @@ def decode(payload: memoryview) -> Change:
         removed=_split(parts["removed"]),
         ids=ids,
         vectors=vectors,
-        texts=_heap(parts, "texts", None, len(ids)),
-        metadata=_heap(parts, "metadata", EMPTY_JSON, len(ids)),  # type: ignore[arg-type]
-        system=_heap(parts, "system", EMPTY_JSON, len(ids)),  # type: ignore[arg-type]
+        texts=_heap(parts, "texts", count=len(ids)),
+        metadata=_heap(parts, "metadata", count=len(ids), default=EMPTY_JSON),  # type: ignore[arg-type]
+        system=_heap(parts, "system", count=len(ids), default=EMPTY_JSON),  # type: ignore[arg-type]
     )
 
 
@@ -92,7 +92,7 @@ def _split(stored: memoryview) -> list[str]:
     return bytes(stored).decode().split("\0") if len(stored) else []
 
 
-def _heap(parts: dict[str, memoryview], name: str, default: bytes | None, count: int) -> list[bytes | None]:
+def _heap(parts: dict[str, memoryview], name: str, *, count: int, default: bytes | None = None) -> list[bytes | None]:
     if f"{name}.bytes" not in parts:
         return [default] * count
     lengths = np.frombuffer(parts[f"{name}.lengths"], dtype=np.int64)

@@ -56,6 +56,8 @@ class Collection:
         self._publish_lock = threading.Lock()
         self._journal: Journal | None = None
         self._broken: str | None = None
+        self._closed = False
+        self.revision = 0
 
     def _index_rows(self, rows: RowStore) -> None:
         codes = rows.scope_column(rows.count)
@@ -70,7 +72,7 @@ class Collection:
     def close(self) -> None:
         """Refuse further writes and let the rows go."""
         with self._write_lock:
-            self._broken = "the collection is closed"
+            self._closed = True
             rows = RowStore(self.info.dimension, self.info.metric)
             self._index = {}
             self._view = View(rows, 0, None, 0)
@@ -102,11 +104,11 @@ class Collection:
         mask = view.mask(node, request.scope)
         found = flat.search(view, request.vectors, top_k=request.top_k, mask=mask)
         return [
-            (self._matches(view, request, hits, query), hits.candidates)
+            (self._matches(view, request, found=hits, query=query), hits.candidates)
             for hits, query in zip(found, request.vectors, strict=True)
         ]
 
-    def _matches(self, view: View, request: SearchRequest, found: flat.Found, query: Any) -> list[Match]:
+    def _matches(self, view: View, request: SearchRequest, *, found: flat.Found, query: Any) -> list[Match]:
         rows, scores = found.rows, found.scores
         if request.score_threshold is not None:
             keep = scores >= request.score_threshold
@@ -158,10 +160,10 @@ class Collection:
         """Remove by ids or by filter; returns how many existed."""
 
         def plan(view: View) -> Change:
-            return Change(scope, removed=self._existing(view, ids, node, scope))
+            return Change(scope, removed=self._existing(view, ids, node=node, scope=scope))
 
         if dry_run:
-            return len(self._existing(self._view, ids, node, scope))
+            return len(self._existing(self._view, ids, node=node, scope=scope))
         return len(self._write(plan).removed)
 
     def update_metadata(
@@ -185,7 +187,7 @@ class Collection:
                     raise RecordNotFoundError(
                         f"{len(missing)} of {len(ids)} ids do not exist, for example {missing[0]!r}; nothing was changed"
                     )
-            targets = self._existing(view, ids, node, scope)
+            targets = self._existing(view, ids, node=node, scope=scope)
             rows = [self._index[scope][value] for value in targets]
             merged = [_merge(decode_mapping(view.rows.metadata[row]), assign, removed) for row in rows]
             return Change(
@@ -201,7 +203,7 @@ class Collection:
                 return len(plan(self._view).ids)
         return len(self._write(plan).ids)
 
-    def _existing(self, view: View, ids: Sequence[str] | None, node: Filter, scope: Scope) -> list[str]:
+    def _existing(self, view: View, ids: Sequence[str] | None, *, node: Filter, scope: Scope) -> list[str]:
         if ids is None:
             return [view.rows.ids[row] for row in view.select(node, scope).tolist()]
         with self._publish_lock:
@@ -231,9 +233,10 @@ class Collection:
             yield self._view
 
     def _check_writable(self) -> None:
+        if self._closed:
+            raise ClosedError(f"collection {self.info.name!r} is closed")
         if self._broken is not None:
-            kind = ClosedError if "closed" in self._broken else ProviderError
-            raise kind(f"collection {self.info.name!r} takes no writes: {self._broken}")
+            raise ProviderError(f"collection {self.info.name!r} takes no writes: {self._broken}")
 
     def apply(self, change: Change) -> None:
         """Carry out a change that is in the log: append the new rows, then publish the new view in one step."""
@@ -275,6 +278,7 @@ class Collection:
             live = self._live = grown
         lost = self._view.count - self._view.live_count + len(dead)
         self._view = View(rows, count, None if live is None else live[:count], count - lost)
+        self.revision += 1
 
     def _compact_if_worth_it(self) -> None:
         view = self._view

@@ -6,6 +6,7 @@ prefix. Inverted lists (rows by code) and the sort order of the distinct values 
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -49,7 +50,7 @@ class _Order(NamedTuple):
 class Column:
     """All values of one field and kind. Values of one kind compare and hash as SEMANTICS asks: Python does it exactly."""
 
-    __slots__ = ("_codes", "_entry_codes", "_inverted", "_order", "_rows", "values")
+    __slots__ = ("_codes", "_entry_codes", "_inverted", "_lock", "_order", "_rows", "values")
 
     def __init__(self, values: list[Any], entries: Entries) -> None:
         self.values = values
@@ -58,12 +59,16 @@ class Column:
         self._entry_codes = GrowableArray(entries.codes)
         self._inverted: _Inverted | None = None
         self._order: _Order | None = None
+        self._lock = threading.Lock()
 
     @property
     def codes(self) -> dict[Any, int]:
         """Code by value; made when first used, so that opening a stored collection need not."""
         if self._codes is None:
-            self._codes = {value: code for code, value in enumerate(self.values)}
+            # Readers come here too: two dictionaries, of which one knows less, must never be made.
+            with self._lock:
+                if self._codes is None:
+                    self._codes = {value: code for code, value in enumerate(self.values)}
         return self._codes
 
     def code_for(self, value: Any) -> int:

@@ -27,6 +27,8 @@ class GrowableArray:
 
     def extend(self, values: NDArray[Any]) -> None:
         """Append `values`."""
+        if not len(values):
+            return
         end = self.length + len(values)
         if end > len(self._array):
             grown = np.empty(max(end, _SMALLEST, len(self._array) * 3 // 2), dtype=self._array.dtype)

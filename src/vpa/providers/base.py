@@ -135,6 +135,11 @@ class VectorStore(ABC):
         """A native filter in the store's own language, for `explain`."""
         return to_json(node)
 
+    def revision(self, info: CollectionInfo) -> int:
+        """A number that changes whenever a write takes effect, where the store knows; caches key on it."""
+        del info
+        return 0
+
     async def statistics(self, info: CollectionInfo) -> dict[str, Any]:
         """Facts about one collection that the store knows cheaply."""
         del info

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vpa.base.errors import ConfigurationError, DimensionMismatchError
-from vpa.base.records import CollectionInfo, Metric
+from vpa.base.errors import ConfigurationError, DimensionMismatchError, EmbeddingMismatchError
+from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric
 from vpa.providers.binding import Binding
 from vpa.providers.verbs import CollectionVerbs
 
@@ -32,9 +32,24 @@ class Collection(CollectionVerbs):
         return self._binding.info.name
 
     @property
-    def generation(self) -> int:
-        """A number that changes with every write through this manager."""
-        return self._binding.generation
+    def generation(self) -> tuple[int, int]:
+        """Changes with every write through this manager, also one that was cancelled and took effect later."""
+        return self._binding.generation, self._binding.store.revision(self._binding.info)
+
+    async def adopt_embedding(self, embedding: EmbeddingIdentity) -> None:
+        """Bind an empty collection to a model, or check that it is the one it has; raises EmbeddingMismatchError."""
+        bound = self._bound()
+        if bound.info.embedding == embedding:
+            return
+        if bound.info.embedding is not None or await self.count() > 0:
+            raise EmbeddingMismatchError(
+                f"collection {bound.info.name!r} holds vectors of {bound.info.embedding or 'an unknown model'}, the model in "
+                f"use is {embedding}: their vectors are not comparable; set VPA_EMBEDDING_MODEL back, use another index name, "
+                "or drop the collection and add the documents again",
+                provider=bound.store.provider,
+                collection=bound.info.name,
+            )
+        bound.info = await bound.run("set_embedding", lambda: bound.store.set_embedding(bound.info.name, embedding))
 
     def __repr__(self) -> str:
         info = self.info

@@ -12,7 +12,6 @@ from vpa.base.errors import (
     CollectionExistsError,
     CollectionNotFoundError,
     ConfigurationError,
-    EmbeddingMismatchError,
     VectorDatabaseError,
 )
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, check_collection_name
@@ -162,7 +161,7 @@ class VectorDatabaseManager(CollectionVerbs):
             )  # fmt: skip
         handle = self._handle(stored)
         if embedding is not None:
-            await self.adopt_embedding(handle, embedding)
+            await handle.adopt_embedding(embedding)
         return handle
 
     async def collection(self, name: str, *, dimension: int | None = None, metric: str | None = None) -> Collection:
@@ -192,23 +191,9 @@ class VectorDatabaseManager(CollectionVerbs):
         check_collection_name(name)
         call = Call("drop_collection", store.provider, name, idempotent=False)
         await self._pipeline.run(call, lambda: store.drop_collection(name))
-        gone = self._bindings.pop(name, None)
-        if gone is not None:
-            gone.generation += 1
-
-    async def adopt_embedding(self, collection: Collection, embedding: EmbeddingIdentity) -> None:
-        """Bind a collection to a model, or check that it is the one it has; raises EmbeddingMismatchError."""
-        bound = collection._bound()
-        if bound.info.embedding == embedding:
-            return
-        if bound.info.embedding is not None or await collection.count() > 0:
-            raise EmbeddingMismatchError(
-                f"collection {bound.info.name!r} holds vectors of {bound.info.embedding or 'an unknown model'}, the model in use is "
-                f"{embedding}: their vectors are not comparable; set VPA_EMBEDDING_MODEL back, use another index name, or "
-                "drop the collection and add the documents again",
-                provider=bound.store.provider, collection=bound.info.name,
-            )  # fmt: skip
-        bound.info = await bound.run("set_embedding", lambda: bound.store.set_embedding(bound.info.name, embedding))
+        if name in self._bindings:
+            # Kept: a collection made again under this name goes on counting, so that no cache serves what was dropped.
+            self._bindings[name].generation += 1
 
     async def _describe(self, name: str) -> CollectionInfo | None:
         store = self._open_store()
@@ -251,6 +236,7 @@ class VectorDatabaseManager(CollectionVerbs):
         """Calls, errors and latencies in seconds by verb since this manager was made, and facts on open collections."""
         collections = {}
         if self._connected and self._store is not None:
-            for name, bound in list(self._bindings.items()):
+            there = await self._store.list_collections()
+            for name, bound in [(name, self._bindings[name]) for name in there if name in self._bindings]:
                 collections[name] = {**bound.info.to_json(), **await bound.store.statistics(bound.info)}
         return {"provider": self.config.provider, "connected": self._connected, "verbs": self._meter.summary(), "collections": collections}  # fmt: skip

@@ -82,7 +82,7 @@ async def delete(store: VectorStore, info: CollectionInfo, target: Target, *, dr
 
 
 async def update_metadata(
-    store: VectorStore, info: CollectionInfo, target: Target, edit: MetadataEdit, *, dry_run: bool
+    store: VectorStore, info: CollectionInfo, target: Target, *, edit: MetadataEdit, dry_run: bool
 ) -> int:
     """Merge; returns how many matched."""
     resolved = await resolve(store, info, target)
@@ -122,7 +122,7 @@ async def upsert(
     return written
 
 
-async def search(store: VectorStore, info: CollectionInfo, request: SearchRequest, node: Filter) -> list[Matches]:
+async def search(store: VectorStore, info: CollectionInfo, request: SearchRequest, *, node: Filter) -> list[Matches]:
     """At most `top_k` matches a query; with a residual, reads deeper until they are found or the store has no more."""
     parts = store.split(node)
     if parts.is_complete:
@@ -147,13 +147,13 @@ async def _search_residual(
             usage = Usage(candidates=candidates, requests=requests)
             return Matches(tuple(kept[: request.top_k]), answer.exact, usage)
         if depth == deepest:
-            raise _too_deep(store, info, request, residual, deepest)
+            raise _too_deep(store, info, request, residual=residual, depth=deepest)
         depth = min(deepest, depth * 2)
 
 
 def _too_deep(
-    store: VectorStore, info: CollectionInfo, request: SearchRequest, residual: Filter, depth: int
-) -> Exception:
+    store: VectorStore, info: CollectionInfo, request: SearchRequest, *, residual: Filter, depth: int
+) -> UnsupportedFilterError:
     return UnsupportedFilterError(
         f"{store.provider} cannot be read deeper than {depth} records in one search, and fewer than "
         f"top_k={request.top_k} of those satisfy the part of the filter that it cannot evaluate: {to_json(residual)}; "

@@ -112,7 +112,7 @@ class CollectionVerbs(ABC):
         if isinstance(remove, str):
             raise InvalidRecordError(f"remove takes a list of keys, not one string: [{remove!r}]")
         edit = MetadataEdit(assign=canonical_metadata(set or {}), remove=frozenset(check_key(key) for key in remove))
-        work = lambda: operations.update_metadata(bound.store, bound.info, target, edit, dry_run=dry_run)  # noqa: E731
+        work = lambda: operations.update_metadata(bound.store, bound.info, target, edit=edit, dry_run=dry_run)  # noqa: E731
         return await (self._read("update_metadata", work) if dry_run else self._write("update_metadata", work))
 
     async def count(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> int:
@@ -145,7 +145,7 @@ class CollectionVerbs(ABC):
             exact=exact,
             scope=_one(scope),
         )
-        [found] = await self._search("search", bound, request, filter)
+        [found] = await self._search("search", request, filter)
         return found
 
     async def search_batch(
@@ -169,12 +169,13 @@ class CollectionVerbs(ABC):
             exact=exact,
             scope=_one(scope),
         )
-        return await self._search("search_batch", bound, request, filter) if len(request.vectors) else []
+        return await self._search("search_batch", request, filter) if len(request.vectors) else []
 
-    async def _search(self, verb: str, bound: Binding, request: SearchRequest, given: FilterLike) -> list[Matches]:
+    async def _search(self, verb: str, request: SearchRequest, given: FilterLike) -> list[Matches]:
+        bound = self._bound()
         node = normalize(as_filter(given))
         started = bound.clock.monotonic()
-        found = await self._read(verb, lambda: operations.search(bound.store, bound.info, request, node))
+        found = await self._read(verb, lambda: operations.search(bound.store, bound.info, request, node=node))
         time_s = bound.clock.monotonic() - started
         return [Matches(one.items, one.exact, Usage(time_s, one.usage.candidates, one.usage.requests)) for one in found]
 

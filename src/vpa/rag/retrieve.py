@@ -32,7 +32,7 @@ class RetrievalOptions:
 
 
 async def retrieve(
-    collection: CollectionVerbs, vector: FloatMatrix, node: Filter, options: RetrievalOptions
+    collection: CollectionVerbs, vector: FloatMatrix, *, node: Filter, options: RetrievalOptions
 ) -> list[SearchResult]:
     """At most `top_k` chunks, best first; with `group_by="document"` the best chunk of each of `top_k` documents."""
     if options.group_by not in (None, "document"):

@@ -9,6 +9,8 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+
 from vpa.base.clock import Clock, SystemClock
 from vpa.base.errors import (
     ClosedError,
@@ -217,8 +219,6 @@ class EnhancedRAGSystem:
         if cut != [(chunk.start, chunk.end) for chunk in prepared.chunks]:
             await self._ingestion().write([prepared], scope=scope)
             return
-        import numpy as np
-
         vectors = np.asarray([record.vector for record in records], dtype=np.float32)
         await collection.upsert(to_batch([prepared], vectors), replacing=wanted, scope=scope)
 
@@ -269,50 +269,35 @@ class EnhancedRAGSystem:
         started = self._clock.monotonic()
         with request_context(user_id=user_id, collection=collection.name):
             try:
-                node, options = self._checked(query, filters, top_k, score_threshold, group_by, exact, scope)
-                results, cached = await self._answer(collection, query, node, options)
+                _check_query(query)
+                node = normalize(as_filter(filters))
+                options = RetrievalOptions(
+                    top_k=check_top_k(top_k),
+                    score_threshold=check_threshold(score_threshold),
+                    group_by=group_by,
+                    exact=exact,
+                    scope=scope,
+                )
+                results, cached = await self._answer(collection, query, node=node, options=options)
             except VectorDatabaseError:
                 self._counters.failed_searches += 1
                 raise
         seconds = self._clock.monotonic() - started
         self._counters.searched(seconds, cached=cached)
-        self._history.add(
-            user_id,
-            SearchEntry(
-                query=query,
-                filters=to_json(node),
-                top_k=top_k,
-                result_count=len(results),
-                response_time=seconds,
-                cached=cached,
-                timestamp=self._clock.now(),
-            ),
+        entry = SearchEntry(
+            query=query,
+            filters=to_json(node),
+            top_k=top_k,
+            result_count=len(results),
+            response_time=seconds,
+            cached=cached,
+            timestamp=self._clock.now(),
         )
+        self._history.add(user_id, entry)
         return results
 
-    def _checked(
-        self,
-        query: str,
-        filters: FilterLike,
-        top_k: int,
-        threshold: float | None,
-        group_by: GroupBy,
-        exact: bool,
-        scope: Scope,
-    ) -> tuple[Filter, RetrievalOptions]:
-        if not isinstance(query, str) or not query.strip():
-            raise InvalidQueryError(f"the query must be a non-empty string, not {query!r:.80}")
-        options = RetrievalOptions(
-            top_k=check_top_k(top_k),
-            score_threshold=check_threshold(threshold),
-            group_by=group_by,
-            exact=exact,
-            scope=scope,
-        )
-        return normalize(as_filter(filters)), options
-
     async def _answer(
-        self, collection: Collection, query: str, node: Filter, options: RetrievalOptions
+        self, collection: Collection, query: str, *, node: Filter, options: RetrievalOptions
     ) -> tuple[list[SearchResult], bool]:
         identity = await self._embedder.open()
         # The generation is read before the search: a result that a write overtakes is kept under the old one.
@@ -321,7 +306,7 @@ class EnhancedRAGSystem:
         if known is not None:
             return _copies(known), True
         vector = await self._embedder.query(query)
-        results = await retrieve(collection, vector, node, options)
+        results = await retrieve(collection, vector, node=node, options=options)
         self._cache.put(key, _copies(results), size_bytes=_weight(query, results))
         return results, False
 
@@ -360,6 +345,11 @@ class EnhancedRAGSystem:
             "users": len(self._history),
             "vector_database": await self.manager.get_statistics(),
         }
+
+
+def _check_query(query: object) -> None:
+    if not isinstance(query, str) or not query.strip():
+        raise InvalidQueryError(f"the query must be a non-empty string, not {query!r:.80}")
 
 
 def _copies(results: list[SearchResult]) -> list[SearchResult]:

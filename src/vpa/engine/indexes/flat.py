@@ -84,7 +84,7 @@ def _search_gathered(view: View, queries: FloatMatrix, rows: RowNumbers, *, top_
             if halves is not None:
                 keys -= halves
             chosen = topk.candidates(keys, topk.block_maxima(keys), k=top_k, error=error)
-        results.append(_rank(view, query, rows[chosen], matrix[chosen], top_k=top_k))
+        results.append(_rank(view, query, rows=rows[chosen], matrix=matrix[chosen], top_k=top_k))
     return results
 
 
@@ -96,10 +96,10 @@ def _key_error(view: View, query: FloatVector) -> float | None:
 
 
 def _finish(view: View, query: FloatVector, rows: RowNumbers, *, top_k: int) -> Found:
-    return _rank(view, query, rows, view.rows.gather(rows), top_k=top_k)
+    return _rank(view, query, rows=rows, matrix=view.rows.gather(rows), top_k=top_k)
 
 
-def _rank(view: View, query: FloatVector, rows: RowNumbers, matrix: FloatMatrix, *, top_k: int) -> Found:
+def _rank(view: View, query: FloatVector, *, rows: RowNumbers, matrix: FloatMatrix, top_k: int) -> Found:
     final = distance.scores(view.rows.metric, matrix, query)
     ids = [view.rows.ids[row] for row in rows.tolist()]
     order = topk.best(ids, final, k=top_k)

@@ -25,19 +25,11 @@ _CLOSE_CHECKPOINT_BYTES: Final = 1 << 20
 class DurableJournal:
     """Implements the engine's Journal over a directory. One generation back is kept until the next is proved at open."""
 
-    def __init__(
-        self,
-        files: FileSystem,
-        directory: str,
-        collection: Collection,
-        recovery: Recovery,
-        *,
-        random_bytes: Callable[[int], bytes],
-    ) -> None:
+    def __init__(self, collection: Collection, recovery: Recovery, *, random_bytes: Callable[[int], bytes]) -> None:
         self.report: RecoveryReport = recovery.report
         self.checkpoint_error: str | None = None
-        self._files = files
-        self._directory = directory
+        self._files = recovery.files
+        self._directory = recovery.directory
         self._collection = collection
         self._random_bytes = random_bytes
         self._log, self._generation = recovery.writable_log(random_bytes)
@@ -59,7 +51,7 @@ class DurableJournal:
         recovery = Recovery(files, directory, info, salvage)
         collection = recovery.run()
         try:
-            journal = cls(files, directory, collection, recovery, random_bytes=random_bytes)
+            journal = cls(collection, recovery, random_bytes=random_bytes)
             if recovery.report.set_aside:
                 journal._set_aside(recovery.report.set_aside)
                 journal.checkpoint()

@@ -27,6 +27,7 @@ _log = get_logger("vpa.providers.mock")
 # A thread hop costs some 45 µs; below this many multiplications, or records written, the call itself costs less.
 _INLINE_PRODUCTS: Final = 500_000
 _INLINE_RECORDS: Final = 64
+_INLINE_ROWS: Final = 5_000
 
 
 class EmbeddedStore(VectorStore):
@@ -50,7 +51,9 @@ class EmbeddedStore(VectorStore):
         """Open the directory; recovers what a crash left, and logs what it found."""
         if self._database is not None:
             return
-        self._database = await self._workers.run(Database, self._path, files=self._files)
+        await self._workers.run(self._open_directory)
+        if self._database is None:
+            raise ClosedError("the embedded store was closed while it was opening")
         for name, report in self._database.reports().items():
             if not report.clean:
                 _log.warning(
@@ -61,13 +64,18 @@ class EmbeddedStore(VectorStore):
                     changes=report.replayed_changes,
                 )
 
+    def _open_directory(self) -> None:
+        # Kept by the thread itself: an `open` that was cancelled must not leave a locked directory behind.
+        self._database = Database(self._path, files=self._files)
+
     async def close(self) -> None:
-        """Finish writes, checkpoint, unlock."""
+        """Finish what runs, checkpoint, unlock."""
+        await self._searches.close()
+        await self._workers.close()
         database, self._database = self._database, None
         if database is not None:
             await self._workers.run(database.close)
-        await self._searches.close()
-        await self._workers.close()
+            await self._workers.close()
 
     def _open_database(self) -> Database:
         if self._database is None:
@@ -164,7 +172,9 @@ class EmbeddedStore(VectorStore):
     async def count(self, info: CollectionInfo, node: Filter, *, scope: Scope | AllScopes) -> int:
         """By row mask."""
         collection = self._collection(info)
-        return await self._read(collection, 1, lambda: collection.count(node, scope))
+        if collection.view.count <= _INLINE_ROWS:
+            return collection.count(node, scope)
+        return await self._workers.run(collection.count, node, scope)
 
     async def search(self, info: CollectionInfo, request: SearchRequest, node: Filter) -> list[Matches]:
         """Always exact."""
@@ -188,6 +198,11 @@ class EmbeddedStore(VectorStore):
         )
         while (batch := await self._workers.run(next, batches, None)) is not None:
             yield batch
+
+    def revision(self, info: CollectionInfo) -> int:
+        """The engine's own counter of published changes."""
+        found = self._open_database().find(info.name)
+        return -1 if found is None else found.revision
 
     async def statistics(self, info: CollectionInfo) -> dict[str, Any]:
         """Rows, and for a durable collection its log and what recovery found."""
