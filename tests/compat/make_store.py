@@ -20,9 +20,15 @@ async def write(directory: str) -> None:
     async with vpa.connect(f"mock://{directory}") as db:
         for metric in ("cosine", "dot", "euclidean"):
             docs = await db.create_collection(
-                f"docs-{metric}", dimension=3, metric=metric, embedding=vpa.EmbeddingIdentity(name="m", revision="1", dimension=3)
+                f"docs-{metric}",
+                dimension=3,
+                metric=metric,
+                embedding=vpa.EmbeddingIdentity(name="m", revision="1", dimension=3),
             )
-            records = [Record(f"r{n}", vector=[1, n, 2], text=f"t{n}" if n else None, metadata=m) for n, m in enumerate(METADATA)]
+            records = [
+                Record(f"r{n}", vector=[1, n, 2], text=f"t{n}" if n else None, metadata=m)
+                for n, m in enumerate(METADATA)
+            ]
             await docs.upsert(records)
             await docs.upsert([Record("other", vector=[1, 2, 3])], scope=Scope("tenant", "space"))
             db._store._database.journal(docs.name).checkpoint()  # type: ignore[union-attr]

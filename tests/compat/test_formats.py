@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from compat.make_store import METADATA, write
 
 import vpa
+from compat.make_store import METADATA, write
 from vpa.base.scope import ALL_SCOPES
 
 FORMATS = sorted(path for path in Path(__file__).parent.iterdir() if path.name.startswith("format-"))

@@ -61,3 +61,20 @@ def test_the_suite_has_at_least_250_cases() -> None:
     # The tables alone; the written-out cases come on top (the report counts them all).
     tables = (filters.TABLE, filters.INVALID, metadata.VALID, metadata.INVALID_METADATA, metadata.INVALID_RECORDS)
     assert sum(len(table) for table in tables) >= 250
+
+
+def test_every_suite_is_run_here_and_by_the_command() -> None:
+    from vpa.testing import deployment
+
+    def all_of(kind: type) -> set[type]:
+        return {
+            one
+            for sub in kind.__subclasses__()
+            if sub.__module__.startswith("vpa.testing.suite")
+            for one in {sub, *all_of(sub)}
+        }
+
+    assert all_of(suite.StoreSuite) == set(suite.ALL_SUITES)
+    for namespace, marker in ((globals(), "Test"), (vars(deployment), "Test")):
+        run = {base for name, kind in namespace.items() if name.startswith(marker) for base in kind.__mro__}
+        assert set(suite.ALL_SUITES) <= run

@@ -67,3 +67,10 @@ def test_signatures_and_docs_are_those_of_the_asynchronous_verbs() -> None:
     assert public <= set(dir(vpa.sync.Collection))
     with pytest.raises(AttributeError):
         _ = vpa.sync.nonsense
+
+
+def test_facades_are_arguments_too() -> None:
+    with vpa.sync.connect("mock://") as db:
+        docs = db.create_collection("docs", dimension=2)
+        docs.adopt_embedding(vpa.EmbeddingIdentity(name="m", dimension=2))
+        assert db.collection("docs").info.embedding == vpa.EmbeddingIdentity(name="m", dimension=2)

@@ -170,7 +170,7 @@ def test_damage_inside_acknowledged_data_is_an_error_and_salvage_keeps_what_prec
     assert ids(tmp_path) == {f"r{n}" for n in range(10)}
 
 
-@pytest.mark.parametrize("position", [0, 4096, 4200, -1, -30, -200])
+@pytest.mark.parametrize("position", [0, 64, 130, -1, -30, -200])
 def test_a_damaged_snapshot_falls_back_to_the_generation_before(tmp_path: Path, position: int) -> None:
     filled(tmp_path)
     flip(path_of(tmp_path, "snapshot-00000001.vpa"), position)
@@ -184,7 +184,7 @@ def test_a_damaged_snapshot_falls_back_to_the_generation_before(tmp_path: Path, 
 def test_a_damaged_snapshot_without_an_older_one_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     filled(tmp_path)
     ids(tmp_path)
-    flip(path_of(tmp_path, "snapshot-00000001.vpa"), 4100)
+    flip(path_of(tmp_path, "snapshot-00000001.vpa"), 70)
     with pytest.raises(errors.StorageCorruptedError, match="section 'vectors'"):
         Database(str(tmp_path))
     assert ids(tmp_path, salvage=True) == set()
@@ -325,3 +325,38 @@ async def test_readers_and_writers_at_once_see_whole_states(tmp_path: Path) -> N
                 await asyncio.sleep(0)
 
         await asyncio.gather(write_pairs(), read_pairs(), read_pairs())
+
+
+async def test_an_open_that_was_cancelled_leaves_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vpa.providers.mock import store
+
+    started, go_on = threading.Event(), threading.Event()
+
+    class Slow(Database):
+        def __init__(self, *arguments: object, **options: object) -> None:
+            started.set()
+            go_on.wait(5)
+            super().__init__(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "Database", Slow)
+    task = asyncio.create_task(connect(f"mock://{tmp_path}").connect())
+    while not started.is_set():
+        await asyncio.sleep(0.001)
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    monkeypatch.undo()
+    async with connect(f"mock://{tmp_path}") as db:
+        assert await db.list_collections() == []
+    assert not any(thread.name.startswith("vpa") for thread in threading.enumerate())
+
+
+async def test_nothing_is_left_running_after_close(tmp_path: Path) -> None:
+    async with connect(f"mock://{tmp_path}") as db:
+        docs = await db.create_collection("docs", dimension=4)
+        await docs.upsert(records(0, 100))
+        await docs.search_batch(vectors=np.ones((5, 4)))
+    assert not any(thread.name.startswith("vpa") for thread in threading.enumerate())
+    assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []

@@ -340,3 +340,43 @@ async def test_the_cache_is_bounded_in_bytes_and_time() -> None:
         await rag.search_knowledge("q")
         await rag.search_knowledge("q")
         assert (await rag.get_system_stats())["search_statistics"]["cache_hits"] == 0
+
+
+async def test_a_write_that_outlives_its_call_reaches_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vpa.engine.collection import Collection
+
+    gate = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    real = Collection.delete
+
+    def slow(self: Collection, **arguments: Any) -> int:
+        asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()
+        return real(self, **arguments)
+
+    async with create_enhanced_rag_system(settings(vector_db_path=str(tmp_path))) as rag:
+        await rag.add_document(document_id="a", content="some words")
+        monkeypatch.setattr(Collection, "delete", slow)
+        task = asyncio.create_task(rag.delete_document("a"))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        # Not deleted yet, so this is right, and is kept by the cache…
+        assert await rag.search_knowledge("words") != []
+        gate.set()
+        while await rag.manager.count():
+            await asyncio.sleep(0.001)
+        # …but not served once the delete, which nobody awaits any more, has taken effect.
+        assert await rag.search_knowledge("words") == []
+
+
+async def test_a_collection_that_was_made_again_is_not_answered_from_the_cache() -> None:
+    async with create_enhanced_rag_system(settings()) as rag:
+        await rag.add_document(document_id="a", content="some words")
+        assert await rag.search_knowledge("words") != []
+        info = (await rag.manager.collection("vpa-index")).info
+        await rag.manager.drop_collection("vpa-index")
+        await rag.manager.create_collection("vpa-index", dimension=384, embedding=info.embedding)
+        assert await rag.search_knowledge("words") == []

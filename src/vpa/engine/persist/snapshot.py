@@ -1,6 +1,6 @@
 """Snapshots: one file of named, aligned, checksummed sections that is opened by memory map.
 
-File: magic and version; sections, each starting at a multiple of 4,096; a table of contents as JSON; a trailer that
+File: magic and version; sections, each starting at a multiple of 64; a table of contents as JSON; a trailer that
 says where the table is. A reader skips sections it does not know, so codes or graphs can stand beside the vectors
 later. Checksums are kept for each MiB of a section.
 """
@@ -25,7 +25,7 @@ from vpa.engine.persist.files import AppendFile, FileSystem
 _MAGIC: Final = b"VPASNAP\x01"
 _TRAILER: Final = struct.Struct("<QQII8s")  # offset and length of the table, its checksum, version, magic
 VERSION: Final = 1
-_ALIGNMENT: Final = 4096
+_ALIGNMENT: Final = 64
 _CHECK_BYTES: Final = 1 << 20
 
 
