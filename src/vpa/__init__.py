@@ -87,6 +87,10 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("vpa.base.errors")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
+    if name.endswith("Error"):
+        found = getattr(importlib.import_module("vpa.base.errors"), name, None)
+        if found is not None:
+            return found
     raise AttributeError(f"module 'vpa' has no attribute {name!r}")
 
 

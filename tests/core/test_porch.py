@@ -76,6 +76,9 @@ def test_every_promised_name_is_there() -> None:
     for name in vpa.__all__:
         assert getattr(vpa, name) is not None
     assert set(dir(vpa)) == set(vpa.__all__)
+    assert vpa.InvalidFilterError is vpa.errors.InvalidFilterError
+    with pytest.raises(AttributeError, match="no attribute 'NoSuchError'"):
+        _ = vpa.NoSuchError
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = vpa.nonsense
 

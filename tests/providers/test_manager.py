@@ -16,7 +16,7 @@ from vpa.filters import F
 from vpa.observe.log import configure_logging, get_logger, request_context
 from vpa.observe.redact import HIDDEN, redact, redact_text
 from vpa.providers import policy, registry
-from vpa.providers.config import VectorDatabaseConfig, parse_url
+from vpa.providers.config import VectorDatabaseConfig, VectorDatabaseProvider, parse_url
 from vpa.providers.connect import connect
 from vpa.providers.manager import VectorDatabaseManager
 from vpa.providers.mock.store import EmbeddedStore
@@ -50,6 +50,15 @@ def test_a_url_that_cannot_be_right_is_refused(url: str, problem: str) -> None:
     with pytest.raises(errors.ConfigurationError, match=problem) as caught:
         connect(url)
     assert "secret" not in str(caught.value)
+
+
+def test_the_engine_has_three_names() -> None:
+    for name in ("mock", "embedded", "numpy", "MOCK"):
+        assert VectorDatabaseProvider(name.lower()) is VectorDatabaseProvider.MOCK
+        assert VectorDatabaseConfig(provider=name).provider is VectorDatabaseProvider.MOCK
+    assert VectorDatabaseConfig(provider="mine").provider == "mine"
+    with pytest.raises(ValueError, match="nonsense"):
+        VectorDatabaseProvider("nonsense")
 
 
 def test_unknown_options_of_connect_are_type_errors() -> None:

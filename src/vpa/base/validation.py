@@ -151,6 +151,8 @@ def _first_repeated(ids: Sequence[str]) -> str:
 
 def check_query_vectors(vectors: ArrayLike, *, info: CollectionInfo, dimensions: int) -> arrays.FloatMatrix:
     """Return queries as an `(m, d) float32` matrix, unit rows for cosine; raises InvalidQueryError."""
+    if dimensions == 2 and isinstance(vectors, list | tuple) and not vectors:
+        return np.empty((0, info.dimension), dtype=np.float32)
     try:
         array = arrays.as_float32(vectors, dimensions=dimensions)
     except arrays.VectorFormatError as error:

@@ -39,7 +39,7 @@ async def _facts(args: Namespace) -> dict[str, Any]:
         info = collection.info
         store = (await manager.get_statistics())["collections"][name]
         return {
-            "provider": manager.config.provider,
+            "provider": str(manager.config.provider),
             "path": manager.config.path,
             "collection": name,
             "documents": await collection.count(filter=first_chunks(), scope=scope(args)),

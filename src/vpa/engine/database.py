@@ -59,6 +59,8 @@ class Database:
     def _open(self, directory: str, *, lock: bool) -> None:
         try:
             self._files.make_directory(f"{directory}/collections")
+            self._files.sync_directory(directory)
+            self._files.sync_directory(os.path.dirname(os.path.abspath(directory)))
             if lock:
                 self._directory_lock = DirectoryLock(directory)
             for name in self._files.list_directory(f"{directory}/collections"):

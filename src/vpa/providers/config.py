@@ -25,6 +25,10 @@ class VectorDatabaseProvider(StrEnum):
     MILVUS = "milvus"
     PGVECTOR = "pgvector"
 
+    @classmethod
+    def _missing_(cls, value: object) -> VectorDatabaseProvider | None:
+        return ALIASES.get(str(value).lower())
+
 
 ALIASES: Final[Mapping[str, VectorDatabaseProvider]] = {
     "embedded": VectorDatabaseProvider.MOCK,
@@ -36,9 +40,12 @@ ALIASES: Final[Mapping[str, VectorDatabaseProvider]] = {
 
 
 def provider_name(name: str) -> str:
-    """The one name of a provider, also for its aliases; names of other people's providers stay as they are."""
+    """A VectorDatabaseProvider, also for its aliases; names of other people's providers stay as they are."""
     lowered = str(name).lower()
-    return str(ALIASES.get(lowered, lowered))
+    try:
+        return VectorDatabaseProvider(lowered)
+    except ValueError:
+        return lowered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -223,7 +223,7 @@ class VectorDatabaseManager(CollectionVerbs):
 
     async def health(self) -> dict[str, Any]:
         """Whether the store answers, and how fast: `{"healthy": bool, "latency_s": …, …}`. Never raises for a sick store."""
-        facts: dict[str, Any] = {"provider": self.config.provider, "connected": self._connected}
+        facts: dict[str, Any] = {"provider": str(self.config.provider), "connected": self._connected}
         started = self._clock.monotonic()
         try:
             store = self._open_store()
@@ -239,4 +239,4 @@ class VectorDatabaseManager(CollectionVerbs):
             there = await self._store.list_collections()
             for name, bound in [(name, self._bindings[name]) for name in there if name in self._bindings]:
                 collections[name] = {**bound.info.to_json(), **await bound.store.statistics(bound.info)}
-        return {"provider": self.config.provider, "connected": self._connected, "verbs": self._meter.summary(), "collections": collections}  # fmt: skip
+        return {"provider": str(self.config.provider), "connected": self._connected, "verbs": self._meter.summary(), "collections": collections}  # fmt: skip

@@ -32,7 +32,7 @@ def available() -> list[str]:
 
 def create_store(config: VectorDatabaseConfig) -> VectorStore:
     """A store for `config`, not yet open; raises ConfigurationError or ProviderNotInstalledError."""
-    return _factory(config.provider)(config)
+    return _factory(str(config.provider))(config)
 
 
 def _factory(name: str) -> Factory:

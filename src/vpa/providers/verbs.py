@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from numpy.typing import ArrayLike
 
 from vpa.base.errors import InvalidFilterError, InvalidQueryError, InvalidRecordError
-from vpa.base.metadata import Scalar, canonical_metadata, check_key
+from vpa.base.metadata import Scalar, canonical_metadata
 from vpa.base.query import OnConflict, SearchRequest, check_threshold, check_top_k
 from vpa.base.records import Matches, Record, RecordBatch, Usage
 from vpa.base.scope import AllScopes, Scope
@@ -109,9 +109,7 @@ class CollectionVerbs(ABC):
         """
         bound = self._bound()
         target = _target(ids, filter, allow_all=allow_all, scope=scope, verb="update_metadata")
-        if isinstance(remove, str):
-            raise InvalidRecordError(f"remove takes a list of keys, not one string: [{remove!r}]")
-        edit = MetadataEdit(assign=canonical_metadata(set or {}), remove=frozenset(check_key(key) for key in remove))
+        edit = MetadataEdit(assign=canonical_metadata(set or {}), remove=_keys(remove))
         work = lambda: operations.update_metadata(bound.store, bound.info, target, edit=edit, dry_run=dry_run)  # noqa: E731
         return await (self._read("update_metadata", work) if dry_run else self._write("update_metadata", work))
 
@@ -249,6 +247,13 @@ class CollectionVerbs(ABC):
             return await bound.run(verb, work, idempotent=idempotent)
         finally:
             bound.generation += 1
+
+
+def _keys(remove: Iterable[str]) -> frozenset[str]:
+    keys = [remove] if isinstance(remove, str) else list(remove)
+    if isinstance(remove, str) or not all(isinstance(key, str) for key in keys):
+        raise InvalidRecordError(f"remove takes a list of metadata keys, not {remove!r}")
+    return frozenset(keys)
 
 
 def _one(scope: Scope) -> Scope:

@@ -96,6 +96,7 @@ class SearchSuite(StoreSuite):
 
     async def test_an_empty_batch_gives_nothing(self, filled: Collection) -> None:
         assert await filled.search_batch(vectors=np.empty((0, DIMENSION))) == []
+        assert await filled.search_batch(vectors=[]) == []
 
     async def test_vectors_come_when_asked(self, filled: Collection, metric: str) -> None:
         [with_vector] = await filled.search(vector=vector(5), top_k=1, include_vectors=True)

@@ -122,7 +122,13 @@ class WriteSuite(StoreSuite):
 
     async def test_removing_an_absent_key_is_no_error(self, docs: Collection) -> None:
         await docs.upsert(three())
-        assert await docs.update_metadata(ids=["a"], remove=["absent"]) == 1
+        assert await docs.update_metadata(ids=["a"], remove=["absent", "$never"]) == 1
+        assert (await stored(docs))["a"] == {"n": 1, "k": "x"}
+
+    async def test_keys_to_remove_as_one_string_are_refused(self, docs: Collection) -> None:
+        await docs.upsert(three())
+        with pytest.raises(errors.InvalidRecordError, match="list"):
+            await docs.update_metadata(ids=["a"], remove="n")
         assert (await stored(docs))["a"] == {"n": 1, "k": "x"}
 
     async def test_an_update_replaces_whole_values(self, docs: Collection) -> None:
