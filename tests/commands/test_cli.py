@@ -53,10 +53,10 @@ def test_ingest_then_search_works_without_any_setting(vpa: Run, tmp_path: Path) 
     status, out, _ = vpa("search", "cats", "--json")
     found = json.loads(out)
     assert status == 0
-    assert {result["document_id"] for result in found} == {"a", "7", "notes.md", "plain.txt"}
+    assert {result["document_id"] for result in found} == {"a", "7", "docs/notes.md", "docs/plain.txt"}
     assert found[0]["document_id"] in ("a", "7")
     titles = {result["document_id"]: result["title"] for result in found}
-    assert (titles["notes.md"], titles["plain.txt"], titles["7"]) == ("The heading", "plain", "")
+    assert (titles["docs/notes.md"], titles["docs/plain.txt"], titles["7"]) == ("The heading", "plain", "")
     assert next(r for r in found if r["document_id"] == "7")["metadata"] == {"year": 2005, "lang": "en"}
 
 
@@ -248,6 +248,23 @@ def test_doctor_reports_torn_tails_and_salvages_damage(vpa: Run, tmp_path: Path)
     assert status == 0
     assert "log-00000000.vpa.damaged" in out
     assert vpa("search", "cats")[0] == 0
+
+
+def test_files_of_the_same_name_stay_two_documents(vpa: Run, tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "notes.txt").write_text(f"notes of {folder}")
+    assert vpa("ingest", "one", "two")[0] == 0
+    assert vpa("ingest", "one/notes.txt")[0] == 0
+    assert json.loads(vpa("stats", "--json")[1])["documents"] == 2
+
+
+def test_a_path_that_is_a_file_is_named(vpa: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    status, _, err = vpa("search", "x", "--path", "file")
+    assert (status, "file could not be opened" in err) == (3, True)
+    found = json.loads(vpa("doctor", "--path", "file", "--json")[1])
+    assert ("disk", "fail") in {(check["area"], check["status"]) for check in found}
 
 
 def test_a_locked_store_is_named(vpa: Run, tmp_path: Path) -> None:

@@ -96,6 +96,11 @@ def _disk(config: DeploymentConfig) -> Iterator[Check]:
         return
     path = Path(config.vector_db_path).absolute()
     there = next(parent for parent in (path, *path.parents) if parent.exists())
+    if not there.is_dir():
+        yield Check(
+            "disk", "fail", f"{there} is a file, not a directory", "set VPA_VECTOR_DB_PATH or --path to a directory"
+        )
+        return
     if not os.access(there, os.W_OK):
         yield Check("disk", "fail", f"{there} cannot be written", "change its owner, or set VPA_VECTOR_DB_PATH")
         return

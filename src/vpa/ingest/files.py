@@ -29,7 +29,10 @@ def reader_of(path: Path) -> Reader | None:
 
 
 def find_files(paths: Sequence[str]) -> Iterator[tuple[Path, str] | SourceProblem]:
-    """`(path, name)` for each file; folders are searched for known endings, hidden names are passed over."""
+    """`(path, name)` for each file; folders are searched for known endings, hidden names are passed over.
+
+    The name is the path as given, so that files of the same name in two folders stay two documents.
+    """
     for given in paths:
         root = Path(given)
         if root.is_dir():
@@ -39,7 +42,7 @@ def find_files(paths: Sequence[str]) -> Iterator[tuple[Path, str] | SourceProble
         elif reader_of(root) is None:
             yield SourceProblem(given, f"has an ending that no reader knows; known: {', '.join(sorted(READERS))}")
         else:
-            yield root, root.name
+            yield root, root.as_posix()
 
 
 def _inside(root: Path) -> Iterator[tuple[Path, str] | SourceProblem]:
@@ -48,7 +51,7 @@ def _inside(root: Path) -> Iterator[tuple[Path, str] | SourceProblem]:
         name = path.relative_to(root)
         if path.is_file() and reader_of(path) is not None and not any(part.startswith(".") for part in name.parts):
             found = True
-            yield path, name.as_posix()
+            yield path, path.as_posix()
     if not found:
         yield SourceProblem(str(root), f"holds no file with a known ending ({', '.join(sorted(READERS))})")
 
