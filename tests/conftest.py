@@ -9,9 +9,12 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["vpa.testing.plugin"]
 
-settings.register_profile("ci", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("long", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+_PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
+# In CI the examples are the same in every run; on a developer's machine they are new each time.
+settings.register_profile("ci", max_examples=100, derandomize=True, **_PATIENT)
+settings.register_profile("local", max_examples=100, **_PATIENT)
+settings.register_profile("long", max_examples=2000, **_PATIENT)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "local"))
 
 
 @pytest.fixture(autouse=True)

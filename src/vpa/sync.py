@@ -32,8 +32,8 @@ class OwnerLoop:
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Do `work` on the loop and wait for its result."""
         if not self._thread.is_alive():
-            # Closed already: the answer (a ClosedError, or nothing to do) needs no loop of its own.
-            return asyncio.run(work)
+            # Closed already: the answer is a ClosedError, or that there is nothing to do.
+            return _run_alone(work)
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def iterate(self, batches: AsyncIterator[Any]) -> Iterator[Any]:
@@ -56,6 +56,14 @@ class OwnerLoop:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
+
+
+def _run_alone(work: Coroutine[Any, Any, Any]) -> Any:
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(work)
+    finally:
+        loop.close()
 
 
 async def _next(batches: AsyncIterator[Any]) -> Any:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,9 @@ def vpa(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureF
     monkeypatch.setenv("VPA_LOG_LEVEL", "ERROR")
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        status = main(list(arguments))
+        # In a thread of its own: a command runs an event loop, and this one has pytest's.
+        with ThreadPoolExecutor(1) as thread:
+            status = thread.submit(main, list(arguments)).result()
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 

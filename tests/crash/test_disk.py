@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import sys
 from collections import Counter
@@ -168,23 +167,23 @@ async def _goes_on(disk: SimulatedDisk) -> State:
 
 
 @pytest.mark.parametrize("block", range(10))
-def test_seeded_stories_end_well(block: int) -> None:
+async def test_seeded_stories_end_well(block: int) -> None:
     for seed in range(block * 36, block * 36 + 36):
-        asyncio.run(tell(seed))
+        await tell(seed)
 
 
 @pytest.mark.long
-def test_three_thousand_stories() -> None:
+async def test_three_thousand_stories() -> None:
     endings: Counter[str] = Counter()
     for seed in range(10_000, 13_000):
-        endings[asyncio.run(tell(seed))] += 1
+        endings[await tell(seed)] += 1
     sys.stderr.write("\n" + "\n".join(f"{count:5d}  {ending}" for ending, count in sorted(endings.items())) + "\n")
 
 
-def test_a_story_replays() -> None:
-    def run() -> list[str]:
+async def test_a_story_replays() -> None:
+    async def run() -> list[str]:
         disk = SimulatedDisk(11, faults=Faults(fail_write_at=20))
-        story = asyncio.run(_write(disk, 11, random.Random(11)))
+        story = await _write(disk, 11, random.Random(11))
         return [repr(state) for state in story.history] + disk.events
 
-    assert run() == run()
+    assert await run() == await run()

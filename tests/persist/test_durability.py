@@ -360,3 +360,20 @@ async def test_nothing_is_left_running_after_close(tmp_path: Path) -> None:
         await docs.search_batch(vectors=np.ones((5, 4)))
     assert not any(thread.name.startswith("vpa") for thread in threading.enumerate())
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+
+def test_a_section_that_is_not_known_is_passed_over(tmp_path: Path) -> None:
+    from vpa.engine.persist.codec import read_rows, write_view
+    from vpa.engine.persist.snapshot import Snapshot, SnapshotWriter
+
+    database = Database()
+    database.create(INFO)
+    write(database, 0, 10)
+    files = OSFiles()
+    writer = SnapshotWriter(files, str(tmp_path / "snapshot"))
+    writer.add_array("codes/later", np.arange(10, dtype=np.uint64))
+    write_view(writer, database.get("docs").view, sequence=1)
+    snapshot = Snapshot(files, str(tmp_path / "snapshot"))
+    assert snapshot.array("codes/later").tolist() == list(range(10))
+    assert read_rows(snapshot, INFO).ids == [f"r{n}" for n in range(10)]
+    assert snapshot.array("vectors").ctypes.data % 64 == 0

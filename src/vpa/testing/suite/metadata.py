@@ -14,6 +14,7 @@ import pytest
 from vpa.base.errors import DimensionMismatchError, InvalidRecordError
 from vpa.base.metadata import canonical_metadata
 from vpa.base.records import Record, RecordBatch
+from vpa.filters import F
 from vpa.providers.collection import Collection
 from vpa.testing.suite.base import DIMENSION, StoreSuite, vector
 
@@ -215,6 +216,42 @@ class RoundTripSuite(StoreSuite):
         got, zero = await docs.get(["a", "zero"])
         assert np.asarray(got.vector).tolist() == given.tolist()
         assert np.asarray(zero.vector).tolist() == [0.0] * DIMENSION
+
+    async def test_system_fields_are_kept_apart_from_metadata(self, docs: Collection) -> None:
+        system: dict[str, Any] = {"document_id": "d'1", "version": 2**53 + 1, "share": 0.5, "flag": True, "none": None}
+        await docs.upsert(
+            [Record("a", vector=vector(1), metadata={"version": 1}, system=system), Record("b", vector=vector(2))]
+        )
+        [got] = await docs.get(["a"])
+        [match] = await docs.search(vector=vector(1), top_k=1)
+        for found in (got, match):
+            assert same(sorted(found.system.items()), sorted(system.items()))
+            assert dict(found.metadata) == {"version": 1}
+        assert await docs.fields() == {"version": {"int": 1}}
+
+    async def test_system_fields_are_filtered_by_their_own_name(self, docs: Collection) -> None:
+        rows = [
+            Record(name, vector=vector(n), metadata={"n": n}, system={"n": n * 10, "s": name})
+            for n, name in enumerate("abc")
+        ]
+        await docs.upsert(rows)
+        for node, expected in (
+            (F.system("n") == 10, {"b"}),
+            (F("n") == 10, set()),
+            (F.system("n") >= 10, {"b", "c"}),
+            (F.system("s").is_in(["a", "c"]), {"a", "c"}),
+            (F.system("s") != "a", {"b", "c"}),
+            (F.system("never").missing() & (F("n") < 2), {"a", "b"}),
+        ):
+            assert {record.id async for record in docs.scan(filter=node)} == expected
+            assert set((await docs.search(vector=vector(9), filter=node, exact=True)).ids) == expected
+            assert await docs.count(filter=node) == len(expected)
+
+    async def test_an_update_of_metadata_keeps_system_fields(self, docs: Collection) -> None:
+        await docs.upsert([Record("a", vector=vector(1), metadata={"n": 1}, system={"n": 10})])
+        await docs.update_metadata(filter=F.system("n") == 10, set={"n": 2})
+        [got] = await docs.get(["a"])
+        assert (dict(got.metadata), dict(got.system)) == ({"n": 2}, {"n": 10})
 
     async def test_a_batch_of_columns_is_the_same_as_records(self, docs: Collection) -> None:
         matrix = np.asarray([vector(1), vector(2)], dtype=np.float64)

@@ -11,6 +11,7 @@ from vpa.base.records import Record
 from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.filters import F
 from vpa.providers.collection import Collection
+from vpa.providers.manager import VectorDatabaseManager
 from vpa.testing.suite.base import StoreSuite, vector
 
 NONE = Scope()
@@ -93,6 +94,11 @@ class ScopeSuite(StoreSuite):
         await docs.upsert([Record("x", vector=vector(1))], scope=A)
         assert await docs.upsert([Record("x", vector=vector(1))], scope=B, on_conflict="error") == 1
         assert await docs.upsert([Record("x", vector=vector(1))], scope=A, on_conflict="skip") == 0
+
+    async def test_dropping_removes_every_scope(self, db: VectorDatabaseManager, filled: Collection) -> None:
+        await db.drop_collection(filled.name)
+        again = await db.create_collection(filled.name, dimension=filled.info.dimension)
+        assert await self.whose(again) == {}
 
     async def test_an_unknown_scope_is_empty(self, filled: Collection) -> None:
         scope = Scope("nobody", "here")
