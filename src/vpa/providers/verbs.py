@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from numpy.typing import ArrayLike
 
-from vpa.base.errors import InvalidFilterError, InvalidQueryError, InvalidRecordError
+from vpa.base.errors import InvalidFilterError, InvalidQueryError, InvalidRecordError, VectorDatabaseError
 from vpa.base.metadata import Scalar, canonical_metadata
 from vpa.base.query import OnConflict, SearchRequest, check_threshold, check_top_k
 from vpa.base.records import Matches, Record, RecordBatch, Usage
@@ -23,8 +25,27 @@ from vpa.providers import describe, operations
 from vpa.providers.base import MetadataEdit, Target
 from vpa.providers.binding import Binding
 
+P = ParamSpec("P")
 T = TypeVar("T")
 _SCOPE = Scope()
+
+
+def _located(
+    verb: Callable[Concatenate[CollectionVerbs, P], Awaitable[T]],
+) -> Callable[Concatenate[CollectionVerbs, P], Coroutine[Any, Any, T]]:
+    """Errors of a verb, those of validation too, say which provider and collection were meant."""
+
+    @functools.wraps(verb)
+    async def call(self: CollectionVerbs, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await verb(self, *args, **kwargs)
+        except VectorDatabaseError as error:
+            with contextlib.suppress(VectorDatabaseError):
+                bound = self._bound()
+                error.located(provider=bound.store.provider, collection=bound.info.name)
+            raise
+
+    return call
 
 
 class CollectionVerbs(ABC):
@@ -38,6 +59,7 @@ class CollectionVerbs(ABC):
     def _bound(self) -> Binding:
         """The collection that the verbs work on; raises ClosedError or ConfigurationError."""
 
+    @_located
     async def upsert(
         self,
         records: Iterable[Record] | RecordBatch,
@@ -66,6 +88,7 @@ class CollectionVerbs(ABC):
             idempotent=choice is not OnConflict.ERROR,
         )
 
+    @_located
     async def get(self, ids: Iterable[str], *, include_vectors: bool = True, scope: Scope = _SCOPE) -> list[Record]:
         """The records found, in the order asked; ids that do not exist are left out."""
         bound = self._bound()
@@ -76,6 +99,7 @@ class CollectionVerbs(ABC):
             "get", lambda: bound.store.get(bound.info, wanted, scope=_one(scope), include_vectors=include_vectors)
         )
 
+    @_located
     async def delete(
         self,
         *,
@@ -91,6 +115,7 @@ class CollectionVerbs(ABC):
         work = lambda: operations.delete(bound.store, bound.info, target, dry_run=dry_run)  # noqa: E731
         return await (self._read("delete", work) if dry_run else self._write("delete", work))
 
+    @_located
     async def update_metadata(
         self,
         *,
@@ -113,12 +138,14 @@ class CollectionVerbs(ABC):
         work = lambda: operations.update_metadata(bound.store, bound.info, target, edit=edit, dry_run=dry_run)  # noqa: E731
         return await (self._read("update_metadata", work) if dry_run else self._write("update_metadata", work))
 
+    @_located
     async def count(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> int:
         """How many records match, exactly."""
         bound = self._bound()
         node = normalize(as_filter(filter))
         return await self._read("count", lambda: operations.count(bound.store, bound.info, node, scope=_one(scope)))
 
+    @_located
     async def search(
         self,
         *,
@@ -146,6 +173,7 @@ class CollectionVerbs(ABC):
         [found] = await self._search("search", request, filter)
         return found
 
+    @_located
     async def search_batch(
         self,
         *,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
@@ -230,6 +231,22 @@ class WriteSuite(StoreSuite):
         await asyncio.gather(*(write(number) for number in range(20)))
         assert await docs.count() == 100
         assert await docs.count(filter={"n": 7}) == 5
+
+    async def test_errors_say_where(self, docs: Collection) -> None:
+        wrong: list[Callable[[], Awaitable[object]]] = [
+            lambda: docs.upsert([Record("", vector=vector(1))]),
+            lambda: docs.search(vector=[1.0]),
+            lambda: docs.count(filter={"a": {"$foo": 1}}),
+            lambda: docs.delete(filter={}),
+            lambda: docs.update_metadata(ids=["nope"], set={"a": 1}),
+            lambda: docs.get(["\0"]),
+        ]
+        for call in wrong:
+            with pytest.raises(errors.VectorDatabaseError) as caught:
+                await call()
+            assert caught.value.collection == docs.name
+            assert caught.value.provider
+            assert docs.name in str(caught.value)
 
     async def test_unknown_options_are_type_errors(self, docs: Collection) -> None:
         with pytest.raises(TypeError):
