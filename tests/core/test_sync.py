@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import vpa
 from vpa.base import errors
 
 
-def test_a_store_without_await() -> None:
+def test_a_store_without_await(new_threads: Callable[[], list[str]]) -> None:
     with vpa.sync.connect("mock://") as db:
         docs = db.create_collection("docs", dimension=2, metric="cosine", exist_ok=True)
         assert (
@@ -31,19 +31,19 @@ def test_a_store_without_await() -> None:
             docs.search(vector=[1, 0], where={})
         with pytest.raises(errors.InvalidFilterError):
             docs.count(filter={"$foo": 1})
-    assert not any(thread.name.startswith("vpa") for thread in threading.enumerate())
+    assert new_threads() == []
     with pytest.raises(errors.ClosedError):
         docs.count()
 
 
-def test_a_failed_connect_leaves_no_thread(tmp_path: Path) -> None:
+def test_a_failed_connect_leaves_no_thread(tmp_path: Path, new_threads: Callable[[], list[str]]) -> None:
     with (
         vpa.sync.connect(f"mock://{tmp_path}"),
         pytest.raises(errors.StorageLockedError),
         vpa.sync.connect(f"mock://{tmp_path}"),
     ):
         pass
-    assert not any(thread.name.startswith("vpa") for thread in threading.enumerate())
+    assert new_threads() == []
 
 
 def test_the_rag_system_without_await(monkeypatch: pytest.MonkeyPatch) -> None:

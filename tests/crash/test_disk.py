@@ -95,7 +95,14 @@ async def _write(disk: SimulatedDisk, seed: int, rng: random.Random) -> Story:
             assert await stored_state(docs) == story.history[-1]
             continue
         story.history.append(workload.state())
+    await _lose_power(manager)
     return story
+
+
+async def _lose_power(manager: VectorDatabaseManager) -> None:
+    """The process is gone: its threads are, and nothing more reaches the disk."""
+    await manager._store._workers.close()  # type: ignore[union-attr]
+    await manager._store._searches.close()  # type: ignore[union-attr]
 
 
 async def _nothing_more_is_acknowledged(docs) -> None:
@@ -163,6 +170,7 @@ async def _goes_on(disk: SimulatedDisk) -> State:
     await docs.upsert([Record("one more", vector=[1.0] * DIMENSION, metadata={"n": 1})])
     state = await stored_state(docs)
     assert "one more" in state
+    await _lose_power(manager)
     return state
 
 

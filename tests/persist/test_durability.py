@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -327,7 +328,9 @@ async def test_readers_and_writers_at_once_see_whole_states(tmp_path: Path) -> N
         await asyncio.gather(write_pairs(), read_pairs(), read_pairs())
 
 
-async def test_an_open_that_was_cancelled_leaves_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_open_that_was_cancelled_leaves_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_threads: Callable[[], list[str]]
+) -> None:
     from vpa.providers.mock import store
 
     started, go_on = threading.Event(), threading.Event()
@@ -350,15 +353,15 @@ async def test_an_open_that_was_cancelled_leaves_no_lock(tmp_path: Path, monkeyp
     monkeypatch.undo()
     async with connect(f"mock://{tmp_path}") as db:
         assert await db.list_collections() == []
-    assert not any(thread.name.startswith("vpa") for thread in threading.enumerate())
+    assert new_threads() == []
 
 
-async def test_nothing_is_left_running_after_close(tmp_path: Path) -> None:
+async def test_nothing_is_left_running_after_close(tmp_path: Path, new_threads: Callable[[], list[str]]) -> None:
     async with connect(f"mock://{tmp_path}") as db:
         docs = await db.create_collection("docs", dimension=4)
         await docs.upsert(records(0, 100))
         await docs.search_batch(vectors=np.ones((5, 4)))
-    assert not any(thread.name.startswith("vpa") for thread in threading.enumerate())
+    assert new_threads() == []
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
 
