@@ -18,7 +18,7 @@ lint: .venv/dev
 	$(BIN)/lint-imports
 
 long: .venv/dev
-	$(BIN)/python -m pytest -q -n 2 -m long
+	$(BIN)/python -m pytest -q -s -m long
 
 bench: .venv/dev
 	$(BIN)/python scripts/benchmarks/engine_search.py
