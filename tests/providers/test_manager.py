@@ -168,22 +168,27 @@ async def test_what_cannot_pass_is_not_tried_again() -> None:
     assert flaky.failures == 1
 
 
-async def test_a_store_that_asks_for_time_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_that_asks_for_time_gets_it() -> None:
     waits: list[float] = []
+    tries = 0
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    monkeypatch.setattr(policy, "_backoff", lambda state: 0.0)
-    monkeypatch.setattr(policy.asyncio, "sleep", sleep)
-    monkeypatch.setattr("tenacity.asyncio._portable_async_sleep", sleep, raising=False)
-    flaky = FlakyStore(
-        EmbeddedStore(), seed=1, share=1.0, error=lambda: errors.RateLimitedError("slow down", retry_after=7.0)
-    )
-    async with manager_of(flaky, max_retries=1) as db:
-        with pytest.raises(errors.RateLimitedError):
-            await db.count()
-    assert waits[:1] == [7.0] or flaky.failures == 2
+    async def work() -> str:
+        nonlocal tries
+        tries += 1
+        if tries <= 2:
+            raise errors.RateLimitedError("slow down", retry_after=7.0)
+        if tries <= 5:
+            raise errors.ServiceUnavailableError("away")
+        return "done"
+
+    assert await policy.Retry(9, sleep=sleep)(policy.Call("count", "mock"), work) == "done"
+    assert waits[:2] == [7.0, 7.0]
+    # Without such a wish the waits grow, each with a little jitter.
+    assert 0 < waits[2] < waits[3] < waits[4] < 5.1
+    assert len(waits) == 5
 
 
 class _Slow(EmbeddedStore):

@@ -88,8 +88,9 @@ class Limit:
 class Retry:
     """Tries again, with exponential backoff and jitter, what failed in a way that may pass."""
 
-    def __init__(self, max_retries: int) -> None:
+    def __init__(self, max_retries: int, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._attempts = max_retries + 1
+        self._sleep = sleep
 
     async def __call__(self, call: Call, proceed: Callable[[], Awaitable[T]]) -> T:
         try:
@@ -115,6 +116,7 @@ class Retry:
             )
 
         retrying = tenacity.AsyncRetrying(
+            sleep=self._sleep,
             stop=tenacity.stop_after_attempt(self._attempts),
             wait=_wait,
             retry=tenacity.retry_if_exception(_is_retryable),

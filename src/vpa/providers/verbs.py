@@ -9,6 +9,7 @@ import contextlib
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from numpy.typing import ArrayLike
@@ -161,14 +162,13 @@ class CollectionVerbs(ABC):
 
         Raises InvalidQueryError, InvalidFilterError, UnsupportedFilterError.
         """
-        bound = self._bound()
         request = SearchRequest(
-            vectors=check_query_vectors(vector, info=bound.info, dimensions=1),
-            top_k=check_top_k(top_k),
-            score_threshold=check_threshold(score_threshold),
+            vectors=check_query_vectors(vector, info=self._bound().info, dimensions=1),
+            top_k=top_k,
+            score_threshold=score_threshold,
             include_vectors=include_vectors,
             exact=exact,
-            scope=_one(scope),
+            scope=scope,
         )
         [found] = await self._search("search", request, filter)
         return found
@@ -186,20 +186,27 @@ class CollectionVerbs(ABC):
         scope: Scope = _SCOPE,
     ) -> list[Matches]:
         """As `search`, for each row of `vectors` `(m, d)`, in one call."""
-        bound = self._bound()
         request = SearchRequest(
-            vectors=check_query_vectors(vectors, info=bound.info, dimensions=2),
-            top_k=check_top_k(top_k),
-            score_threshold=check_threshold(score_threshold),
+            vectors=check_query_vectors(vectors, info=self._bound().info, dimensions=2),
+            top_k=top_k,
+            score_threshold=score_threshold,
             include_vectors=include_vectors,
             exact=exact,
-            scope=_one(scope),
+            scope=scope,
         )
-        return await self._search("search_batch", request, filter) if len(request.vectors) else []
+        return await self._search("search_batch", request, filter)
 
-    async def _search(self, verb: str, request: SearchRequest, given: FilterLike) -> list[Matches]:
+    async def _search(self, verb: str, given: SearchRequest, filter: FilterLike) -> list[Matches]:
         bound = self._bound()
-        node = normalize(as_filter(given))
+        request = replace(
+            given,
+            top_k=check_top_k(given.top_k),
+            score_threshold=check_threshold(given.score_threshold),
+            scope=_one(given.scope),
+        )
+        node = normalize(as_filter(filter))
+        if not len(request.vectors):
+            return []
         started = bound.clock.monotonic()
         found = await self._read(verb, lambda: operations.search(bound.store, bound.info, request, node=node))
         time_s = bound.clock.monotonic() - started
