@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from stores import RunningStores
 
 pytest_plugins = ["vpa.testing.plugin"]
 
@@ -26,6 +31,19 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
             monkeypatch.delenv(name)
     monkeypatch.setenv("VPA_CONFIG_DIR", str(tmp_path_factory.mktemp("config")))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStores]:
+    """Every store of tests/stores.py, started when it is asked for."""
+    # Servers that sync every write to a disk are three times as fast in memory.
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30
+    base = Path(tempfile.mkdtemp(prefix="vpa-tests-", dir=memory)) if roomy else tmp_path_factory.mktemp("stores")
+    running = RunningStores(lambda name: Path(tempfile.mkdtemp(prefix=f"{name}-", dir=base)))
+    yield running
+    running.close()
+    shutil.rmtree(base, ignore_errors=True)
 
 
 @pytest.fixture

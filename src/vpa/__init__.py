@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from vpa.providers.connect import connect
     from vpa.providers.manager import VectorDatabaseManager
     from vpa.rag.system import EnhancedRAGSystem
+    from vpa.transfer.migrate import migrate
+    from vpa.transfer.parquet import export_parquet, import_parquet
+    from vpa.transfer.verify import verify
+    from vpa.trust.audit import audit, repair
+    from vpa.trust.recall import check_recall
 
 __version__ = "0.1.0"
 
@@ -48,9 +53,16 @@ _HOME = {
     "VectorDatabaseConfig": "vpa.providers.config",
     "VectorDatabaseManager": "vpa.providers.manager",
     "VectorDatabaseProvider": "vpa.providers.config",
+    "audit": "vpa.trust.audit",
+    "check_recall": "vpa.trust.recall",
     "connect": "vpa.providers.connect",
     "create_enhanced_rag_system": "vpa.compose",
     "create_vector_database_manager": "vpa.compose",
+    "export_parquet": "vpa.transfer.parquet",
+    "import_parquet": "vpa.transfer.parquet",
+    "migrate": "vpa.transfer.migrate",
+    "repair": "vpa.trust.audit",
+    "verify": "vpa.transfer.verify",
 }
 
 __all__ = [
@@ -72,11 +84,18 @@ __all__ = [
     "VectorDatabaseManager",
     "VectorDatabaseProvider",
     "__version__",
+    "audit",
+    "check_recall",
     "connect",
     "create_enhanced_rag_system",
     "create_vector_database_manager",
     "errors",
+    "export_parquet",
+    "import_parquet",
+    "migrate",
+    "repair",
     "sync",
+    "verify",
 ]
 
 

@@ -47,7 +47,37 @@ def build_parser() -> argparse.ArgumentParser:
     conformance.add_argument("url", metavar="URL", help="provider://host:port/path, for example mock://")
     conformance.add_argument("--report", default="conformance.json", metavar="FILE", help="where to write the report")
     conformance.add_argument("--json", action="store_true", help="print the report")
+    _add_transfers(commands)
     return parser
+
+
+def _add_transfers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="machine-readable output on stdout, no progress bar")
+    common.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="for each request (default 60)")
+
+    migrate = commands.add_parser("migrate", parents=[common], help="copy a collection to another store and prove it")
+    migrate.add_argument("--from", dest="source", required=True, metavar="URL", help="key in VPA_FROM_API_KEY")
+    migrate.add_argument("--to", dest="target", required=True, metavar="URL", help="key in VPA_TO_API_KEY")
+    migrate.add_argument("--collection", default="vpa-index", metavar="NAME", help="default vpa-index")
+    migrate.add_argument("--to-collection", metavar="NAME", help="default: the same name")
+
+    verify = commands.add_parser("verify", parents=[common], help="check whether two collections hold the same")
+    verify.add_argument("source", metavar="URL", help="key in VPA_FROM_API_KEY")
+    verify.add_argument("target", metavar="URL", help="key in VPA_TO_API_KEY")
+    verify.add_argument("--collection", default="vpa-index", metavar="NAME", help="default vpa-index")
+    verify.add_argument("--to-collection", metavar="NAME", help="default: the same name")
+
+    export = commands.add_parser("export", parents=[common], help="write a collection to a Parquet file")
+    export.add_argument("url", metavar="URL", help="key in VPA_FROM_API_KEY")
+    export.add_argument("file", metavar="FILE")
+    export.add_argument("--collection", default="vpa-index", metavar="NAME", help="default vpa-index")
+
+    bring = commands.add_parser("import", parents=[common], help="read a Parquet file into a collection")
+    bring.add_argument("url", metavar="URL", help="key in VPA_TO_API_KEY")
+    bring.add_argument("file", metavar="FILE", help="from vpa export, or with columns id and vector")
+    bring.add_argument("--collection", metavar="NAME", help="default: the one that the file names")
+    bring.add_argument("--metric", choices=("cosine", "dot", "euclidean"), default="cosine", help="for files of others")
 
 
 def _common() -> argparse.ArgumentParser:

@@ -14,6 +14,8 @@ EXIT_USAGE = 2
 EXIT_STORE = 3
 EXIT_UNEXPECTED = 70
 EXIT_INTERRUPTED = 130
+# `import` is a word of the language.
+_MODULES = {"import": "import_"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +43,7 @@ def _run(command: str, args: object) -> int:
         errors.ProviderNotInstalledError,
     )
     try:
-        module = importlib.import_module(f"vpa.commands.{command}")
+        module = importlib.import_module(f"vpa.commands.{_MODULES.get(command, command)}")
         status: int = module.run(args)
         return status
     except usage as error:

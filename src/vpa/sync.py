@@ -11,7 +11,8 @@ import functools
 import inspect
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from vpa.compose import create_enhanced_rag_system as _create_rag
 from vpa.compose import create_vector_database_manager as _create_manager
@@ -19,6 +20,8 @@ from vpa.providers.collection import Collection as _AsyncCollection
 from vpa.providers.connect import connect as _connect
 from vpa.providers.manager import VectorDatabaseManager as _AsyncManager
 from vpa.rag.system import EnhancedRAGSystem as _AsyncRAG
+
+T = TypeVar("T")
 
 
 class OwnerLoop:
@@ -35,6 +38,10 @@ class OwnerLoop:
             # Closed already: the answer is a ClosedError, or that there is nothing to do.
             return _run_alone(work)
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin `work` on the loop; its result is in the future."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def iterate(self, batches: AsyncIterator[Any]) -> Iterator[Any]:
         """The items of an asynchronous iterator; closing the generator closes it."""

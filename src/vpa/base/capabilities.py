@@ -18,7 +18,7 @@ class GapKind(StrEnum):
 class Gap:
     """One thing that a store does not do as SEMANTICS asks: a strict xfail of the suite, with its reason.
 
-    `case` is the name of a conformance test, or its prefix before `[`.
+    `case` is the name of a conformance test, `name` for all its parameters or `name[parameter]` for one of them.
     """
 
     case: str

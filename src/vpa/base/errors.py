@@ -191,6 +191,16 @@ class PartialWriteError(VectorDatabaseError):
         self.unknown = tuple(unknown)
 
 
+class VerificationError(VectorDatabaseError):
+    """A copy is not equal to its source; `report`, a `vpa.transfer.verify.Verification`, says where."""
+
+    code = "verification_failed"
+
+    def __init__(self, message: str, *, report: object) -> None:
+        super().__init__(message)
+        self.report = report
+
+
 class StorageLockedError(VectorDatabaseError):
     """Another process, or another manager of this one, has the directory open."""
 

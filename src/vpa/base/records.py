@@ -164,7 +164,11 @@ class EmbeddingIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionInfo:
-    """What is stored with every collection, by every provider, from the first release on."""
+    """What is stored with every collection, by every provider, from the first release on.
+
+    `layout_version` 0: others wrote the collection; it can be read, not filtered. `native_fields`: metadata paths that
+    the store also keeps under their own names, for people who look at it with its own tools.
+    """
 
     name: str
     dimension: int
@@ -172,19 +176,21 @@ class CollectionInfo:
     embedding: EmbeddingIdentity | None = None
     format_version: int = FORMAT_VERSION
     layout_version: int = LAYOUT_VERSION
+    native_fields: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_collection_name(self.name)
         if isinstance(self.dimension, bool) or not isinstance(self.dimension, int) or not 1 <= self.dimension <= 65_535:
             raise ConfigurationError(f"dimension must be an integer from 1 to 65535, not {self.dimension!r}")
         object.__setattr__(self, "metric", Metric.parse(self.metric))
+        object.__setattr__(self, "native_fields", tuple(self.native_fields))
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""
         embedding = self.embedding
         identity = None if embedding is None else {name: getattr(embedding, name) for name in embedding.__slots__}
         plain = {name: getattr(self, name) for name in self.__slots__}
-        return {**plain, "metric": str(self.metric), "embedding": identity}
+        return {**plain, "metric": str(self.metric), "embedding": identity, "native_fields": list(self.native_fields)}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> CollectionInfo:

@@ -7,10 +7,11 @@ import importlib.util
 import os
 import shutil
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from vpa.base.errors import VectorDatabaseError
 from vpa.commands.common import print_json, print_line, print_table, settings
@@ -21,8 +22,10 @@ from vpa.embeddings.catalog import HASHING, MINILM, default_model
 from vpa.embeddings.weights import find_weights, verify
 from vpa.engine.database import Database
 from vpa.providers.manager import VectorDatabaseManager
+from vpa.trust.recall import check_recall
 
 _LEAST_FREE_BYTES: Final = 1 << 30
+_LEAST_RECALL: Final = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +123,14 @@ async def _store(config: DeploymentConfig) -> list[Check]:
     try:
         health = await manager.health()
         names = await manager.list_collections()
+        checks = [*_versions(manager, health), *await _recall(manager, config, names)]
         statistics = (await manager.get_statistics())["collections"]
     finally:
         await manager.close()
-    checks = [Check("store", "ok", f"{health['provider']} answers; collections: {', '.join(names) or 'none yet'}")]
+    checks = [
+        Check("store", "ok", f"{health['provider']} answers; collections: {', '.join(names) or 'none yet'}"),
+        *checks,
+    ]
     for name, facts in statistics.items():
         recovery = facts.get("recovery", {})
         if recovery.get("torn_bytes"):
@@ -134,6 +141,45 @@ async def _store(config: DeploymentConfig) -> list[Check]:
                 Check("store", "warn", f"{name}: {damage}", "recovered from an older generation; check the disk")
             )
     return checks
+
+
+def _versions(manager: VectorDatabaseManager, health: Mapping[str, Any]) -> Iterator[Check]:
+    tested = manager.tested_clients
+    for package, (lowest, newest) in tested.items():
+        found = version(package)
+        inside = _numbers(lowest) <= _numbers(found) <= _numbers(newest)
+        shown = f"{package} {found}, tested from {lowest} to {newest}"
+        yield Check("client", "ok" if inside else "warn", shown, "" if inside else f"run: vpa conformance URL, or install {package}=={newest}")  # fmt: skip
+    about = {name: health[name] for name in ("server_version", "pgvector_version") if health.get(name)}
+    if about:
+        yield Check("server", "ok", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in about.items()))
+    for concern in health.get("concerns", ()):
+        found_text, _, fix = concern.rpartition("; ")
+        yield Check("server", "warn", found_text, fix)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdigit())
+
+
+async def _recall(manager: VectorDatabaseManager, config: DeploymentConfig, names: Sequence[str]) -> list[Check]:
+    if config.vector_db_index_name not in names:
+        return []
+    report = await check_recall(await manager.collection(config.vector_db_index_name), sample=20)
+    if not report.queries:
+        return []
+    parts = [f"{report.recall:.3f} without a filter"]
+    parts += [f"{one.recall:.3f} where a filter keeps {one.selectivity:.1%}" for one in report.filtered]
+    good = min([report.recall, *(one.recall for one in report.filtered)]) >= _LEAST_RECALL
+    fix = "" if good else "search with exact=True, or build a better index"
+    return [
+        Check(
+            "recall",
+            "ok" if good else "warn",
+            f"{report.queries} queries, top {report.top_k}: " + ", ".join(parts),
+            fix,
+        )
+    ]
 
 
 def _fix(error: VectorDatabaseError) -> str:

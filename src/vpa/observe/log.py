@@ -50,7 +50,10 @@ def get_logger(component: str) -> Logger:
 
 
 def configure_logging(*, level: str = "INFO", fmt: str = "console", stream: TextIO | None = None) -> None:
-    """Set up structlog for a program. A library user who has configured structlog need not call this."""
+    """Set up structlog for a program. A library user who has configured structlog need not call this.
+
+    Without a `stream` each line goes to what `sys.stderr` is at that moment.
+    """
     target = stream or sys.stderr
     renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
     if fmt == "console":
@@ -65,7 +68,7 @@ def configure_logging(*, level: str = "INFO", fmt: str = "console", stream: Text
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(target),
+        logger_factory=lambda *_: structlog.PrintLogger(stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
 

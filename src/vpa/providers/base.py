@@ -42,6 +42,8 @@ class VectorStore(ABC):
 
     provider: ClassVar[str]
     capabilities: Capabilities
+    # Client packages with the lowest and the newest version that the suite was run on.
+    tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {}
 
     @abstractmethod
     async def open(self) -> None:
@@ -135,10 +137,19 @@ class VectorStore(ABC):
         """A native filter in the store's own language, for `explain`."""
         return to_json(node)
 
+    def concerns(self, facts: Mapping[str, Any]) -> list[str]:
+        """Known holes of the versions and the place that `ping` reported, for `vpa doctor`; what to do in each."""
+        del facts
+        return []
+
     def revision(self, info: CollectionInfo) -> int:
         """A number that changes whenever a write takes effect, where the store knows; caches key on it."""
         del info
         return 0
+
+    async def optimize(self, info: CollectionInfo) -> None:
+        """Do what makes searches fast after loading, such as building an index; nothing where there is nothing to do."""
+        del info
 
     async def statistics(self, info: CollectionInfo) -> dict[str, Any]:
         """Facts about one collection that the store knows cheaply."""

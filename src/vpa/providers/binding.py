@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from vpa.base.clock import Clock
@@ -23,6 +23,7 @@ class Binding:
     pipeline: Pipeline
     clock: Clock
     generation: int = 0
+    gauges: dict[str, float] = field(default_factory=dict)
 
     async def run(self, verb: str, work: Callable[[], Awaitable[T]], *, idempotent: bool = True) -> T:
         """Do `work` through the pipeline."""

@@ -36,6 +36,10 @@ class Collection(CollectionVerbs):
         """Changes with every write through this manager, also one that was cancelled and took effect later."""
         return self._binding.generation, self._binding.store.revision(self._binding.info)
 
+    def note(self, name: str, value: float) -> None:
+        """Keep a measured number about this collection; `manager.get_statistics()` shows it under `gauges`."""
+        self._binding.gauges[name] = value
+
     async def adopt_embedding(self, embedding: EmbeddingIdentity) -> None:
         """Bind an empty collection to a model, or check that it is the one it has; raises EmbeddingMismatchError."""
         bound = self._bound()

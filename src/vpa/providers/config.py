@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from vpa.base.errors import ConfigurationError
 from vpa.base.records import Metric, check_collection_name
@@ -50,9 +51,10 @@ def provider_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VectorDatabaseConfig:
-    """One store, one default collection. `api_key` is hidden in repr; times are in seconds.
+    """One store, one default collection. `api_key` (or password) and `url` are hidden in repr; times are in seconds.
 
-    `dimension` None: `connect` makes no collection, and the manager's own verbs need one that exists.
+    `dimension` None: `connect` makes no collection, and the manager's own verbs need one that exists. `url` stands for
+    host, port and TLS where a store has a URL or DSN. `options` are the provider's own, listed in docs/providers.md.
     Raises ConfigurationError for values that cannot be right.
     """
 
@@ -62,9 +64,10 @@ class VectorDatabaseConfig:
     metric: str = Metric.COSINE
     host: str | None = None
     port: int | None = None
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
     path: str | None = None
     api_key: str | None = field(default=None, repr=False)
+    options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     timeout_seconds: float = 30.0
     max_retries: int = 3
     connection_pool_size: int = 20
@@ -86,34 +89,38 @@ class VectorDatabaseConfig:
 
 
 def parse_url(url: str) -> dict[str, Any]:
-    """Fields of VectorDatabaseConfig from `provider://host:port/path`; raises ConfigurationError.
+    """Fields of VectorDatabaseConfig from `provider://host:port/path?option=value`; raises ConfigurationError.
 
-    `mock://` is in memory, `mock:///abs/path` and `mock://./rel` are durable.
+    `mock://` is in memory, `mock:///abs/path` and `mock://./rel` are durable. `provider+https://…` asks for TLS.
+    A `postgresql://` URL is a DSN as PostgreSQL's own tools take it.
     """
     parts = urlsplit(url)
     if not parts.scheme or not url.startswith(f"{url[: len(parts.scheme)]}://"):
         raise ConfigurationError(
             f"{url!r} is no store URL; write provider://host:port/path, for example mock:///data/dir"
         )
+    scheme, _, transport = parts.scheme.partition("+")
+    provider = provider_name(scheme)
+    if provider == VectorDatabaseProvider.PGVECTOR:
+        return {"provider": provider, "url": url.replace(parts.scheme, "postgresql", 1)}
     if parts.password is not None:
         raise ConfigurationError("a store URL holds no password: pass api_key=… or set VPA_VECTOR_DB_API_KEY")
-    if parts.query or parts.fragment:
-        raise ConfigurationError(f"{url!r}: options are keyword arguments of connect, not part of the URL")
-    provider = provider_name(parts.scheme)
+    if parts.fragment or transport not in ("", "http", "https"):
+        raise ConfigurationError(f"{url!r} is no store URL; write provider://host:port/path or provider+https://…")
     if provider == VectorDatabaseProvider.MOCK:
+        if parts.query or transport:
+            raise ConfigurationError(f"{url!r}: options are keyword arguments of connect, not part of the URL")
         return {"provider": provider, "path": _directory(url, parts)}
+    fields: dict[str, Any] = {"provider": provider, "options": MappingProxyType(dict(parse_qsl(parts.query)))}
+    if parts.netloc in ("", ".", ".."):
+        return {**fields, "path": _directory(url, parts)}
     try:
-        port = parts.port
+        fields |= {"host": parts.hostname, "port": parts.port}
     except ValueError as error:
         raise ConfigurationError(f"{url!r}: {error}") from None
-    path = unquote(parts.path) or None
-    return {
-        "provider": provider,
-        "host": parts.hostname,
-        "port": port,
-        "path": path if not parts.hostname else None,
-        "url": url,
-    }
+    if parts.path.strip("/"):
+        raise ConfigurationError(f"{url!r}: a server's URL has no path; collections are named with index_name=…")
+    return {**fields, "encrypt_in_transit": True} if transport == "https" else fields
 
 
 def _directory(url: str, parts: SplitResult) -> str | None:
@@ -121,11 +128,11 @@ def _directory(url: str, parts: SplitResult) -> str | None:
     if not host and path in ("", "/"):
         if path:
             raise ConfigurationError(
-                f"{url!r} would use the root directory; write mock:// for memory or mock:///data/dir"
+                f"{url!r} would use the root directory; write {parts.scheme}:// for memory or {parts.scheme}:///data/dir"
             )
         return None
     if host in ("", ".", ".."):
         return f"{host}{path}" or None
     raise ConfigurationError(
-        f"{url!r}: write mock://./{host}{path} for a relative or mock:///{host}{path} for an absolute path"
+        f"{url!r}: write {parts.scheme}://./{host}{path} for a relative or {parts.scheme}:///{host}{path} for an absolute path"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,7 +20,8 @@ from vpa.providers.base import VectorStore
 from vpa.providers.binding import Binding
 from vpa.providers.collection import Collection, check_same
 from vpa.providers.config import VectorDatabaseConfig
-from vpa.providers.policy import Call, Deadline, Interceptor, Limit, Metering, Pipeline, Retry
+from vpa.providers.pipelines import Pipelines
+from vpa.providers.policy import Call, Interceptor
 from vpa.providers.registry import create_store
 from vpa.providers.verbs import CollectionVerbs
 
@@ -44,15 +45,8 @@ class VectorDatabaseManager(CollectionVerbs):
         self._store = store
         self._clock = clock or SystemClock()
         self._meter = Meter()
-        self._pipeline = Pipeline(
-            [
-                *interceptors,
-                Metering(self._meter, self._clock),
-                Deadline(self.config.timeout_seconds),
-                Limit(self.config.max_concurrent_requests),
-                Retry(self.config.max_retries),
-            ]
-        )
+        self._pipelines = Pipelines(self.config, meter=self._meter, clock=self._clock, interceptors=interceptors)
+        self._pipeline = self._pipelines.verbs
         self._bindings: dict[str, Binding] = {}
         self._connected = False
 
@@ -69,6 +63,7 @@ class VectorDatabaseManager(CollectionVerbs):
         if self._store is None:
             self._store = create_store(self.config)
         self._refuse_unmet_encryption(self._store)
+        self._pipeline = self._pipelines.attach(self._store)
         try:
             await self._pipeline.run(Call("connect", self._store.provider), self._store.open)
             self._connected = True
@@ -134,14 +129,18 @@ class VectorDatabaseManager(CollectionVerbs):
         dimension: int,
         metric: str = Metric.COSINE,
         embedding: EmbeddingIdentity | None = None,
+        native_fields: Sequence[str] = (),
         exist_ok: bool = False,
     ) -> Collection:
         """Make a collection, or with `exist_ok` open the one that has the same dimension and metric.
 
-        Raises CollectionExistsError, DimensionMismatchError, ConfigurationError, EmbeddingMismatchError.
+        `native_fields`: metadata paths that the store also keeps under their own names, for its own tools. Raises
+        CollectionExistsError, DimensionMismatchError, ConfigurationError, EmbeddingMismatchError.
         """
         store = self._open_store()
-        info = CollectionInfo(name=name, dimension=dimension, metric=Metric.parse(metric), embedding=embedding)
+        info = CollectionInfo(
+            name=name, dimension=dimension, metric=Metric.parse(metric), embedding=embedding, native_fields=tuple(native_fields)
+        )  # fmt: skip
         stored = await self._describe(name)
         if stored is None:
             try:
@@ -221,6 +220,11 @@ class VectorDatabaseManager(CollectionVerbs):
 
     # Observation
 
+    @property
+    def tested_clients(self) -> Mapping[str, tuple[str, str]]:
+        """The store's client packages, each with the lowest and newest version that the suite was run on."""
+        return self._open_store().tested_clients
+
     async def health(self) -> dict[str, Any]:
         """Whether the store answers, and how fast: `{"healthy": bool, "latency_s": …, …}`. Never raises for a sick store."""
         facts: dict[str, Any] = {"provider": str(self.config.provider), "connected": self._connected}
@@ -228,6 +232,7 @@ class VectorDatabaseManager(CollectionVerbs):
         try:
             store = self._open_store()
             facts |= await self._pipeline.run(Call("ping", store.provider), store.ping)
+            facts |= {"client_version": getattr(store, "client_version", None), "concerns": store.concerns(facts)}
         except VectorDatabaseError as error:
             return {**facts, "healthy": False, "error": str(error), "code": error.code}
         return {**facts, "healthy": True, "latency_s": self._clock.monotonic() - started}
@@ -238,5 +243,5 @@ class VectorDatabaseManager(CollectionVerbs):
         if self._connected and self._store is not None:
             there = await self._store.list_collections()
             for name, bound in [(name, self._bindings[name]) for name in there if name in self._bindings]:
-                collections[name] = {**bound.info.to_json(), **await bound.store.statistics(bound.info)}
+                collections[name] = {**bound.info.to_json(), **await bound.store.statistics(bound.info), "gauges": dict(bound.gauges)}  # fmt: skip
         return {"provider": str(self.config.provider), "connected": self._connected, "verbs": self._meter.summary(), "collections": collections}  # fmt: skip

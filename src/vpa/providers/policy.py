@@ -1,4 +1,4 @@
-"""What happens around every verb: metering, a limit on concurrency, a total deadline, retries of what is retryable."""
+"""What happens around every verb and every request: metering, a total deadline, a limit on concurrency. See retry.py too."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import tenacity
-
 from vpa.base.clock import Clock
-from vpa.base.errors import OperationTimeoutError, RateLimitedError, VectorDatabaseError
-from vpa.observe.log import get_logger
+from vpa.base.errors import OperationTimeoutError, VectorDatabaseError
 from vpa.observe.meter import Meter
 
 T = TypeVar("T")
-_log = get_logger("vpa.providers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +49,11 @@ class Metering:
 
 
 class Deadline:
-    """One total time for a call with all its retries."""
+    """One total time for a call with all its retries. `expired` is told when it passes."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, expired: Callable[[], None] = lambda: None) -> None:
         self._seconds = seconds
+        self._expired = expired
 
     async def __call__(self, call: Call, proceed: Callable[[], Awaitable[T]]) -> T:
         try:
@@ -65,6 +62,7 @@ class Deadline:
         except TimeoutError as error:
             if not scope.expired():
                 raise
+            self._expired()
             unknown = (
                 "" if call.verb in ("search", "get", "count", "scan", "ping") else "; whether it was done is unknown"
             )
@@ -83,61 +81,6 @@ class Limit:
         del call
         async with self._semaphore:
             return await proceed()
-
-
-class Retry:
-    """Tries again, with exponential backoff and jitter, what failed in a way that may pass."""
-
-    def __init__(self, max_retries: int, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        self._attempts = max_retries + 1
-        self._sleep = sleep
-
-    async def __call__(self, call: Call, proceed: Callable[[], Awaitable[T]]) -> T:
-        try:
-            return await proceed()
-        except VectorDatabaseError as error:
-            # Nearly every call ends above; the machinery of retrying is set up only when there is something to retry.
-            if not (call.idempotent and error.retryable and self._attempts > 1):
-                raise
-            return await self._again(call, proceed, error)
-
-    async def _again(self, call: Call, proceed: Callable[[], Awaitable[T]], first: VectorDatabaseError) -> T:
-        failures = [first]
-
-        async def attempt() -> T:
-            if failures:
-                raise failures.pop()
-            return await proceed()
-
-        def note(state: tenacity.RetryCallState) -> None:
-            error = state.outcome.exception() if state.outcome else None
-            _log.warning(
-                "retry", verb=call.verb, attempt=state.attempt_number, error=str(error), collection=call.collection
-            )
-
-        retrying = tenacity.AsyncRetrying(
-            sleep=self._sleep,
-            stop=tenacity.stop_after_attempt(self._attempts),
-            wait=_wait,
-            retry=tenacity.retry_if_exception(_is_retryable),
-            before_sleep=note,
-            reraise=True,
-        )
-        result: T = await retrying(attempt)
-        return result
-
-
-def _is_retryable(error: BaseException) -> bool:
-    return isinstance(error, VectorDatabaseError) and error.retryable
-
-
-_backoff = tenacity.wait_exponential(multiplier=0.05, max=5.0) + tenacity.wait_random(0, 0.05)
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, RateLimitedError) and error.retry_after is not None else 0.0
-    return max(asked, _backoff(state))
 
 
 class Pipeline:

@@ -14,7 +14,15 @@ from vpa.providers.config import VectorDatabaseConfig, VectorDatabaseProvider
 
 Factory: TypeAlias = Callable[[VectorDatabaseConfig], VectorStore]
 GROUP: Final = "vpa.providers"
-BUILT_IN: Final[Mapping[str, str]] = {VectorDatabaseProvider.MOCK: "vpa.providers.mock.store:create_store"}
+BUILT_IN: Final[Mapping[str, str]] = {
+    VectorDatabaseProvider.MOCK: "vpa.providers.mock.store:create_store",
+    VectorDatabaseProvider.CHROMADB: "vpa.providers.chroma.store:create_store",
+    VectorDatabaseProvider.MILVUS: "vpa.providers.milvus.store:create_store",
+    VectorDatabaseProvider.PGVECTOR: "vpa.providers.pgvector.store:create_store",
+    VectorDatabaseProvider.PINECONE: "vpa.providers.pinecone.store:create_store",
+    VectorDatabaseProvider.QDRANT: "vpa.providers.qdrant.store:create_store",
+    VectorDatabaseProvider.WEAVIATE: "vpa.providers.weaviate.store:create_store",
+}
 EXTRAS: Final[Mapping[str, str]] = {
     VectorDatabaseProvider.CHROMADB: "chroma",
     VectorDatabaseProvider.PINECONE: "pinecone",
@@ -53,13 +61,7 @@ def _factory(name: str) -> Factory:
     return factory
 
 
-def _unknown(name: str) -> ConfigurationError | ProviderNotInstalledError:
-    if name in EXTRAS:
-        return ProviderNotInstalledError(
-            f"this version of vpa has no adapter for {name!r} yet; once it has, run: pip install "
-            f'"vpa[{EXTRAS[name]}]"; available now: {", ".join(available())}',
-            provider=name,
-        )
-    near = difflib.get_close_matches(name, [*available(), *EXTRAS], n=1)
+def _unknown(name: str) -> ConfigurationError:
+    near = difflib.get_close_matches(name, available(), n=1)
     hint = f"did you mean {str(near[0])!r}?" if near else f"available: {', '.join(available())}"
     return ConfigurationError(f"unknown provider {name!r}; {hint}")

@@ -242,16 +242,27 @@ class CollectionVerbs(ABC):
             raise InvalidQueryError(f"batch_size must be an integer from 1 to 100000, not {batch_size!r}")
         if not isinstance(scope, Scope | AllScopes):
             raise InvalidQueryError(f"scope must be a vpa.Scope or vpa.ALL_SCOPES, not {scope!r}")
-        batches = operations.scan(
-            bound.store,
-            bound.info,
-            normalize(as_filter(filter)),
-            scope=scope,
-            batch_size=batch_size,
-            cursor=cursor,
-            include_vectors=include_vectors,
-        )
-        while (batch := await self._read("scan", lambda: anext(batches, None))) is not None:
+        node = normalize(as_filter(filter))
+        last = cursor
+
+        def begin() -> AsyncIterator[RecordBatch]:
+            return operations.scan(
+                bound.store, bound.info, node, scope=scope, batch_size=batch_size, cursor=last, include_vectors=include_vectors
+            )  # fmt: skip
+
+        batches = begin()
+
+        async def step() -> RecordBatch | None:
+            nonlocal batches
+            try:
+                return await anext(batches, None)
+            except VectorDatabaseError:
+                # A generator that raised is finished; the next try goes on behind the last batch that arrived.
+                batches = begin()
+                raise
+
+        while (batch := await self._read("scan", step)) is not None:
+            last = batch.cursor
             yield batch
 
     async def fields(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> dict[str, dict[str, int]]:
@@ -267,6 +278,12 @@ class CollectionVerbs(ABC):
     ) -> dict[str, tuple[Scalar, Scalar]]:
         """Least and greatest value of a field by kind: `{"number": (1, 9.5), "string": ("a", "z")}`."""
         return await describe.min_max(self.scan(filter=filter, include_vectors=False, scope=scope), field)
+
+    @_located
+    async def optimize(self) -> None:
+        """Build what makes searches fast, once much was loaded; may take minutes, so it has no deadline."""
+        bound = self._bound()
+        await bound.store.optimize(bound.info)
 
     def explain(self, filter: FilterLike = None) -> dict[str, Any]:
         """What the store evaluates, in its own language, and what is left to this library."""

@@ -23,6 +23,7 @@ from vpa.providers.manager import VectorDatabaseManager
 from vpa.testing import strategies
 
 DIMENSION = 3
+PRECISION = 1e-5
 SCOPES = (Scope(), Scope("t"), Scope("t", "n"))
 scopes = st.sampled_from(SCOPES)
 records = st.lists(
@@ -135,14 +136,19 @@ class CollectionMachine(RuleBasedStateMachine):
 
     @rule(pair=strategies.filters, scope=scopes, query=strategies.vectors(DIMENSION), top_k=st.integers(1, 6))
     def search(self, pair: strategies.Pair, scope: Scope, query: list[float], top_k: int) -> None:
-        """The right records in the right order, ties by id."""
+        """The right records, best first; within the precision of scores that SEMANTICS promises, in any order."""
         space, asked = self.model[scope], _unit(query).astype(np.float64)
-        scored = sorted(
-            (-round(float(np.clip(space[name][0].astype(np.float64) @ asked, -1, 1)), 12), name)
+        scores = {
+            name: float(np.clip(space[name][0].astype(np.float64) @ asked, -1, 1))
             for name in self.matching(pair, scope)
-        )
+        }
         found = self.run(self.docs.search(vector=query, top_k=top_k, filter=pair.json, scope=scope, exact=True))
-        assert [(-round(match.score, 12), match.id) for match in found] == scored[:top_k]
+        best = sorted(scores.values(), reverse=True)[:top_k]
+        assert [match.score for match in found] == pytest.approx(best, abs=PRECISION)
+        assert [match.score for match in found] == pytest.approx([scores[match.id] for match in found], abs=PRECISION)
+        assert len({match.id for match in found}) == len(found)
+        order = [(-match.score, match.id) for match in found]
+        assert order == sorted(order)
 
     @rule(pair=strategies.filters, scope=scopes)
     def count(self, pair: strategies.Pair, scope: Scope) -> None:
@@ -176,8 +182,10 @@ class CollectionMachine(RuleBasedStateMachine):
         return found
 
     def teardown(self) -> None:
-        """Close the store and the loop."""
+        """Drop the collection, close the store and the loop."""
         if hasattr(self, "manager"):
+            if hasattr(self, "docs"):
+                self.run(self.manager.drop_collection("docs"))
             self.run(self.manager.close())
         self.loop.close()
 

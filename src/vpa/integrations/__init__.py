@@ -1,0 +1,1 @@
+"""Other frameworks' store interfaces over a collection. Each needs its framework: `pip install "vpa[langchain]"` or `"vpa[haystack]"`."""

@@ -1,0 +1,78 @@
+"""A collection on one owner loop, for frameworks that call it with and without await, from any loop and thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from vpa.base.records import Metric
+from vpa.providers.collection import Collection
+from vpa.providers.config import VectorDatabaseConfig
+from vpa.providers.connect import connect
+from vpa.providers.manager import VectorDatabaseManager
+from vpa.sync import OwnerLoop
+
+T = TypeVar("T")
+
+
+class OwnedCollection:
+    """Connects when it is first used. `place` is a URL or a VectorDatabaseConfig."""
+
+    def __init__(self, place: str | VectorDatabaseConfig, name: str, *, api_key: str | None, metric: str) -> None:
+        self._place = place
+        self.name = name
+        self._api_key = api_key
+        self._metric = Metric.parse(metric)
+        self._owner = OwnerLoop()
+        self._manager: VectorDatabaseManager | None = None
+        self._collection: Collection | None = None
+
+    async def _open(self, dimension: int | None) -> Collection | None:
+        if self._manager is None:
+            place = self._place
+            manager = connect(place, api_key=self._api_key) if isinstance(place, str) else VectorDatabaseManager(place)
+            self._manager = await manager.connect()
+        if self._collection is None:
+            if dimension is not None:
+                self._collection = await self._manager.create_collection(
+                    self.name, dimension=dimension, metric=self._metric, exist_ok=True
+                )
+            elif self.name in await self._manager.list_collections():
+                self._collection = await self._manager.collection(self.name)
+        return self._collection
+
+    async def _work(self, work: Callable[[Collection], Awaitable[T]], default: T, dimension: int | None) -> T:
+        collection = await self._open(dimension)
+        return default if collection is None else await work(collection)
+
+    def run(
+        self, work: Callable[[Collection], Awaitable[T]], *, default: Any = None, dimension: int | None = None
+    ) -> T:
+        """Do `work` and wait. Without a `dimension` a collection that does not exist is not made: `default`."""
+        found: T = self._owner.run(self._work(work, default, dimension))
+        return found
+
+    async def arun(
+        self, work: Callable[[Collection], Awaitable[T]], *, default: Any = None, dimension: int | None = None
+    ) -> T:
+        """The same, awaited on the caller's loop."""
+        coroutine: Coroutine[Any, Any, T] = self._work(work, default, dimension)
+        return await asyncio.wrap_future(self._owner.submit(coroutine))
+
+    def drop(self) -> None:
+        """Remove the collection, if it is there."""
+
+        async def remove(collection: Collection) -> None:
+            if self._manager is not None:
+                await self._manager.drop_collection(collection.name)
+
+        self.run(remove)
+        self._collection = None
+
+    def close(self) -> None:
+        """Let the connection and the thread go. May be called twice."""
+        manager, self._manager, self._collection = self._manager, None, None
+        if manager is not None:
+            self._owner.run(manager.close())
+        self._owner.stop()

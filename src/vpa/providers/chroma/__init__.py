@@ -1,0 +1,1 @@
+"""Chroma: its server over HTTP, or the engine in this process, in memory or in a directory."""

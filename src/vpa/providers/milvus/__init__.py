@@ -1,0 +1,1 @@
+"""Milvus: a server over gRPC, or Milvus Lite in this process, in a directory."""

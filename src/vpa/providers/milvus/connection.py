@@ -1,0 +1,102 @@
+"""The client of a Milvus server, or of Milvus Lite, which is started in this process and stopped again."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from pymilvus import AsyncMilvusClient, MilvusClient
+
+from vpa.base.errors import ClosedError, ProviderNotInstalledError
+from vpa.kit.threads import Workers
+from vpa.providers.config import VectorDatabaseConfig
+from vpa.providers.endpoint import Endpoint
+
+
+class Connection:
+    """`connection.client` is the asynchronous client; what it cannot do on Lite goes through `in_thread`."""
+
+    def __init__(self, config: VectorDatabaseConfig, server: Endpoint | None, *, database: str) -> None:
+        self._config = config
+        self._server = server
+        self._database = database
+        self._workers = Workers(size=2, name="vpa-milvus")
+        self._client: AsyncMilvusClient | None = None
+        self._lock: FileLock | None = None
+        self._url = "" if server is None else server.url
+
+    @property
+    def is_open(self) -> bool:
+        """Whether `open` was called and `close` was not."""
+        return self._client is not None
+
+    @property
+    def client(self) -> AsyncMilvusClient:
+        """The open client."""
+        if self._client is None:
+            raise ClosedError("the Milvus store is not open")
+        return self._client
+
+    async def open(self) -> None:
+        """Start Lite where there is no server, and make the client; asks nothing yet."""
+        # The client logs every error with the request's data.
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+        if self._server is None:
+            self._url = await self._workers.run(self._start_lite)
+        self._client = AsyncMilvusClient(**self._options())
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "uri": self._url,
+            "token": self._config.api_key or "",
+            "db_name": self._database,
+            "timeout": self._config.timeout_seconds,
+            "dedicated": True,
+        }
+
+    def _start_lite(self) -> str:
+        try:
+            from milvus_lite.server_manager import server_manager_instance
+        except ImportError as error:
+            raise ProviderNotInstalledError(
+                'a local Milvus needs Milvus Lite; run: pip install "vpa[milvus]"'
+            ) from error
+        path = Path(str(self._config.path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(f"{path}.vpa-lock", timeout=0)
+        self._lock.acquire()
+        url = server_manager_instance.start_and_get_uri(str(path))
+        if url is None:
+            raise OSError(f"Milvus Lite cannot open {str(path)!r}: it is damaged, or another process has it open")
+        return str(url)
+
+    async def create(self, name: str, **options: Any) -> None:
+        """Make a collection with its index: the asynchronous client cannot, on Lite."""
+
+        def make() -> None:
+            client = MilvusClient(**self._options())
+            try:
+                client.create_collection(name, **options)
+            finally:
+                client.close()
+
+        await self._workers.run(make)
+
+    async def close(self) -> None:
+        """Close the client; stop Lite. May be called twice."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+        if self._server is None and self._lock is not None:
+            await self._workers.run(self._stop_lite)
+        await self._workers.close()
+
+    def _stop_lite(self) -> None:
+        from milvus_lite.server_manager import server_manager_instance
+
+        server_manager_instance.release_server(str(self._config.path))
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None

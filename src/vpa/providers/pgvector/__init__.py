@@ -1,0 +1,1 @@
+"""PostgreSQL with pgvector: filters as SQL over flattened jsonb, writes in transactions."""

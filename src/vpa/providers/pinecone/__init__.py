@@ -1,0 +1,1 @@
+"""Pinecone: a service over HTTP; a collection is an index, a scope a namespace."""

@@ -1,0 +1,51 @@
+"""Which interceptors stand around a verb, and which around each request that a store sends for it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from vpa.base.clock import Clock
+from vpa.observe.meter import Meter
+from vpa.providers.base import VectorStore
+from vpa.providers.config import VectorDatabaseConfig
+from vpa.providers.policy import Call, Deadline, Interceptor, Limit, Metering, Pipeline
+from vpa.providers.remote import RemoteStore
+from vpa.providers.retry import CircuitBreaker, Retry
+
+T = TypeVar("T")
+
+
+class Pipelines:
+    """Verbs are metered and have one deadline; requests wait their turn, are retried, and stop at an open circuit.
+
+    A store that sends requests through its `sender` has them one by one; around any other store both stand together.
+    """
+
+    def __init__(
+        self, config: VectorDatabaseConfig, *, meter: Meter, clock: Clock, interceptors: Sequence[Interceptor] = ()
+    ) -> None:
+        self.breaker = CircuitBreaker(clock)
+        self._around: tuple[Interceptor, ...] = (
+            *interceptors,
+            Metering(meter, clock),
+            Deadline(config.timeout_seconds, expired=self.breaker.failed),
+        )
+        self._requests: tuple[Interceptor, ...] = (
+            Retry(config.max_retries),
+            self.breaker,
+            Limit(config.max_concurrent_requests),
+        )
+        self.verbs = Pipeline([*self._around, *self._requests])
+
+    def attach(self, store: VectorStore) -> Pipeline:
+        """The pipeline of this store's verbs; its requests go through the other one from now on."""
+        if not isinstance(store, RemoteStore):
+            return self.verbs
+        requests = Pipeline(self._requests)
+
+        async def send(verb: str, work: Callable[[], Awaitable[T]], *, idempotent: bool = True) -> T:
+            return await requests.run(Call(verb, store.provider, None, idempotent), work)
+
+        store.sender = send
+        return Pipeline(self._around)

@@ -1,0 +1,1 @@
+"""Qdrant: a server over HTTP, or the client's local mode, in memory or in a directory."""

@@ -1,0 +1,1 @@
+"""Moving collections between stores and files, and proving that they arrived."""

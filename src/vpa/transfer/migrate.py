@@ -1,0 +1,120 @@
+"""Copies a collection from one store to another with bounded memory, goes on after an interruption, then proves it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vpa.base.errors import ConfigurationError, VerificationError
+from vpa.base.records import LAYOUT_VERSION
+from vpa.base.scope import ALL_SCOPES, Scope
+from vpa.providers.collection import Collection
+from vpa.providers.manager import VectorDatabaseManager
+from vpa.transfer.verify import Verification, verify
+
+Progress = Callable[[str, int], None]
+
+
+def _silent(stage: str, count: int) -> None:
+    del stage, count
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """What was done. `resumed`: how many records an earlier, interrupted run had copied."""
+
+    copied: int
+    resumed: int
+    verification: Verification
+
+
+async def migrate(
+    source: VectorDatabaseManager,
+    target: VectorDatabaseManager,
+    *,
+    collection: str,
+    to_collection: str | None = None,
+    batch_size: int = 1000,
+    state_directory: str | None = None,
+    progress: Progress = _silent,
+) -> Migration:
+    """Copy `collection` with every scope into a new collection of `target`, then verify it.
+
+    Both managers are connected. Where it got to is kept in a small file in `state_directory` (default: the current
+    directory) until it is done, so that the same call goes on after an interruption. `progress` is told the stage
+    ("copy" or "verify") and how many records were done since. Raises ConfigurationError if the target holds records
+    of its own, VerificationError if what arrived is not what was sent.
+    """
+    origin = await source.collection(collection)
+    state = _State(Path(state_directory or "."), source, target, collection, to_collection or collection)
+    destination = await _destination(origin, target, to_collection or collection, fresh=not state.copied)
+    copied = 0
+    async for batch in origin.scan_batches(scope=ALL_SCOPES, batch_size=batch_size, cursor=state.cursor):
+        await destination.upsert(batch, scope=batch.scope or Scope())
+        copied += len(batch)
+        state.save(batch.cursor, state.copied + len(batch))
+        progress("copy", len(batch))
+    await destination.optimize()
+    report = await verify(origin, destination, progress=lambda count: progress("verify", count))
+    if not report.ok:
+        shown = "; ".join([*report.differences[:5], *report.examples[:5]])
+        raise VerificationError(
+            f"{collection!r} was copied, but the copy is not equal: {shown}; if the source was written to meanwhile, run it "
+            f"again into a new collection; the copy was left as it is, and {state.path} with it",
+            report=report,
+        )
+    resumed = state.copied - copied
+    state.remove()
+    return Migration(copied, resumed, report)
+
+
+async def _destination(origin: Collection, target: VectorDatabaseManager, name: str, *, fresh: bool) -> Collection:
+    info = origin.info
+    made = await target.create_collection(
+        name, dimension=info.dimension, metric=info.metric, embedding=info.embedding, native_fields=info.native_fields, exist_ok=True
+    )  # fmt: skip
+    if made.info.layout_version < LAYOUT_VERSION:
+        raise ConfigurationError(f"collection {name!r} of the target was not written by vpa; choose another name")
+    if fresh and (found := [batch async for batch in made.scan_batches(scope=ALL_SCOPES, batch_size=1, include_vectors=False)][:1]):  # fmt: skip
+        raise ConfigurationError(
+            f"collection {name!r} of the target holds records ({found[0].ids[0]!r}, …); a copy needs an empty or new one: "
+            "choose another name with to_collection (--to-collection)"
+        )
+    return made
+
+
+class _State:
+    """The file that says how far it got; written by rename, so that it is whole or the one before."""
+
+    def __init__(
+        self, directory: Path, source: VectorDatabaseManager, target: VectorDatabaseManager, name: str, to_name: str
+    ) -> None:
+        key = json.dumps([_place(source), name, _place(target), to_name])
+        self.path = directory / f".vpa-migrate-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.json"
+        self.cursor: str | None = None
+        self.copied = 0
+        with contextlib.suppress(FileNotFoundError):
+            stored = json.loads(self.path.read_text("utf-8"))
+            self.cursor, self.copied = stored["cursor"], stored["copied"]
+
+    def save(self, cursor: str | None, copied: int) -> None:
+        """After every batch."""
+        self.cursor, self.copied = cursor, copied
+        partial = self.path.with_suffix(".tmp")
+        partial.write_text(json.dumps({"cursor": cursor, "copied": copied}), "utf-8")
+        os.replace(partial, self.path)
+
+    def remove(self) -> None:
+        """When it is done."""
+        self.path.unlink(missing_ok=True)
+
+
+def _place(manager: VectorDatabaseManager) -> list[Any]:
+    config = manager.config
+    return [str(config.provider), config.host, config.port, config.path, (config.url or "").rpartition("@")[2]]

@@ -1,0 +1,140 @@
+"""Compares a collection with what it was filled from, and mends it: nothing missing, nothing stale, nothing left over."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from vpa.base.errors import InvalidRecordError
+from vpa.base.records import Record, RecordBatch
+from vpa.base.scope import Scope
+from vpa.base.validation import check_batch
+from vpa.providers.collection import Collection
+from vpa.transfer.digest import comparable, content_of
+
+_BATCH: Final = 500
+_PRECISION: Final = 1e-6
+Source: TypeAlias = "Iterable[Record] | AsyncIterable[Record]"
+
+
+@dataclass(slots=True)
+class Audit:
+    """Ids that the source has and the collection has not (`missing`), has otherwise (`stale`), or has alone (`orphaned`)."""
+
+    checked: int = 0
+    missing: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    orphaned: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the collection holds what the source holds."""
+        return not (self.missing or self.stale or self.orphaned)
+
+
+async def audit(collection: Collection, source: Source, *, scope: Scope = Scope()) -> Audit:
+    """Compare with the records that should be there: ids, text, metadata, system fields, and vectors where given.
+
+    Reads the source and the scope once; memory holds the ids. Changes nothing.
+    """
+    report, known = Audit(), set()
+    async for batch in _batches(source):
+        known |= {record.id for record in batch}
+        report.checked += len(batch)
+        missing, stale = await _compare(collection, batch, scope)
+        report.missing += [record.id for record in missing]
+        report.stale += [record.id for record in stale]
+    async for page in collection.scan_batches(scope=scope, include_vectors=False):
+        report.orphaned += [value for value in page.ids if value not in known]
+    return report
+
+
+async def repair(
+    collection: Collection, source: Source, *, scope: Scope = Scope(), delete_orphans: bool = False
+) -> Audit:
+    """Write what is missing or stale, and with `delete_orphans` remove what the source does not have.
+
+    Returns what was found; a second call finds nothing. A missing record without a vector cannot be written:
+    InvalidRecordError, before anything of its batch is.
+    """
+    report, known = Audit(), set()
+    async for batch in _batches(source):
+        known |= {record.id for record in batch}
+        report.checked += len(batch)
+        missing, stale = await _compare(collection, batch, scope)
+        report.missing += [record.id for record in missing]
+        report.stale += [record.id for record in stale]
+        await collection.upsert(await _complete(collection, [*missing, *stale], scope), scope=scope)
+    async for page in collection.scan_batches(scope=scope, include_vectors=False):
+        report.orphaned += [value for value in page.ids if value not in known]
+    if delete_orphans and report.orphaned:
+        await collection.delete(ids=report.orphaned, scope=scope)
+    return report
+
+
+async def _batches(source: Source) -> AsyncIterator[list[Record]]:
+    batch: list[Record] = []
+    async for record in _each(source):
+        batch.append(record)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+async def _each(source: Source) -> AsyncIterator[Record]:
+    if isinstance(source, AsyncIterable):
+        async for record in source:
+            yield record
+        return
+    for record in source:
+        yield record
+
+
+async def _compare(collection: Collection, batch: list[Record], scope: Scope) -> tuple[list[Record], list[Record]]:
+    there = {record.id: record for record in await collection.get([record.id for record in batch], scope=scope)}
+    missing = [record for record in batch if record.id not in there]
+    stale = [record for record in batch if record.id in there and _differs(record, there[record.id], collection)]
+    return missing, stale
+
+
+def _differs(wanted: Record, found: Record, collection: Collection) -> bool:
+    # Checked as for a write: enums, NumPy numbers and datetimes become what is stored.
+    dimension = collection.info.dimension
+    vector = np.eye(1, dimension, dtype=np.float32)[0] if wanted.vector is None else wanted.vector
+    checked = check_batch(
+        [Record(wanted.id, vector=vector, text=wanted.text, metadata=wanted.metadata, system=wanted.system)],
+        info=collection.info,
+    )
+    stored = RecordBatch(
+        ids=[found.id], vectors=None, texts=[found.text], metadata=[found.metadata], system=[found.system]
+    )
+    if content_of(checked, 0) != content_of(stored, 0):
+        return True
+    if wanted.vector is None:
+        return False
+    rows = np.asarray([np.asarray(checked.vectors)[0], found.vector], dtype=np.float32)
+    left, right = comparable(rows, collection.info)
+    return not np.allclose(left, right, rtol=_PRECISION, atol=_PRECISION)
+
+
+async def _complete(collection: Collection, records: list[Record], scope: Scope) -> list[Record]:
+    bare = [record.id for record in records if record.vector is None]
+    vectors = {record.id: record.vector for record in await collection.get(bare, scope=scope)} if bare else {}
+    lost = [value for value in bare if value not in vectors]
+    if lost:
+        raise InvalidRecordError(
+            f"records {lost[:10]!r} are missing, and the source has no vectors for them; give the source vectors"
+        )
+    return [
+        record
+        if record.vector is not None
+        else Record(
+            record.id, vector=vectors[record.id], text=record.text, metadata=record.metadata, system=record.system
+        )
+        for record in records
+    ]

@@ -1,0 +1,7 @@
+"""The conformance suite on chromadb, in every form of it in tests/stores.py."""
+
+from __future__ import annotations
+
+from contract.cases import classes_of
+
+globals().update(classes_of("chromadb", __name__))

@@ -1,0 +1,163 @@
+"""Copies between stores: the same on the other side, also after an interruption, and a mismatch is never called done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vpa
+from stores import PROVIDERS, RunningStores
+from vpa import Record, Scope
+from vpa.base import errors
+from vpa.providers.manager import VectorDatabaseManager
+from vpa.transfer.digest import digest
+
+SCOPES = (Scope(), Scope("acme"), Scope("acme", "eu"))
+METADATA: tuple[dict[str, Any], ...] = (
+    {"n": 2**53 + 1, "f": 2.0, "t": ["a", None], "e": [], "m": {"x": -0.0}},
+    {"text": 'it\'s "quoted"', "none": None, "b": True},
+    {},
+)
+
+
+def records(count: int, seed: int = 0) -> list[Record]:
+    rng = np.random.default_rng(seed)
+    return [
+        Record(
+            f"r{n:04d}",
+            vector=rng.standard_normal(8),
+            text=f"text {n}",
+            metadata={**METADATA[n % 3], "i": n},
+            system={"v": n},
+        )
+        for n in range(count)
+    ]
+
+
+async def filled(db: VectorDatabaseManager, name: str, count: int, metric: str = "cosine") -> vpa.Collection:
+    docs = await db.create_collection(name, dimension=8, metric=metric)
+    for number, scope in enumerate(SCOPES):
+        await docs.upsert(records(count, seed=number), scope=scope)
+    return docs
+
+
+@pytest.mark.parametrize("provider", [name for name in PROVIDERS if name != "mock"])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+async def test_there_and_back_is_the_same_to_the_bit(
+    stores: RunningStores, tmp_path: Path, provider: str, metric: str
+) -> None:
+    async with vpa.connect("mock://") as here, VectorDatabaseManager(stores.config(PROVIDERS[provider])) as there:
+        docs = await filled(here, "docs", 40, metric)
+        name = f"moved-{metric}"
+        moved = await vpa.migrate(here, there, collection="docs", to_collection=name, state_directory=str(tmp_path))
+        assert (moved.copied, moved.resumed) == (120, 0)
+        assert moved.verification.ok
+        assert moved.verification.queries == moved.verification.agreeing_queries == 15
+        await vpa.migrate(there, here, collection=name, to_collection="back", state_directory=str(tmp_path))
+        again = await digest(await here.collection("back"))
+        assert {scope: one.to_json() for scope, one in again.items()} == {
+            scope: one.to_json() for scope, one in (await digest(docs)).items()
+        }
+        assert list(tmp_path.iterdir()) == []
+        await there.drop_collection(name)
+
+
+async def test_an_interrupted_copy_goes_on_where_it_was(tmp_path: Path) -> None:
+    async with vpa.connect("mock://") as here, vpa.connect("mock://") as there:
+        await filled(here, "docs", 30)
+        seen = 0
+
+        def stop(stage: str, count: int) -> None:
+            nonlocal seen
+            seen += count
+            if stage == "copy" and seen >= 40:
+                raise KeyboardInterrupt
+
+        options: dict[str, Any] = {"collection": "docs", "batch_size": 10, "state_directory": str(tmp_path)}
+        with pytest.raises(KeyboardInterrupt):
+            await vpa.migrate(here, there, progress=stop, **options)
+        done = await vpa.migrate(here, there, **options)
+        assert (done.copied, done.resumed) == (50, 40)
+        assert done.verification.ok
+
+
+async def test_a_copy_that_differs_is_never_called_done(tmp_path: Path) -> None:
+    async with vpa.connect("mock://") as here, vpa.connect("mock://") as there:
+        await filled(here, "docs", 5)
+
+        async def spoil(stage: str) -> None:
+            target = await there.collection("docs")
+            await target.update_metadata(ids=["r0002"], set={"i": 99}, scope=Scope("acme"))
+            await target.delete(ids=["r0003"], scope=Scope("acme"))
+            await target.upsert([Record("extra", vector=[1] * 8)], scope=Scope("acme", "eu"))
+
+        optimize = vpa.Collection.optimize
+
+        async def spoiled(self: vpa.Collection) -> None:
+            await optimize(self)
+            await spoil("optimize")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(vpa.Collection, "optimize", spoiled)
+            with pytest.raises(errors.VerificationError, match="acme/eu") as caught:
+                await vpa.migrate(here, there, collection="docs", state_directory=str(tmp_path))
+        report: Any = caught.value.report
+        assert report.examples == [
+            "acme/- 'r0002': text or metadata differ",
+            "acme/- 'r0003': is not in the target",
+            "acme/eu 'extra': is only in the target",
+        ]
+
+
+async def test_a_target_with_records_of_its_own_is_refused(tmp_path: Path) -> None:
+    async with vpa.connect("mock://") as here, vpa.connect("mock://") as there:
+        await filled(here, "docs", 2)
+        await filled(there, "docs", 1)
+        with pytest.raises(errors.ConfigurationError, match="holds records"):
+            await vpa.migrate(here, there, collection="docs", state_directory=str(tmp_path))
+
+
+async def test_verify_tells_vectors_apart() -> None:
+    async with vpa.connect("mock://") as here, vpa.connect("mock://") as there:
+        left, right = await filled(here, "docs", 4, "dot"), await filled(there, "docs", 4, "dot")
+        assert (await vpa.verify(left, right)).ok
+        [record] = await right.get(["r0001"])
+        await right.upsert([Record("r0001", vector=np.asarray(record.vector) + np.float32(1e-6), text=record.text, metadata=record.metadata, system=record.system)])  # fmt: skip
+        report = await vpa.verify(left, right)
+        assert report.differences == ["scope -/-: vectors"]
+        assert report.examples == ["-/- 'r0001': vectors differ"]
+
+
+async def test_parquet_is_read_by_others_and_comes_back(tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    async with vpa.connect("mock://") as db:
+        docs = await filled(db, "docs", 12)
+        assert await vpa.export_parquet(docs, tmp_path / "docs.parquet") == 36
+        table = pyarrow.parquet.read_table(tmp_path / "docs.parquet")
+        assert table.column_names == ["tenant", "namespace", "id", "vector", "text", "metadata", "system"]
+        assert table.num_rows == 36
+        assert await vpa.import_parquet(db, tmp_path / "docs.parquet", collection="again") == 36
+        assert (await vpa.verify(docs, await db.collection("again"))).ok
+
+
+async def test_parquet_of_others_is_taken_with_its_columns_as_metadata(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    table = pa.table({"id": ["a", "b"], "vector": [[1.0, 0.0], [0.0, 1.0]], "text": ["x", None], "year": [2020, 2021]})
+    pa.parquet.write_table(table, tmp_path / "theirs.parquet")
+    async with vpa.connect("mock://") as db:
+        assert await vpa.import_parquet(db, tmp_path / "theirs.parquet", collection="docs") == 2
+        docs = await db.collection("docs")
+        assert [(r.id, r.text, dict(r.metadata)) async for r in docs.scan()] == [
+            ("a", "x", {"year": 2020}),
+            ("b", None, {"year": 2021}),
+        ]
+        (tmp_path / "no.parquet").write_text("not parquet")
+        for name in ("no.parquet", "absent.parquet"):
+            with pytest.raises(errors.ConfigurationError, match="Parquet"):
+                await vpa.import_parquet(db, tmp_path / name)

@@ -1,0 +1,370 @@
+"""Qdrant's REST routes in front of its real engine (`qdrant_edge`), with the refusals that the engine leaves to the server.
+
+Strict mode is on: a filter may only use indexed fields. Keys: "secret" may do everything, "reader" may read.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import qdrant_edge as edge
+
+from wire.http import Refused, Request, Response, serve
+
+LARGEST_BODY = 32 << 20
+_DISTANCES = {"Cosine": edge.Distance.Cosine, "Dot": edge.Distance.Dot, "Euclid": edge.Distance.Euclid}
+
+
+def _refuse(status: int, text: str) -> Refused:
+    return Refused(status, {"status": {"error": text}, "time": 0.0})
+
+
+class _Collection:
+    def __init__(self, path: Path, size: int, distance: str, metadata: dict[str, Any]) -> None:
+        self.path, self.size, self.distance, self.metadata = path, size, distance, metadata
+        self.lock = threading.Lock()
+        self.indexed: dict[str, Any] = {}
+        vectors = edge.EdgeVectorParams(size=size, distance=_DISTANCES[distance])
+        self.shard = edge.EdgeShard.create(str(path), edge.EdgeConfig(vectors=vectors))
+
+    def close(self) -> None:
+        self.shard.close()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class QdrantServer:
+    """The app. `key` None: nobody is asked for one."""
+
+    def __init__(self, directory: Path, *, key: str | None = None) -> None:
+        self._directory = directory
+        self._key = key
+        self._collections: dict[str, _Collection] = {}
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        for collection in self._collections.values():
+            collection.close()
+
+    def __call__(self, request: Request) -> Response:
+        self._authorise(request)
+        if len(request.content) > LARGEST_BODY:
+            raise _refuse(
+                400,
+                f"JSON payload ({len(request.content)} bytes) is larger than allowed (limit: {LARGEST_BODY} bytes).",
+            )
+        for method, pattern, handler in _ROUTES:
+            found = re.fullmatch(pattern, request.path)
+            if method == request.method and found:
+                result = handler(self, request, **found.groupdict())
+                return Response({"result": result, "status": "ok", "time": 0.0})
+        raise Refused(404, None)
+
+    def _authorise(self, request: Request) -> None:
+        given = request.headers.get("api-key")
+        if self._key is None or given == self._key:
+            return
+        if given != "reader":
+            raise Refused(401, "Must provide an API key or an Authorization bearer token")
+        reads = request.method == "GET" or request.path.endswith(("/query", "/scroll", "/count", "/points"))
+        if not reads or request.method in ("PUT", "PATCH", "DELETE"):
+            raise _refuse(403, "Global manage access is required")
+
+    def _find(self, name: str) -> _Collection:
+        found = self._collections.get(name)
+        if found is None:
+            raise _refuse(404, f"Not found: Collection `{name}` doesn't exist!")
+        return found
+
+    # Service and collections
+
+    def root(self, request: Request) -> Any:
+        raise Refused(200, {"title": "qdrant - vector search engine", "version": "1.17.0", "commit": ""})
+
+    def names(self, request: Request) -> Any:
+        return {"collections": [{"name": name} for name in self._collections]}
+
+    def exists(self, request: Request, name: str) -> Any:
+        return {"exists": name in self._collections}
+
+    def create(self, request: Request, name: str) -> Any:
+        body = request.json()
+        _only(body, "vectors", "metadata", "hnsw_config", "strict_mode_config")
+        _only(body["vectors"], "size", "distance", "hnsw_config", "on_disk")
+        if not 1 <= body["vectors"]["size"] <= 65_536:
+            raise _refuse(422, "Validation error in JSON body: [vectors.size: value must be 1 or larger]")
+        with self._lock:
+            if name in self._collections:
+                raise _refuse(409, f"Wrong input: Collection `{name}` already exists!")
+            path = self._directory / uuid.uuid4().hex
+            path.mkdir(parents=True)
+            vectors = body["vectors"]
+            self._collections[name] = _Collection(
+                path, vectors["size"], vectors["distance"], body.get("metadata") or {}
+            )
+        return True
+
+    def describe(self, request: Request, name: str) -> Any:
+        found = self._find(name)
+        with found.lock:
+            about = found.shard.info()
+        params = {
+            "vectors": {"size": found.size, "distance": found.distance},
+            "shard_number": 1,
+            "replication_factor": 1,
+        }
+        hnsw = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10_000}
+        optimizer = {
+            "deleted_threshold": 0.2,
+            "vacuum_min_vector_number": 1000,
+            "default_segment_number": 0,
+            "flush_interval_sec": 5,
+        }
+        config = {"params": params, "hnsw_config": hnsw, "optimizer_config": optimizer, "metadata": found.metadata}
+        return {
+            "status": "green", "optimizer_status": "ok", "points_count": about.points_count, "segments_count": about.segments_count,
+            "indexed_vectors_count": about.indexed_vectors_count, "config": config, "payload_schema": {},
+        }  # fmt: skip
+
+    def update(self, request: Request, name: str) -> Any:
+        body = request.json()
+        _only(body, "metadata")
+        self._find(name).metadata |= body["metadata"]
+        return True
+
+    def drop(self, request: Request, name: str) -> Any:
+        with self._lock:
+            found = self._collections.pop(name, None)
+        if found is not None:
+            with found.lock:
+                found.close()
+        return found is not None
+
+    def index(self, request: Request, name: str) -> Any:
+        found, body = self._find(name), request.json()
+        _only(body, "field_name", "field_schema")
+        schema = body["field_schema"]
+        kind = schema if isinstance(schema, str) else schema["type"]
+        if kind == "keyword":
+            tenant = None if isinstance(schema, str) else schema.get("is_tenant")
+            params: Any = edge.KeywordIndexParams(is_tenant=tenant)
+        elif kind == "float":
+            params = edge.FloatIndexParams()
+        else:
+            raise _refuse(400, f"Wrong input: index type {kind}")
+        with found.lock:
+            found.shard.update(edge.UpdateOperation.create_field_index(body["field_name"], params))
+        found.indexed[body["field_name"]] = kind
+        return _done()
+
+    # Points
+
+    def upsert(self, request: Request, name: str) -> Any:
+        found, body = self._find(name), request.json()
+        if "batch" in body:
+            batch = body["batch"]
+            rows = list(
+                zip(batch["ids"], batch["vectors"], batch.get("payloads") or [None] * len(batch["ids"]), strict=True)
+            )
+        else:
+            rows = [(point["id"], point["vector"], point.get("payload")) for point in body["points"]]
+        points = []
+        for number, vector, payload in rows:
+            if len(vector) != found.size:
+                raise _refuse(
+                    400, f"Wrong input: Vector dimension error: expected dim: {found.size}, got {len(vector)}"
+                )
+            points.append(edge.Point(_id(number), [float(value) for value in vector], payload))
+        with found.lock:
+            found.shard.update(edge.UpdateOperation.upsert_points(points))
+        return _done()
+
+    def retrieve(self, request: Request, name: str) -> Any:
+        found, body = self._find(name), request.json()
+        _only(body, "ids", "with_payload", "with_vector")
+        ids = [_id(number) for number in body["ids"]]
+        with found.lock:
+            records = found.shard.retrieve(
+                ids, _payload(body.get("with_payload", True)), body.get("with_vector", False)
+            )
+        # In no promised order.
+        return [_record(one) for one in reversed(records)]
+
+    def scroll(self, request: Request, name: str) -> Any:
+        found, body = self._find(name), request.json()
+        _only(body, "filter", "limit", "offset", "with_payload", "with_vector")
+        _limit(body)
+        offset = None if body.get("offset") is None else _id(body["offset"])
+        asked = edge.ScrollRequest(
+            offset=offset, limit=body["limit"], filter=_filter(body.get("filter"), found),
+            with_payload=_payload(body.get("with_payload", True)), with_vector=body.get("with_vector", False),
+        )  # fmt: skip
+        with found.lock:
+            records, following = found.shard.scroll(asked)
+        return {
+            "points": [_record(one) for one in records],
+            "next_page_offset": None if following is None else str(following),
+        }
+
+    def count(self, request: Request, name: str) -> Any:
+        found, body = self._find(name), request.json()
+        _only(body, "filter", "exact")
+        with found.lock:
+            return {
+                "count": found.shard.count(
+                    edge.CountRequest(exact=body.get("exact", True), filter=_filter(body.get("filter"), found))
+                )
+            }
+
+    def query(self, request: Request, name: str) -> Any:
+        found, body = self._find(name), request.json()
+        _only(body, "query", "filter", "limit", "params", "with_payload", "with_vector")
+        _limit(body)
+        vector = body["query"]["nearest"] if isinstance(body["query"], dict) else body["query"]
+        if len(vector) != found.size:
+            raise _refuse(400, f"Wrong input: Vector dimension error: expected dim: {found.size}, got {len(vector)}")
+        params = body.get("params") or {}
+        _only(params, "exact", "hnsw_ef")
+        asked = edge.QueryRequest(
+            limit=body["limit"], query=edge.Query.Nearest([float(value) for value in vector]), filter=_filter(body.get("filter"), found),
+            params=edge.SearchParams(exact=bool(params.get("exact")), hnsw_ef=params.get("hnsw_ef")),
+            with_payload=_payload(body.get("with_payload", False)), with_vector=body.get("with_vector", False),
+        )  # fmt: skip
+        with found.lock:
+            points = found.shard.query(asked)
+        return {"points": [{**_record(one), "version": one.version, "score": one.score} for one in points]}
+
+    def delete(self, request: Request, name: str) -> Any:
+        found, body = self._find(name), request.json()
+        if "points" in body:
+            operation = edge.UpdateOperation.delete_points([_id(number) for number in body["points"]])
+        else:
+            operation = edge.UpdateOperation.delete_points_by_filter(_filter(body["filter"], found) or edge.Filter())
+        with found.lock:
+            found.shard.update(operation)
+        return _done()
+
+    def batch(self, request: Request, name: str) -> Any:
+        found, body = self._find(name), request.json()
+        done = []
+        for operation in body["operations"]:
+            _only(operation, "overwrite_payload")
+            change = operation["overwrite_payload"]
+            with found.lock:
+                there = found.shard.retrieve([_id(number) for number in change["points"]], False, False)
+                if there:
+                    ids = [one.id for one in there]
+                    found.shard.update(edge.UpdateOperation.overwrite_payload(ids, change["payload"]))
+            done.append(_done())
+        return done
+
+
+def _done() -> dict[str, Any]:
+    return {"operation_id": 1, "status": "completed"}
+
+
+def _only(body: dict[str, Any], *known: str) -> None:
+    strange = {name for name, value in body.items() if name not in known and value is not None}
+    if strange:
+        raise _refuse(400, f"Format error in JSON body: unknown field `{sorted(strange)[0]}`")
+
+
+def _limit(body: dict[str, Any]) -> None:
+    if body.get("limit") is None or body["limit"] < 1:
+        raise _refuse(422, "Validation error in JSON body: [limit: value 0 invalid, must be 1 or larger]")
+
+
+def _id(value: Any) -> Any:
+    if isinstance(value, int):
+        return value
+    try:
+        return uuid.UUID(value)
+    except ValueError:
+        raise _refuse(
+            400,
+            f"Format error in JSON body: value {value} is not a valid point ID, valid values are either an unsigned integer or a UUID",
+        ) from None
+
+
+def _payload(wanted: Any) -> Any:
+    return edge.PayloadSelector.Include(wanted) if isinstance(wanted, list) else wanted
+
+
+def _record(one: Any) -> dict[str, Any]:
+    return {"id": one.id if isinstance(one.id, int) else str(one.id), "payload": one.payload, "vector": one.vector}
+
+
+def _filter(body: dict[str, Any] | None, collection: _Collection, prefix: str = "") -> Any:
+    if not body:
+        return None
+    _only(body, "must", "should", "must_not")
+
+    def conditions(name: str) -> Any:
+        given = body.get(name)
+        if given is None:
+            return None
+        many = given if isinstance(given, list) else [given]
+        return [_condition(one, collection, prefix) for one in many]
+
+    return edge.Filter(must=conditions("must"), should=conditions("should"), must_not=conditions("must_not"))
+
+
+def _condition(body: dict[str, Any], collection: _Collection, prefix: str) -> Any:
+    if "nested" in body:
+        nested = body["nested"]
+        return edge.NestedCondition(nested["key"], _filter(nested["filter"], collection, f"{nested['key']}[]."))
+    if "key" not in body:
+        return _filter(body, collection, prefix)
+    _only(body, "key", "match", "range")
+    if prefix + body["key"] not in collection.indexed:
+        raise _refuse(
+            400,
+            f'Bad request: Index required but not found for "{prefix + body["key"]}" of one of the following types: [keyword]. Strict mode.',
+        )
+    match = body.get("match")
+    if match is not None:
+        if "value" in match and isinstance(match["value"], float):
+            raise _refuse(
+                400, "Format error in JSON body: data did not match any variant of untagged enum ValueVariants"
+            )
+        found: Any = edge.MatchAny(match["any"]) if "any" in match else edge.MatchValue(match["value"])
+        return edge.FieldCondition(key=body["key"], match=found)
+    bounds = {name: float(value) for name, value in body["range"].items() if value is not None}
+    return edge.FieldCondition(key=body["key"], range=edge.RangeFloat(**bounds))
+
+
+_C = r"/collections/(?P<name>[^/]+)"
+_ROUTES = (
+    ("GET", "/", QdrantServer.root),
+    ("GET", "/collections", QdrantServer.names),
+    ("GET", f"{_C}/exists", QdrantServer.exists),
+    ("PUT", _C, QdrantServer.create),
+    ("GET", _C, QdrantServer.describe),
+    ("PATCH", _C, QdrantServer.update),
+    ("DELETE", _C, QdrantServer.drop),
+    ("PUT", f"{_C}/index", QdrantServer.index),
+    ("PUT", f"{_C}/points", QdrantServer.upsert),
+    ("POST", f"{_C}/points", QdrantServer.retrieve),
+    ("POST", f"{_C}/points/scroll", QdrantServer.scroll),
+    ("POST", f"{_C}/points/count", QdrantServer.count),
+    ("POST", f"{_C}/points/query", QdrantServer.query),
+    ("POST", f"{_C}/points/delete", QdrantServer.delete),
+    ("POST", f"{_C}/points/batch", QdrantServer.batch),
+)
+
+
+@contextmanager
+def qdrant_server(directory: Path, *, key: str | None = None) -> Iterator[str]:
+    """Runs it; yields its URL."""
+    app = QdrantServer(directory, key=key)
+    try:
+        with serve(app) as port:
+            yield f"http://127.0.0.1:{port}"
+    finally:
+        app.close()
