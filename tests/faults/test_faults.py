@@ -42,6 +42,21 @@ async def test_a_broken_way_is_an_error_in_time_and_heals(stores: RunningStores,
             await db.drop_collection(docs.name)
 
 
+@pytest.mark.parametrize("provider", REMOTE)
+async def test_a_connection_that_went_mute_is_replaced(stores: RunningStores, provider: str) -> None:
+    with behind(stores.config(PROVIDERS[provider], timeout_seconds=1.0, max_retries=0)) as (config, proxy):
+        async with VectorDatabaseManager(config) as db:
+            docs = await db.create_collection("mute", dimension=2, exist_ok=True)
+            await docs.upsert([Record("a", vector=[1, 0])])
+            await asyncio.sleep(1.1)  # Older than the deadline: calls may have waited on it.
+            proxy.fault = "mute"
+            with pytest.raises(errors.VectorDatabaseError):
+                await docs.search(vector=[1, 0])
+            proxy.fault = None
+            assert await _soon(lambda: docs.search(vector=[1, 0])) == ["a"]
+            await db.drop_collection("mute")
+
+
 async def _soon(search) -> list[str]:
     for _ in range(40):
         try:

@@ -17,7 +17,7 @@ Address = tuple[str, int] | str
 
 
 class FaultProxy:
-    """`fault` breaks every answer from now on; `share` breaks that share of answers, with one of `faults` each."""
+    """`fault` breaks every answer from now on ("mute": for as long as the connection lives); `share` breaks that share of answers, with one of `faults` each."""
 
     def __init__(self, target: Address, *, seed: int = 0) -> None:
         self._target = target
@@ -104,7 +104,10 @@ class FaultProxy:
                     client.sendall(data)
                     continue
                 self.broken += 1
-                if not self._break(client, data, fault):
+                if fault == "mute":
+                    while server.recv(1 << 16):
+                        pass
+                elif not self._break(client, data, fault):
                     break
         _end(client, server)
 

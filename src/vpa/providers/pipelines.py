@@ -26,10 +26,11 @@ class Pipelines:
         self, config: VectorDatabaseConfig, *, meter: Meter, clock: Clock, interceptors: Sequence[Interceptor] = ()
     ) -> None:
         self.breaker = CircuitBreaker(clock)
+        self._stalled: Callable[[], None] = lambda: None
         self._around: tuple[Interceptor, ...] = (
             *interceptors,
             Metering(meter, clock),
-            Deadline(config.timeout_seconds, expired=self.breaker.failed),
+            Deadline(config.timeout_seconds, expired=self._expired),
         )
         self._requests: tuple[Interceptor, ...] = (
             Retry(config.max_retries),
@@ -37,6 +38,10 @@ class Pipelines:
             Limit(config.max_concurrent_requests),
         )
         self.verbs = Pipeline([*self._around, *self._requests])
+
+    def _expired(self) -> None:
+        self.breaker.failed()
+        self._stalled()
 
     def attach(self, store: VectorStore) -> Pipeline:
         """The pipeline of this store's verbs; its requests go through the other one from now on."""
@@ -48,4 +53,5 @@ class Pipelines:
             return await requests.run(Call(verb, store.provider, None, idempotent), work)
 
         store.sender = send
+        self._stalled = store.stalled
         return Pipeline(self._around)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import ClassVar, Final, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from vpa.base.errors import (
     CircuitOpenError,
@@ -18,6 +18,7 @@ from vpa.base.errors import (
 from vpa.observe.redact import HIDDEN, redact_text
 from vpa.providers.base import VectorStore
 from vpa.providers.config import VectorDatabaseConfig
+from vpa.providers.renewable import Renewable
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -45,21 +46,31 @@ class RemoteStore(VectorStore):
     def __init__(self, config: VectorDatabaseConfig) -> None:
         self.config = config
         self.sender: Sender = _straight
+        self.renewable: Renewable[Any] | None = None
 
     @abstractmethod
     def translate(self, error: Exception) -> VectorDatabaseError:
         """The error of ours that stands for one of the client's; ProviderError where nothing else fits."""
+
+    def stalled(self) -> None:
+        """A call ran out of time: if its connection carries all calls, the next one gets a new connection."""
+        if self.renewable is not None:
+            self.renewable.suspect()
 
     async def ask(self, verb: str, work: Callable[[], Awaitable[T]], *, idempotent: bool = True) -> T:
         """Send one request, its errors translated and free of secrets."""
 
         async def translated() -> T:
             try:
+                if self.renewable is not None:
+                    await self.renewable.renew()
                 return await work()
             except VectorDatabaseError:
                 raise
             except Exception as error:
                 found = self.translate(error)
+                if isinstance(found, OperationTimeoutError):
+                    self.stalled()
                 found.message = self.scrub(found.message)
                 found.args = (found.message,)
                 raise found from error

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from filelock import FileLock
 from pymilvus import AsyncMilvusClient, MilvusClient
 
-from vpa.base.errors import ClosedError, ProviderNotInstalledError
+from vpa.base.errors import ProviderNotInstalledError
 from vpa.kit.threads import Workers
 from vpa.providers.config import VectorDatabaseConfig
 from vpa.providers.endpoint import Endpoint
+from vpa.providers.renewable import Renewable
+
+# A new client is to have a connection of its own, and to try for it again soon (gRPC waits up to two minutes).
+_GRPC: Final = {
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.max_reconnect_backoff_ms": 1000,
+}
 
 
 class Connection:
@@ -23,21 +31,21 @@ class Connection:
         self._server = server
         self._database = database
         self._workers = Workers(size=2, name="vpa-milvus")
-        self._client: AsyncMilvusClient | None = None
+        self.renewable: Final = Renewable(
+            "Milvus", self._make, AsyncMilvusClient.close, patience_s=config.timeout_seconds
+        )
         self._lock: FileLock | None = None
         self._url = "" if server is None else server.url
 
     @property
     def is_open(self) -> bool:
         """Whether `open` was called and `close` was not."""
-        return self._client is not None
+        return self.renewable.is_open
 
     @property
     def client(self) -> AsyncMilvusClient:
         """The open client."""
-        if self._client is None:
-            raise ClosedError("the Milvus store is not open")
-        return self._client
+        return self.renewable.client
 
     async def open(self) -> None:
         """Start Lite where there is no server, and make the client; asks nothing yet."""
@@ -45,7 +53,10 @@ class Connection:
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         if self._server is None:
             self._url = await self._workers.run(self._start_lite)
-        self._client = AsyncMilvusClient(**self._options())
+        await self.renewable.open()
+
+    async def _make(self) -> AsyncMilvusClient:
+        return AsyncMilvusClient(**self._options())
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -54,6 +65,7 @@ class Connection:
             "db_name": self._database,
             "timeout": self._config.timeout_seconds,
             "dedicated": True,
+            "grpc_options": dict(_GRPC),
         }
 
     def _start_lite(self) -> str:
@@ -86,9 +98,7 @@ class Connection:
 
     async def close(self) -> None:
         """Close the client; stop Lite. May be called twice."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        await self.renewable.close()
         if self._server is None and self._lock is not None:
             await self._workers.run(self._stop_lite)
         await self._workers.close()

@@ -56,6 +56,7 @@ class MilvusStore(LayoutStore):
                 "milvus needs a server (milvus://host:19530) or a file for Milvus Lite (milvus:///path/to/file.db)"
             )
         self._connection = Connection(config, server, database=options.get("database", ""))
+        self.renewable = self._connection.renewable
         self._lite = server is None
         self._intervals = IntervalPages()
         self._foreign: dict[str, tuple[str, str]] = {}

@@ -13,14 +13,12 @@ from typing import Any, ClassVar, Final
 import weaviate
 from weaviate.classes.config import Configure, VectorDistances
 from weaviate.classes.data import DataObject
-from weaviate.classes.init import AdditionalConfig, Auth, Timeout
 from weaviate.classes.query import Filter, MetadataQuery, Sort
 from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateInsertManyAllFailedError
 
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities
 from vpa.base.errors import (
-    ClosedError,
     CollectionNotFoundError,
     ConfigurationError,
     PartialWriteError,
@@ -35,7 +33,9 @@ from vpa.providers.endpoint import check_options, server_of
 from vpa.providers.layout import Rows, native_name
 from vpa.providers.layout_requests import FOREIGN, Limits, Stored, Where
 from vpa.providers.layout_store import LayoutStore
+from vpa.providers.renewable import Renewable
 from vpa.providers.weaviate import errors, filters
+from vpa.providers.weaviate.connection import connect
 from vpa.providers.weaviate.convert import companions_of, fixed_properties, properties_of, stored_of
 from vpa.providers.weaviate.filters import KEY, PAYLOAD, Speller
 
@@ -58,7 +58,7 @@ class WeaviateStore(LayoutStore):
 
     provider: ClassVar[str] = "weaviate"
     client_version: ClassVar[str] = f"weaviate-client {version('weaviate-client')}"
-    tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {"weaviate-client": ("4.18.0", "4.23.1")}
+    tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {"weaviate-client": ("4.20.0", "4.24.1")}
     limits: ClassVar[Limits] = Limits(
         batch_bytes=24 << 20, page=1000, tokens=2000, terms=2000, text_literal_bytes=filters.TEXT_CHARACTERS - 1
     )
@@ -69,10 +69,12 @@ class WeaviateStore(LayoutStore):
         server = server_of(config, port=8080, tls_port=443)
         if server is None:
             raise ConfigurationError("weaviate needs a server: weaviate://host:8080?grpc_port=50051")
-        self._server = server
-        self._grpc_host = options.get("grpc_host", server.host)
-        self._grpc_port = int(options.get("grpc_port", 443 if server.tls else 50051))
-        self._client: weaviate.WeaviateAsyncClient | None = None
+        self.renewable: Renewable[weaviate.WeaviateAsyncClient] = Renewable(
+            "Weaviate",
+            lambda: connect(config, server, options),
+            weaviate.WeaviateAsyncClient.close,
+            patience_s=config.timeout_seconds,
+        )
         self._negates = True
         self._known: dict[str, set[str]] = {}
         self._schema_lock = asyncio.Lock()
@@ -94,27 +96,12 @@ class WeaviateStore(LayoutStore):
 
     async def open(self) -> None:
         """Connect, and ask for the version: a wrong key or address shows here."""
-        if self._client is not None:
+        if self.renewable.is_open:
             return
         # The client logs refused objects with their data.
         logging.getLogger("weaviate-client").setLevel(logging.CRITICAL)
-        seconds = self.config.timeout_seconds
-        client = weaviate.use_async_with_custom(
-            http_host=self._server.host,
-            http_port=self._server.port,
-            http_secure=self._server.tls,
-            grpc_host=self._grpc_host,
-            grpc_port=self._grpc_port,
-            grpc_secure=self._server.tls,
-            auth_credentials=Auth.api_key(self.config.api_key) if self.config.api_key else None,
-            additional_config=AdditionalConfig(
-                timeout=Timeout(init=seconds, query=seconds, insert=seconds), trust_env=False
-            ),
-            skip_init_checks=True,
-        )
-        self._client = client
         try:
-            await self.ask("connect", client.connect)
+            await self.ask("connect", self.renewable.open)
             facts = await self.ping()
         except BaseException:
             await self.close()
@@ -123,17 +110,13 @@ class WeaviateStore(LayoutStore):
 
     async def close(self) -> None:
         """Close both connections."""
-        client, self._client = self._client, None
         self._known.clear()
-        if client is not None:
-            await client.close()
+        await self.renewable.close()
 
     @property
     def client(self) -> weaviate.WeaviateAsyncClient:
         """The open client."""
-        if self._client is None:
-            raise ClosedError("the Weaviate store is not open")
-        return self._client
+        return self.renewable.client
 
     async def ping(self) -> dict[str, Any]:
         """The server's version, and how many collections there are."""
