@@ -84,3 +84,4 @@ def test_every_store_finds_what_the_evaluator_finds_at_length(stores: RunningSto
     checked = 0
     while checked < 20_000:
         checked += agree(stores.config(store), 1000)
+    print(f"{store}: {checked} filters, no disagreement")

@@ -9,12 +9,13 @@ from types import MappingProxyType
 from urllib.parse import parse_qs, urlsplit
 
 from vpa.providers.config import VectorDatabaseConfig
+from wire import pinecone_server
 from wire.proxy import FaultProxy, fault_proxy
 
 
 @contextmanager
 def behind(config: VectorDatabaseConfig, *, seed: int = 0) -> Iterator[tuple[VectorDatabaseConfig, FaultProxy]]:
-    """The same settings by way of a proxy; of Weaviate, its gRPC."""
+    """The same settings by way of a proxy; of Weaviate, its gRPC; of Pinecone, the indexes of a server of its own."""
     if config.provider == "pgvector":
         parts = urlsplit(config.url or "")
         directory = parse_qs(parts.query)["host"][0]
@@ -24,6 +25,11 @@ def behind(config: VectorDatabaseConfig, *, seed: int = 0) -> Iterator[tuple[Vec
     elif config.provider == "weaviate":
         with fault_proxy(("127.0.0.1", int(config.options["grpc_port"])), seed=seed) as proxy:
             yield replace(config, options=MappingProxyType({"grpc_port": str(proxy.port)})), proxy
+    elif config.provider == "pinecone":
+        with fault_proxy(("127.0.0.1", 0), seed=seed) as proxy:
+            behaviour = pinecone_server.Behaviour(missing="skip", host_port=proxy.stand_before)
+            with pinecone_server.pinecone_server(behaviour=behaviour) as (url, _):
+                yield replace(config, url=url, api_key="secret"), proxy
     else:
         parts = urlsplit(config.url or "")
         with fault_proxy((parts.hostname or "", parts.port or 0), seed=seed) as proxy:

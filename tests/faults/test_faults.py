@@ -14,7 +14,7 @@ from vpa.base.records import Record
 from vpa.providers.manager import VectorDatabaseManager
 from wire.proxy import FAULTS, HTTP_FAULTS
 
-REMOTE = [name for name in PROVIDERS if name not in ("mock", "pinecone")]
+REMOTE = [name for name in PROVIDERS if name != "mock"]
 OVER_HTTP = ("chromadb", "qdrant")
 
 

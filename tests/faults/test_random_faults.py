@@ -75,29 +75,27 @@ class Workload:
 
 async def run(config: Any, *, operations: int, seed: int) -> Workload:
     work = Workload(seed)
-    async with VectorDatabaseManager(config) as direct:
-        docs = await direct.create_collection("storm", dimension=2, metric="euclidean", exist_ok=True)
-        try:
-            with behind(config, seed=seed) as (broken, proxy):
-                async with VectorDatabaseManager(broken) as db:
-                    through = await db.collection("storm")
-                    # PostgreSQL's client needs ten answers to connect; each may break.
-                    proxy.share = 0.02 if config.provider == "pgvector" else 0.08
-                    breaker = db._pipelines.breaker
-                    breaker._cooldown_s = breaker._wait_s = 0.02
-                    for number in range(operations):
-                        # A stall costs a whole deadline: a few are enough.
-                        proxy.faults = ("stall",) if number % 200 == 0 else ("reset", "garble", "drip")
-                        await work.step(through)
-                    proxy.share = 0.0
-            await work.check(docs)
-        finally:
-            await direct.drop_collection("storm")
+    with behind(config, seed=seed) as (broken, proxy):
+        async with VectorDatabaseManager(broken) as db:
+            docs = await db.create_collection("storm", dimension=2, metric="euclidean", exist_ok=True)
+            # PostgreSQL's client needs ten answers to connect; each may break.
+            proxy.share = 0.02 if config.provider == "pgvector" else 0.08
+            breaker = db._pipelines.breaker
+            breaker._cooldown_s = breaker._wait_s = 0.02
+            for number in range(operations):
+                # A stall costs a whole deadline: a few are enough.
+                proxy.faults = ("stall",) if number % 100 == 0 else ("reset", "garble", "drip")
+                await work.step(docs)
+            proxy.share = 0.0
+        async with VectorDatabaseManager(broken) as healed:
+            await work.check(await healed.collection("storm"))
+            await healed.drop_collection("storm")
     return work
 
 
-@pytest.mark.parametrize("provider", ["chromadb", "pgvector", "qdrant"])
+@pytest.mark.parametrize("provider", [name for name in PROVIDERS if name != "mock"])
 async def test_nothing_acknowledged_is_lost(stores: RunningStores, provider: str) -> None:
     config = stores.config(PROVIDERS[provider], timeout_seconds=1.0)
-    work = await run(config, operations=350, seed=5)
-    assert work.acknowledged > 100
+    work = await run(config, operations=200, seed=5)
+    print(f"{provider}: {work.acknowledged} acknowledged, {work.unknown} with an outcome unknown")
+    assert work.acknowledged > 60

@@ -29,7 +29,8 @@ class Behaviour:
     """`delays`: seconds by which a view lags. `missing`: "match" or "skip": whether a negation holds on a missing field.
 
     `rate_limited`: how many data requests get 429 first; `retry_after`: the header with it, or None.
-    `document_index`: indexes behave like those with a schema of their own.
+    `document_index`: indexes behave like those with a schema of their own. `host_port`: the port that stands in an
+    index's `host`, for the one that it listens on.
     """
 
     delays: dict[str, float] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Behaviour:
     rate_limited: int = 0
     retry_after: str | None = None
     document_index: bool = False
+    host_port: Callable[[int], int] = int
 
 
 def _bad(message: str, status: int = 400, code: int = 3) -> Refused:
@@ -491,7 +493,7 @@ class PineconeServer:
         index, stack = _Index(body, self.behaviour, self.key), contextlib.ExitStack()
         port = stack.enter_context(serve(index))
         described = {
-            "name": name, "host": f"http://127.0.0.1:{port}", "status": {"ready": True, "state": "Ready"}, "schema": body["schema"],
+            "name": name, "host": f"http://127.0.0.1:{self.behaviour.host_port(port)}", "status": {"ready": True, "state": "Ready"}, "schema": body["schema"],
             "deployment": {**body["deployment"], "environment": "test"}, "deletion_protection": "disabled", "tags": body.get("tags"),
         }  # fmt: skip
         self.indexes[name] = (described, stack, index)

@@ -33,6 +33,11 @@ class FaultProxy:
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def stand_before(self, port: int) -> int:
+        """Pass on to that port of this machine from now on; returns the own one."""
+        self._target = ("127.0.0.1", port)
+        return self.port
+
     def close(self) -> None:
         """Stop, and drop every connection."""
         self._listener.close()
