@@ -57,6 +57,22 @@ async def test_a_connection_that_went_mute_is_replaced(stores: RunningStores, pr
             await db.drop_collection("mute")
 
 
+@pytest.mark.parametrize("provider", REMOTE)
+async def test_one_of_many_that_fails_is_one_error_of_ours(stores: RunningStores, provider: str) -> None:
+    with behind(stores.config(PROVIDERS[provider], timeout_seconds=2.0, max_retries=0)) as (config, proxy):
+        async with VectorDatabaseManager(config) as db:
+            docs = await db.create_collection("many", dimension=2, exist_ok=True)
+            await docs.upsert([Record("a", vector=[1, 0], metadata={"n": 1})])
+            proxy.fault = "reset"
+            with pytest.raises(errors.VectorDatabaseError):
+                await docs.search_batch(vectors=[[1, 0]] * 5)
+            with pytest.raises(errors.VectorDatabaseError):
+                await docs.update_metadata(filter={"n": 1}, set={"n": 2})
+            proxy.fault = None
+            assert await _soon(lambda: docs.search(vector=[1, 0])) == ["a"]
+            await db.drop_collection("many")
+
+
 async def _soon(search) -> list[str]:
     for _ in range(40):
         try:

@@ -33,6 +33,7 @@ from vpa.base.scope import AllScopes, Scope
 from vpa.filters import Filter, Split, normalize
 from vpa.filters.ast import ALWAYS, NEVER, In, Not, Range
 from vpa.kit.locks import SharedLock
+from vpa.kit.tasks import together
 from vpa.providers import layout, scoring
 from vpa.providers.base import MetadataEdit, Target
 from vpa.providers.config import VectorDatabaseConfig
@@ -306,9 +307,7 @@ class LayoutStore(LayoutRequests):
 
         if len(request.vectors) == 1:
             return [await one(request.vectors[0])]
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(query)) for query in request.vectors]
-        return [task.result() for task in tasks]
+        return await together(one(query) for query in request.vectors)
 
     async def _search_one(
         self, info: CollectionInfo, request: SearchRequest, *, query: FloatVector, where: Where

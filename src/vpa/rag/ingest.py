@@ -10,6 +10,7 @@ from vpa.base.errors import InvalidRecordError
 from vpa.base.ids import VersionStamps
 from vpa.base.scope import Scope
 from vpa.embeddings.batched import BatchedEmbedder
+from vpa.kit.tasks import first_of
 from vpa.providers.verbs import CollectionVerbs
 from vpa.rag.chunking.splitter import chunk_text
 from vpa.rag.chunks import PreparedDocument, of_documents, to_batch
@@ -72,7 +73,7 @@ class Ingestion:
                     await gate.acquire()
                     tasks.create_task(work(group))
         except BaseExceptionGroup as errors:
-            raise _first(errors) from errors
+            raise first_of(errors) from errors
         return report
 
     async def _groups(
@@ -124,8 +125,3 @@ async def _each(source: Source) -> AsyncIterator[NewDocument | Mapping[str, Any]
         return
     for item in source:
         yield item
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = errors.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,6 +1,7 @@
 """Read your writes on a store that is fresh only eventually: after a write, reads are asked until they see it.
 
-Queries say how far they are by log position; fetches say nothing, so the records themselves are looked at.
+Queries say how far they are by log position; fetches say nothing, so the record that was written last is looked at:
+a view that has it has everything before it in the log.
 """
 
 from __future__ import annotations
@@ -9,8 +10,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
+from vpa.base.arrays import FloatVector
 from vpa.base.records import CollectionInfo
 from vpa.base.scope import Scope
+from vpa.kit.tasks import together
 from vpa.providers.layout import Rows
 from vpa.providers.pinecone import filters
 from vpa.providers.pinecone.convert import namespace_of
@@ -30,18 +35,22 @@ class Freshness:
         self._seen_scopes: set[tuple[str, Scope]] = set()
 
     async def after_write(self, info: CollectionInfo, rows: Rows, *answers: Any, may_be_gone: bool = False) -> None:
-        """Until queries, fetches and the list of namespaces know the rows as they were written."""
-        positions = [
-            answer.lsn_committed for answer in answers if answer is not None and answer.lsn_committed is not None
+        """Until queries, fetches and the list of namespaces know the rows as they were written.
+
+        One answer is for all rows; several are for one row each.
+        """
+        positions = [None if answer is None else answer.lsn_committed for answer in answers]
+        known = [position for position in positions if position is not None]
+        views = [
+            _until(lambda part=part: self._is_fetched(info, part, may_be_gone=may_be_gone))
+            for part in _last(rows, positions)
         ]
-        if positions:
-            await _until(lambda: self._is_indexed(info, rows.scope, max(positions)))
-        for start in range(0, len(rows), self._store.limits.ids):
-            part = rows[start : start + self._store.limits.ids]
-            await _until(lambda part=part: self._is_fetched(info, part, may_be_gone=may_be_gone))
+        if known:
+            views.append(_until(lambda: self._is_indexed(info, rows.scope, max(known))))
         if (info.name, rows.scope) not in self._seen_scopes:
-            await _until(lambda: self._is_listed(info, rows.scope))
-            self._seen_scopes.add((info.name, rows.scope))
+            views.append(_until(lambda: self._is_listed(info, rows.scope)))
+        await together(views)
+        self._seen_scopes.add((info.name, rows.scope))
 
     async def after_delete(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
         """Until neither queries nor fetches know the keys."""
@@ -60,9 +69,21 @@ class Freshness:
         )
 
     async def _is_fetched(self, info: CollectionInfo, rows: Rows, *, may_be_gone: bool) -> bool:
-        found = await self._store.fetch_keys(info, rows.keys, scope=rows.scope, payloads=True, include_vectors=False)
-        seen = {stored.key: stored.payload for stored in found}
-        return all(seen.get(row.key, row.payload if may_be_gone else None) == row.payload for row in rows.rows)
+        with_vectors = rows.vectors is not None
+        found = await self._store.fetch_keys(
+            info, rows.keys, scope=rows.scope, payloads=True, include_vectors=with_vectors
+        )
+        seen = {stored.key: stored for stored in found}
+        for n, row in enumerate(rows.rows):
+            stored = seen.get(row.key)
+            if stored is None:
+                if not may_be_gone:
+                    return False
+            elif stored.payload != row.payload or not _same(
+                stored.vector, None if rows.vectors is None else rows.vectors[n]
+            ):
+                return False
+        return True
 
     async def _is_listed(self, info: CollectionInfo, scope: Scope) -> bool:
         index = await self._store.index(info)
@@ -77,6 +98,21 @@ class Freshness:
         if answer.matches:
             return False
         return not await self._store.fetch_keys(info, keys, scope=scope, payloads=False, include_vectors=False)
+
+
+def _last(rows: Rows, positions: Sequence[int | None]) -> list[Rows]:
+    # What shows that a view knows all of the rows: the one whose write is last in the log; all, where that is unknown.
+    if len(positions) == 1:
+        return [rows[len(rows) - 1 :]]
+    known = [-1 if position is None else position for position in positions]
+    if -1 in known:
+        return [rows[start : start + 100] for start in range(0, len(rows), 100)]
+    last = known.index(max(known))
+    return [rows[last : last + 1]]
+
+
+def _same(stored: FloatVector | None, written: FloatVector | None) -> bool:
+    return stored is None or written is None or bool(np.array_equal(stored, written))
 
 
 async def _until(check: Any) -> None:

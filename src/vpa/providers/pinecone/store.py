@@ -24,6 +24,7 @@ from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.filters import Filter
 from vpa.filters.ast import Not, Range
+from vpa.kit.tasks import together
 from vpa.providers import scoring
 from vpa.providers.config import VectorDatabaseConfig
 from vpa.providers.endpoint import check_options, server_of
@@ -269,9 +270,8 @@ class PineconeStore(LayoutStore):
                 )
                 return answer.response_info
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(row)) for row in rows.rows]
-        await self._fresh.after_write(info, rows, *(task.result() for task in tasks), may_be_gone=True)
+        answers = await together(one(row) for row in rows.rows)
+        await self._fresh.after_write(info, rows, *answers, may_be_gone=True)
 
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool

@@ -27,6 +27,7 @@ from vpa.base.errors import (
 )
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
+from vpa.kit.tasks import together
 from vpa.providers import scoring
 from vpa.providers.config import VectorDatabaseConfig
 from vpa.providers.endpoint import check_options, server_of
@@ -258,9 +259,7 @@ class WeaviateStore(LayoutStore):
                 except CollectionNotFoundError:
                     return
 
-        async with asyncio.TaskGroup() as group:
-            for row in rows.rows:
-                group.create_task(one(row))
+        await together(one(row) for row in rows.rows)
 
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
