@@ -65,7 +65,7 @@ async def test_one_of_many_that_fails_is_one_error_of_ours(stores: RunningStores
             await docs.upsert([Record("a", vector=[1, 0], metadata={"n": 1})])
             proxy.fault = "reset"
             with pytest.raises(errors.VectorDatabaseError):
-                await docs.search_batch(vectors=[[1, 0]] * 5)
+                await docs.search_batch(vectors=[[1, 0]] * 2)
             with pytest.raises(errors.VectorDatabaseError):
                 await docs.update_metadata(filter={"n": 1}, set={"n": 2})
             proxy.fault = None

@@ -84,13 +84,22 @@ class Connection:
             raise OSError(f"Milvus Lite cannot open {str(path)!r}: it is damaged, or another process has it open")
         return str(url)
 
-    async def create(self, name: str, **options: Any) -> None:
-        """Make a collection with its index: the asynchronous client cannot, on Lite."""
+    async def create(self, name: str, *, index: Any, **options: Any) -> None:
+        """Make a collection with its index, and load it: the asynchronous client cannot, on Lite.
+
+        The client would wait half a second for an index over nothing; it is told not to.
+        """
 
         def make() -> None:
             client = MilvusClient(**self._options())
             try:
                 client.create_collection(name, **options)
+                try:
+                    client.create_index(name, index, sync=False)
+                    client.load_collection(name)
+                except BaseException:
+                    client.drop_collection(name)  # Of no use without an index.
+                    raise
             finally:
                 client.close()
 

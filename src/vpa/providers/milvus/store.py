@@ -132,7 +132,7 @@ class MilvusStore(LayoutStore):
             lambda: self._connection.create(
                 self._native(info.name),
                 schema=schema,
-                index_params=index,
+                index=index,
                 consistency_level="Strong",
                 properties={_INFO: json.dumps(info.to_json())},
             ),

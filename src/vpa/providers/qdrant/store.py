@@ -53,7 +53,7 @@ class QdrantStore(LayoutStore):
 
     provider: ClassVar[str] = "qdrant"
     client_version: ClassVar[str] = f"qdrant-client {version('qdrant-client')}"
-    tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {"qdrant-client": ("1.16.0", "1.20.0")}
+    tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {"qdrant-client": ("1.16.1", "1.20.0")}
     limits: ClassVar[Limits] = Limits(batch_bytes=24 << 20, bytes_per_value=12, terms=2000)
 
     def __init__(self, config: VectorDatabaseConfig) -> None:
