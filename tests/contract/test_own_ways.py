@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -133,22 +134,66 @@ async def test_a_collection_of_others_is_read_and_brought_in(
         await db.drop_collection("theirs")
 
 
-async def test_native_fields_are_there_for_the_stores_own_tools(stores: RunningStores) -> None:
-    config: Any = stores.config(PROVIDERS["chromadb"])
+async def _chroma_fields(config: Any) -> dict[str, Any]:
+    import chromadb
+
+    client = await chromadb.AsyncHttpClient(host="127.0.0.1", port=int(config.url.rpartition(":")[2]))
+    stored = await (await client.get_collection("native", embedding_function=None)).get()
+    await client._server._cleanup()  # type: ignore[attr-defined]
+    return dict(stored["metadatas"][0])
+
+
+async def _qdrant_fields(config: Any) -> dict[str, Any]:
+    from qdrant_client import AsyncQdrantClient
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # A key over plain HTTP.
+        client = AsyncQdrantClient(url=config.url, api_key=config.api_key, check_compatibility=False)
+    points, _ = await client.scroll("native")
+    await client.close()
+    return dict(points[0].payload or {})
+
+
+async def _milvus_fields(config: Any) -> dict[str, Any]:
+    from pymilvus import AsyncMilvusClient
+
+    client = AsyncMilvusClient(uri=config.url)
+    [row] = await client.query("native", filter="", limit=1, output_fields=["n"])
+    await client.close()
+    return dict(row["n"])
+
+
+async def _pinecone_fields(config: Any) -> dict[str, Any]:
+    from pinecone import AsyncPinecone
+
+    async with AsyncPinecone(api_key=config.api_key, host=config.url) as client:
+        model = await client.indexes.describe("native")
+        async with await client.index(host=model.host) as index:
+            [namespace] = [one.name async for page in index.list_namespaces() for one in page.namespaces]
+            answer = await index.query(vector=[1.0, 0.0, 0.0], top_k=1, include_metadata=True, namespace=namespace)
+            return dict(answer.matches[0].metadata)
+
+
+NATIVE = {"chromadb": _chroma_fields, "qdrant": _qdrant_fields, "milvus": _milvus_fields, "pinecone": _pinecone_fields}
+
+
+@pytest.mark.parametrize("provider", NATIVE)
+async def test_native_fields_are_there_for_the_stores_own_tools(stores: RunningStores, provider: str) -> None:
+    config: Any = stores.config(PROVIDERS[provider])
     async with VectorDatabaseManager(config) as db:
         docs = await db.create_collection("native", dimension=3, native_fields=["year", "author.name"])
         assert (await db.collection("native")).info.native_fields == ("year", "author.name")
-        await docs.upsert(
-            [Record("a", vector=VECTORS[0], metadata={"year": 1999, "author": {"name": "Ann"}, "other": 1})]
-        )
+        given = {"year": 1999, "author": {"name": "Ann"}, "other": 1}
+        await docs.upsert([Record("a", vector=VECTORS[0], metadata=given)])
+        fields = await NATIVE[provider](config)
+        assert {key: value for key, value in fields.items() if not key.startswith("_vpa")} == {
+            "year": 1999,
+            "author.name": "Ann",
+        }
         await docs.update_metadata(ids=["a"], set={"year": 2000}, remove=["author"])
-        import chromadb
-
-        client = await chromadb.AsyncHttpClient(host="127.0.0.1", port=int(config.url.rpartition(":")[2]))
-        stored = await (await client.get_collection("native", embedding_function=None)).get()
-        await client._server._cleanup()  # type: ignore[attr-defined]
-        [metadata] = stored["metadatas"]
-        assert {key: value for key, value in metadata.items() if not key.startswith("_vpa")} == {"year": 2000}
+        fields = await NATIVE[provider](config)
+        left = {"author.name": "Ann"} if provider == "pinecone" else {}  # Its updates remove nothing.
+        assert {key: value for key, value in fields.items() if not key.startswith("_vpa")} == {"year": 2000, **left}
         await db.drop_collection("native")
 
 
