@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any, Final
 
 import pytest
@@ -142,6 +143,45 @@ async def test_close_leaves_no_task_socket_or_thread(stores: RunningStores, prov
     assert set(asyncio.all_tasks()) - before == set()
     assert new_threads() == []
     assert _client_sockets(process, config) <= sockets
+
+
+@pytest.mark.parametrize("provider", [name for name in PROVIDERS if name != "mock"])
+async def test_a_cancelled_manager_leaves_no_task_socket_or_thread(
+    stores: RunningStores, provider: str, new_threads: Any
+) -> None:
+    import asyncio
+
+    import psutil
+
+    process, config = psutil.Process(), stores.config(PROVIDERS[provider])
+    async with VectorDatabaseManager(config) as db:
+        await db.create_collection("cancelled", dimension=2, exist_ok=True)
+
+    async def work() -> None:
+        async with VectorDatabaseManager(config) as db:
+            docs = await db.collection("cancelled")
+            for number in range(1000):
+                await docs.upsert([Record(f"r{number}-{n}", vector=[1, n]) for n in range(50)])
+                await docs.search_batch(vectors=[[1, number]] * 4)
+
+    before, sockets = set(asyncio.all_tasks()), _client_sockets(process, config)
+    # While it connects, soon after, and in the middle of its work.
+    for seconds in (0.0, 0.002, 0.02, 0.05, 0.1, 0.3):
+        task = asyncio.create_task(work())
+        await asyncio.sleep(seconds)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    for _ in range(50):
+        await asyncio.sleep(0.1)
+        gc.collect()  # Milvus's client is a cycle, and gRPC closes a socket with the last object that knows it.
+        if _client_sockets(process, config) <= sockets and set(asyncio.all_tasks()) == before:
+            break
+    assert set(asyncio.all_tasks()) - before == set()
+    assert new_threads() == []
+    assert _client_sockets(process, config) <= sockets
+    async with VectorDatabaseManager(config) as db:
+        await db.drop_collection("cancelled")
 
 
 def _client_sockets(process: Any, config: Any) -> int:

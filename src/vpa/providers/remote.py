@@ -38,6 +38,12 @@ async def _straight(verb: str, work: Callable[[], Awaitable[T]], *, idempotent: 
     return await work()
 
 
+def cancellations() -> int:
+    """How often the task at work was cancelled: clients (pymilvus, while it connects) swallow that, and work goes on."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
 class RemoteStore(VectorStore):
     """A store that is reached through a client library. Each request goes through `ask`."""
 
@@ -61,19 +67,25 @@ class RemoteStore(VectorStore):
         """Send one request, its errors translated and free of secrets."""
 
         async def translated() -> T:
+            cancelled = cancellations()
             try:
                 if self.renewable is not None:
                     await self.renewable.renew()
-                return await work()
+                result = await work()
             except VectorDatabaseError:
                 raise
             except Exception as error:
+                if cancellations() > cancelled:
+                    raise asyncio.CancelledError from error
                 found = self.translate(error)
                 if isinstance(found, OperationTimeoutError):
                     self.stalled()
                 found.message = self.scrub(found.message)
                 found.args = (found.message,)
                 raise found from error
+            if cancellations() > cancelled:
+                raise asyncio.CancelledError
+            return result
 
         return await self.sender(verb, translated, idempotent=idempotent)
 

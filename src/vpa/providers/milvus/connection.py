@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +37,7 @@ class Connection:
             "Milvus", self._make, AsyncMilvusClient.close, patience_s=config.timeout_seconds
         )
         self._lock: FileLock | None = None
+        self._closing: set[asyncio.Future[None]] = set()
         self._url = "" if server is None else server.url
 
     @property
@@ -56,7 +59,17 @@ class Connection:
         await self.renewable.open()
 
     async def _make(self) -> AsyncMilvusClient:
-        return AsyncMilvusClient(**self._options())
+        # The client connects with its first request, and loses the connection if it is cancelled meanwhile.
+        client = AsyncMilvusClient(**self._options())
+        connecting = asyncio.ensure_future(client.get_server_version())
+        try:
+            await asyncio.shield(connecting)
+        except BaseException:
+            closing = asyncio.ensure_future(_close_after(connecting, client))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+            raise
+        return client
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -119,3 +132,9 @@ class Connection:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+async def _close_after(connecting: asyncio.Future[Any], client: AsyncMilvusClient) -> None:
+    with contextlib.suppress(Exception):
+        await connecting
+    await client.close()
