@@ -211,18 +211,40 @@ class _Index:
         self.strings: dict[str, tuple[str, str]] = {}
 
     def add(self, target: Field, values: Sequence[Scalar]) -> None:
-        self.tokens |= dict.fromkeys(map(presence_token, _and_above(target)))
-        self.tokens |= {value_token(target, value): None for value in values}
+        fixed = _fixed_tokens(target.path, system=target.system)
+        self.tokens |= fixed.presence
+        for value in values:
+            self.tokens[value_token(target, value)] = None
         kind = kind_of(values[0])
         if kind == "boolean":
             return
-        self.tokens[kind_token(target, kind)] = None
-        least, greatest = min(values), max(values)  # type: ignore[type-var]
-        name = companion_name(target)
+        self.tokens[fixed.number if kind == "number" else fixed.string] = None
+        least, greatest = (min(values), max(values)) if len(values) > 1 else (values[0], values[0])  # type: ignore[type-var]
         if kind == "number":
-            self.numbers[name] = (_float(least), _float(greatest))
+            self.numbers[fixed.companion] = (_float(least), _float(greatest))
         else:
-            self.strings[name] = (str(least), str(greatest))
+            self.strings[fixed.companion] = (str(least), str(greatest))
+
+
+@dataclass(frozen=True, slots=True)
+class _FixedTokens:
+    """What every record with values under one path shares."""
+
+    presence: dict[str, None]
+    number: str
+    string: str
+    companion: str
+
+
+@lru_cache(maxsize=4096)
+def _fixed_tokens(path: str, *, system: bool) -> _FixedTokens:
+    target = Field(path, system=system)
+    return _FixedTokens(
+        dict.fromkeys(map(presence_token, _and_above(target))),
+        kind_token(target, "number"),
+        kind_token(target, "string"),
+        companion_name(target),
+    )
 
 
 def _and_above(target: Field) -> Iterator[Field]:
