@@ -18,6 +18,7 @@ if __name__ != "vpa" and importlib.util.find_spec("vpa") is None:
 if TYPE_CHECKING:
     import vpa.sync as sync
     from vpa.base import errors
+    from vpa.base.index_options import IndexOptions
     from vpa.base.records import CollectionInfo, EmbeddingIdentity, Match, Matches, Metric, Record, RecordBatch, Usage
     from vpa.base.scope import ALL_SCOPES, Scope
     from vpa.compose import create_enhanced_rag_system, create_vector_database_manager
@@ -43,6 +44,7 @@ _HOME = {
     "EnhancedRAGSystem": "vpa.rag.system",
     "F": "vpa.filters",
     "Filter": "vpa.filters",
+    "IndexOptions": "vpa.base.index_options",
     "Match": "vpa.base.records",
     "Matches": "vpa.base.records",
     "Metric": "vpa.base.records",
@@ -73,6 +75,7 @@ __all__ = [
     "EnhancedRAGSystem",
     "F",
     "Filter",
+    "IndexOptions",
     "Match",
     "Matches",
     "Metric",

@@ -16,7 +16,7 @@ IntColumn: TypeAlias = NDArray[np.int32]
 
 _BLOCK_ROWS = 8192
 # Rounding a unit vector to float32 changes its length by 2**-24 at most.
-_UNIT_TOLERANCE = 2e-7
+UNIT_TOLERANCE = 2e-7
 
 
 class VectorFormatError(ValueError):
@@ -77,7 +77,7 @@ def unit_rows(matrix: FloatMatrix) -> FloatMatrix:
     for start in range(0, len(matrix), _BLOCK_ROWS):
         block = matrix[start : start + _BLOCK_ROWS].astype(np.float64)
         norms = np.sqrt(np.einsum("ij,ij->i", block, block))
-        norms[np.abs(norms - 1.0) <= _UNIT_TOLERANCE] = 1.0
+        norms[np.abs(norms - 1.0) <= UNIT_TOLERANCE] = 1.0
         np.divide(block, norms[:, None], out=block)
         result[start : start + _BLOCK_ROWS] = block
     return result

@@ -36,6 +36,7 @@ class Capabilities:
     atomic_replace: bool
     atomic_update: bool
     approximate: bool
+    index_options: bool = False
     encrypts_at_rest: bool = False
     encrypts_in_transit: bool = False
     max_top_k: int | None = None

@@ -43,6 +43,10 @@ class SearchRequest:
     exact: bool = False
     scope: Scope = Scope()
 
+    def like(self) -> tuple[object, ...]:
+        """Equal for requests that differ in nothing but their vectors."""
+        return (self.top_k, self.score_threshold, self.include_vectors, self.exact, self.scope)
+
 
 def check_top_k(top_k: object) -> int:
     """Return `top_k`, or raise InvalidQueryError: an integer from 1 to 5,000."""

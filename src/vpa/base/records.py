@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from vpa.base.arrays import FloatMatrix, FloatVector
 from vpa.base.errors import ConfigurationError
+from vpa.base.index_options import IndexOptions
 from vpa.base.metadata import Metadata, Scalar
 from vpa.base.scope import Scope
 
@@ -167,7 +168,8 @@ class CollectionInfo:
     """What is stored with every collection, by every provider, from the first release on.
 
     `layout_version` 0: others wrote the collection; it can be read, not filtered. `native_fields`: metadata paths that
-    the store also keeps under their own names, for people who look at it with its own tools.
+    the store also keeps under their own names, for people who look at it with its own tools. `index`: how the embedded
+    engine searches it.
     """
 
     name: str
@@ -177,6 +179,7 @@ class CollectionInfo:
     format_version: int = FORMAT_VERSION
     layout_version: int = LAYOUT_VERSION
     native_fields: tuple[str, ...] = ()
+    index: IndexOptions = IndexOptions()
 
     def __post_init__(self) -> None:
         check_collection_name(self.name)
@@ -190,7 +193,8 @@ class CollectionInfo:
         embedding = self.embedding
         identity = None if embedding is None else {name: getattr(embedding, name) for name in embedding.__slots__}
         plain = {name: getattr(self, name) for name in self.__slots__}
-        return {**plain, "metric": str(self.metric), "embedding": identity, "native_fields": list(self.native_fields)}
+        plain |= {"metric": str(self.metric), "embedding": identity, "native_fields": list(self.native_fields)}
+        return {**plain, "index": self.index.to_json()}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> CollectionInfo:
@@ -204,7 +208,8 @@ class CollectionInfo:
         identity = stored.get("embedding")
         known_fields = {name: stored[name] for name in cls.__slots__ if name in stored}
         embedding = None if identity is None else EmbeddingIdentity(**identity)
-        return cls(**{**known_fields, "metric": Metric.parse(stored["metric"]), "embedding": embedding})
+        index = IndexOptions.parse(stored.get("index"))
+        return cls(**{**known_fields, "metric": Metric.parse(stored["metric"]), "embedding": embedding, "index": index})
 
 
 def check_collection_name(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from vpa.base.metadata import ValueRuleError, canonical_metadata, canonical_syst
 from vpa.base.records import CollectionInfo, Metric, Record, RecordBatch
 
 MAX_ID_BYTES: Final = 512
+_NOT_FINITE: Final = "the query vector has a value that is not finite as float32"
+_NO_DIRECTION: Final = "the query vector is all zeros and has no direction; cosine needs one"
 
 
 def check_id(value: object) -> str:
@@ -163,10 +166,25 @@ def check_query_vectors(vectors: ArrayLike, *, info: CollectionInfo, dimensions:
             f"the query vector has {array.shape[-1]} dimensions, collection {info.name!r} has {info.dimension}; "
             "embed the query with the collection's model"
         )
+    if len(matrix) == 1:
+        return _one_query(matrix, unit=info.metric is Metric.COSINE)
     if arrays.first_row_not_finite(matrix) is not None:
-        raise InvalidQueryError("the query vector has a value that is not finite as float32")
+        raise InvalidQueryError(_NOT_FINITE)
     if info.metric is not Metric.COSINE or not len(matrix):
         return matrix
     if arrays.first_zero_row(matrix) is not None:
-        raise InvalidQueryError("the query vector is all zeros and has no direction; cosine needs one")
+        raise InvalidQueryError(_NO_DIRECTION)
     return arrays.unit_rows(matrix)
+
+
+def _one_query(matrix: arrays.FloatMatrix, *, unit: bool) -> arrays.FloatMatrix:
+    """As for many, in fewer steps. In float64 no square of a float32 overflows or vanishes."""
+    wide = matrix[0].astype(np.float64)
+    square = float(np.dot(wide, wide))
+    if not math.isfinite(square):
+        raise InvalidQueryError(_NOT_FINITE)
+    if not unit:
+        return matrix
+    if square == 0.0:
+        raise InvalidQueryError(_NO_DIRECTION)
+    return arrays.unit_rows(matrix) if abs(math.sqrt(square) - 1.0) > arrays.UNIT_TOLERANCE else matrix.copy()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from dataclasses import replace
+from itertools import islice
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,10 +20,11 @@ from vpa.base.scope import AllScopes, Scope
 from vpa.engine import distance
 from vpa.engine.change import Change
 from vpa.engine.indexes import flat
+from vpa.engine.indexes.coded import CodedIndex
 from vpa.engine.rows import EMPTY_JSON, NewRows, RowStore, decode_mapping, encode_mapping
 from vpa.engine.scan import scan_view
 from vpa.engine.view import View
-from vpa.filters.ast import Filter
+from vpa.filters.ast import ALWAYS, Filter
 
 _COMPACT_FROM: Final = 4096
 _COMPACT_SHARE: Final = 0.5
@@ -37,6 +40,14 @@ class Journal(Protocol):
     def commit(self, ticket: int) -> None:
         """Return when everything up to the ticket is on the disk."""
         ...
+
+
+class Answer(NamedTuple):
+    """Matches of one query, best first, how many rows were scored for it, and whether none can be missing."""
+
+    matches: list[Match]
+    candidates: int
+    exact: bool
 
 
 class Collection:
@@ -58,6 +69,7 @@ class Collection:
         self._broken: str | None = None
         self._closed = False
         self.revision = 0
+        self.coded = CodedIndex(info.index)
 
     def _index_rows(self, rows: RowStore) -> None:
         codes = rows.scope_column(rows.count)
@@ -98,15 +110,48 @@ class Collection:
             rows = [row for row in (index.get(value) for value in ids) if row is not None]
         return [view.record(row, include_vectors=include_vectors) for row in rows]
 
-    def search(self, request: SearchRequest, node: Filter) -> list[tuple[list[Match], int]]:
-        """For each query its matches, best first, and how many candidates were scored."""
+    def search_many(self, asked: Sequence[tuple[SearchRequest, Filter]]) -> list[list[Answer] | Exception]:
+        """For each request its answers, or the error that it met; those that differ in nothing but vectors run as one."""
+        groups: dict[Any, list[int]] = {}
+        for place, (request, node) in enumerate(asked):
+            # By its text: as values, filters for 1 and for True are equal.
+            groups.setdefault((request.like(), "" if node is ALWAYS else repr(node)), []).append(place)
+        results: list[list[Answer] | Exception] = [[]] * len(asked)
+        for places in groups.values():
+            request, node = asked[places[0]]
+            lengths = [len(asked[place][0].vectors) for place in places]
+            whole = request if len(places) == 1 else replace(request, vectors=np.concatenate([asked[place][0].vectors for place in places]))  # fmt: skip
+            try:
+                answers = iter(self.search(whole, node))
+            except Exception as error:  # noqa: BLE001 - each caller is handed it, and raises it
+                results = [error if place in places else result for place, result in enumerate(results)]
+                continue
+            for place, length in zip(places, lengths, strict=True):
+                results[place] = list(islice(answers, length))
+        return results
+
+    def search(self, request: SearchRequest, node: Filter) -> list[Answer]:
+        """An answer for each query."""
         view = self._view
         mask = view.mask(node, request.scope)
-        found = flat.search(view, request.vectors, top_k=request.top_k, mask=mask)
+        exact = True
+        if request.exact:
+            found = flat.search(view, request.vectors, top_k=request.top_k, mask=mask)
+        else:
+            found, exact = self.coded.search(view, request.vectors, top_k=request.top_k, mask=mask)
         return [
-            (self._matches(view, request, found=hits, query=query), hits.candidates)
+            Answer(self._matches(view, request, found=hits, query=query), hits.candidates, exact)
             for hits, query in zip(found, request.vectors, strict=True)
         ]
+
+    @property
+    def wants_tending(self) -> bool:
+        """Whether `tend` has something to do."""
+        return self.coded.wants(self._view)
+
+    def tend(self, *, stop: Callable[[], bool]) -> None:
+        """Make codes for new rows, and measure recall where the data has changed; searches and writes go on meanwhile."""
+        self.coded.tend(lambda: self._view, stop=stop)
 
     def _matches(self, view: View, request: SearchRequest, *, found: flat.Found, query: Any) -> list[Match]:
         rows, scores = found.rows, found.scores

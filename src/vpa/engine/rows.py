@@ -20,6 +20,7 @@ _SMALLEST_BLOCK: Final = 256
 _LARGEST_DOUBLING: Final = 262_144
 EMPTY_JSON: Final = b"{}"
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False)
+_decoder = json.JSONDecoder()
 
 
 def encode_mapping(mapping: Mapping[str, Any]) -> bytes:
@@ -31,7 +32,7 @@ def decode_mapping(stored: bytes | None) -> dict[str, Any]:
     """What `encode_mapping` was given."""
     if stored is None or stored == EMPTY_JSON:
         return {}
-    decoded: dict[str, Any] = json.loads(stored)
+    decoded: dict[str, Any] = _decoder.raw_decode(stored.decode())[0]
     return decoded
 
 

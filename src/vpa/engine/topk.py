@@ -46,6 +46,15 @@ def candidates(keys: FloatVector, maxima: FloatVector, *, k: int, error: float) 
     return rows
 
 
+def candidates_of_few(keys: FloatVector, *, k: int, error: float) -> RowNumbers:
+    """As `candidates`, for few keys: no blocks are worth their cost."""
+    if len(keys) <= k:
+        return np.arange(len(keys))
+    kth = np.partition(keys, len(keys) - k)[len(keys) - k]
+    found: RowNumbers = np.flatnonzero(keys >= _below(kth, np.float32(2 * error)))
+    return found
+
+
 def _below(value: np.float32, margin: np.float32) -> np.float32:
     # One step further down, because the subtraction itself is rounded.
     return np.float32(np.nextafter(value - margin, np.float32(-np.inf)))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from vpa.base.errors import ConfigurationError, DimensionMismatchError, EmbeddingMismatchError
+from vpa.base.index_options import IndexOptions
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric
+from vpa.providers.base import VectorStore
 from vpa.providers.binding import Binding
 from vpa.providers.verbs import CollectionVerbs
 
@@ -60,7 +63,21 @@ class Collection(CollectionVerbs):
         return f"Collection({info.name!r}, dimension={info.dimension}, metric={str(info.metric)!r})"
 
 
-def check_same(stored: CollectionInfo, *, dimension: int | None, metric: Metric | None) -> None:
+def check_index(given: IndexOptions | Mapping[str, Any] | None, store: VectorStore) -> IndexOptions:
+    """The options as a value; raises ConfigurationError where they are unknown or the store has an index of its own."""
+    options = IndexOptions.parse(given)
+    if options != IndexOptions() and not store.capabilities.index_options:
+        raise ConfigurationError(
+            f"{store.provider} has an index of its own and takes no index options ({given!r}); leave them out, or use the "
+            "embedded engine (mock)",
+            provider=store.provider,
+        )
+    return options
+
+
+def check_same(
+    stored: CollectionInfo, *, dimension: int | None, metric: Metric | None, index: IndexOptions | None = None
+) -> None:
     """Raise DimensionMismatchError or ConfigurationError, with both values, where a collection is not what was asked."""
     if dimension is not None and stored.dimension != dimension:
         raise DimensionMismatchError(
@@ -71,5 +88,10 @@ def check_same(stored: CollectionInfo, *, dimension: int | None, metric: Metric 
     if metric is not None and stored.metric is not metric:
         raise ConfigurationError(
             f"collection {stored.name!r} has metric {stored.metric}, {metric} was asked for; a metric cannot be changed later",
+            collection=stored.name,
+        )
+    if index is not None and stored.index != index:
+        raise ConfigurationError(
+            f"collection {stored.name!r} has {stored.index}, {index} was asked for; leave index out to use it as it is",
             collection=stored.name,
         )

@@ -14,11 +14,12 @@ from vpa.base.errors import (
     ConfigurationError,
     VectorDatabaseError,
 )
+from vpa.base.index_options import IndexOptions
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, check_collection_name
 from vpa.observe.meter import Meter
 from vpa.providers.base import VectorStore
 from vpa.providers.binding import Binding
-from vpa.providers.collection import Collection, check_same
+from vpa.providers.collection import Collection, check_index, check_same
 from vpa.providers.config import VectorDatabaseConfig
 from vpa.providers.pipelines import Pipelines
 from vpa.providers.policy import Call, Interceptor
@@ -130,16 +131,20 @@ class VectorDatabaseManager(CollectionVerbs):
         metric: str = Metric.COSINE,
         embedding: EmbeddingIdentity | None = None,
         native_fields: Sequence[str] = (),
+        index: IndexOptions | Mapping[str, Any] | None = None,
         exist_ok: bool = False,
     ) -> Collection:
         """Make a collection, or with `exist_ok` open the one that has the same dimension and metric.
 
-        `native_fields`: metadata paths that the store also keeps under their own names, for its own tools. Raises
-        CollectionExistsError, DimensionMismatchError, ConfigurationError, EmbeddingMismatchError.
+        `native_fields`: metadata paths that the store also keeps under their own names, for its own tools. `index`: how
+        the embedded engine searches (`IndexOptions`, or a mapping like `{"recall": 0.99}`); other stores have their own
+        index and take None only. Raises CollectionExistsError, DimensionMismatchError, ConfigurationError,
+        EmbeddingMismatchError.
         """
         store = self._open_store()
         info = CollectionInfo(
-            name=name, dimension=dimension, metric=Metric.parse(metric), embedding=embedding, native_fields=tuple(native_fields)
+            name=name, dimension=dimension, metric=Metric.parse(metric), embedding=embedding,
+            native_fields=tuple(native_fields), index=check_index(index, store),
         )  # fmt: skip
         stored = await self._describe(name)
         if stored is None:
@@ -152,7 +157,7 @@ class VectorDatabaseManager(CollectionVerbs):
             except CollectionExistsError:
                 # Somebody else made it in the meantime: the same rules as if it had been there before.
                 stored = await self._describe(name) or info
-        check_same(stored, dimension=dimension, metric=info.metric)
+        check_same(stored, dimension=dimension, metric=info.metric, index=None if index is None else info.index)
         if not exist_ok:
             raise CollectionExistsError(
                 f"collection {name!r} exists with dimension {dimension} and metric {info.metric}; pass exist_ok=True to use it",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,7 @@ from vpa.engine.planner import Path, choose_path
 from vpa.engine.view import View
 
 _KEYS_BYTES: Final = 64 << 20
+_FEW: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +38,7 @@ def search(view: View, queries: FloatMatrix, *, top_k: int, mask: RowMask | None
         return [_nothing() for _ in queries]
     rows = None if mask is None or path is Path.SCAN else np.flatnonzero(mask)
     if rows is not None:
-        return _search_gathered(view, queries, rows, top_k=top_k)
+        return search_gathered(view, queries, rows, top_k=top_k)
     results: list[Found] = []
     step = max(1, _KEYS_BYTES // (4 * view.count))
     for start in range(0, len(queries), step):
@@ -72,7 +74,8 @@ def _search_all(view: View, queries: FloatMatrix, mask: RowMask | None, *, top_k
         yield _finish(view, query, rows, top_k=top_k)
 
 
-def _search_gathered(view: View, queries: FloatMatrix, rows: RowNumbers, *, top_k: int) -> list[Found]:
+def search_gathered(view: View, queries: FloatMatrix, rows: RowNumbers, *, top_k: int) -> list[Found]:
+    """The `top_k` best among `rows`, exactly."""
     matrix = view.rows.gather(rows)
     halves = view.rows.half_squares.prefix(view.count)[rows] if view.rows.metric is Metric.EUCLIDEAN else None
     results = []
@@ -83,13 +86,14 @@ def _search_gathered(view: View, queries: FloatMatrix, rows: RowNumbers, *, top_
             keys = matrix @ query
             if halves is not None:
                 keys -= halves
-            chosen = topk.candidates(keys, topk.block_maxima(keys), k=top_k, error=error)
+            few = len(rows) <= _FEW
+            chosen = topk.candidates_of_few(keys, k=top_k, error=error) if few else topk.candidates(keys, topk.block_maxima(keys), k=top_k, error=error)  # fmt: skip
         results.append(_rank(view, query, rows=rows[chosen], matrix=matrix[chosen], top_k=top_k))
     return results
 
 
 def _key_error(view: View, query: FloatVector) -> float | None:
-    norm = float(np.sqrt(np.square(query, dtype=np.float64).sum()))
+    norm = math.sqrt(np.dot(wide := query.astype(np.float64), wide))
     return distance.key_error(
         view.rows.metric, query_norm=norm, largest_norm=view.rows.largest_norm, dimension=view.rows.dimension
     )

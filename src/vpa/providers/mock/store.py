@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, ClassVar, Final, TypeVar
@@ -21,6 +22,7 @@ from vpa.kit.threads import Workers
 from vpa.observe.log import get_logger
 from vpa.providers.base import MetadataEdit, Target, VectorStore
 from vpa.providers.config import VectorDatabaseConfig
+from vpa.providers.mock.gather import Gatherer
 
 T = TypeVar("T")
 _log = get_logger("vpa.providers.mock")
@@ -40,17 +42,22 @@ class EmbeddedStore(VectorStore):
         self._path = path
         self._files = files
         self._workers = Workers(size=workers, name="vpa-engine")
-        # One search at a time: BLAS uses every core for each, and two at once only get in each other's way.
-        self._searches = Workers(size=1, name="vpa-search")
+        self._searches = Workers(size=2, name="vpa-search")
+        # One thread makes codes, in the background.
+        self._tenders = Workers(size=1, name="vpa-index")
+        self._tending: dict[Collection, asyncio.Task[None]] = {}
+        self._gatherers: dict[tuple[Collection, bool], Gatherer] = {}
+        self._closing = False
         self._database: Database | None = None
         self.capabilities = Capabilities(
-            durable=path is not None, atomic_conflict=True, atomic_replace=True, atomic_update=True, approximate=False
-        )
+            durable=path is not None, atomic_conflict=True, atomic_replace=True, atomic_update=True, approximate=True, index_options=True
+        )  # fmt: skip
 
     async def open(self) -> None:
         """Open the directory; recovers what a crash left, and logs what it found."""
         if self._database is not None:
             return
+        self._closing = False
         await self._workers.run(self._open_directory)
         if self._database is None:
             raise ClosedError("the embedded store was closed while it was opening")
@@ -63,6 +70,8 @@ class EmbeddedStore(VectorStore):
                     damage=report.damage,
                     changes=report.replayed_changes,
                 )
+        for name in self._database.names():
+            self._tend(self._database.get(name))
 
     def _open_directory(self) -> None:
         # Kept by the thread itself: an `open` that was cancelled must not leave a locked directory behind.
@@ -70,6 +79,12 @@ class EmbeddedStore(VectorStore):
 
     async def close(self) -> None:
         """Finish what runs, checkpoint, unlock."""
+        self._closing = True
+        await asyncio.gather(*self._tending.values())
+        await self._tenders.close()
+        for gatherer in self._gatherers.values():
+            gatherer.close()
+        self._gatherers.clear()
         await self._searches.close()
         await self._workers.close()
         database, self._database = self._database, None
@@ -105,21 +120,39 @@ class EmbeddedStore(VectorStore):
 
     async def drop_collection(self, name: str) -> None:
         """Removes its files too."""
+        found = self._open_database().find(name)
+        if found is not None:
+            for gatherer in [self._gatherers.pop((found, exact), None) for exact in (False, True)]:
+                if gatherer is not None:
+                    gatherer.close()
         await self._workers.run(self._open_database().drop, name)
 
     async def set_embedding(self, name: str, embedding: EmbeddingIdentity) -> CollectionInfo:
         """On the disk when it returns."""
         return await self._workers.run(self._open_database().set_embedding, name, embedding)
 
-    async def _write(self, records: int, call: Callable[[], T]) -> T:
-        if self._path is None and records <= _INLINE_RECORDS:
-            return call()
-        return await self._workers.run(call)
+    async def _write(self, collection: Collection, records: int, call: Callable[[], T]) -> T:
+        try:
+            if self._path is None and records <= _INLINE_RECORDS:
+                return call()
+            return await self._workers.run(call)
+        finally:
+            self._tend(collection)
 
-    async def _read(self, collection: Collection, queries: int, call: Callable[[], T]) -> T:
-        if collection.view.count * collection.info.dimension * queries <= _INLINE_PRODUCTS:
-            return call()
-        return await self._searches.run(call)
+    def _tend(self, collection: Collection) -> None:
+        """Begin to make codes, where there is something to do and nobody at it."""
+        if collection in self._tending or self._closing or not collection.wants_tending:
+            return
+        task = asyncio.create_task(self._tend_in_thread(collection))
+        self._tending[collection] = task
+        task.add_done_callback(lambda _: self._tending.pop(collection, None))
+
+    async def _tend_in_thread(self, collection: Collection) -> None:
+        try:
+            await self._tenders.run(collection.tend, stop=lambda: self._closing)
+        except Exception as error:  # noqa: BLE001 - searches go on without codes; statistics say so
+            collection.coded.error = f"{type(error).__name__}: {error}"
+            _log.warning("codes_failed", collection=collection.info.name, error=collection.coded.error)
 
     async def upsert(
         self,
@@ -133,6 +166,7 @@ class EmbeddedStore(VectorStore):
         """One atomic step, `replacing` included; durable when it returns, if there is a path."""
         collection = self._collection(info)
         return await self._write(
+            collection,
             len(batch),
             lambda: collection.upsert(batch, scope=scope, on_conflict=on_conflict, replacing=replacing),
         )
@@ -150,6 +184,7 @@ class EmbeddedStore(VectorStore):
         """One atomic step."""
         collection = self._collection(info)
         return await self._write(
+            collection,
             collection.view.count if target.ids is None else len(target.ids),
             lambda: collection.delete(ids=target.ids, node=target.filter, scope=target.scope, dry_run=dry_run),
         )
@@ -158,6 +193,7 @@ class EmbeddedStore(VectorStore):
         """One atomic step."""
         collection = self._collection(info)
         return await self._write(
+            collection,
             collection.view.count if target.ids is None else len(target.ids),
             lambda: collection.update_metadata(
                 ids=target.ids,
@@ -177,10 +213,17 @@ class EmbeddedStore(VectorStore):
         return await self._workers.run(collection.count, node, scope)
 
     async def search(self, info: CollectionInfo, request: SearchRequest, node: Filter) -> list[Matches]:
-        """Always exact."""
+        """Small ones at once, larger ones together with those that come meanwhile."""
         collection = self._collection(info)
-        found = await self._read(collection, len(request.vectors), lambda: collection.search(request, node))
-        return [Matches(tuple(items), True, Usage(candidates=candidates)) for items, candidates in found]
+        if collection.view.count * info.dimension * len(request.vectors) <= _INLINE_PRODUCTS:
+            found = collection.search(request, node)
+        else:
+            key = (collection, request.exact)
+            gatherer = self._gatherers.get(key)
+            if gatherer is None:
+                gatherer = self._gatherers[key] = Gatherer(self._searches, collection, exact=request.exact)
+            found = await gatherer.run(request, node)
+        return [Matches(tuple(answer.matches), answer.exact, Usage(candidates=answer.candidates)) for answer in found]
 
     async def scan(
         self,
@@ -209,6 +252,7 @@ class EmbeddedStore(VectorStore):
         database = self._open_database()
         view = database.get(info.name).view
         facts: dict[str, Any] = {"records": view.live_count, "rows": view.count, "durable": self._path is not None}
+        facts["index"] = database.get(info.name).coded.stats()
         journal = database.journal(info.name)
         if journal is not None:
             report = journal.report

@@ -1,0 +1,94 @@
+"""How a collection is searched by the embedded engine; other stores have indexes of their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, Final
+
+from vpa.base.errors import ConfigurationError
+
+DEFAULT_RECALL: Final = 0.999
+
+
+class IndexType(StrEnum):
+    """`auto`: codes first, exact second, where that is faster and keeps the promised recall; `flat`: always exact."""
+
+    AUTO = "auto"
+    FLAT = "flat"
+
+
+class FirstPass(StrEnum):
+    """What finds candidates: `turbovec` (4 bits a dimension, extra `fast`) where it is installed, else `signs` (NumPy)."""
+
+    AUTO = "auto"
+    SIGNS = "signs"
+    TURBOVEC = "turbovec"
+
+
+class Quantization(StrEnum):
+    """What is kept in memory of each vector: all of it, 8 or 4 bits a dimension, or one."""
+
+    NONE = "none"
+    INT8 = "int8"
+    INT4 = "int4"
+    BINARY = "binary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexOptions:
+    """Given to `create_collection(index=…)`, as this or as a mapping with these keys.
+
+    `recall`: the share of the exact top_k that an ordinary search finds on average, which the engine measures on the
+    collection's own vectors; above 0 and at most 1, where 1 means exact. `quantization`: what stays in memory.
+    `keep_originals`: False keeps nothing but the quantised vectors, so that scores and `exact` are theirs.
+    """
+
+    index_type: IndexType = IndexType.AUTO
+    recall: float = DEFAULT_RECALL
+    first_pass: FirstPass = FirstPass.AUTO
+    quantization: Quantization = Quantization.NONE
+    keep_originals: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index_type", _one_of(IndexType, self.index_type, "index_type"))
+        object.__setattr__(self, "first_pass", _one_of(FirstPass, self.first_pass, "first_pass"))
+        object.__setattr__(self, "quantization", _one_of(Quantization, self.quantization, "quantization"))
+        recall = self.recall
+        if isinstance(recall, bool) or not isinstance(recall, int | float) or not 0 < recall <= 1 or math.isnan(recall):
+            raise ConfigurationError(f"recall must be a number above 0 and at most 1, not {recall!r}")
+        object.__setattr__(self, "recall", float(recall))
+        if not isinstance(self.keep_originals, bool):
+            raise ConfigurationError(f"keep_originals must be True or False, not {self.keep_originals!r}")
+        if not self.keep_originals and self.quantization is Quantization.NONE:
+            raise ConfigurationError(
+                "keep_originals=False needs a quantization, or nothing of the vectors would be kept"
+            )
+
+    @classmethod
+    def parse(cls, given: IndexOptions | Mapping[str, Any] | None) -> IndexOptions:
+        """The options as given, the defaults for None; raises ConfigurationError naming the key that is unknown."""
+        if given is None:
+            return cls()
+        if isinstance(given, IndexOptions):
+            return given
+        if not isinstance(given, Mapping):
+            raise ConfigurationError(f"index must be IndexOptions or a mapping, not {type(given).__name__}")
+        known = [field.name for field in fields(cls)]
+        for key in given:
+            if key not in known:
+                raise ConfigurationError(f"index has no option {key!r}: use some of {', '.join(known)}")
+        return cls(**given)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `parse` reads back."""
+        return {name: str(value) if isinstance(value, StrEnum) else value for name, value in asdict(self).items()}
+
+
+def _one_of(kind: type[StrEnum], value: str, name: str) -> StrEnum:
+    try:
+        return kind(value)
+    except ValueError:
+        raise ConfigurationError(f"{name} {value!r} is unknown: use one of {', '.join(kind)}") from None

@@ -1,0 +1,206 @@
+"""Codes first, exact second: a pass over codes finds candidates, the vectors themselves rank them.
+
+Rows behind those that have codes are looked at exactly, so a search is right while codes are being made, and when making
+them was stopped or failed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from vpa.base.arrays import FloatMatrix, RowMask, RowNumbers
+from vpa.base.index_options import IndexOptions, IndexType
+from vpa.engine.indexes import flat
+from vpa.engine.indexes.flat import Found
+from vpa.engine.indexes.promise import Plan, Survey, seconds
+from vpa.engine.quant.base import Codes
+from vpa.engine.quant.choice import codes_types
+from vpa.engine.quant.space import LONGEST, Space
+from vpa.engine.rows import RowStore
+from vpa.engine.view import View
+
+# Below this many values (rows x dimension) a search of all costs less than the way to codes.
+_FEWEST_VALUES: Final = 2_000_000
+# Up to this many values, filtered rows are gathered and computed exactly.
+_GATHER_VALUES: Final = 1_000_000
+# A tail without codes of this share of the rows, or this many, is given codes.
+_TAIL_SHARE, _TAIL_ROWS = 0.02, 2_048
+_MEASURE_AGAIN: Final = 0.3
+_SAMPLE: Final = 2_048
+_CHUNK: Final = 16_384
+# Where at least this share of the rows is marked, a deeper pass without a mask is cheaper than one with it.
+_DENSE: Final = 0.8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _State:
+    """What a search uses: codes of the first `coded` rows of `rows`, and the plan if recall was measured."""
+
+    rows: RowStore
+    space: Space
+    codes: Codes
+    coded: int
+    plan: Plan | None
+    changes: int
+
+
+class CodedIndex:
+    """Of one collection. `tend` is called by one thread at a time, `search` by any."""
+
+    def __init__(self, options: IndexOptions) -> None:
+        self._options = options
+        self._state: _State | None = None
+        self._tending = threading.Lock()
+        self.error: str | None = None
+
+    # Searching
+
+    def search(self, view: View, queries: FloatMatrix, *, top_k: int, mask: RowMask | None) -> tuple[list[Found], bool]:
+        """As `flat.search`, and whether the answer is exact."""
+        state = self._state
+        depth = None if state is None or state.plan is None or state.rows is not view.rows else state.plan.depth(top_k)
+        if state is None or depth is None:
+            return flat.search(view, queries, top_k=top_k, mask=mask), True
+        marked = view.count if mask is None else int(np.count_nonzero(mask))
+        if marked * view.rows.dimension <= _GATHER_VALUES or marked <= 2 * depth:
+            return flat.search_gathered(view, queries, np.flatnonzero(_all(view) if mask is None else mask), top_k=top_k), True  # fmt: skip
+        count = min(state.coded, view.count)
+        tail = np.arange(count, view.count) if mask is None else count + np.flatnonzero(mask[count:])
+        candidates = _candidates(state, queries, depth, mask=None if mask is None else mask[:count], count=count)
+        found = [
+            flat.search_gathered(view, queries[n : n + 1], np.concatenate([rows, tail]) if len(tail) else rows, top_k=top_k)[0]
+            for n, rows in enumerate(candidates)
+        ]  # fmt: skip
+        return found, False
+
+    # Tending
+
+    def wants(self, view: View) -> bool:
+        """Whether `tend` has something to do."""
+        if self._options.index_type is IndexType.FLAT or self._options.recall >= 1.0:
+            return False
+        if view.live_count * view.rows.dimension < _FEWEST_VALUES or view.rows.largest_norm > LONGEST:
+            return False
+        state = self._state
+        if state is None or state.rows is not view.rows:
+            return True
+        tail = view.count - state.coded
+        return tail > max(_TAIL_ROWS, _TAIL_SHARE * view.count) or _stale(state, view)
+
+    def tend(self, get_view: Callable[[], View], *, stop: Callable[[], bool]) -> None:
+        """Give codes to rows that have none, and measure recall again where the data has changed. Stops soon when asked."""
+        with self._tending:
+            while not stop() and self.wants(view := get_view()):
+                state = self._state
+                if state is None or state.rows is not view.rows:
+                    # The codes that take least time to make first; then those that may be faster, if they are.
+                    for kind in codes_types(self._options.first_pass):
+                        self._tend_state(_begin(kind, view), view, stop)
+                else:
+                    self._tend_state(state, view, stop)
+
+    def _tend_state(self, state: _State, view: View, stop: Callable[[], bool]) -> None:
+        state = self._encode(state, view, stop)
+        if not stop() and _stale(state, view):
+            plan = Survey(view, state.codes, state.space).plan(self._options.recall, stop=stop)
+            if plan is None:
+                return
+            state = replace(state, plan=plan, changes=_changes(view))
+            state = replace(state, plan=self._timed(state, view))
+        old = self._state
+        if old is None or old.codes is state.codes or old.rows is not state.rows or _faster(state, old):
+            self._state = state
+
+    def _encode(self, state: _State, view: View, stop: Callable[[], bool]) -> _State:
+        for first, matrix in view.rows.matrices(view.count):
+            for start in range(max(0, state.coded - first), len(matrix), _CHUNK):
+                if stop():
+                    return state
+                part = matrix[start : start + _CHUNK]
+                state.codes.add(state.space.rows(part))
+                state = replace(state, coded=first + start + len(part))
+                if self._state is not None and self._state.codes is state.codes:
+                    self._state = state
+        return state
+
+    def _timed(self, state: _State, view: View) -> Plan:
+        """The plan with the time that a search takes, and with a reason where an exact one takes less."""
+        plan = state.plan
+        if plan is None or plan.reason:
+            return plan or Plan(0, 1.0, ())
+        trial = CodedIndex(self._options)
+        trial._state = state
+        queries = view.rows.gather(np.linspace(0, view.count - 1, 16).astype(np.int64))
+        coded = seconds(lambda n: trial.search(view, queries[n : n + 1], top_k=10, mask=view.live), runs=16)
+        exact = seconds(lambda n: flat.search(view, queries[n : n + 1], top_k=10, mask=view.live), runs=5)
+        slow = "" if coded < exact else f"a search takes {coded * 1000:.2f} ms by codes, {exact * 1000:.2f} ms exactly"
+        return replace(plan, seconds=coded, reason=slow)
+
+    @property
+    def seconds(self) -> float | None:
+        """About how long a search takes, as measured; None where it is exact."""
+        state = self._state
+        return None if state is None or state.plan is None or state.plan.reason else state.plan.seconds
+
+    def stats(self) -> dict[str, Any]:
+        """What is in use, and why."""
+        state = self._state
+        facts: dict[str, Any] = {"type": str(self._options.index_type), "error": self.error}
+        if state is None or state.plan is None:
+            return {**facts, "search": "exact", "promised_recall": self._options.recall}
+        coded = not state.plan.reason
+        return {
+            **facts, "search": "codes first, exact second" if coded else "exact", "first_pass": state.codes.name,
+            "coded_rows": state.coded, "code_bytes": state.codes.size_bytes, **state.plan.to_json(),
+        }  # fmt: skip
+
+
+def _begin(kind: type[Codes], view: View) -> _State:
+    live = np.arange(view.count) if view.live is None else np.flatnonzero(view.live)
+    chosen = np.random.default_rng(0).choice(live, size=min(_SAMPLE, len(live)), replace=False)
+    sample = view.rows.gather(np.sort(chosen))
+    space = Space.of(view.rows.metric, sample, shifted=kind.wants_centred)
+    codes = kind(space.dimension)
+    codes.fit(space.rows(sample))
+    return _State(view.rows, space, codes, 0, None, 0)
+
+
+def _faster(new: _State, old: _State) -> bool:
+    if new.plan is None or new.plan.reason:
+        return False
+    return old.plan is None or bool(old.plan.reason) or new.plan.seconds < old.plan.seconds
+
+
+def _all(view: View) -> RowMask:
+    return np.ones(view.count, dtype=np.bool_)
+
+
+def _changes(view: View) -> int:
+    """Grows with every row added or marked dead."""
+    return view.count + view.count - view.live_count
+
+
+def _stale(state: _State, view: View) -> bool:
+    if state.plan is None:
+        return True
+    return _changes(view) - state.changes > _MEASURE_AGAIN * max(1, state.plan.rows)
+
+
+def _candidates(
+    state: _State, queries: FloatMatrix, depth: int, *, mask: RowMask | None, count: int
+) -> list[RowNumbers]:
+    asked = state.space.queries(queries)
+    if mask is None:
+        return state.codes.candidates(asked, depth, count=count, mask=None)
+    marked = int(np.count_nonzero(mask))
+    if marked >= _DENSE * count:
+        deeper = int(depth * count / marked * 1.1) + 8
+        found = [rows[mask[rows]] for rows in state.codes.candidates(asked, deeper, count=count, mask=None)]
+        if min(len(rows) for rows in found) >= min(depth, marked) * 0.9:
+            return found
+    return state.codes.candidates(asked, depth, count=count, mask=mask)

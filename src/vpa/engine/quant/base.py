@@ -1,0 +1,60 @@
+"""What a first pass is: codes of rows in the order they came, and the rows that look nearest by them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from vpa.base.arrays import FloatMatrix, RowMask, RowNumbers
+
+
+class Codes(ABC):
+    """Codes of rows 0, 1, 2, …; one writer adds, searches may run meanwhile.
+
+    Vectors and queries are rows of an inner-product space: greater `x·q` is nearer (see `space.py`). Dropped rows are
+    masked by the caller until `kept` makes codes without them.
+    """
+
+    name: ClassVar[str]
+    # Whether rows are better brought around zero first: where products are estimated, their common part is only noise.
+    wants_centred: ClassVar[bool] = False
+
+    def __init__(self, dimension: int) -> None:
+        self.dimension = dimension
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many rows have codes."""
+
+    @property
+    @abstractmethod
+    def size_bytes(self) -> int:
+        """Memory that the codes take."""
+
+    @abstractmethod
+    def fit(self, sample: FloatMatrix) -> None:
+        """Learn what the codes need from a random sample of rows `(s, d)`, before the first `add`."""
+
+    @abstractmethod
+    def add(self, vectors: FloatMatrix) -> None:
+        """Append the codes of rows `(n, d)`."""
+
+    @abstractmethod
+    def candidates(self, queries: FloatMatrix, m: int, *, count: int, mask: RowMask | None) -> list[RowNumbers]:
+        """For each query about `m` rows that look nearest, unordered: of the first `count`, where `mask` `(count,)`.
+
+        Fewer only where fewer rows are marked; somewhat more where codes tie.
+        """
+
+    @abstractmethod
+    def ranks(self, queries: FloatMatrix, rows: RowNumbers, *, limit: int) -> RowNumbers:
+        """At which place, from 0, each of `rows` `(m, k)` stands in the order of its query; `limit` where behind that."""
+
+    @abstractmethod
+    def dump(self) -> bytes:
+        """Everything as bytes, for `load`."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, data: memoryview, dimension: int) -> Codes:
+        """What `dump` wrote; raises ValueError for anything else. May share memory with `data`."""

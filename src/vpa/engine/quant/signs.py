@@ -1,0 +1,175 @@
+"""One bit a dimension, in NumPy: the sign of `x - centre`; near means few different bits.
+
+Two passes. The first counts different bits in a part of the words, for all rows; codes stand by word for that, so that
+memory is read in order and whole columns are computed at once. The second counts all bits of the few that are left.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpa.base.arrays import FloatMatrix, FloatVector, RowMask, RowNumbers
+from vpa.engine.quant.base import Codes
+
+_BLOCK: Final = 131_072
+_ENCODED: Final = 16_384
+_SAMPLE: Final = 8_192
+_SMALLEST: Final = 4_096
+# The first pass leaves so many rows for each one that is wanted.
+_LEFT: Final = 8
+# 192 bits are counted in a byte.
+_BYTE_WORDS: Final = 3
+_HEADER: Final = struct.Struct("<8sQQ")
+_MAGIC: Final = b"VPASIGN1"
+Words = NDArray[np.uint64]
+Counts = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+class SignCodes(Codes):
+    """`d / 8` bytes a row."""
+
+    name: ClassVar[str] = "signs"
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__(dimension)
+        self._words: Final = -(-dimension // 64)
+        self._codes: Words = np.empty((self._words, 0), dtype=np.uint64)
+        self._count = 0
+        self._centre: FloatVector = np.zeros(dimension, dtype=np.float32)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def size_bytes(self) -> int:
+        """The part in use."""
+        return self._count * self._words * 8
+
+    def fit(self, sample: FloatMatrix) -> None:
+        """The centre: the mean of the sample."""
+        self._centre = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+    def add(self, vectors: FloatMatrix) -> None:
+        """Pack the signs."""
+        end = self._count + len(vectors)
+        if end > self._codes.shape[1]:
+            grown = np.empty((self._words, max(end, _SMALLEST, self._codes.shape[1] * 3 // 2)), dtype=np.uint64)
+            grown[:, : self._count] = self._codes[:, : self._count]
+            self._codes = grown
+        for start in range(0, len(vectors), _ENCODED):
+            part = self._packed(vectors[start : start + _ENCODED])
+            self._codes[:, self._count + start : self._count + start + len(part)] = part.T
+        self._count = end
+
+    def _packed(self, vectors: FloatMatrix) -> Words:
+        packed = np.zeros((len(vectors), self._words * 8), dtype=np.uint8)
+        bits = np.packbits(vectors > self._centre, axis=1)
+        packed[:, : bits.shape[1]] = bits
+        return packed.view(np.uint64)
+
+    def _first_words(self) -> int:
+        return self._words if self._words <= _BYTE_WORDS else max(_BYTE_WORDS, self._words // 4)
+
+    def _distances(self, query: Words, count: int, words: int) -> NDArray[Any]:
+        """Different bits of the first `words` words, of the first `count` rows."""
+        codes = self._codes
+        result: NDArray[Any] = np.empty(count, dtype=np.uint8 if words <= _BYTE_WORDS else np.uint16)
+        size = min(_BLOCK, count)
+        changed, ones, part = np.empty(size, np.uint64), np.empty(size, np.uint8), np.empty(size, np.uint8)
+        for start in range(0, count, _BLOCK):
+            total: NDArray[Any] = result[start : start + _BLOCK]
+            rows = slice(start, start + len(total))
+            word, one, sums = changed[: len(total)], ones[: len(total)], part[: len(total)]
+            for first in range(0, words, _BYTE_WORDS):
+                for number in range(first, min(words, first + _BYTE_WORDS)):
+                    np.bitwise_xor(codes[number, rows], query[number], out=word)
+                    np.bitwise_count(word, out=sums if number == first else one)
+                    if number > first:
+                        np.add(sums, one, out=sums)
+                if first == 0:
+                    total[:] = sums
+                else:
+                    np.add(total, sums, out=total)
+        return result
+
+    def candidates(self, queries: FloatMatrix, m: int, *, count: int, mask: RowMask | None) -> list[RowNumbers]:
+        """By thresholds on the number of different bits, the first estimated from every n-th row."""
+        first = self._first_words()
+        found = []
+        for query in self._packed(queries):
+            wanted = m if first == self._words else _LEFT * m
+            distances = self._distances(query, count, first)
+            rows = _nearest(distances, wanted, mask)
+            if len(rows) > m and first < self._words:
+                rows = rows[_least(distances[rows] + self._rest(query, rows, first), m)]
+            found.append(rows)
+        return found
+
+    def _rest(self, query: Words, rows: RowNumbers, first: int) -> Counts:
+        """Different bits of these rows, in the words from `first` on."""
+        changed = np.take(self._codes[first:], rows, axis=1)
+        np.bitwise_xor(changed, query[first:, None], out=changed)
+        total: Counts = np.bitwise_count(changed).sum(axis=0, dtype=np.uint16)
+        return total
+
+    def ranks(self, queries: FloatMatrix, rows: RowNumbers, *, limit: int) -> RowNumbers:
+        """Ties count as before it; a row that the first pass loses at depth m has a rank above m."""
+        result = np.empty(rows.shape, dtype=np.int64)
+        first = self._first_words()
+        for place, code in enumerate(self._packed(queries)):
+            result[place] = _places(self._distances(code, self._count, self._words), rows[place])
+            if first < self._words:
+                early = _places(self._distances(code, self._count, first), rows[place])
+                np.maximum(result[place], early // _LEFT, out=result[place])
+        return np.minimum(result, limit)
+
+    def dump(self) -> bytes:
+        """Header, centre, then the columns."""
+        header = _HEADER.pack(_MAGIC, self.dimension, self._count)
+        columns = np.ascontiguousarray(self._codes[:, : self._count])
+        return b"".join((header, self._centre.tobytes(), bytes(-self.dimension * 4 % 8), columns.tobytes()))
+
+    @classmethod
+    def load(cls, data: memoryview, dimension: int) -> SignCodes:
+        """Shares memory with `data` until rows are added."""
+        magic, stored, count = _HEADER.unpack(data[: _HEADER.size])
+        result = cls(dimension)
+        start = _HEADER.size + dimension * 4
+        columns = start + -dimension * 4 % 8
+        if magic != _MAGIC or stored != dimension or len(data) != columns + count * result._words * 8:
+            raise ValueError("these are no sign codes of this dimension")
+        result._centre = np.frombuffer(data[_HEADER.size : start], dtype=np.float32)
+        result._codes = np.frombuffer(data[columns:], dtype=np.uint64).reshape(result._words, count)
+        result._count = count
+        return result
+
+
+def _nearest(distances: Counts, m: int, mask: RowMask | None) -> RowNumbers:
+    """About `m` marked rows with the least distances; more where distances are equal."""
+    if mask is not None:
+        marked = np.flatnonzero(mask)
+        return marked[_nearest(distances[marked], m, None)] if len(marked) > m else marked
+    if len(distances) <= m:
+        return np.arange(len(distances))
+    sample = distances[:: max(1, len(distances) // _SAMPLE)]
+    place = min(len(sample) - 1, int(m * 1.1 * len(sample) / len(distances)) + 2)
+    threshold = np.partition(sample, place)[place]
+    rows: RowNumbers = np.flatnonzero(distances <= threshold)
+    if len(rows) < m:
+        rows = _least(distances, m)
+    return rows
+
+
+def _least(distances: Counts, m: int) -> RowNumbers:
+    rows: RowNumbers = np.argpartition(distances, m - 1)[:m]
+    return rows
+
+
+def _places(distances: Counts, rows: RowNumbers) -> RowNumbers:
+    below = np.cumsum(np.bincount(distances))
+    places: RowNumbers = below[distances[rows]] - 1
+    return places

@@ -1,0 +1,113 @@
+"""Two bits a dimension, by the compiled package turbovec (extra `fast`)."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import numpy as np
+
+from vpa.base.arrays import FloatMatrix, RowMask, RowNumbers
+from vpa.engine.quant.base import Codes
+
+if TYPE_CHECKING:
+    from turbovec import TurboQuantIndex
+
+_BITS: Final = 2
+# turbovec packs eight dimensions at a time.
+_MULTIPLE: Final = 8
+# Rows a call, so that a search never waits long for a writer.
+_CHUNK: Final = 8_192
+_SHALLOW: Final = 256
+
+
+class TurboCodes(Codes):
+    """Rotated and quantised by TurboQuant (Zandieh et al. 2025, arXiv 2504.19874); the compiled code does the pass."""
+
+    name: ClassVar[str] = "turbovec"
+    wants_centred: ClassVar[bool] = True
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__(dimension)
+        from turbovec import TurboQuantIndex
+
+        self._width: Final = -(-dimension // _MULTIPLE) * _MULTIPLE
+        self._index: TurboQuantIndex = TurboQuantIndex(dim=self._width, bit_width=_BITS)
+        # The compiled index refuses a search while rows are added, and the other way round.
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def size_bytes(self) -> int:
+        """Codes and one factor a row."""
+        return len(self) * (self._width * _BITS // 8 + 4)
+
+    def _padded(self, vectors: FloatMatrix) -> FloatMatrix:
+        if self._width == self.dimension:
+            return np.ascontiguousarray(vectors)
+        result = np.zeros((len(vectors), self._width), dtype=np.float32)
+        result[:, : self.dimension] = vectors
+        return result
+
+    def fit(self, sample: FloatMatrix) -> None:
+        """A shift and a scale for each rotated dimension."""
+        # Rows that are all alike have nothing to calibrate, and turbovec says so.
+        with self._lock, contextlib.suppress(ValueError):
+            self._index.calibrate(self._padded(sample))
+
+    def add(self, vectors: FloatMatrix) -> None:
+        """In parts, between which searches run."""
+        for start in range(0, len(vectors), _CHUNK):
+            part = self._padded(vectors[start : start + _CHUNK])
+            with self._lock:
+                self._index.add(part)
+
+    def _search(self, queries: FloatMatrix, k: int, mask: RowMask | None) -> Any:
+        padded = self._padded(queries)
+        with self._lock:
+            if mask is not None and len(mask) < len(self._index):
+                mask = np.concatenate([mask, np.zeros(len(self._index) - len(mask), dtype=np.bool_)])
+            _, rows = self._index.search(padded, min(k, len(self._index)), mask=mask)
+        return rows
+
+    def candidates(self, queries: FloatMatrix, m: int, *, count: int, mask: RowMask | None) -> list[RowNumbers]:
+        """The `m` greatest estimates of `x·q`."""
+        rows = self._search(queries, m, mask).astype(np.int64)
+        if len(self) > count and mask is None:
+            return [found[found < count] for found in rows]
+        return list(rows)
+
+    def ranks(self, queries: FloatMatrix, rows: RowNumbers, *, limit: int) -> RowNumbers:
+        """From searches, deeper where that finds more: deep ones cost much."""
+        depth = min(limit, _SHALLOW)
+        while True:
+            found = self._search(queries, depth, None)
+            result = np.full(rows.shape, limit, dtype=np.int64)
+            for place, (order, wanted) in enumerate(zip(found, rows, strict=True)):
+                same = order[None, :] == wanted[:, None]
+                there = same.any(axis=1)
+                result[place, there] = same[there].argmax(axis=1)
+            if depth == limit or not (result == limit).any():
+                return result
+            depth = min(limit, depth * 4)
+
+    def dump(self) -> bytes:
+        """turbovec's own format, which carries its version and checks itself."""
+        with self._lock:
+            data: bytes = self._index.to_bytes()
+        return data
+
+    @classmethod
+    def load(cls, data: memoryview, dimension: int) -> TurboCodes:
+        """Raises ValueError for bytes of another kind or dimension."""
+        from turbovec import TurboQuantIndex
+
+        result = cls(dimension)
+        index = TurboQuantIndex.from_bytes(bytes(data))
+        if index.dim != result._width:
+            raise ValueError(f"these codes have {index.dim} dimensions, not {result._width}")
+        result._index = index
+        return result

@@ -1,0 +1,95 @@
+"""Codes alone: what they find, against slow twins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.vectors import clustered, unit
+from vpa.engine.quant.base import Codes
+from vpa.engine.quant.signs import SignCodes
+from vpa.engine.quant.turbo import TurboCodes
+
+KINDS = [SignCodes, TurboCodes]
+kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+
+
+def made(kind: type[Codes], rows: np.ndarray) -> Codes:
+    codes = kind(rows.shape[1])
+    codes.fit(rows[:1000])
+    codes.add(rows)
+    return codes
+
+
+@pytest.mark.parametrize("dimension", [5, 64, 130, 384, 1000])
+def test_signs_count_as_bits_do(dimension: int) -> None:
+    rows, query = clustered(500, dimension), clustered(1, dimension, seed=1)
+    codes = made(SignCodes, rows)
+    centre = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    differ = ((rows > centre) != (query > centre)).sum(axis=1)
+    order = np.sort(differ)
+    places = np.searchsorted(order, differ, side="right") - 1  # Ties count as before.
+    ranks = codes.ranks(query, np.arange(500)[None, :], limit=10_000)
+    # Where a first pass over some of the bits comes before, a row may only stand further behind.
+    assert (ranks[0] >= places).all()
+    if dimension <= 192:
+        assert (ranks[0] == places).all()
+
+
+@kinds
+def test_a_row_of_a_lower_rank_than_m_is_among_m_candidates(kind: type[Codes]) -> None:
+    rows, queries = unit(clustered(20_000, 384)), unit(clustered(20, 384, seed=1))
+    codes = made(kind, rows)
+    best = np.argsort(-(queries @ rows.T), axis=1)[:, :10]
+    for m in (50, 400):
+        ranks = codes.ranks(queries, best, limit=2000)
+        found = codes.candidates(queries, m, count=len(rows), mask=None)
+        for rank, row, candidates in zip(ranks, best, found, strict=True):
+            assert set(row[rank < m]) <= set(candidates)
+            assert len(candidates) >= m
+            assert len(set(candidates)) == len(candidates)
+
+
+@kinds
+def test_only_marked_rows_of_the_first_ones_are_candidates(kind: type[Codes]) -> None:
+    rows, queries = unit(clustered(9_000, 128)), unit(clustered(3, 128, seed=1))
+    codes = made(kind, rows)
+    mask = np.random.default_rng(0).random(6_000) < 0.3
+    for found in codes.candidates(queries, 100, count=6_000, mask=mask):
+        assert len(found) >= 100
+        assert found.max() < 6_000
+        assert mask[found].all()
+    for found in codes.candidates(queries, 100, count=6_000, mask=None):
+        assert found.max() < 6_000
+    few = np.zeros(6_000, dtype=np.bool_)
+    few[[7, 4000]] = True
+    assert [sorted(found) for found in codes.candidates(queries, 100, count=6_000, mask=few)] == [[7, 4000]] * 3
+
+
+@kinds
+def test_rows_may_come_in_pieces(kind: type[Codes]) -> None:
+    rows, queries = unit(clustered(5_000, 100)), unit(clustered(5, 100, seed=1))
+    whole, pieces = made(kind, rows), kind(100)
+    pieces.fit(rows[:1000])
+    for part in np.split(rows, [1, 700, 4999]):
+        pieces.add(part)
+    assert len(pieces) == len(whole) == 5_000
+    assert pieces.size_bytes == whole.size_bytes > 0
+    for one, other in zip(*(codes.candidates(queries, 50, count=5_000, mask=None) for codes in (whole, pieces)), strict=True):  # fmt: skip
+        assert set(one) == set(other)
+
+
+@kinds
+def test_codes_go_out_and_in_as_bytes(kind: type[Codes]) -> None:
+    rows, queries = unit(clustered(3_000, 100)), unit(clustered(5, 100, seed=1))
+    codes = made(kind, rows)
+    data = codes.dump()
+    back = kind.load(memoryview(data), 100)
+    more = unit(clustered(100, 100, seed=2))
+    codes.add(more)
+    back.add(more)
+    for one, other in zip(*(each.candidates(queries, 50, count=3_100, mask=None) for each in (codes, back)), strict=True):  # fmt: skip
+        assert set(one) == set(other)
+    for wrong, dimension in ((data[:-3], 100), (b"x" * len(data), 100), (data, 228)):
+        with pytest.raises(ValueError, match=r"."):
+            kind.load(memoryview(wrong), dimension)
