@@ -21,10 +21,7 @@ from vpa.base.records import CollectionInfo
         ({"recall": True}, "not True"),
         ({"recall": float("nan")}, "not nan"),
         ({"index_type": "hnsw"}, "'hnsw' is unknown: use one of auto, flat"),
-        ({"quantization": "int2"}, "none, int8, int4, binary"),
         ({"first_pass": "magic"}, "auto, signs, turbovec"),
-        ({"keep_originals": "no"}, "True or False"),
-        ({"keep_originals": False}, "needs a quantization"),
         ("fast", "a mapping, not str"),
     ],
 )
@@ -34,7 +31,7 @@ def test_a_wrong_option_is_named(given: Any, said: str) -> None:
 
 
 def test_they_are_stored_with_the_collection() -> None:
-    options = IndexOptions(index_type="flat", recall=0.95, quantization="int8")  # type: ignore[arg-type]
+    options = IndexOptions(index_type="flat", recall=0.95)  # type: ignore[arg-type]
     info = CollectionInfo(name="docs", dimension=2, metric="cosine", index=options)  # type: ignore[arg-type]
     assert CollectionInfo.from_json(info.to_json()) == info
     older = info.to_json()

@@ -28,44 +28,25 @@ class FirstPass(StrEnum):
     TURBOVEC = "turbovec"
 
 
-class Quantization(StrEnum):
-    """What is kept in memory of each vector: all of it, 8 or 4 bits a dimension, or one."""
-
-    NONE = "none"
-    INT8 = "int8"
-    INT4 = "int4"
-    BINARY = "binary"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexOptions:
     """Given to `create_collection(index=…)`, as this or as a mapping with these keys.
 
     `recall`: the share of the exact top_k that an ordinary search finds on average, which the engine measures on the
-    collection's own vectors; above 0 and at most 1, where 1 means exact. `quantization`: what stays in memory.
-    `keep_originals`: False keeps nothing but the quantised vectors, so that scores and `exact` are theirs.
+    collection's own vectors; above 0 and at most 1, where 1 means exact. `first_pass`: which codes find candidates.
     """
 
     index_type: IndexType = IndexType.AUTO
     recall: float = DEFAULT_RECALL
     first_pass: FirstPass = FirstPass.AUTO
-    quantization: Quantization = Quantization.NONE
-    keep_originals: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "index_type", _one_of(IndexType, self.index_type, "index_type"))
         object.__setattr__(self, "first_pass", _one_of(FirstPass, self.first_pass, "first_pass"))
-        object.__setattr__(self, "quantization", _one_of(Quantization, self.quantization, "quantization"))
         recall = self.recall
         if isinstance(recall, bool) or not isinstance(recall, int | float) or not 0 < recall <= 1 or math.isnan(recall):
             raise ConfigurationError(f"recall must be a number above 0 and at most 1, not {recall!r}")
         object.__setattr__(self, "recall", float(recall))
-        if not isinstance(self.keep_originals, bool):
-            raise ConfigurationError(f"keep_originals must be True or False, not {self.keep_originals!r}")
-        if not self.keep_originals and self.quantization is Quantization.NONE:
-            raise ConfigurationError(
-                "keep_originals=False needs a quantization, or nothing of the vectors would be kept"
-            )
 
     @classmethod
     def parse(cls, given: IndexOptions | Mapping[str, Any] | None) -> IndexOptions:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from vpa.base.capabilities import Capabilities
 from vpa.base.clock import Clock, SystemClock
 from vpa.base.errors import (
     ClosedError,
@@ -224,6 +225,11 @@ class VectorDatabaseManager(CollectionVerbs):
         return binding
 
     # Observation
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the store can do."""
+        return self._open_store().capabilities
 
     @property
     def tested_clients(self) -> Mapping[str, tuple[str, str]]:

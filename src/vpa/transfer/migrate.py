@@ -16,6 +16,7 @@ from vpa.base.records import LAYOUT_VERSION
 from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.providers.collection import Collection
 from vpa.providers.manager import VectorDatabaseManager
+from vpa.transfer.destination import create_like
 from vpa.transfer.verify import Verification, verify
 
 Progress = Callable[[str, int], None]
@@ -76,9 +77,7 @@ async def migrate(
 
 async def _destination(origin: Collection, target: VectorDatabaseManager, name: str, *, fresh: bool) -> Collection:
     info = origin.info
-    made = await target.create_collection(
-        name, dimension=info.dimension, metric=info.metric, embedding=info.embedding, native_fields=info.native_fields, exist_ok=True
-    )  # fmt: skip
+    made = await create_like(target, info, name=name)
     if made.info.layout_version < LAYOUT_VERSION:
         raise ConfigurationError(f"collection {name!r} of the target was not written by vpa; choose another name")
     if fresh and (found := [batch async for batch in made.scan_batches(scope=ALL_SCOPES, batch_size=1, include_vectors=False)][:1]):  # fmt: skip

@@ -20,6 +20,7 @@ from vpa.base.records import CollectionInfo, RecordBatch
 from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.providers.collection import Collection
 from vpa.providers.manager import VectorDatabaseManager
+from vpa.transfer.destination import create_like
 
 _COLUMNS: Final = ("tenant", "namespace", "id", "vector", "text", "metadata", "system")
 _ROWS: Final = 5000
@@ -126,9 +127,7 @@ async def _target(
 ) -> Collection:
     if info is None:
         return await manager.create_collection(name, dimension=dimension, metric=metric, exist_ok=True)
-    return await manager.create_collection(
-        name, dimension=info.dimension, metric=info.metric, embedding=info.embedding, native_fields=info.native_fields, exist_ok=True
-    )  # fmt: skip
+    return await create_like(manager, info, name=name)
 
 
 def _from_arrow(table: Any, *, ours: bool) -> Iterator[RecordBatch]:
