@@ -189,3 +189,16 @@ def test_a_view_does_not_change_under_its_reader() -> None:
     collection.update_metadata(ids=None, node=ALWAYS, scope=SCOPE, assign={"n": 3}, remove=[], dry_run=False)
     assert view.select(normalize(as_filter({"n": 3})), SCOPE).tolist() == before
     assert view.live_count == 500
+
+
+def test_a_column_may_stop_having_one_value_a_row() -> None:
+    columns = Columns()
+    node = normalize(as_filter({"n": {"$gte": 2}}))
+    rows: list[dict[str, Any]] = [{"n": n % 5} for n in range(5000)]
+    columns.append(0, rows, None)
+    for more in ({"n": 3}, {"n": [1, 4]}, {"other": 1}, {"n": 2}, {"n": [0, 1]}):
+        assert row_mask(node, columns, len(rows)).tolist() == [matches(node, row) for row in rows]
+        columns.append(len(rows), [more], None)
+        rows.append(more)
+    assert row_mask(node, columns, len(rows)).tolist() == [matches(node, row) for row in rows]
+    assert row_mask(node, columns, 4990).tolist() == [matches(node, row) for row in rows[:4990]]

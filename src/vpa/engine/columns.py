@@ -50,7 +50,7 @@ class _Order(NamedTuple):
 class Column:
     """All values of one field and kind. Values of one kind compare and hash as SEMANTICS asks: Python does it exactly."""
 
-    __slots__ = ("_codes", "_entry_codes", "_inverted", "_lock", "_order", "_rows", "values")
+    __slots__ = ("_codes", "_entry_codes", "_inverted", "_lock", "_order", "_rows", "_whole", "values")
 
     def __init__(self, values: list[Any], entries: Entries) -> None:
         self.values = values
@@ -59,6 +59,8 @@ class Column:
         self._entry_codes = GrowableArray(entries.codes)
         self._inverted: _Inverted | None = None
         self._order: _Order | None = None
+        # How many entries are known to be one for each row, from the first on; -1 if that ends somewhere.
+        self._whole = 0
         self._lock = threading.Lock()
 
     @property
@@ -134,7 +136,18 @@ class Column:
             return
         flags = np.zeros(len(self.values), dtype=np.bool_)
         flags[wanted] = True
+        if done == 0 and self._is_whole(entries):
+            np.logical_or(mask[: len(entries.rows)], flags[entries.codes], out=mask[: len(entries.rows)])
+            return
         mask[entries.rows[done:][flags[entries.codes[done:]]]] = True
+
+    def _is_whole(self, entries: Entries) -> bool:
+        """Whether entry n is that of row n, so that a mask of entries is a mask of rows."""
+        known, length = self._whole, len(entries.rows)
+        if 0 <= known < length:
+            whole = np.array_equal(entries.rows[known:], np.arange(known, length, dtype=np.int32))
+            self._whole = known = length if whole else -1
+        return known >= length
 
     def _invert(self, entries: Entries) -> _Inverted:
         known = self._inverted

@@ -147,7 +147,7 @@ class RowStore:
         """The vectors of these rows, in their order, as a new `(len(rows), d)` matrix."""
         blocks = list(self.blocks)
         if len(blocks) == 1:
-            return blocks[0].matrix[rows]
+            return blocks[0].matrix.take(rows, axis=0)
         result = np.empty((len(rows), self.dimension), dtype=np.float32)
         starts = np.asarray([block.first_row for block in blocks])
         owner = np.searchsorted(starts, rows, side="right") - 1

@@ -21,12 +21,13 @@ _SAMPLE: Final = 8_192
 _SMALLEST: Final = 4_096
 # The first pass leaves so many rows for each one that is wanted.
 _LEFT: Final = 8
+# So many queries are compared with a block of codes while it is in the cache.
+_TOGETHER: Final = 8
 # 192 bits are counted in a byte.
 _BYTE_WORDS: Final = 3
 _HEADER: Final = struct.Struct("<8sQQ")
 _MAGIC: Final = b"VPASIGN1"
 Words = NDArray[np.uint64]
-Counts = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 class SignCodes(Codes):
@@ -74,19 +75,20 @@ class SignCodes(Codes):
     def _first_words(self) -> int:
         return self._words if self._words <= _BYTE_WORDS else max(_BYTE_WORDS, self._words // 4)
 
-    def _distances(self, query: Words, count: int, words: int) -> NDArray[Any]:
-        """Different bits of the first `words` words, of the first `count` rows."""
-        codes = self._codes
-        result: NDArray[Any] = np.empty(count, dtype=np.uint8 if words <= _BYTE_WORDS else np.uint16)
-        size = min(_BLOCK, count)
-        changed, ones, part = np.empty(size, np.uint64), np.empty(size, np.uint8), np.empty(size, np.uint8)
-        for start in range(0, count, _BLOCK):
-            total: NDArray[Any] = result[start : start + _BLOCK]
-            rows = slice(start, start + len(total))
-            word, one, sums = changed[: len(total)], ones[: len(total)], part[: len(total)]
+    def _distances(self, queries: Words, count: int, words: int) -> NDArray[Any]:
+        """`(q, count)`: different bits of the first `words` words, of the first `count` rows."""
+        codes, many = self._codes, len(queries)
+        result: NDArray[Any] = np.empty((many, count), dtype=np.uint8 if words <= _BYTE_WORDS else np.uint16)
+        size = min(_BLOCK // many, count)
+        changed = np.empty((many, size), np.uint64)
+        ones, part = np.empty((many, size), np.uint8), np.empty((many, size), np.uint8)
+        for start in range(0, count, size or 1):
+            total = result[:, start : start + size]
+            rows = slice(start, start + total.shape[1])
+            word, one, sums = (buffer[:, : total.shape[1]] for buffer in (changed, ones, part))
             for first in range(0, words, _BYTE_WORDS):
                 for number in range(first, min(words, first + _BYTE_WORDS)):
-                    np.bitwise_xor(codes[number, rows], query[number], out=word)
+                    np.bitwise_xor(codes[number, rows], queries[:, number, None], out=word)
                     np.bitwise_count(word, out=sums if number == first else one)
                     if number > first:
                         np.add(sums, one, out=sums)
@@ -99,31 +101,36 @@ class SignCodes(Codes):
     def candidates(self, queries: FloatMatrix, m: int, *, count: int, mask: RowMask | None) -> list[RowNumbers]:
         """By thresholds on the number of different bits, the first estimated from every n-th row."""
         first = self._first_words()
+        wanted = m if first == self._words else _LEFT * m
+        packed = self._packed(queries)
         found = []
-        for query in self._packed(queries):
-            wanted = m if first == self._words else _LEFT * m
-            distances = self._distances(query, count, first)
-            rows = _nearest(distances, wanted, mask)
-            if len(rows) > m and first < self._words:
-                rows = rows[_least(distances[rows] + self._rest(query, rows, first), m)]
-            found.append(rows)
+        for start in range(0, len(packed), _TOGETHER):
+            part = packed[start : start + _TOGETHER]
+            for query, distances in zip(part, self._distances(part, count, first), strict=True):
+                rows = _nearest(distances, wanted, mask)
+                if len(rows) > m and first < self._words:
+                    rows = rows[_least(distances[rows] + self._rest(query, rows, first), m)]
+                found.append(rows)
         return found
 
-    def _rest(self, query: Words, rows: RowNumbers, first: int) -> Counts:
+    def _rest(self, query: Words, rows: RowNumbers, first: int) -> NDArray[Any]:
         """Different bits of these rows, in the words from `first` on."""
         changed = np.take(self._codes[first:], rows, axis=1)
         np.bitwise_xor(changed, query[first:, None], out=changed)
-        total: Counts = np.bitwise_count(changed).sum(axis=0, dtype=np.uint16)
+        total: NDArray[Any] = np.bitwise_count(changed).sum(axis=0, dtype=np.uint16)
         return total
 
     def ranks(self, queries: FloatMatrix, rows: RowNumbers, *, limit: int) -> RowNumbers:
         """Ties count as before it; a row that the first pass loses at depth m has a rank above m."""
         result = np.empty(rows.shape, dtype=np.int64)
         first = self._first_words()
-        for place, code in enumerate(self._packed(queries)):
-            result[place] = _places(self._distances(code, self._count, self._words), rows[place])
+        packed = self._packed(queries)
+        for place in range(len(packed)):
+            [distances] = self._distances(packed[place : place + 1], self._count, self._words)
+            result[place] = _places(distances, rows[place])
             if first < self._words:
-                early = _places(self._distances(code, self._count, first), rows[place])
+                [distances] = self._distances(packed[place : place + 1], self._count, first)
+                early = _places(distances, rows[place])
                 np.maximum(result[place], early // _LEFT, out=result[place])
         return np.minimum(result, limit)
 
@@ -148,28 +155,29 @@ class SignCodes(Codes):
         return result
 
 
-def _nearest(distances: Counts, m: int, mask: RowMask | None) -> RowNumbers:
-    """About `m` marked rows with the least distances; more where distances are equal."""
+def _nearest(distances: NDArray[Any], m: int, mask: RowMask | None) -> RowNumbers:
+    """About `m` marked rows with the least distances; more where distances are equal. Writes into `distances`."""
+    far = np.iinfo(distances.dtype).max
     if mask is not None:
-        marked = np.flatnonzero(mask)
-        return marked[_nearest(distances[marked], m, None)] if len(marked) > m else marked
-    if len(distances) <= m:
-        return np.arange(len(distances))
-    sample = distances[:: max(1, len(distances) // _SAMPLE)]
-    place = min(len(sample) - 1, int(m * 1.1 * len(sample) / len(distances)) + 2)
-    threshold = np.partition(sample, place)[place]
-    rows: RowNumbers = np.flatnonzero(distances <= threshold)
-    if len(rows) < m:
-        rows = _least(distances, m)
-    return rows
+        np.copyto(distances, far, where=~mask)
+    if len(distances) > m:
+        sample = distances[:: max(1, len(distances) // _SAMPLE)]
+        place = min(len(sample) - 1, int(m * 1.1 * len(sample) / len(distances)) + 2)
+        threshold = np.partition(sample, place)[place]
+        if threshold < far:
+            rows: RowNumbers = np.flatnonzero(distances <= threshold)
+            if len(rows) >= m:
+                return rows
+    marked = np.flatnonzero(distances < far)
+    return marked if len(marked) <= m else marked[_least(distances[marked], m)]
 
 
-def _least(distances: Counts, m: int) -> RowNumbers:
+def _least(distances: NDArray[Any], m: int) -> RowNumbers:
     rows: RowNumbers = np.argpartition(distances, m - 1)[:m]
     return rows
 
 
-def _places(distances: Counts, rows: RowNumbers) -> RowNumbers:
+def _places(distances: NDArray[Any], rows: RowNumbers) -> RowNumbers:
     below = np.cumsum(np.bincount(distances))
     places: RowNumbers = below[distances[rows]] - 1
     return places
