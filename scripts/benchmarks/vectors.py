@@ -27,7 +27,13 @@ REAL, QUERIES, NEIGHBOURS = 40_000, 1_400, 8
 SPREAD = 0.05
 _SHORTEST, _LONGEST = 60, 240
 _PROSE = re.compile(r"[A-Z][^\n]*(?:\n[^\n]+)*")
-_DOCUMENTS = ("/usr/share/doc", "/usr/share/vim", "/usr/share/cmake-*/Help", "/usr/lib/node_modules/npm/docs", "/usr/share/perl")
+_DOCUMENTS = (
+    "/usr/share/doc",
+    "/usr/share/vim",
+    "/usr/share/cmake-*/Help",
+    "/usr/lib/node_modules/npm/docs",
+    "/usr/share/perl",
+)
 Matrix = NDArray[np.float32]
 
 
