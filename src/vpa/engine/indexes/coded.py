@@ -7,13 +7,14 @@ them was stopped or failed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from vpa.base.arrays import FloatMatrix, RowMask, RowNumbers
+from vpa.base.arrays import FloatMatrix, FloatVector, RowMask, RowNumbers
+from vpa.base.errors import ConfigurationError
 from vpa.base.index_options import IndexOptions, IndexType
 from vpa.engine.indexes import flat
 from vpa.engine.indexes.flat import Found
@@ -49,12 +50,21 @@ class _State:
     changes: int
 
 
+class Dump(NamedTuple):
+    """Codes on their way to a file and back."""
+
+    facts: Mapping[str, Any]
+    centre: FloatVector | None
+    codes: bytes | memoryview
+
+
 class CodedIndex:
     """Of one collection. `tend` is called by one thread at a time, `search` by any."""
 
     def __init__(self, options: IndexOptions) -> None:
         self._options = options
         self._state: _State | None = None
+        self._saved: Codes | None = None
         self._tending = threading.Lock()
         self.error: str | None = None
 
@@ -146,6 +156,47 @@ class CodedIndex:
         """About how long a search takes, as measured; None where it is exact."""
         state = self._state
         return None if state is None or state.plan is None or state.plan.reason else state.plan.seconds
+
+    # Keeping
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether there are codes that no `dump` holds yet."""
+        state = self._state
+        return state is not None and state.plan is not None and state.codes is not self._saved
+
+    def dump(self, view: View) -> Dump | None:
+        """The codes of `view`, or None where they are being made, or rows of it are dead and so would get other numbers."""
+        if view.live is not None or not self._tending.acquire(blocking=False):
+            return None
+        try:
+            state = self._state
+            if state is None or state.plan is None or state.rows is not view.rows or len(state.codes) > view.count:
+                return None
+            self._saved = state.codes
+            facts = {
+                "name": state.codes.name,
+                "scale": state.space.scale,
+                "changes": state.changes,
+                **state.plan.to_json(),
+            }
+            return Dump(facts, state.space.centre, state.codes.dump())
+        finally:
+            self._tending.release()
+
+    def restore(self, rows: RowStore, dump: Dump) -> None:
+        """Take up what `dump` gave for the same rows. Codes that cannot be read are made anew."""
+        try:
+            kinds = {kind.name: kind for kind in codes_types(self._options.first_pass)}
+            kind = kinds[dump.facts["name"]]
+            space = Space.kept(rows.metric, rows.dimension, centre=dump.centre, scale=float(dump.facts["scale"]))
+            plan = Plan.from_json(dump.facts)
+            codes = kind.load(memoryview(dump.codes), space.dimension)
+        except (KeyError, TypeError, ValueError, ConfigurationError):
+            return
+        if plan.promised == self._options.recall and len(codes) <= rows.count:
+            self._state = _State(rows, space, codes, len(codes), plan, int(dump.facts["changes"]))
+            self._saved = codes
 
     def stats(self) -> dict[str, Any]:
         """What is in use, and why."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -74,6 +74,18 @@ class Plan:
             "seconds": self.seconds,
             "exact_because": self.reason or None,
         }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Plan:
+        """What `to_json` made; raises KeyError or TypeError for anything else."""
+        measured = tuple(Measured(**one) for one in stored["measured"])
+        return cls(
+            stored["measured_at_rows"],
+            stored["promised_recall"],
+            measured,
+            stored["seconds"],
+            stored["exact_because"] or "",
+        )
 
 
 @dataclass(slots=True)

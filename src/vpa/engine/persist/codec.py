@@ -13,14 +13,15 @@ from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.engine.columns import Column, ColumnKey, Columns, Entries
 from vpa.engine.growable import GrowableArray, Heap, pack_heap
+from vpa.engine.indexes.coded import Dump
 from vpa.engine.persist.snapshot import Snapshot, SnapshotWriter
 from vpa.engine.rows import RowStore
 from vpa.engine.view import View
 from vpa.filters.ast import Field
 
 
-def write_view(writer: SnapshotWriter, view: View, *, sequence: int) -> None:
-    """Write the live rows of `view`; `sequence` is the last change that they contain."""
+def write_view(writer: SnapshotWriter, view: View, *, sequence: int, codes: Dump | None = None) -> None:
+    """Write the live rows of `view`; `sequence` is the last change that they contain, `codes` are of the same rows."""
     rows = view.rows
     live = np.ones(view.count, dtype=np.bool_) if view.live is None else view.live
     numbers = np.flatnonzero(live)
@@ -33,6 +34,10 @@ def write_view(writer: SnapshotWriter, view: View, *, sequence: int) -> None:
         writer.add_bytes(f"{name}.bytes", blob)
     if rows.metric is Metric.EUCLIDEAN:
         writer.add_array("half_squares", rows.half_squares.prefix(view.count)[live])
+    if codes is not None:
+        writer.add_bytes("codes", codes.codes)
+        if codes.centre is not None:
+            writer.add_array("codes.centre", codes.centre)
     described = _write_columns(writer, rows.columns.kept(live))
     writer.finish(
         {
@@ -41,6 +46,7 @@ def write_view(writer: SnapshotWriter, view: View, *, sequence: int) -> None:
             "scopes": [[scope.tenant, scope.namespace] for scope in rows.scopes],
             "largest_norm": rows.largest_norm.hex(),
             "columns": described,
+            "codes": None if codes is None else dict(codes.facts),
         }
     )
 
@@ -64,6 +70,15 @@ def _write_columns(writer: SnapshotWriter, columns: Columns) -> list[dict[str, A
         writer.add_bytes(f"columns.{number}.values", json.dumps(column.values, ensure_ascii=False).encode())
         described.append({"path": field.path, "system": field.system, "kind": kind})
     return described
+
+
+def read_codes(snapshot: Snapshot) -> Dump | None:
+    """The codes that `write_view` was given."""
+    facts = snapshot.facts.get("codes")
+    if facts is None or not snapshot.has("codes"):
+        return None
+    centre = snapshot.array("codes.centre") if snapshot.has("codes.centre") else None
+    return Dump(facts, centre, snapshot.bytes_of("codes"))
 
 
 def read_rows(snapshot: Snapshot, info: CollectionInfo) -> RowStore:

@@ -105,7 +105,7 @@ class DurableJournal:
             view, sequence, generation = self._rotate()
             writer = SnapshotWriter(self._files, snapshot_path(self._directory, generation))
             try:
-                write_view(writer, view, sequence=sequence)
+                write_view(writer, view, sequence=sequence, codes=self._collection.coded.dump(view))
             except BaseException:
                 self._discard(writer)
                 raise
@@ -157,12 +157,13 @@ class DurableJournal:
         self._log.close()
 
     def close(self) -> None:
-        """Wait for a running checkpoint, make one if the log is long, and let the files go."""
+        """Wait for a running checkpoint, make one if the log is long or codes are new, and let the files go."""
         background = self._background
         if background is not None:
             background.join()
         try:
-            if self._log.failed is None and self._log.size > _CLOSE_CHECKPOINT_BYTES:
+            worth_it = self._log.size > _CLOSE_CHECKPOINT_BYTES or self._collection.coded.unsaved
+            if self._log.failed is None and worth_it:
                 self.checkpoint()
         except (OSError, VectorDatabaseError) as error:
             self.checkpoint_error = str(error)

@@ -17,6 +17,7 @@ from vpa.base.scope import AllScopes, Scope
 from vpa.engine.collection import Collection
 from vpa.engine.database import Database
 from vpa.engine.persist.files import FileSystem
+from vpa.engine.quant.choice import codes_types
 from vpa.filters import Filter
 from vpa.kit.threads import Workers
 from vpa.observe.log import get_logger
@@ -106,7 +107,8 @@ class EmbeddedStore(VectorStore):
         return {"engine": "numpy", "numpy": np.__version__, "python": sys.version.split()[0], "path": self._path, "collections": len(names)}  # fmt: skip
 
     async def create_collection(self, info: CollectionInfo) -> None:
-        """On the disk when it returns."""
+        """On the disk when it returns. Raises ConfigurationError for codes that are not installed."""
+        codes_types(info.index.first_pass)
         await self._workers.run(self._open_database().create, info)
 
     async def describe_collection(self, name: str) -> CollectionInfo | None:
