@@ -201,7 +201,11 @@ class CodedIndex:
     def stats(self) -> dict[str, Any]:
         """What is in use, and why."""
         state = self._state
-        facts: dict[str, Any] = {"type": str(self._options.index_type), "error": self.error}
+        facts: dict[str, Any] = {
+            "type": str(self._options.index_type),
+            "at_work": self._tending.locked(),
+            "error": self.error,
+        }
         if state is None or state.plan is None:
             return {**facts, "search": "exact", "promised_recall": self._options.recall}
         coded = not state.plan.reason

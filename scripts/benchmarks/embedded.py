@@ -1,0 +1,250 @@
+"""The embedded engine next to what people would otherwise embed: same vectors, same queries, same truth, a process each.
+
+`python embedded.py` runs every engine that is installed at 100,000 x 384 and writes docs/benchmarks/embedded-100000x384.json and .md.
+`--rows`, `--dimension` and names of engines choose others. Times are medians; `ready` is until searches reach their recall.
+Searches go through each engine's public API. Memory is what the process grew beyond the caller's own array.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import importlib.metadata
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from common import machine
+from peers import ENGINES, Engine
+from vectors import CACHE, ROOT, dataset
+
+TOP_K, SEARCHES, FILTERED, CALLERS = 10, 300, 100, 50
+SHARES = {"50 %": 500, "10 %": 100, "1 %": 10, "0.1 %": 1}
+SECONDS = 20.0
+Matrix = np.ndarray
+
+
+def slots(rows: int) -> Matrix:
+    """The field that filters look at: 0 to 999, at random."""
+    return np.random.default_rng(5).integers(1000, size=rows)
+
+
+def doomed(rows: int) -> Matrix:
+    """The tenth that is deleted."""
+    return np.random.default_rng(6).choice(rows, size=rows // 10, replace=False)
+
+
+def truth(vectors: Matrix, queries: Matrix, keep: Matrix) -> Matrix:
+    """`(q, k)`: the rows among `keep` with the greatest products, by plain NumPy."""
+    chosen = vectors[keep]
+    found = []
+    for start in range(0, len(queries), 50):
+        products = queries[start : start + 50] @ chosen.T
+        best = np.argpartition(-products, min(TOP_K, len(keep) - 1), axis=1)[:, :TOP_K]
+        found.append(keep[best])
+    return np.concatenate(found)
+
+
+def truths(rows: int, dimension: int) -> dict[str, Matrix]:
+    """For all rows, under each filter, and without the tenth that is deleted; kept as a file."""
+    kept = CACHE / f"truth-{rows}x{dimension}.npz"
+    if not kept.exists():
+        vectors, queries = dataset(rows, dimension)
+        field, everything = slots(rows), np.arange(rows)
+        found = {"all": truth(vectors, queries[:SEARCHES], everything)}
+        for name, below in SHARES.items():
+            found[name] = truth(vectors, queries[:FILTERED], everything[field < below])
+        found["left"] = truth(vectors, queries[:SEARCHES], np.setdiff1d(everything, doomed(rows)))
+        np.savez(kept, **found)
+    with np.load(kept) as stored:
+        return dict(stored)
+
+
+async def searched(engine: Engine, queries: Matrix, expected: Matrix, below: int | None = None) -> dict[str, float]:
+    """Median milliseconds and recall; stops early where searches are slow."""
+    for query in queries[-3:]:
+        await engine.search(query, TOP_K, below)
+    times, hits = [], []
+    begun = time.perf_counter()
+    for query, wanted in zip(queries, expected, strict=True):
+        started = time.perf_counter()
+        found = await engine.search(query, TOP_K, below)
+        times.append(time.perf_counter() - started)
+        hits.append(len(set(found) & set(wanted.tolist())) / len(wanted))
+        if time.perf_counter() - begun > SECONDS:
+            break
+    return {"p50_ms": float(np.median(times)) * 1000, "p95_ms": float(np.quantile(times, 0.95)) * 1000, "recall": float(np.mean(hits))}  # fmt: skip
+
+
+async def throughput(engine: Engine, queries: Matrix) -> float:
+    """Answers a second to 50 callers, tasks or threads, as the engine is meant to be called; the median of three rounds."""
+    return float(np.median([await _round(engine, queries) for _ in range(3)]))
+
+
+async def _round(engine: Engine, queries: Matrix) -> float:
+    ends = time.perf_counter() + 3
+
+    async def caller(number: int) -> int:
+        count = 0
+        while time.perf_counter() < ends:
+            await engine.search(queries[(number * 31 + count) % len(queries)], TOP_K, None)
+            count += 1
+        return count
+
+    def in_thread(number: int) -> int:
+        count = 0
+        while time.perf_counter() < ends:
+            engine.search_now(queries[(number * 31 + count) % len(queries)], TOP_K, None)
+            count += 1
+        return count
+
+    started = time.perf_counter()
+    if engine.is_async:
+        done = sum(await asyncio.gather(*(caller(number) for number in range(CALLERS))))
+    else:
+        with ThreadPoolExecutor(CALLERS) as pool:
+            done = sum(pool.map(in_thread, range(CALLERS)))
+    return done / (time.perf_counter() - started)
+
+
+async def timed(step: Callable[[], Awaitable[object]]) -> float:
+    """Seconds."""
+    started = time.perf_counter()
+    await step()
+    return time.perf_counter() - started
+
+
+def resident() -> float:
+    gc.collect()
+    return float(psutil.Process().memory_info().rss) / 1e6
+
+
+async def measure(kind: type[Engine], rows: int, dimension: int, path: str) -> dict[str, Any]:
+    """Everything that is measured on one engine."""
+    vectors, queries = dataset(rows, dimension)
+    vectors.sum()
+    expected, field = truths(rows, dimension), slots(rows)
+    memory_only = kind.name.startswith("vpa")
+    engine = kind(dimension, None if memory_only else path)
+    await engine.open()
+    before = resident()
+    result: dict[str, Any] = {"engine": kind.name, "version": kind.version(), "bare": kind.is_bare}
+    inserted = await timed(lambda: engine.insert(vectors, field))
+    ready = inserted + await timed(engine.make_ready)
+    result |= {"inserted_per_s": rows / inserted, "ready_per_s": rows / ready}
+    settle = getattr(engine, "settle", None)
+    if settle is not None:
+        await settle()
+        result["index"] = await engine.facts()  # type: ignore[attr-defined]
+    result["grown_mb"] = resident() - before
+    result["search"] = await searched(engine, queries[:SEARCHES], expected["all"])
+    result["filtered"] = {}
+    for name, below in SHARES.items() if kind.filters else ():
+        result["filtered"][name] = await searched(engine, queries[:FILTERED], expected[name], below)
+    result["callers_per_s"] = await throughput(engine, queries)
+    if kind.deletes:
+        gone = doomed(rows).tolist()
+        result["deleted_per_s"] = len(gone) / await timed(lambda: engine.delete(gone))
+        result["after_delete"] = await searched(engine, queries[:SEARCHES], expected["left"])
+    await engine.close()
+    if memory_only and kind.reopens:
+        durable = kind(dimension, path)
+        await durable.open()
+        started = time.perf_counter()
+        await durable.insert(vectors, field)
+        result["durable_inserted_per_s"] = rows / (time.perf_counter() - started)
+        await durable.make_ready()
+        result["durable_ready_per_s"] = rows / (time.perf_counter() - started)
+        await durable.close()
+        engine = kind(dimension, path)
+        opening = []
+        for _ in range(3):
+            started = time.perf_counter()
+            await engine.open()
+            await engine.search(queries[0], TOP_K, None)
+            opening.append(time.perf_counter() - started)
+            await engine.close()
+        result["opened_s"] = float(np.median(opening))
+    return result
+
+
+def is_installed(kind: type[Engine]) -> bool:
+    try:
+        kind.version()
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def run_child(name: str, rows: int, dimension: int) -> dict[str, Any]:
+    """One engine in a process of its own."""
+    command = [sys.executable, __file__, "--child", name, "--rows", str(rows), "--dimension", str(dimension)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return {"engine": ENGINES[name].name, "error": (done.stderr.strip().splitlines() or ["no output"])[-1][:200]}
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _cell(found: dict[str, float] | None) -> str:
+    return "–" if not found else f"{found['p50_ms']:.2f} ({found['recall']:.4f})"
+
+
+def as_table(results: list[dict[str, Any]], rows: int, dimension: int) -> str:
+    """Markdown."""
+    raw = rows * dimension * 4 / 1e6
+    lines = [
+        f"{rows:,} x {dimension}, top {TOP_K}; raw vectors {raw:,.0f} MB; {machine()}. Milliseconds at the median (recall).",
+        "",
+        "| engine | version | ready, rows/s | durable | search | filter 50 % | 10 % | 1 % | 0.1 % | 50 callers, q/s | memory, x raw | deletes/s | after 10 % deleted | opened, s |",
+        "|" + "---|" * 14,
+    ]
+    for one in results:
+        if "error" in one:
+            lines.append(f"| {one['engine']} | failed: {one['error']} |" + " |" * 12)
+            continue
+        shares = " | ".join(_cell(one["filtered"].get(name)) for name in SHARES)
+        lines.append(
+            f"| {one['engine']} | {one['version']} | {one['ready_per_s']:,.0f} | {one.get('durable_ready_per_s', 0) or 0:,.0f} | {_cell(one['search'])} | {shares} | "
+            f"{one['callers_per_s']:,.0f} | {one['grown_mb'] / raw:.2f} | {one.get('deleted_per_s', 0):,.0f} | {_cell(one.get('after_delete'))} | {one.get('opened_s', 0):.3f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("engines", nargs="*", help=", ".join(ENGINES))
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--dimension", type=int, default=384)
+    parser.add_argument("--child")
+    given = parser.parse_args()
+    if given.child:
+        with tempfile.TemporaryDirectory(prefix="vpa-bench-", ignore_cleanup_errors=True) as path:
+            print(json.dumps(asyncio.run(measure(ENGINES[given.child], given.rows, given.dimension, path))))
+        return
+    truths(given.rows, given.dimension)
+    chosen = given.engines or [name for name, kind in ENGINES.items() if is_installed(kind)]
+    results = []
+    for name in chosen:
+        results.append(run_child(name, given.rows, given.dimension))
+        print(as_table(results[-1:], given.rows, given.dimension).splitlines()[-1], flush=True)
+    folder = ROOT / "docs" / "benchmarks"
+    folder.mkdir(parents=True, exist_ok=True)
+    place = Path(folder / f"embedded-{given.rows}x{given.dimension}")
+    if not given.engines:
+        place.with_suffix(".json").write_text(json.dumps({"machine": machine(), "results": results}, indent=1))
+        place.with_suffix(".md").write_text(as_table(results, given.rows, given.dimension))
+    print(as_table(results, given.rows, given.dimension))
+
+
+if __name__ == "__main__":
+    main()

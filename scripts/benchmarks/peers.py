@@ -1,0 +1,430 @@
+"""Embedded engines behind one small interface, for `embedded.py`: ours, the databases that people embed, and bare libraries.
+
+Each keeps an id, a vector and one integer field `slot`. Settings are those that its documentation recommends for recall; where it
+builds an index, `make_ready` waits for it. A filter is `slot < below`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import sqlite3
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+Matrix = np.ndarray
+
+
+class Engine:
+    """One engine with one collection. `path` None: in memory, where it can."""
+
+    name: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]] = ()
+    is_async: ClassVar[bool] = False
+    # A bare library: no ids, fields, deletes or durability of a database; shown as a limit.
+    is_bare: ClassVar[bool] = False
+    filters: ClassVar[bool] = True
+    deletes: ClassVar[bool] = True
+    reopens: ClassVar[bool] = True
+
+    def __init__(self, dimension: int, path: str | None) -> None:
+        self.dimension, self.path = dimension, path
+
+    @classmethod
+    def version(cls) -> str:
+        return ", ".join(f"{package} {importlib.metadata.version(package)}" for package in cls.packages)
+
+    async def open(self) -> None: ...
+    async def insert(self, vectors: Matrix, slots: Matrix) -> None: ...
+    async def make_ready(self) -> None: ...
+    async def search(self, query: Matrix, k: int, below: int | None) -> list[int]:
+        return self.search_now(query, k, below)
+
+    def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]: ...
+    async def delete(self, ids: list[int]) -> None: ...
+    async def reopen(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+def parts(count: int, size: int) -> list[slice]:
+    return [slice(start, min(count, start + size)) for start in range(0, count, size)]
+
+
+class Ours(Engine):
+    name, packages, is_async = "vpa", ("numpy",), True
+    first_pass, recall = "auto", 0.999
+
+    @classmethod
+    def version(cls) -> str:
+        return f"vpa {importlib.metadata.version('vpa')}, {super().version()}"
+
+    async def open(self) -> None:
+        import vpa
+
+        self.vpa = vpa
+        self.db = vpa.connect("mock://" if self.path is None else f"mock://{self.path}")
+        await self.db.connect()
+        self.docs = await self.db.create_collection(
+            "bench", dimension=self.dimension, index={"first_pass": self.first_pass, "recall": self.recall}, exist_ok=True
+        )  # fmt: skip
+
+    async def insert(self, vectors: Matrix, slots: Matrix) -> None:
+        count = len(vectors)
+        kinds = [f"kind-{n}" for n in range(8)]
+        fields = [{"slot": slot, "year": 1900 + n % 120, "kind": kinds[n % 8]} for n, slot in enumerate(slots.tolist())]
+        ids = [str(n) for n in range(count)]
+        await self.docs.upsert(self.vpa.RecordBatch(ids=ids, vectors=vectors, metadata=fields))
+
+    async def facts(self) -> dict[str, Any]:
+        found: dict[str, Any] = (await self.db.get_statistics())["collections"]["bench"]["index"]
+        return found
+
+    async def make_ready(self) -> None:
+        def is_ready(facts: dict[str, Any]) -> bool:
+            return facts["search"] != "exact" or bool(facts.get("exact_because"))
+
+        await self._until(is_ready)
+
+    async def settle(self) -> None:
+        """Until the engine has tried every kind of codes."""
+        await self._until(lambda facts: not facts["at_work"])
+
+    async def _until(self, holds: Callable[[dict[str, Any]], bool]) -> None:
+        for _ in range(100_000):
+            if holds(await self.facts()):
+                return
+            await asyncio.sleep(0.005)
+
+    async def search(self, query: Matrix, k: int, below: int | None) -> list[int]:
+        node = None if below is None else self.vpa.F("slot") < below
+        return [int(value) for value in (await self.docs.search(vector=query, top_k=k, filter=node)).ids]
+
+    async def delete(self, ids: list[int]) -> None:
+        await self.docs.delete(ids=[str(value) for value in ids])
+
+    async def reopen(self) -> None:
+        await self.db.close()
+        await self.open()
+
+    async def close(self) -> None:
+        await self.db.close()
+
+
+class OursNumPy(Ours):
+    name, first_pass, recall = "vpa, NumPy alone, recall 0.99", "signs", 0.99
+
+
+class OursExact(Ours):
+    name, recall = "vpa, exact", 1.0
+
+    async def make_ready(self) -> None: ...
+
+
+class Zvec(Engine):
+    name, packages = "zvec (HNSW)", ("zvec",)
+
+    async def open(self) -> None:
+        import zvec
+
+        self.zvec = zvec
+        self.place = f"{self.path}/zvec"
+        schema = zvec.CollectionSchema(
+            "bench",
+            fields=[zvec.FieldSchema("slot", zvec.DataType.INT64, index_param=zvec.InvertIndexParam(enable_range_optimization=True))],
+            vectors=[zvec.VectorSchema("v", zvec.DataType.VECTOR_FP32, self.dimension, zvec.HnswIndexParam(zvec.MetricType.IP))],
+        )  # fmt: skip
+        self.collection = zvec.create_and_open(self.place, schema)
+
+    async def insert(self, vectors: Matrix, slots: Matrix) -> None:
+        for part in parts(len(vectors), 1000):
+            docs = [
+                self.zvec.Doc(str(n), vectors={"v": vectors[n].tolist()}, fields={"slot": int(slots[n])})
+                for n in range(part.start, part.stop)
+            ]
+            self.collection.insert(docs)
+        self.collection.flush()
+
+    async def make_ready(self) -> None:
+        self.collection.optimize()
+
+    def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
+        found = self.collection.query(
+            vectors=self.zvec.VectorQuery("v", vector=query.tolist()), topk=k, filter="" if below is None else f"slot < {below}"
+        )  # fmt: skip
+        return [int(doc.id) for doc in found]
+
+    async def delete(self, ids: list[int]) -> None:
+        for part in parts(len(ids), 1000):
+            self.collection.delete([str(value) for value in ids[part]])
+
+    async def reopen(self) -> None:
+        self.collection.close()
+        self.collection = self.zvec.open(self.place)
+
+    async def close(self) -> None:
+        self.collection.close()
+
+
+class QdrantEdge(Engine):
+    name, packages = "qdrant-edge (HNSW)", ("qdrant-edge-py",)
+
+    async def open(self) -> None:
+        import qdrant_edge as edge
+
+        self.edge = edge
+        self.place = f"{self.path}/edge"
+        import pathlib
+
+        pathlib.Path(self.place).mkdir(parents=True, exist_ok=True)
+        config = edge.EdgeConfig(vectors=edge.EdgeVectorParams(size=self.dimension, distance=edge.Distance.Dot))
+        self.shard = edge.EdgeShard.create(self.place, config)
+        self.shard.update(edge.UpdateOperation.create_field_index("slot", edge.PayloadSchemaType.Integer))
+
+    async def insert(self, vectors: Matrix, slots: Matrix) -> None:
+        for part in parts(len(vectors), 1000):
+            points = [
+                self.edge.Point(n, vectors[n].tolist(), {"slot": int(slots[n])}) for n in range(part.start, part.stop)
+            ]
+            self.shard.update(self.edge.UpdateOperation.upsert_points(points))
+        self.shard.flush()
+
+    async def make_ready(self) -> None:
+        self.shard.optimize()
+
+    def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
+        edge = self.edge
+        chosen = None if below is None else edge.Filter(must=[edge.FieldCondition(key="slot", range=edge.RangeFloat(lt=below))])  # fmt: skip
+        params = edge.SearchParams(hnsw_ef=128)
+        found = self.shard.query(
+            edge.QueryRequest(query=edge.Query.Nearest(query.tolist()), limit=k, filter=chosen, params=params)
+        )
+        return [int(point.id) for point in found]
+
+    async def delete(self, ids: list[int]) -> None:
+        for part in parts(len(ids), 1000):
+            self.shard.update(self.edge.UpdateOperation.delete_points(ids[part]))
+
+    async def reopen(self) -> None:
+        self.shard.close()
+        self.shard = self.edge.EdgeShard.load(self.place)
+
+    async def close(self) -> None:
+        self.shard.close()
+
+
+class Chroma(Engine):
+    name, packages = "chromadb in process (HNSW)", ("chromadb",)
+
+    async def open(self) -> None:
+        import chromadb
+
+        self.client = chromadb.PersistentClient(f"{self.path}/chroma")
+        self.collection = self.client.get_or_create_collection(
+            "bench", configuration={"hnsw": {"space": "ip"}}, embedding_function=None
+        )
+
+    async def insert(self, vectors: Matrix, slots: Matrix) -> None:
+        for part in parts(len(vectors), 5000):
+            self.collection.add(
+                ids=[str(n) for n in range(part.start, part.stop)],
+                embeddings=vectors[part],
+                metadatas=[{"slot": slot} for slot in slots[part].tolist()],
+            )
+
+    def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
+        where: Any = None if below is None else {"slot": {"$lt": below}}
+        found = self.collection.query(query_embeddings=[query], n_results=k, where=where, include=["distances"])
+        return [int(value) for value in found["ids"][0]]
+
+    async def delete(self, ids: list[int]) -> None:
+        for part in parts(len(ids), 5000):
+            self.collection.delete(ids=[str(value) for value in ids[part]])
+
+
+class LanceDB(Engine):
+    name, packages = "lancedb (IVF_HNSW_SQ)", ("lancedb",)
+
+    async def open(self) -> None:
+        import lancedb
+
+        self.db = lancedb.connect(f"{self.path}/lance")
+
+    async def insert(self, vectors: Matrix, slots: Matrix) -> None:
+        import pyarrow as pa
+
+        flat = pa.array(vectors.reshape(-1))
+        table = pa.table(
+            {"id": pa.array(range(len(vectors))), "slot": pa.array(slots), "vector": pa.FixedSizeListArray.from_arrays(flat, self.dimension)}
+        )  # fmt: skip
+        self.table = self.db.create_table("bench", table)
+
+    async def make_ready(self) -> None:
+        self.table.create_index(metric="dot", index_type="IVF_HNSW_SQ", vector_column_name="vector")
+        self.table.create_scalar_index("slot")
+
+    def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
+        asked = self.table.search(query).distance_type("dot").limit(k).nprobes(20).refine_factor(4).select(["id"])
+        if below is not None:
+            asked = asked.where(f"slot < {below}", prefilter=True)
+        return [int(row["id"]) for row in asked.to_list()]
+
+    async def delete(self, ids: list[int]) -> None:
+        self.table.delete(f"id IN ({', '.join(map(str, ids))})")
+
+
+class QdrantLocal(Engine):
+    name, packages, reopens = "qdrant-client, local mode", ("qdrant-client",), False
+
+    async def open(self) -> None:
+        from qdrant_client import QdrantClient, models
+
+        self.models, self.client = models, QdrantClient(":memory:")
+        self.client.create_collection("bench", vectors_config=models.VectorParams(size=self.dimension, distance=models.Distance.DOT))  # fmt: skip
+
+    async def insert(self, vectors: Matrix, slots: Matrix) -> None:
+        for part in parts(len(vectors), 1000):
+            points = [
+                self.models.PointStruct(id=n, vector=vectors[n].tolist(), payload={"slot": int(slots[n])})
+                for n in range(part.start, part.stop)
+            ]
+            self.client.upsert("bench", points=points)
+
+    def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
+        m = self.models
+        chosen = None if below is None else m.Filter(must=[m.FieldCondition(key="slot", range=m.Range(lt=below))])
+        return [int(point.id) for point in self.client.query_points("bench", query=query, limit=k, query_filter=chosen).points]  # fmt: skip
+
+    async def delete(self, ids: list[int]) -> None:
+        self.client.delete("bench", points_selector=ids)
+
+
+class SQLiteVec(Engine):
+    name, packages = "sqlite-vec", ("sqlite-vec",)
+
+    async def open(self) -> None:
+        import sqlite_vec
+
+        self.db = sqlite3.connect(f"{self.path}/vec.db", check_same_thread=False)
+        self.db.enable_load_extension(True)
+        sqlite_vec.load(self.db)
+        self.db.execute(f"CREATE VIRTUAL TABLE IF NOT EXISTS bench USING vec0(slot integer, v float[{self.dimension}])")
+
+    async def insert(self, vectors: Matrix, slots: Matrix) -> None:
+        with self.db:
+            rows = ((n, int(slots[n]), vectors[n].tobytes()) for n in range(len(vectors)))
+            self.db.executemany("INSERT INTO bench(rowid, slot, v) VALUES (?, ?, ?)", rows)
+
+    def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
+        extra = "" if below is None else f" AND slot < {below}"
+        rows = self.db.execute(f"SELECT rowid FROM bench WHERE v MATCH ? AND k = {k}{extra}", [query.tobytes()])
+        return [row for (row,) in rows]
+
+    async def delete(self, ids: list[int]) -> None:
+        with self.db:
+            self.db.executemany("DELETE FROM bench WHERE rowid = ?", [(value,) for value in ids])
+
+
+class LangChainInMemory(Engine):
+    name, packages, reopens = "LangChain InMemoryVectorStore", ("langchain-core",), False
+
+    async def open(self) -> None:
+        from langchain_core.embeddings import Embeddings
+        from langchain_core.vectorstores import InMemoryVectorStore
+
+        class Nothing(Embeddings):
+            def embed_documents(self, texts: list[str]) -> list[list[float]]:
+                raise NotImplementedError
+
+            def embed_query(self, text: str) -> list[float]:
+                raise NotImplementedError
+
+        self.store = InMemoryVectorStore(Nothing())
+
+    async def insert(self, vectors: Matrix, slots: Matrix) -> None:
+        for n, (vector, slot) in enumerate(zip(vectors.tolist(), slots.tolist(), strict=True)):
+            # As its add_documents stores them, with the embedding ready-made.
+            self.store.store[str(n)] = {"id": str(n), "vector": vector, "text": "", "metadata": {"slot": slot}}
+
+    def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
+        keep = None if below is None else (lambda document: document.metadata["slot"] < below)
+        found = self.store._similarity_search_with_score_by_vector(query.tolist(), k=k, filter=keep)
+        return [int(document.id) for document, *_ in found]
+
+    async def delete(self, ids: list[int]) -> None:
+        self.store.delete([str(value) for value in ids])
+
+
+class BareNumPy(Engine):
+    name, packages, is_bare, deletes, reopens = "NumPy, bare: X @ q", ("numpy",), True, False, False
+
+    async def insert(self, vectors: Matrix, slots: Matrix) -> None:
+        self.vectors, self.slots = vectors, slots
+
+    def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
+        rows = None if below is None else np.flatnonzero(self.slots < below)
+        scores = (self.vectors if rows is None else self.vectors[rows]) @ query
+        best = np.argpartition(-scores, min(k, len(scores) - 1))[:k]
+        found: list[int] = (best if rows is None else rows[best]).tolist()
+        return found
+
+
+class BareTurbovec(Engine):
+    name, packages, is_bare, deletes, reopens = (
+        "turbovec, bare, 2 bits, no rescoring",
+        ("turbovec",),
+        True,
+        False,
+        False,
+    )
+
+    async def insert(self, vectors: Matrix, slots: Matrix) -> None:
+        from turbovec import TurboQuantIndex
+
+        self.index, self.slots = TurboQuantIndex(dim=self.dimension, bit_width=2), slots
+        self.index.calibrate(vectors[:2048])
+        self.index.add(vectors)
+
+    def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
+        _, rows = self.index.search(query[None], k, mask=None if below is None else self.slots < below)
+        found: list[int] = rows[0].tolist()
+        return found
+
+
+class BareFaiss(Engine):
+    name, packages, is_bare, deletes, reopens, filters = "faiss HNSW32, bare, ef 256", ("faiss-cpu",), True, False, False, False  # fmt: skip
+
+    async def insert(self, vectors: Matrix, slots: Matrix) -> None:
+        import faiss
+
+        del slots
+        self.index = faiss.IndexHNSWFlat(self.dimension, 32, faiss.METRIC_INNER_PRODUCT)
+        self.index.hnsw.efSearch = 256
+        self.index.add(vectors)
+
+    def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
+        _, rows = self.index.search(query[None], k)
+        found: list[int] = rows[0].tolist()
+        return found
+
+
+class BareUsearch(Engine):
+    name, packages, is_bare, deletes, reopens, filters = "usearch HNSW bf16, bare", ("usearch",), True, False, False, False  # fmt: skip
+
+    async def insert(self, vectors: Matrix, slots: Matrix) -> None:
+        from usearch.index import Index
+
+        del slots
+        self.index = Index(ndim=self.dimension, metric="ip", dtype="bf16")
+        self.index.add(np.arange(len(vectors)), vectors)
+
+    def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
+        found: list[int] = self.index.search(query, k).keys.tolist()
+        return found
+
+
+ENGINES: dict[str, type[Engine]] = {
+    kind.__name__.lower(): kind
+    for kind in (Ours, OursNumPy, OursExact, Zvec, QdrantEdge, Chroma, LanceDB, QdrantLocal, SQLiteVec, LangChainInMemory, BareNumPy, BareTurbovec, BareFaiss, BareUsearch)
+}  # fmt: skip
