@@ -16,6 +16,7 @@ from vpa.base.validation import check_batch
 from vpa.engine import distance, topk
 from vpa.engine.collection import Collection
 from vpa.engine.columns import Columns
+from vpa.engine.indexes import flat
 from vpa.engine.predicate import row_mask
 from vpa.filters import as_filter, matches, normalize
 from vpa.filters.ast import ALWAYS
@@ -202,3 +203,35 @@ def test_a_column_may_stop_having_one_value_a_row() -> None:
         rows.append(more)
     assert row_mask(node, columns, len(rows)).tolist() == [matches(node, row) for row in rows]
     assert row_mask(node, columns, 4990).tolist() == [matches(node, row) for row in rows[:4990]]
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+@pytest.mark.parametrize("dimension", [1, 2, 7, 96, 384, 1001])
+def test_a_score_is_the_same_to_the_bit_alone_and_among_others(metric: Metric, dimension: int) -> None:
+    rng = np.random.default_rng(dimension)
+    rows = rng.standard_normal((40, dimension), dtype=np.float32)
+    queries = rng.standard_normal((5, dimension), dtype=np.float32)
+    chosen = rng.integers(40, size=(5, 12))
+    together = distance.paired_scores(metric, rows[chosen.ravel()], queries[np.repeat(np.arange(5), 12)])
+    alone = [distance.scores(metric, rows[own], query) for own, query in zip(chosen, queries, strict=True)]
+    one_by_one = [distance.scores(metric, rows[row : row + 1], queries[n])[0] for n in range(5) for row in chosen[n]]
+    assert together.tolist() == np.concatenate(alone).tolist() == one_by_one
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+def test_candidates_are_ranked_together_as_one_by_one(metric: Metric) -> None:
+    rng = np.random.default_rng(1)
+    rows = rng.integers(-2, 3, (500, 8)).astype(np.float32) + np.float32(0.5)  # Many equal scores.
+    info = CollectionInfo(name="docs", dimension=8, metric=metric)
+    collection = Collection(info)
+    batch = check_batch(RecordBatch(ids=[f"r{n}" for n in rng.permutation(500)], vectors=rows), info=info)
+    collection.upsert(batch, scope=SCOPE, on_conflict=OnConflict.REPLACE, replacing=None)
+    view = collection.view
+    for top_k in (1, 10, 40):
+        queries = view.rows.gather(rng.integers(500, size=6))
+        chosen = np.stack([rng.choice(500, size=40, replace=False) for _ in range(6)])
+        together = flat.rank_candidates(view, queries, chosen, top_k=top_k)
+        for found, query, own in zip(together, queries, chosen, strict=True):
+            [alone] = flat.search_gathered(view, query[None], own, top_k=top_k)
+            assert found.rows.tolist() == alone.rows.tolist()
+            assert found.scores.tolist() == alone.scores.tolist()

@@ -30,10 +30,12 @@ _FEWEST_VALUES: Final = 2_000_000
 # Up to this many values, filtered rows are gathered and computed exactly.
 _GATHER_VALUES: Final = 1_000_000
 # A tail without codes of this share of the rows, or this many, is given codes.
-_TAIL_SHARE, _TAIL_ROWS = 0.02, 2_048
+_TAIL_SHARE, _TAIL_ROWS = 0.005, 512
 _MEASURE_AGAIN: Final = 0.3
 _SAMPLE: Final = 2_048
 _CHUNK: Final = 16_384
+# So many queries are ranked at once.
+_TOGETHER: Final = 8
 # Where at least this share of the rows is marked, a deeper pass without a mask is cheaper than one with it.
 _DENSE: Final = 0.8
 
@@ -82,10 +84,16 @@ class CodedIndex:
         count = min(state.coded, view.count)
         tail = np.arange(count, view.count) if mask is None else count + np.flatnonzero(mask[count:])
         candidates = _candidates(state, queries, depth, mask=None if mask is None else mask[:count], count=count)
-        found = [
-            flat.search_gathered(view, queries[n : n + 1], np.concatenate([rows, tail]) if len(tail) else rows, top_k=top_k)[0]
-            for n, rows in enumerate(candidates)
-        ]  # fmt: skip
+        found: list[Found] = []
+        for start in range(0, len(queries), _TOGETHER):
+            part = [
+                np.concatenate([rows, tail]) if len(tail) else rows for rows in candidates[start : start + _TOGETHER]
+            ]
+            asked = queries[start : start + _TOGETHER]
+            if len({len(rows) for rows in part}) == 1:
+                found += flat.rank_candidates(view, asked, np.stack(part), top_k=top_k)
+            else:
+                found += (flat.search_gathered(view, query[None], rows, top_k=top_k)[0] for query, rows in zip(asked, part, strict=True))  # fmt: skip
         return found, False
 
     # Tending

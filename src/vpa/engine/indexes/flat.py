@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -89,6 +90,27 @@ def search_gathered(view: View, queries: FloatMatrix, rows: RowNumbers, *, top_k
             few = len(rows) <= _FEW
             chosen = topk.candidates_of_few(keys, k=top_k, error=error) if few else topk.candidates(keys, topk.block_maxima(keys), k=top_k, error=error)  # fmt: skip
         results.append(_rank(view, query, rows=rows[chosen], matrix=matrix[chosen], top_k=top_k))
+    return results
+
+
+def rank_candidates(view: View, queries: FloatMatrix, rows: RowNumbers, *, top_k: int) -> list[Found]:
+    """The `top_k` best for each query among its row of `rows` `(q, m)`, as `search_gathered` finds them, in fewer steps."""
+    errors = [_key_error(view, query) for query in queries]
+    if rows.shape[1] <= top_k or any(error is None for error in errors):
+        return [search_gathered(view, query[None], own, top_k=top_k)[0] for query, own in zip(queries, rows, strict=True)]  # fmt: skip
+    gathered = view.rows.gather(rows.ravel()).reshape(*rows.shape, -1)
+    keys = np.matmul(gathered, queries[:, :, None])[:, :, 0]
+    if view.rows.metric is Metric.EUCLIDEAN:
+        keys -= view.rows.half_squares.prefix(view.count)[rows]
+    least = topk.least_keys(keys, k=top_k, errors=np.asarray(errors, dtype=np.float32))
+    places, columns = np.nonzero(keys >= least[:, None])
+    final = distance.paired_scores(view.rows.metric, gathered[places, columns], queries[places])
+    chosen = rows[places, columns]
+    results = []
+    for start, end in itertools.pairwise(np.searchsorted(places, np.arange(len(queries) + 1)).tolist()):
+        own, scores = chosen[start:end], final[start:end]
+        order = topk.best([view.rows.ids[row] for row in own.tolist()], scores, k=top_k)
+        results.append(Found(own[order], scores[order], end - start))
     return results
 
 

@@ -41,9 +41,9 @@ class Codes(ABC):
 
     @abstractmethod
     def candidates(self, queries: FloatMatrix, m: int, *, count: int, mask: RowMask | None) -> list[RowNumbers]:
-        """For each query about `m` rows that look nearest, unordered: of the first `count`, where `mask` `(count,)`.
+        """For each query the `m` rows that look nearest, unordered: of the first `count`, where `mask` `(count,)`.
 
-        Fewer only where fewer rows are marked; somewhat more where codes tie.
+        Fewer only where fewer rows are marked, or where codes have rows behind `count`.
         """
 
     @abstractmethod

@@ -108,8 +108,11 @@ class SignCodes(Codes):
             part = packed[start : start + _TOGETHER]
             for query, distances in zip(part, self._distances(part, count, first), strict=True):
                 rows = _nearest(distances, wanted, mask)
-                if len(rows) > m and first < self._words:
-                    rows = rows[_least(distances[rows] + self._rest(query, rows, first), m)]
+                if len(rows) > m:
+                    found_bits = distances[rows]
+                    if first < self._words:
+                        found_bits = found_bits + self._rest(query, rows, first)
+                    rows = rows[_least(found_bits, m)]
                 found.append(rows)
         return found
 
