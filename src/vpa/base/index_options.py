@@ -21,7 +21,7 @@ class IndexType(StrEnum):
 
 
 class FirstPass(StrEnum):
-    """What finds candidates: `turbovec` (4 bits a dimension, extra `fast`) where it is installed, else `signs` (NumPy)."""
+    """What finds candidates: `signs` (one bit a dimension, NumPy), `turbovec` (two, extra `fast`), or the faster of those installed."""
 
     AUTO = "auto"
     SIGNS = "signs"

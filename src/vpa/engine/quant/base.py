@@ -12,7 +12,7 @@ class Codes(ABC):
     """Codes of rows 0, 1, 2, …; one writer adds, searches may run meanwhile.
 
     Vectors and queries are rows of an inner-product space: greater `x·q` is nearer (see `space.py`). Dropped rows are
-    masked by the caller until `kept` makes codes without them.
+    masked by the caller; when rows get other numbers, codes are made anew.
     """
 
     name: ClassVar[str]
