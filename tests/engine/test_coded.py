@@ -206,4 +206,4 @@ def test_recall_is_measured_again_when_the_data_has_changed() -> None:
     assert made.wants_tending
     made.tend(stop=lambda: False)
     assert (before, made.coded.stats()["measured_at_rows"]) == (30_000, 50_000)
-    assert recall(made, unit(clustered(50, 96, seed=4))) >= 0.999
+    assert recall(made, unit(clustered(300, 96, seed=4))) >= 0.999

@@ -9,6 +9,7 @@ from engine.vectors import clustered, unit
 from vpa.engine.quant.base import Codes
 from vpa.engine.quant.signs import SignCodes
 from vpa.engine.quant.turbo import TurboCodes
+from vpa.engine.selection import Selection
 
 KINDS = [SignCodes, TurboCodes]
 kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -43,7 +44,7 @@ def test_a_row_of_a_lower_rank_than_m_is_among_m_candidates(kind: type[Codes]) -
     best = np.argsort(-(queries @ rows.T), axis=1)[:, :10]
     for m in (50, 400):
         ranks = codes.ranks(queries, best, limit=2000)
-        found = codes.candidates(queries, m, count=len(rows), mask=None)
+        found = codes.candidates(queries, m, count=len(rows), chosen=None)
         for rank, row, candidates in zip(ranks, best, found, strict=True):
             assert set(row[rank < m]) <= set(candidates)
             assert len(candidates) >= m
@@ -55,15 +56,17 @@ def test_only_marked_rows_of_the_first_ones_are_candidates(kind: type[Codes]) ->
     rows, queries = unit(clustered(9_000, 128)), unit(clustered(3, 128, seed=1))
     codes = made(kind, rows)
     mask = np.random.default_rng(0).random(6_000) < 0.3
-    for found in codes.candidates(queries, 100, count=6_000, mask=mask):
+    for found in codes.candidates(queries, 100, count=6_000, chosen=Selection(6_000, mask=mask)):
         assert len(found) >= 100
         assert found.max() < 6_000
         assert mask[found].all()
-    for found in codes.candidates(queries, 100, count=6_000, mask=None):
+    for found in codes.candidates(queries, 100, count=6_000, chosen=None):
         assert found.max() < 6_000
     few = np.zeros(6_000, dtype=np.bool_)
     few[[7, 4000]] = True
-    assert [sorted(found) for found in codes.candidates(queries, 100, count=6_000, mask=few)] == [[7, 4000]] * 3
+    assert [
+        sorted(found) for found in codes.candidates(queries, 100, count=6_000, chosen=Selection(6_000, mask=few))
+    ] == [[7, 4000]] * 3
 
 
 @kinds
@@ -75,7 +78,7 @@ def test_rows_may_come_in_pieces(kind: type[Codes]) -> None:
         pieces.add(part)
     assert len(pieces) == len(whole) == 5_000
     assert pieces.size_bytes == whole.size_bytes > 0
-    for one, other in zip(*(codes.candidates(queries, 50, count=5_000, mask=None) for codes in (whole, pieces)), strict=True):  # fmt: skip
+    for one, other in zip(*(codes.candidates(queries, 50, count=5_000, chosen=None) for codes in (whole, pieces)), strict=True):  # fmt: skip
         assert set(one) == set(other)
 
 
@@ -88,7 +91,7 @@ def test_codes_go_out_and_in_as_bytes(kind: type[Codes]) -> None:
     more = unit(clustered(100, 100, seed=2))
     codes.add(more)
     back.add(more)
-    for one, other in zip(*(each.candidates(queries, 50, count=3_100, mask=None) for each in (codes, back)), strict=True):  # fmt: skip
+    for one, other in zip(*(each.candidates(queries, 50, count=3_100, chosen=None) for each in (codes, back)), strict=True):  # fmt: skip
         assert set(one) == set(other)
     for wrong, dimension in ((data[:-3], 100), (b"x" * len(data), 100), (data, 228)):
         with pytest.raises(ValueError, match=r"."):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from vpa.base.arrays import FloatMatrix
 from vpa.base.scope import Scope
-from vpa.engine.growable import Buffer, as_bytes, pack_heap, unpack_heap
-from vpa.engine.rows import EMPTY_JSON
+from vpa.engine.growable import Buffer, Packed, as_bytes
+
+NOTHING: Final = Packed.of(())
 
 
 @dataclass(slots=True)
@@ -27,9 +28,9 @@ class Change:
     removed: Sequence[str] = ()
     ids: Sequence[str] = ()
     vectors: FloatMatrix | None = None
-    texts: Sequence[bytes | None] = ()
-    metadata: Sequence[bytes] = ()
-    system: Sequence[bytes] = ()
+    texts: Packed = NOTHING
+    metadata: Packed = NOTHING
+    system: Packed = NOTHING
     parsed_metadata: Sequence[dict[str, Any]] | None = field(default=None, compare=False)
     parsed_system: Sequence[dict[str, Any]] | None = field(default=None, compare=False)
 
@@ -43,10 +44,9 @@ def encode(change: Change) -> list[Buffer]:
     """The change as buffers to be written one after the other; no vector is copied."""
     parts: dict[str, Buffer] = {"removed": _join(change.removed), "ids": _join(change.ids)}
     for name in ("texts", "metadata", "system"):
-        values = getattr(change, name)
-        if any(value is not None and value != EMPTY_JSON for value in values):
-            lengths, blob = pack_heap(values)
-            parts |= {f"{name}.lengths": lengths.tobytes(), f"{name}.bytes": blob}
+        values: Packed = getattr(change, name)
+        if len(values.blob) or (name == "texts" and (values.lengths == 0).any()):
+            parts |= {f"{name}.lengths": values.lengths.tobytes(), f"{name}.bytes": values.blob}
     if change.vectors is not None:
         parts["vectors"] = as_bytes(change.vectors)
     head = {
@@ -78,9 +78,9 @@ def decode(payload: memoryview) -> Change:
         removed=_split(parts["removed"]),
         ids=ids,
         vectors=vectors,
-        texts=_heap(parts, "texts", count=len(ids)),
-        metadata=_heap(parts, "metadata", count=len(ids), default=EMPTY_JSON),  # type: ignore[arg-type]
-        system=_heap(parts, "system", count=len(ids), default=EMPTY_JSON),  # type: ignore[arg-type]
+        texts=_packed(parts, "texts", count=len(ids), default=None),
+        metadata=_packed(parts, "metadata", count=len(ids), default=b""),
+        system=_packed(parts, "system", count=len(ids), default=b""),
     )
 
 
@@ -92,8 +92,7 @@ def _split(stored: memoryview) -> list[str]:
     return bytes(stored).decode().split("\0") if len(stored) else []
 
 
-def _heap(parts: dict[str, memoryview], name: str, *, count: int, default: bytes | None = None) -> list[bytes | None]:
+def _packed(parts: dict[str, memoryview], name: str, *, count: int, default: bytes | None) -> Packed:
     if f"{name}.bytes" not in parts:
-        return [default] * count
-    lengths = np.frombuffer(parts[f"{name}.lengths"], dtype=np.int64)
-    return unpack_heap(lengths, parts[f"{name}.bytes"])
+        return Packed.repeat(default, count)
+    return Packed(np.frombuffer(parts[f"{name}.lengths"], dtype=np.int64), parts[f"{name}.bytes"])

@@ -19,9 +19,10 @@ from vpa.base.records import CollectionInfo, Match, Metric, Record, RecordBatch
 from vpa.base.scope import AllScopes, Scope
 from vpa.engine import distance
 from vpa.engine.change import Change
+from vpa.engine.growable import Packed
 from vpa.engine.indexes import flat
 from vpa.engine.indexes.coded import CodedIndex
-from vpa.engine.rows import EMPTY_JSON, NewRows, RowStore, decode_mapping, encode_mapping
+from vpa.engine.rows import NewRows, RowStore, encode_mappings
 from vpa.engine.scan import scan_view
 from vpa.engine.view import View
 from vpa.filters.ast import ALWAYS, Filter
@@ -99,8 +100,8 @@ class Collection:
     def count(self, node: Filter, scope: Scope | AllScopes) -> int:
         """How many records match."""
         view = self._view
-        mask = view.mask(node, scope)
-        return view.live_count if mask is None else int(np.count_nonzero(mask))
+        chosen = view.selection(node, scope)
+        return view.live_count if chosen is None else chosen.count
 
     def get(self, ids: Sequence[str], *, scope: Scope, include_vectors: bool) -> list[Record]:
         """The records found, in the order asked."""
@@ -108,7 +109,7 @@ class Collection:
             view = self._view
             index = self._index.get(scope, {})
             rows = [row for row in (index.get(value) for value in ids) if row is not None]
-        return [view.record(row, include_vectors=include_vectors) for row in rows]
+        return view.records(rows, include_vectors=include_vectors)
 
     def search_many(self, asked: Sequence[tuple[SearchRequest, Filter]]) -> list[list[Answer] | Exception]:
         """For each request its answers, or the error that it met; those that differ in nothing but vectors run as one."""
@@ -133,12 +134,12 @@ class Collection:
     def search(self, request: SearchRequest, node: Filter) -> list[Answer]:
         """An answer for each query."""
         view = self._view
-        mask = view.mask(node, request.scope)
+        chosen = view.selection(node, request.scope)
         exact = True
         if request.exact:
-            found = flat.search(view, request.vectors, top_k=request.top_k, mask=mask)
+            found = flat.search(view, request.vectors, top_k=request.top_k, chosen=chosen)
         else:
-            found, exact = self.coded.search(view, request.vectors, top_k=request.top_k, mask=mask)
+            found, exact = self.coded.search(view, request.vectors, top_k=request.top_k, chosen=chosen)
         return [
             Answer(self._matches(view, request, found=hits, query=query), hits.candidates, exact)
             for hits, query in zip(found, request.vectors, strict=True)
@@ -158,14 +159,12 @@ class Collection:
         if request.score_threshold is not None:
             keep = scores >= request.score_threshold
             rows, scores = rows[keep], scores[keep]
+        values: list[float] = scores.tolist()
         if self.info.metric is Metric.EUCLIDEAN:
             distances = distance.l2(view.rows.gather(rows), query).tolist()
         else:
-            distances = [distance.distance_of(self.info.metric, score) for score in scores.tolist()]
-        return [
-            view.match(row, score=score, distance=away, include_vectors=request.include_vectors)
-            for row, score, away in zip(rows.tolist(), scores.tolist(), distances, strict=True)
-        ]
+            distances = [distance.distance_of(self.info.metric, score) for score in values]
+        return view.matches(rows.tolist(), scores=values, distances=distances, include_vectors=request.include_vectors)
 
     def scan(
         self, node: Filter, *, scope: Scope | AllScopes, batch_size: int, cursor: str | None, include_vectors: bool
@@ -234,12 +233,12 @@ class Collection:
                     )
             targets = self._existing(view, ids, node=node, scope=scope)
             rows = [self._index[scope][value] for value in targets]
-            merged = [_merge(decode_mapping(view.rows.metadata[row]), assign, removed) for row in rows]
+            merged = [_merge(mapping, assign, removed) for mapping in view.rows.metadata_of(rows)]
             return Change(
                 scope,
                 ids=targets,
-                metadata=[encode_mapping(mapping) for mapping in merged],
-                system=[view.rows.system[row] or EMPTY_JSON for row in rows],
+                metadata=encode_mappings(merged),
+                system=view.rows.system.packed(rows),
                 parsed_metadata=merged,
             )
 
@@ -306,9 +305,7 @@ class Collection:
         old = self._view.rows
         numbers = [index[value] for value in change.ids]
         vectors = old.gather(np.asarray(numbers, dtype=np.int64))
-        return NewRows(
-            change.ids, vectors, [old.texts[row] for row in numbers], change.metadata, change.system, **parsed
-        )
+        return NewRows(change.ids, vectors, old.texts.packed(numbers), change.metadata, change.system, **parsed)
 
     def _publish(self, rows: RowStore, dead: Sequence[int]) -> None:
         count = rows.count
@@ -341,14 +338,16 @@ class Collection:
 def _change_of(batch: RecordBatch, scope: Scope) -> Change:
     count = len(batch)
     metadata = batch.metadata if batch.metadata is not None else [{}] * count
-    texts = batch.texts if batch.texts is not None else [None] * count
+    texts = Packed.repeat(None, count)
+    if batch.texts is not None:
+        texts = Packed.of(None if text is None else text.encode() for text in batch.texts)
     return Change(
         scope,
         ids=batch.ids,
         vectors=batch.vectors,
-        texts=[None if text is None else text.encode() for text in texts],
-        metadata=[encode_mapping(mapping) for mapping in metadata],
-        system=[EMPTY_JSON] * count if batch.system is None else [encode_mapping(mapping) for mapping in batch.system],
+        texts=texts,
+        metadata=encode_mappings(metadata),
+        system=Packed.repeat(b"", count) if batch.system is None else encode_mappings(batch.system),
         parsed_metadata=metadata,  # type: ignore[arg-type]
         parsed_system=batch.system,  # type: ignore[arg-type]
     )
@@ -362,9 +361,9 @@ def _kept(change: Change, positions: list[int]) -> Change:
         change.scope,
         ids=[change.ids[i] for i in positions],
         vectors=change.vectors[positions],
-        texts=[change.texts[i] for i in positions],
-        metadata=[change.metadata[i] for i in positions],
-        system=[change.system[i] for i in positions],
+        texts=change.texts.kept(positions),
+        metadata=change.metadata.kept(positions),
+        system=change.system.kept(positions),
         parsed_metadata=[change.parsed_metadata[i] for i in positions],
         parsed_system=None if system is None else [system[i] for i in positions],
     )

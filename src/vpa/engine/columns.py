@@ -1,14 +1,15 @@
 """Metadata as typed columns: a dictionary of distinct values and `(row, code)` entries for each path and kind.
 
 An entry is a value of a row's set; a list has several. Entries stand in row order, so a view of the first n rows is a
-prefix. Inverted lists (rows by code) and the sort order of the distinct values are made when a filter first needs them.
+prefix. A ranking (rows by value, so that a value or a range of values is one slice of it) is made when a filter first needs it.
 """
 
 from __future__ import annotations
 
+import operator
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -19,7 +20,14 @@ from vpa.base.metadata import Scalar, Value, kind_of, leaves
 from vpa.engine.growable import GrowableArray
 from vpa.filters.ast import Comparison, Field
 
-_INVERT_FROM: Final = 4096
+# So many entries may stand behind a ranking before it is made anew.
+_TAIL: Final = 1024
+_HOLDS: Final[dict[Comparison, Callable[[Any, Any], bool]]] = {
+    Comparison.GT: operator.gt,
+    Comparison.GTE: operator.ge,
+    Comparison.LT: operator.lt,
+    Comparison.LTE: operator.le,
+}
 
 
 class ColumnKey(NamedTuple):
@@ -36,31 +44,40 @@ class Entries(NamedTuple):
     codes: IntColumn
 
 
-class _Inverted(NamedTuple):
+class _Ranking(NamedTuple):
+    """The first `length` entries by value: `rows[starts[n]:starts[n + 1]]` are those of `values[n]`, ascending."""
+
     length: int
+    values: list[Any]
     rows: IntColumn
     starts: NDArray[np.int64]
+    # Whether no row stands twice, so that the rows of a span of values are different rows.
+    single: bool
+
+    def span(self, first: int, last: int) -> IntColumn:
+        """Rows of the values from `first` up to `last`."""
+        rows: IntColumn = self.rows[self.starts[first] : self.starts[last]]
+        return rows
 
 
-class _Order(NamedTuple):
-    values: list[Any]
-    codes: NDArray[np.int64]
+class Rows(NamedTuple):
+    """Rows that a leaf holds for, in pieces; `distinct` says that none stands in them twice."""
+
+    pieces: list[IntColumn]
+    distinct: bool
 
 
 class Column:
     """All values of one field and kind. Values of one kind compare and hash as SEMANTICS asks: Python does it exactly."""
 
-    __slots__ = ("_codes", "_entry_codes", "_inverted", "_lock", "_order", "_rows", "_whole", "values")
+    __slots__ = ("_codes", "_entry_codes", "_lock", "_ranking", "_rows", "values")
 
     def __init__(self, values: list[Any], entries: Entries) -> None:
         self.values = values
         self._codes: dict[Any, int] | None = None
         self._rows = GrowableArray(entries.rows)
         self._entry_codes = GrowableArray(entries.codes)
-        self._inverted: _Inverted | None = None
-        self._order: _Order | None = None
-        # How many entries are known to be one for each row, from the first on; -1 if that ends somewhere.
-        self._whole = 0
+        self._ranking: _Ranking | None = None
         self._lock = threading.Lock()
 
     @property
@@ -95,78 +112,76 @@ class Column:
             length = int(np.searchsorted(rows, row_count))
         return Entries(rows[:length], self._entry_codes.prefix(length))
 
-    def mark_equal(self, values: Sequence[Any], mask: RowMask) -> None:
-        """Set `mask` where some value of the row is among `values`."""
-        wanted = [code for code in (self.codes.get(value) for value in values) if code is not None]
-        if wanted:
-            self._mark_codes(np.asarray(wanted, dtype=np.int64), mask)
+    def equal(self, values: Collection[Any], row_count: int) -> Rows:
+        """Rows that hold one of `values`, which are hashable and different, among the first `row_count`."""
+        entries = self.entries(row_count)
+        ranking = self._ranked(entries)
+        pieces = []
+        for value in values:
+            place = bisect_left(ranking.values, value)
+            if place < len(ranking.values) and ranking.values[place] == value:
+                pieces.append(ranking.span(place, place + 1))
+        tail = self._tail(entries, ranking, frozenset(values).__contains__)
+        return self._found(pieces, tail, entries=entries, ranking=ranking)
 
-    def mark_range(self, comparison: Comparison, value: Any, mask: RowMask) -> None:
-        """Set `mask` where some value of the row compares so with `value`."""
-        order = self._sorted()
-        if comparison is Comparison.GT:
-            span = slice(bisect_right(order.values, value), None)
-        elif comparison is Comparison.GTE:
-            span = slice(bisect_left(order.values, value), None)
-        elif comparison is Comparison.LT:
-            span = slice(0, bisect_left(order.values, value))
-        else:
-            span = slice(0, bisect_right(order.values, value))
-        wanted = order.codes[span]
-        if len(wanted):
-            self._mark_codes(wanted, mask)
+    def between(self, comparison: Comparison, value: Any, row_count: int) -> Rows:
+        """Rows that hold a value which compares so with `value`, among the first `row_count`."""
+        entries = self.entries(row_count)
+        ranking = self._ranked(entries)
+        bisect = bisect_right if comparison in (Comparison.GT, Comparison.LTE) else bisect_left
+        place = bisect(ranking.values, value)
+        upward = comparison in (Comparison.GT, Comparison.GTE)
+        found = ranking.span(place, len(ranking.values)) if upward else ranking.span(0, place)
+        holds = _HOLDS[comparison]
+        tail = self._tail(entries, ranking, lambda other: holds(other, value))
+        return self._found([found], tail, entries=entries, ranking=ranking)
 
-    def mark_present(self, mask: RowMask) -> None:
-        """Set `mask` where the row has any value."""
-        mask[self.entries(len(mask)).rows] = True
+    def _found(self, pieces: list[IntColumn], tail: IntColumn, *, entries: Entries, ranking: _Ranking) -> Rows:
+        if ranking.length > len(entries.rows):
+            # It knows of rows that came after the reader's view.
+            last = entries.rows[-1] if len(entries.rows) else -1
+            pieces = [piece[piece <= last] for piece in pieces]
+        distinct = ranking.single or (len(pieces) == 1 and not len(tail))
+        if len(tail):
+            distinct = distinct and bool((np.diff(tail) > 0).all())
+            pieces = [*pieces, tail]
+        return Rows(pieces, distinct)
 
-    def _mark_codes(self, wanted: NDArray[np.int64], mask: RowMask) -> None:
-        entries = self.entries(len(mask))
-        done = 0
-        if len(wanted) <= 64 and len(entries.rows) >= _INVERT_FROM:
-            inverted = self._invert(entries)
-            done = inverted.length
-            for code in wanted.tolist():
-                if code < len(inverted.starts) - 1:
-                    rows = inverted.rows[inverted.starts[code] : inverted.starts[code + 1]]
-                    mask[rows[: np.searchsorted(rows, len(mask))] if len(rows) and rows[-1] >= len(mask) else rows] = (
-                        True
-                    )
-        if done >= len(entries.rows):
-            return
-        flags = np.zeros(len(self.values), dtype=np.bool_)
-        flags[wanted] = True
-        if done == 0 and self._is_whole(entries):
-            np.logical_or(mask[: len(entries.rows)], flags[entries.codes], out=mask[: len(entries.rows)])
-            return
-        mask[entries.rows[done:][flags[entries.codes[done:]]]] = True
+    def present(self, row_count: int) -> Rows:
+        """Rows that hold any value."""
+        return Rows([self.entries(row_count).rows], distinct=False)
 
-    def _is_whole(self, entries: Entries) -> bool:
-        """Whether entry n is that of row n, so that a mask of entries is a mask of rows."""
-        known, length = self._whole, len(entries.rows)
-        if 0 <= known < length:
-            whole = np.array_equal(entries.rows[known:], np.arange(known, length, dtype=np.int32))
-            self._whole = known = length if whole else -1
-        return known >= length
+    def _tail(self, entries: Entries, ranking: _Ranking, holds: Callable[[Any], bool]) -> IntColumn:
+        """Rows of the entries behind the ranking whose value holds; a row may stand twice."""
+        rows, codes = entries.rows[ranking.length :], entries.codes[ranking.length :]
+        if not len(rows):
+            return rows
+        used, places = np.unique(codes, return_inverse=True)
+        wanted = np.fromiter((holds(self.values[code]) for code in used.tolist()), dtype=np.bool_, count=len(used))
+        found: IntColumn = rows[wanted[places]]
+        return found
 
-    def _invert(self, entries: Entries) -> _Inverted:
-        known = self._inverted
-        if known is None or len(entries.rows) > known.length * 5 // 4:
-            order = np.argsort(entries.codes, kind="stable")
-            counts = np.bincount(entries.codes, minlength=len(self.values))
-            known = _Inverted(len(order), entries.rows[order], np.concatenate(([0], np.cumsum(counts))))
-            self._inverted = known
+    def _ranked(self, entries: Entries) -> _Ranking:
+        known = self._ranking
+        length = len(entries.rows)
+        if known is None or length > known.length + max(_TAIL, known.length // 4):
+            with self._lock:
+                known = self._ranking
+                if known is None or length > known.length + max(_TAIL, known.length // 4):
+                    self._ranking = known = self._rank(entries)
         return known
 
-    def _sorted(self) -> _Order:
-        known = self._order
-        size = len(self.values)
-        if known is None or len(known.values) < size:
-            values = self.values[:size]
-            codes = sorted(range(size), key=values.__getitem__)
-            known = _Order([values[code] for code in codes], np.asarray(codes, dtype=np.int64))
-            self._order = known
-        return known
+    def _rank(self, entries: Entries) -> _Ranking:
+        used, places = np.unique(entries.codes, return_inverse=True)
+        values = [self.values[code] for code in used.tolist()]
+        ascending = sorted(range(len(values)), key=values.__getitem__)
+        rank = np.empty(len(values), dtype=np.int32)
+        rank[ascending] = np.arange(len(values), dtype=np.int32)
+        ranks = rank[places]
+        rows = entries.rows[np.argsort(ranks, kind="stable")]
+        starts = np.concatenate(([0], np.cumsum(np.bincount(ranks, minlength=len(values)))))
+        single = not len(rows) or bool((np.diff(entries.rows) > 0).all())
+        return _Ranking(len(rows), [values[place] for place in ascending], rows, starts, single)
 
 
 class Columns:

@@ -55,18 +55,13 @@ def scores(metric: Metric, rows: FloatMatrix, query: FloatVector) -> Scores:
     return result
 
 
-def paired_scores(metric: Metric, rows: FloatMatrix, queries: FloatMatrix) -> Scores:
-    """As `scores`, to the bit, of each row with the query of the same place."""
-    return _block_scores(metric, rows.astype(np.float64), queries.astype(np.float64))
-
-
 def _block_scores(metric: Metric, block: NDArray[np.float64], query: NDArray[np.float64]) -> Scores:
     if metric is Metric.EUCLIDEAN:
         block -= query
         similarity: Scores = 1.0 / (1.0 + np.sqrt(np.einsum("ij,ij->i", block, block)))
         return similarity
-    products: Scores = np.einsum("ij,j->i" if query.ndim == 1 else "ij,ij->i", block, query)
-    return np.clip(products, -1.0, 1.0) if metric is Metric.COSINE else products
+    products: Scores = np.einsum("ij,j->i", block, query)
+    return products.clip(-1.0, 1.0) if metric is Metric.COSINE else products
 
 
 def distance_of(metric: Metric, score: float) -> float:

@@ -7,12 +7,14 @@ the length first and the array after it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from itertools import islice
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 _SMALLEST = 256
+_TOGETHER = 1000
 Buffer: TypeAlias = "bytes | memoryview"
 
 
@@ -41,44 +43,114 @@ class GrowableArray:
         """The first `length` values, not copied."""
         return self._array[:length]
 
+    def item(self, position: int) -> Any:
+        """One value as Python's own."""
+        return self._array.item(position)
 
-class Heap:
-    """One optional byte string a row: a mapped part (blob and offsets) and a tail of Python objects."""
+    @property
+    def data(self) -> memoryview:
+        """Memory of the values, and of the room behind them."""
+        return self._array.data
 
-    __slots__ = ("_base", "_lengths", "_offsets", "_tail")
 
-    def __init__(self, base: Buffer = b"", lengths: NDArray[np.int64] | None = None) -> None:
-        self._base = memoryview(base)
-        self._lengths = np.empty(0, dtype=np.int64) if lengths is None else lengths
-        self._offsets = np.concatenate(([0], np.cumsum(np.maximum(self._lengths, 0))))
-        self._tail: list[bytes | None] = []
+class Packed(NamedTuple):
+    """Byte strings in one piece: their lengths `(n,) int64`, -1 for None, and all of them joined."""
+
+    lengths: NDArray[np.int64]
+    blob: Buffer
+
+    @classmethod
+    def of(cls, values: Iterable[bytes | None]) -> Packed:
+        """Joined a thousand at a time, so that no object a value is left behind."""
+        lengths: list[int] = []
+        blobs: list[bytes] = []
+        values = iter(values)
+        while part := list(islice(values, _TOGETHER)):
+            lengths += [-1 if value is None else len(value) for value in part]
+            blobs.append(b"".join([value for value in part if value is not None]))
+        return cls(np.asarray(lengths, dtype=np.int64), b"".join(blobs))
+
+    @classmethod
+    def repeat(cls, value: bytes | None, count: int) -> Packed:
+        """`count` times the same."""
+        return cls(np.full(count, -1 if value is None else len(value), dtype=np.int64), (value or b"") * count)
 
     def __len__(self) -> int:
-        return len(self._lengths) + len(self._tail)
+        return len(self.lengths)
 
-    def __getitem__(self, row: int) -> bytes | None:
-        mapped = len(self._lengths)
-        if row >= mapped:
-            return self._tail[row - mapped]
-        if self._lengths[row] < 0:
-            return None
-        return bytes(self._base[self._offsets[row] : self._offsets[row + 1]])
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        """Where in `blob` each one ends."""
+        return np.cumsum(np.maximum(self.lengths, 0))
 
-    def extend(self, values: Iterable[bytes | None]) -> None:
+    def unpack(self) -> list[bytes | None]:
+        """What `of` was given."""
+        ends = self.ends.tolist()
+        return [
+            None if length < 0 else bytes(self.blob[end - length : end])
+            for length, end in zip(self.lengths.tolist(), ends, strict=True)
+        ]
+
+    def kept(self, positions: Sequence[int]) -> Packed:
+        """Those at `positions`, in that order."""
+        values = self.unpack()
+        return Packed.of(values[position] for position in positions)
+
+
+class Heap:
+    """One optional byte string a row: a part that may be mapped, and behind it one that grows."""
+
+    __slots__ = ("_base", "_bytes", "_ends", "_lengths", "_mapped", "_mapped_ends", "_some")
+
+    def __init__(self, mapped: Packed | None = None) -> None:
+        self._mapped = Packed.of(()) if mapped is None else mapped
+        self._base = memoryview(self._mapped.blob)
+        self._mapped_ends = self._mapped.ends
+        # Whether any row holds more than nothing.
+        self._some = bool((self._mapped.lengths > 0).any())
+        self._lengths = GrowableArray(np.empty(0, dtype=np.int64))
+        self._ends = GrowableArray(np.empty(0, dtype=np.int64))
+        self._bytes = GrowableArray(np.empty(0, dtype=np.uint8))
+
+    def __len__(self) -> int:
+        return len(self._mapped) + self._lengths.length
+
+    def __getitem__(self, row: int) -> Buffer | None:
+        return self.take([row])[0]
+
+    def take(self, rows: Sequence[int]) -> list[Buffer | None]:
+        """Of each of these rows; shares memory."""
+        mapped = len(self._mapped)
+        lengths, ends, grown = self._lengths, self._ends, self._bytes.data
+        found: list[Buffer | None] = []
+        for row in rows:
+            if row < mapped:
+                length, end, source = self._mapped.lengths.item(row), self._mapped_ends.item(row), self._base
+            else:
+                length, end, source = lengths.item(row - mapped), ends.item(row - mapped), grown
+            found.append(None if length < 0 else source[end - length : end] if length else b"")
+        return found
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether every row holds nothing: None or no bytes."""
+        return not self._some
+
+    def extend(self, values: Packed) -> None:
         """Append a row for each value."""
-        self._tail.extend(values)
+        blob = np.frombuffer(values.blob, dtype=np.uint8)
+        start = self._bytes.length
+        self._bytes.extend(blob)
+        self._ends.extend(values.ends + start)
+        self._lengths.extend(values.lengths)
+        self._some = self._some or len(blob) > 0
 
-
-def pack_heap(values: Sequence[bytes | None]) -> tuple[NDArray[np.int64], bytes]:
-    """Lengths (-1 for None) and the joined bytes."""
-    lengths = np.fromiter((-1 if value is None else len(value) for value in values), dtype=np.int64, count=len(values))
-    return lengths, b"".join(value for value in values if value is not None)
-
-
-def unpack_heap(lengths: NDArray[np.int64], blob: Buffer) -> list[bytes | None]:
-    """What `pack_heap` was given."""
-    heap = Heap(blob, lengths)
-    return [heap[row] for row in range(len(heap))]
+    def packed(self, rows: Sequence[int]) -> Packed:
+        """A copy of these rows."""
+        if not self._some:
+            mapped, lengths = len(self._mapped), self._lengths
+            return Packed(np.asarray([self._mapped.lengths.item(row) if row < mapped else lengths.item(row - mapped) for row in rows], dtype=np.int64), b"")  # fmt: skip
+        return Packed.of(found for start in range(0, len(rows), _TOGETHER) for found in self.take(rows[start : start + _TOGETHER]))  # type: ignore[misc]  # fmt: skip
 
 
 def as_bytes(array: NDArray[Any]) -> Buffer:

@@ -1,12 +1,12 @@
-"""A filter becomes a row mask: column operations only, no record is visited in Python."""
+"""A filter becomes a row mask, or the numbers of its rows: column operations only, no record is visited in Python."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from vpa.base.arrays import RowMask
+from vpa.base.arrays import IntColumn, RowMask
 from vpa.base.metadata import kind_of
-from vpa.engine.columns import Columns
+from vpa.engine.columns import Columns, Rows
 from vpa.filters.ast import And, Constant, Eq, Exists, Filter, In, Literal, Not, Or, Range
 
 
@@ -38,30 +38,47 @@ def _joined(parts: tuple[Filter, ...], columns: Columns, row_count: int, *, conj
 
 def _leaf_mask(node: Filter, columns: Columns, row_count: int) -> RowMask:
     mask = np.zeros(row_count, dtype=np.bool_)
-    match node:
-        case Eq(field, value):
-            column = columns.get(field, kind_of(value))
-            if column is not None:
-                column.mark_equal([value], mask)
-        case In(field, values):
-            for kind, members in _by_kind(values).items():
-                column = columns.get(field, kind)
-                if column is not None:
-                    column.mark_equal(members, mask)
-        case Range(field, comparison, value):
-            column = columns.get(field, kind_of(value))
-            if column is not None:
-                column.mark_range(comparison, value, mask)
-        case Exists(field):
-            for column in columns.at_or_below(field):
-                column.mark_present(mask)
-        case _:
-            raise TypeError(f"not a leaf: {node!r}")
+    for found in _leaf_rows(node, columns, row_count):
+        for piece in found.pieces:
+            mask[piece] = True
     return mask
 
 
+def row_numbers(node: Filter, columns: Columns, row_count: int) -> IntColumn | None:
+    """The rows where a leaf holds, each once, in any order, found without looking at every row; None where that cannot be."""
+    if not isinstance(node, Eq | In | Range):
+        return None
+    found = _leaf_rows(node, columns, row_count)
+    if not found:
+        return np.empty(0, dtype=np.int32)
+    if len(found) > 1 or not found[0].distinct:
+        return None
+    pieces = found[0].pieces
+    if len(pieces) == 1:
+        return pieces[0]
+    return np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int32)
+
+
+def _leaf_rows(node: Filter, columns: Columns, row_count: int) -> list[Rows]:
+    """By column."""
+    match node:
+        case Eq(field, value):
+            column = columns.get(field, kind_of(value))
+            return [] if column is None else [column.equal([value], row_count)]
+        case In(field, values):
+            groups = [(columns.get(field, kind), members) for kind, members in _by_kind(values).items()]
+            return [column.equal(members, row_count) for column, members in groups if column is not None]
+        case Range(field, comparison, value):
+            column = columns.get(field, kind_of(value))
+            return [] if column is None else [column.between(comparison, value, row_count)]
+        case Exists(field):
+            return [column.present(row_count) for column in columns.at_or_below(field)]
+        case _:
+            raise TypeError(f"not a leaf: {node!r}")
+
+
 def _by_kind(values: tuple[Literal, ...]) -> dict[str, list[Literal]]:
-    groups: dict[str, list[Literal]] = {}
+    groups: dict[str, dict[Literal, None]] = {}
     for value in values:
-        groups.setdefault(kind_of(value), []).append(value)
-    return groups
+        groups.setdefault(kind_of(value), {})[value] = None
+    return {kind: list(members) for kind, members in groups.items()}

@@ -2,49 +2,51 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+import orjson
 
 from vpa.base.arrays import FloatMatrix, IntColumn, RowMask, RowNumbers, Scores
 from vpa.base.records import Metric
 from vpa.base.scope import Scope
 from vpa.engine.columns import Columns
 from vpa.engine.distance import half_squares
-from vpa.engine.growable import GrowableArray, Heap
+from vpa.engine.growable import Buffer, GrowableArray, Heap, Packed
 
 _SMALLEST_BLOCK: Final = 256
 _LARGEST_DOUBLING: Final = 262_144
-EMPTY_JSON: Final = b"{}"
-_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False)
-_decoder = json.JSONDecoder()
 
 
 def encode_mapping(mapping: Mapping[str, Any]) -> bytes:
-    """Canonical metadata as compact JSON in UTF-8; lossless for every value that SEMANTICS allows."""
-    return _encoder.encode(mapping).encode() if mapping else EMPTY_JSON
+    """Canonical metadata as compact JSON in UTF-8, nothing for an empty one; lossless for every value that SEMANTICS allows."""
+    return orjson.dumps(mapping) if mapping else b""
 
 
-def decode_mapping(stored: bytes | None) -> dict[str, Any]:
+def encode_mappings(mappings: Iterable[Mapping[str, Any]]) -> Packed:
+    """As `encode_mapping`, of many."""
+    return Packed.of(map(encode_mapping, mappings))
+
+
+def decode_mapping(stored: Buffer | None) -> dict[str, Any]:
     """What `encode_mapping` was given."""
-    if stored is None or stored == EMPTY_JSON:
+    if not stored:
         return {}
-    decoded: dict[str, Any] = _decoder.raw_decode(stored.decode())[0]
+    decoded: dict[str, Any] = orjson.loads(stored)
     return decoded
 
 
 @dataclass(slots=True)
 class NewRows:
-    """Columns to append, all of one length: vectors as they are stored, texts and mappings as bytes."""
+    """Columns to append, all of one length: vectors as they are stored, texts and mappings packed."""
 
     ids: Sequence[str]
     vectors: FloatMatrix
-    texts: Sequence[bytes | None]
-    metadata: Sequence[bytes]
-    system: Sequence[bytes]
+    texts: Packed
+    metadata: Packed
+    system: Packed
     parsed_metadata: Sequence[Mapping[str, Any]] | None = None
     parsed_system: Sequence[Mapping[str, Any]] | None = None
 
@@ -103,10 +105,10 @@ class RowStore:
         self.system.extend(new.system)
         metadata = new.parsed_metadata
         if metadata is None:
-            metadata = [decode_mapping(stored) for stored in new.metadata]
+            metadata = [decode_mapping(stored) for stored in new.metadata.unpack()]
         system = new.parsed_system
-        if system is None and any(stored != EMPTY_JSON for stored in new.system):
-            system = [decode_mapping(stored) for stored in new.system]
+        if system is None and len(new.system.blob):
+            system = [decode_mapping(stored) for stored in new.system.unpack()]
         self.columns.append(first, metadata, system)
         self.ids.extend(new.ids)
         return first
@@ -160,10 +162,19 @@ class RowStore:
         """Scope number of each row."""
         return self.scope_codes.prefix(row_count)
 
-    def text(self, row: int) -> str | None:
-        """The text of a row."""
-        stored = self.texts[row]
-        return None if stored is None else stored.decode()
+    def texts_of(self, numbers: Sequence[int]) -> list[str | None]:
+        """The texts of these rows."""
+        return [None if stored is None else str(stored, "utf-8") for stored in self.texts.take(numbers)]
+
+    def metadata_of(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        """The metadata of these rows."""
+        return [decode_mapping(stored) for stored in self.metadata.take(numbers)]
+
+    def system_of(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        """The system fields of these rows."""
+        if self.system.is_blank:
+            return [{} for _ in numbers]
+        return [decode_mapping(stored) for stored in self.system.take(numbers)]
 
     def select(self, rows: RowNumbers) -> NewRows:
         """A copy of these rows' columns."""
@@ -171,9 +182,9 @@ class RowStore:
         return NewRows(
             ids=[self.ids[row] for row in numbers],
             vectors=self.gather(rows),
-            texts=[self.texts[row] for row in numbers],
-            metadata=[self.metadata[row] or EMPTY_JSON for row in numbers],
-            system=[self.system[row] or EMPTY_JSON for row in numbers],
+            texts=self.texts.packed(numbers),
+            metadata=self.metadata.packed(numbers),
+            system=self.system.packed(numbers),
         )
 
     def compacted(self, live: RowMask) -> RowStore:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vpa.base.arrays import FloatMatrix, FloatVector, RowNumbers
+from vpa.base.arrays import FloatVector, RowNumbers
 
 _BLOCK: Final = 64
 
@@ -50,17 +50,9 @@ def candidates_of_few(keys: FloatVector, *, k: int, error: float) -> RowNumbers:
     """As `candidates`, for few keys: no blocks are worth their cost."""
     if len(keys) <= k:
         return np.arange(len(keys))
-    [least] = least_keys(keys[None], k=k, errors=np.asarray([error], dtype=np.float32))
-    found: RowNumbers = np.flatnonzero(keys >= least)
+    kth = np.partition(keys, len(keys) - k)[len(keys) - k]
+    found: RowNumbers = np.flatnonzero(keys >= _below(kth, np.float32(2 * error)))
     return found
-
-
-def least_keys(keys: FloatMatrix, *, k: int, errors: FloatVector) -> FloatVector:
-    """For each row of keys `(q, m)`, m > k: below this no key can belong to one of the k greatest true ones."""
-    kth = np.partition(keys, keys.shape[1] - k, axis=1)[:, keys.shape[1] - k]
-    # One step further down, because the subtraction itself is rounded.
-    least: FloatVector = np.nextafter(kth - 2 * errors, np.float32(-np.inf))
-    return least
 
 
 def _below(value: np.float32, margin: np.float32) -> np.float32:

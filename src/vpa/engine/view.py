@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vpa.base.arrays import RowMask, RowNumbers
+from vpa.base.arrays import FloatMatrix, RowMask, RowNumbers
 from vpa.base.records import Match, Record, RecordBatch
 from vpa.base.scope import AllScopes, Scope
-from vpa.engine.predicate import row_mask
-from vpa.engine.rows import RowStore, decode_mapping
+from vpa.engine.predicate import row_mask, row_numbers
+from vpa.engine.rows import RowStore
+from vpa.engine.selection import Selection
 from vpa.filters.ast import ALWAYS, Filter
 
 
@@ -24,43 +25,59 @@ class View:
     live: RowMask | None
     live_count: int
 
-    def mask(self, node: Filter, scope: Scope | AllScopes) -> RowMask | None:
-        """`(count,) bool`: live rows of the scope where the filter holds; None stands for every row."""
+    def selection(self, node: Filter, scope: Scope | AllScopes) -> Selection | None:
+        """Live rows of the scope where the filter holds; None stands for every row."""
+        numbers = None if node is ALWAYS else row_numbers(node, self.rows.columns, self.count)
+        if numbers is None:
+            mask = self._mask(node, scope)
+            return None if mask is None else Selection(self.count, mask=mask)
+        if self.live is not None:
+            numbers = numbers[self.live[numbers]]
+        code = self._scope_code(scope)
+        if code is not None:
+            numbers = numbers[self.rows.scope_column(self.count)[numbers] == code]
+        return Selection(self.count, rows=numbers)
+
+    def _mask(self, node: Filter, scope: Scope | AllScopes) -> RowMask | None:
         mask = self.live
-        everywhere = isinstance(scope, AllScopes) or self.rows.scopes == [scope]
-        if not everywhere:
-            inside = self._in_scope(scope)  # type: ignore[arg-type]
+        code = self._scope_code(scope)
+        if code is not None:
+            inside = self.rows.scope_column(self.count) == code
             mask = inside if mask is None else mask & inside
         if node is not ALWAYS:
             found = row_mask(node, self.rows.columns, self.count)
             mask = found if mask is None else mask & found
         return mask
 
-    def _in_scope(self, scope: Scope) -> RowMask:
-        if scope not in self.rows.scopes:
-            return np.zeros(self.count, dtype=np.bool_)
-        inside: RowMask = self.rows.scope_column(self.count) == self.rows.scopes.index(scope)
-        return inside
+    def _scope_code(self, scope: Scope | AllScopes) -> int | None:
+        """What rows of the scope have in the scope column; None where all rows are of it."""
+        scopes = self.rows.scopes
+        if isinstance(scope, AllScopes) or scopes == [scope]:
+            return None
+        return scopes.index(scope) if scope in scopes else -1
 
     def select(self, node: Filter, scope: Scope | AllScopes) -> RowNumbers:
-        """Numbers of the rows that `mask` marks."""
-        mask = self.mask(node, scope)
-        return np.arange(self.count) if mask is None else np.flatnonzero(mask)
+        """Numbers of the rows of `selection`."""
+        chosen = self.selection(node, scope)
+        return np.arange(self.count) if chosen is None else chosen.rows
 
     def is_live(self, row: int) -> bool:
         """Whether a row is part of this view."""
         return row < self.count and (self.live is None or bool(self.live[row]))
 
-    def record(self, row: int, *, include_vectors: bool) -> Record:
-        """One row as a record; its vector is a copy."""
+    def records(self, numbers: Sequence[int], *, include_vectors: bool) -> list[Record]:
+        """Rows as records; vectors are copies."""
         rows = self.rows
-        return Record(
-            rows.ids[row],
-            vector=rows.gather(np.asarray([row]))[0] if include_vectors else None,
-            text=rows.text(row),
-            metadata=decode_mapping(rows.metadata[row]),
-            system=decode_mapping(rows.system[row]),
-        )
+        return [
+            Record(rows.ids[row], vector=vector, text=text, metadata=metadata, system=system)
+            for row, vector, text, metadata, system in zip(
+                numbers, self._vectors(numbers, wanted=include_vectors), rows.texts_of(numbers), rows.metadata_of(numbers), rows.system_of(numbers),
+                strict=True,
+            )
+        ]  # fmt: skip
+
+    def _vectors(self, numbers: Sequence[int], *, wanted: bool) -> FloatMatrix | list[None]:
+        return self.rows.gather(np.asarray(numbers, dtype=np.int64)) if wanted else [None] * len(numbers)
 
     def batch(self, numbers: Sequence[int], *, include_vectors: bool, scope: Scope, cursor: str) -> RecordBatch:
         """Rows as columns; vectors are copied."""
@@ -68,22 +85,18 @@ class View:
         return RecordBatch(
             ids=[rows.ids[row] for row in numbers],
             vectors=rows.gather(np.asarray(numbers, dtype=np.int64)) if include_vectors else None,
-            texts=[rows.text(row) for row in numbers],
-            metadata=[decode_mapping(rows.metadata[row]) for row in numbers],
-            system=[decode_mapping(rows.system[row]) for row in numbers],
+            texts=rows.texts_of(numbers),
+            metadata=rows.metadata_of(numbers),
+            system=rows.system_of(numbers),
             scope=scope,
             cursor=cursor,
         )
 
-    def match(self, row: int, *, score: float, distance: float, include_vectors: bool) -> Match:
-        """One row as the answer to a search."""
+    def matches(self, numbers: Sequence[int], *, scores: Sequence[float], distances: Sequence[float], include_vectors: bool) -> list[Match]:  # fmt: skip
+        """Rows as the answer to a search."""
         rows = self.rows
-        return Match(
-            rows.ids[row],
-            score,
-            distance,
-            rows.text(row),
-            decode_mapping(rows.metadata[row]),
-            rows.gather(np.asarray([row]))[0] if include_vectors else None,
-            decode_mapping(rows.system[row]),
-        )
+        ids = [rows.ids[row] for row in numbers]
+        vectors = self._vectors(numbers, wanted=include_vectors)
+        return list(
+            map(Match, ids, scores, distances, rows.texts_of(numbers), rows.metadata_of(numbers), vectors, rows.system_of(numbers))
+        )  # fmt: skip

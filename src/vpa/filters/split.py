@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from vpa.filters.ast import ALWAYS, And, Constant, Filter, Not, children
 from vpa.filters.normalize import normalize
@@ -22,8 +23,13 @@ class Split:
         return self.residual is ALWAYS
 
 
+_EVERYTHING: Final = Split(ALWAYS, ALWAYS)
+
+
 def split(node: Filter, supports: Callable[[Filter], bool]) -> Split:
     """Divide at the top-level `and`s; `supports(leaf, or Not(leaf))` says what the store evaluates exactly."""
+    if node is ALWAYS:
+        return _EVERYTHING
     normal = normalize(node)
     parts = normal.parts if isinstance(normal, And) else (normal,)
     native = tuple(part for part in parts if _supported(part, supports))

@@ -41,6 +41,8 @@ class VectorStore(ABC):
     """One connection to one store. Coroutines raise errors of `vpa.base.errors` only, with the client's as cause."""
 
     provider: ClassVar[str]
+    # In this process, so that no request is lost on the way: nothing is retried, nothing waits for its turn.
+    is_local: ClassVar[bool] = False
     capabilities: Capabilities
     # Client packages with the lowest and the newest version that the suite was run on.
     tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {}

@@ -19,7 +19,8 @@ T = TypeVar("T")
 class Pipelines:
     """Verbs are metered and have one deadline; requests wait their turn, are retried, and stop at an open circuit.
 
-    A store that sends requests through its `sender` has them one by one; around any other store both stand together.
+    A store that sends requests through its `sender` has them one by one; around another one both stand together, and one in
+    this process has no requests.
     """
 
     def __init__(
@@ -45,6 +46,8 @@ class Pipelines:
 
     def attach(self, store: VectorStore) -> Pipeline:
         """The pipeline of this store's verbs; its requests go through the other one from now on."""
+        if store.is_local:
+            return Pipeline(self._around)
         if not isinstance(store, RemoteStore):
             return self.verbs
         requests = Pipeline(self._requests)

@@ -9,7 +9,6 @@ import contextlib
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from numpy.typing import ArrayLike
@@ -164,11 +163,11 @@ class CollectionVerbs(ABC):
         """
         request = SearchRequest(
             vectors=check_query_vectors(vector, info=self._bound().info, dimensions=1),
-            top_k=top_k,
-            score_threshold=score_threshold,
+            top_k=check_top_k(top_k),
+            score_threshold=check_threshold(score_threshold),
             include_vectors=include_vectors,
             exact=exact,
-            scope=scope,
+            scope=_one(scope),
         )
         [found] = await self._search("search", request, filter)
         return found
@@ -188,22 +187,16 @@ class CollectionVerbs(ABC):
         """As `search`, for each row of `vectors` `(m, d)`, in one call."""
         request = SearchRequest(
             vectors=check_query_vectors(vectors, info=self._bound().info, dimensions=2),
-            top_k=top_k,
-            score_threshold=score_threshold,
+            top_k=check_top_k(top_k),
+            score_threshold=check_threshold(score_threshold),
             include_vectors=include_vectors,
             exact=exact,
-            scope=scope,
+            scope=_one(scope),
         )
         return await self._search("search_batch", request, filter)
 
-    async def _search(self, verb: str, given: SearchRequest, filter: FilterLike) -> list[Matches]:
+    async def _search(self, verb: str, request: SearchRequest, filter: FilterLike) -> list[Matches]:
         bound = self._bound()
-        request = replace(
-            given,
-            top_k=check_top_k(given.top_k),
-            score_threshold=check_threshold(given.score_threshold),
-            scope=_one(given.scope),
-        )
         node = normalize(as_filter(filter))
         if not len(request.vectors):
             return []

@@ -57,6 +57,9 @@ class FlakyStore:
     `before` True fails before the store was asked; False after it did the work, so that the caller cannot know.
     """
 
+    # Its calls are lost on the way, wherever the wrapped store is.
+    is_local: ClassVar[bool] = False
+
     def __init__(
         self,
         store: Any,

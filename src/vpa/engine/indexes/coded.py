@@ -13,9 +13,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from vpa.base.arrays import FloatMatrix, FloatVector, RowMask, RowNumbers
+from vpa.base.arrays import FloatMatrix, FloatVector, RowNumbers
 from vpa.base.errors import ConfigurationError
 from vpa.base.index_options import IndexOptions, IndexType
+from vpa.base.scope import ALL_SCOPES
 from vpa.engine.indexes import flat
 from vpa.engine.indexes.flat import Found
 from vpa.engine.indexes.promise import Plan, Survey, seconds
@@ -23,7 +24,9 @@ from vpa.engine.quant.base import Codes
 from vpa.engine.quant.choice import codes_types
 from vpa.engine.quant.space import LONGEST, Space
 from vpa.engine.rows import RowStore
+from vpa.engine.selection import Selection
 from vpa.engine.view import View
+from vpa.filters.ast import ALWAYS
 
 # Below this many values (rows x dimension) a search of all costs less than the way to codes.
 _FEWEST_VALUES: Final = 2_000_000
@@ -37,7 +40,7 @@ _CHUNK: Final = 16_384
 # So many queries are ranked at once.
 _TOGETHER: Final = 8
 # Where at least this share of the rows is marked, a deeper pass without a mask is cheaper than one with it.
-_DENSE: Final = 0.8
+_DENSE: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,28 +75,27 @@ class CodedIndex:
 
     # Searching
 
-    def search(self, view: View, queries: FloatMatrix, *, top_k: int, mask: RowMask | None) -> tuple[list[Found], bool]:
+    def search(self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None) -> tuple[list[Found], bool]:  # fmt: skip
         """As `flat.search`, and whether the answer is exact."""
         state = self._state
         depth = None if state is None or state.plan is None or state.rows is not view.rows else state.plan.depth(top_k)
         if state is None or depth is None:
-            return flat.search(view, queries, top_k=top_k, mask=mask), True
-        marked = view.count if mask is None else int(np.count_nonzero(mask))
+            return flat.search(view, queries, top_k=top_k, chosen=chosen), True
+        marked = view.count if chosen is None else chosen.count
         if marked * view.rows.dimension <= _GATHER_VALUES or marked <= 2 * depth:
-            return flat.search_gathered(view, queries, np.flatnonzero(_all(view) if mask is None else mask), top_k=top_k), True  # fmt: skip
+            rows = np.arange(view.count) if chosen is None else chosen.rows
+            return flat.search_gathered(view, queries, rows, top_k=top_k), True
         count = min(state.coded, view.count)
-        tail = np.arange(count, view.count) if mask is None else count + np.flatnonzero(mask[count:])
-        candidates = _candidates(state, queries, depth, mask=None if mask is None else mask[:count], count=count)
+        candidates = _candidates(
+            state, queries, depth, chosen=None if chosen is None else chosen.first(count), count=count
+        )
+        if count < view.count:
+            tail = np.arange(count, view.count) if chosen is None else chosen.behind(count)
+            candidates = [np.concatenate([rows, tail]) for rows in candidates]
         found: list[Found] = []
         for start in range(0, len(queries), _TOGETHER):
-            part = [
-                np.concatenate([rows, tail]) if len(tail) else rows for rows in candidates[start : start + _TOGETHER]
-            ]
-            asked = queries[start : start + _TOGETHER]
-            if len({len(rows) for rows in part}) == 1:
-                found += flat.rank_candidates(view, asked, np.stack(part), top_k=top_k)
-            else:
-                found += (flat.search_gathered(view, query[None], rows, top_k=top_k)[0] for query, rows in zip(asked, part, strict=True))  # fmt: skip
+            part = slice(start, start + _TOGETHER)
+            found += flat.rank_candidates(view, queries[part], candidates[part], top_k=top_k)
         return found, False
 
     # Tending
@@ -154,8 +156,9 @@ class CodedIndex:
         trial = CodedIndex(self._options)
         trial._state = state
         queries = view.rows.gather(np.linspace(0, view.count - 1, 16).astype(np.int64))
-        coded = seconds(lambda n: trial.search(view, queries[n : n + 1], top_k=10, mask=view.live), runs=16)
-        exact = seconds(lambda n: flat.search(view, queries[n : n + 1], top_k=10, mask=view.live), runs=5)
+        chosen = view.selection(ALWAYS, ALL_SCOPES)
+        coded = seconds(lambda n: trial.search(view, queries[n : n + 1], top_k=10, chosen=chosen), runs=16)
+        exact = seconds(lambda n: flat.search(view, queries[n : n + 1], top_k=10, chosen=chosen), runs=5)
         slow = "" if coded < exact else f"a search takes {coded * 1000:.2f} ms by codes, {exact * 1000:.2f} ms exactly"
         return replace(plan, seconds=coded, reason=slow)
 
@@ -239,10 +242,6 @@ def _faster(new: _State, old: _State) -> bool:
     return old.plan is None or bool(old.plan.reason) or new.plan.seconds < old.plan.seconds
 
 
-def _all(view: View) -> RowMask:
-    return np.ones(view.count, dtype=np.bool_)
-
-
 def _changes(view: View) -> int:
     """Grows with every row added or marked dead."""
     return view.count + view.count - view.live_count
@@ -255,15 +254,14 @@ def _stale(state: _State, view: View) -> bool:
 
 
 def _candidates(
-    state: _State, queries: FloatMatrix, depth: int, *, mask: RowMask | None, count: int
+    state: _State, queries: FloatMatrix, depth: int, *, chosen: Selection | None, count: int
 ) -> list[RowNumbers]:
     asked = state.space.queries(queries)
-    if mask is None:
-        return state.codes.candidates(asked, depth, count=count, mask=None)
-    marked = int(np.count_nonzero(mask))
-    if marked >= _DENSE * count:
-        deeper = int(depth * count / marked * 1.1) + 8
-        found = [rows[mask[rows]] for rows in state.codes.candidates(asked, deeper, count=count, mask=None)]
-        if min(len(rows) for rows in found) >= min(depth, marked) * 0.9:
+    if chosen is None:
+        return state.codes.candidates(asked, depth, count=count, chosen=None)
+    if chosen.count >= _DENSE * count:
+        deeper = int(depth * count / chosen.count * 1.1) + 8
+        found = [rows[chosen.mask[rows]] for rows in state.codes.candidates(asked, deeper, count=count, chosen=None)]
+        if min(len(rows) for rows in found) >= min(depth, chosen.count) * 0.9:
             return found
-    return state.codes.candidates(asked, depth, count=count, mask=mask)
+    return state.codes.candidates(asked, depth, count=count, chosen=chosen)

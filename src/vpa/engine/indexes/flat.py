@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,10 +16,12 @@ from vpa.base.arrays import FloatMatrix, FloatVector, RowMask, RowNumbers, Score
 from vpa.base.records import Metric
 from vpa.engine import distance, topk
 from vpa.engine.planner import Path, choose_path
+from vpa.engine.selection import Selection
 from vpa.engine.view import View
 
 _KEYS_BYTES: Final = 64 << 20
 _FEW: Final = 4096
+_WIDE: Final = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,14 +33,14 @@ class Found:
     candidates: int
 
 
-def search(view: View, queries: FloatMatrix, *, top_k: int, mask: RowMask | None) -> list[Found]:
-    """The `top_k` best rows where `mask`, for each row of `queries` `(m, d)`; every one of them, with certainty."""
-    path = choose_path(view.count, mask)
+def search(view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None) -> list[Found]:
+    """The `top_k` best rows of those chosen, for each row of `queries` `(m, d)`; every one of them, with certainty."""
+    path = choose_path(view.count, chosen)
     if path is Path.NOTHING:
         return [_nothing() for _ in queries]
-    rows = None if mask is None or path is Path.SCAN else np.flatnonzero(mask)
-    if rows is not None:
-        return search_gathered(view, queries, rows, top_k=top_k)
+    if chosen is not None and path is Path.GATHER:
+        return search_gathered(view, queries, chosen.rows, top_k=top_k)
+    mask = None if chosen is None else chosen.mask
     results: list[Found] = []
     step = max(1, _KEYS_BYTES // (4 * view.count))
     for start in range(0, len(queries), step):
@@ -55,7 +56,7 @@ def _search_all(view: View, queries: FloatMatrix, mask: RowMask | None, *, top_k
     errors = [_key_error(view, query) for query in queries]
     if any(error is None for error in errors):
         rows = np.arange(view.count) if mask is None else np.flatnonzero(mask)
-        yield from (_finish(view, query, rows, top_k=top_k) for query in queries)
+        yield from search_gathered(view, queries, rows, top_k=top_k)
         return
     keys = np.empty((len(queries), view.count), dtype=np.float32)
     for first, matrix in view.rows.matrices(view.count):
@@ -72,46 +73,47 @@ def _search_all(view: View, queries: FloatMatrix, mask: RowMask | None, *, top_k
     for position, query in enumerate(queries):
         error = errors[position] or 0.0
         rows = topk.candidates(keys[position], maxima[position], k=top_k, error=error)
-        yield _finish(view, query, rows, top_k=top_k)
+        yield _rank(view, query, rows=rows, matrix=view.rows.gather(rows), top_k=top_k)
 
 
 def search_gathered(view: View, queries: FloatMatrix, rows: RowNumbers, *, top_k: int) -> list[Found]:
     """The `top_k` best among `rows`, exactly."""
     matrix = view.rows.gather(rows)
-    halves = view.rows.half_squares.prefix(view.count)[rows] if view.rows.metric is Metric.EUCLIDEAN else None
-    results = []
-    for query in queries:
-        error = _key_error(view, query)
-        chosen = np.arange(len(rows))
-        if error is not None and len(rows) > top_k:
-            keys = matrix @ query
-            if halves is not None:
-                keys -= halves
-            few = len(rows) <= _FEW
-            chosen = topk.candidates_of_few(keys, k=top_k, error=error) if few else topk.candidates(keys, topk.block_maxima(keys), k=top_k, error=error)  # fmt: skip
-        results.append(_rank(view, query, rows=rows[chosen], matrix=matrix[chosen], top_k=top_k))
+    return [_rank(view, query, rows=rows, matrix=matrix, top_k=top_k) for query in queries]
+
+
+def rank_candidates(view: View, queries: FloatMatrix, candidates: Sequence[RowNumbers], *, top_k: int) -> list[Found]:
+    """The `top_k` best for each query among its own candidates, exactly."""
+    matrix = view.rows.gather(candidates[0] if len(candidates) == 1 else np.concatenate(candidates))
+    results, start = [], 0
+    for query, rows in zip(queries, candidates, strict=True):
+        part = matrix[start : start + len(rows)]
+        results.append(_rank(view, query, rows=rows, matrix=part, top_k=top_k))
+        start += len(rows)
     return results
 
 
-def rank_candidates(view: View, queries: FloatMatrix, rows: RowNumbers, *, top_k: int) -> list[Found]:
-    """The `top_k` best for each query among its row of `rows` `(q, m)`, as `search_gathered` finds them, in fewer steps."""
-    errors = [_key_error(view, query) for query in queries]
-    if rows.shape[1] <= top_k or any(error is None for error in errors):
-        return [search_gathered(view, query[None], own, top_k=top_k)[0] for query, own in zip(queries, rows, strict=True)]  # fmt: skip
-    gathered = view.rows.gather(rows.ravel()).reshape(*rows.shape, -1)
-    keys = np.matmul(gathered, queries[:, :, None])[:, :, 0]
-    if view.rows.metric is Metric.EUCLIDEAN:
-        keys -= view.rows.half_squares.prefix(view.count)[rows]
-    least = topk.least_keys(keys, k=top_k, errors=np.asarray(errors, dtype=np.float32))
-    places, columns = np.nonzero(keys >= least[:, None])
-    final = distance.paired_scores(view.rows.metric, gathered[places, columns], queries[places])
-    chosen = rows[places, columns]
-    results = []
-    for start, end in itertools.pairwise(np.searchsorted(places, np.arange(len(queries) + 1)).tolist()):
-        own, scores = chosen[start:end], final[start:end]
-        order = topk.best([view.rows.ids[row] for row in own.tolist()], scores, k=top_k)
-        results.append(Found(own[order], scores[order], end - start))
-    return results
+def _rank(view: View, query: FloatVector, *, rows: RowNumbers, matrix: FloatMatrix, top_k: int) -> Found:
+    """The best of `rows`, whose vectors `matrix` holds: where they are many, float32 finds the few that can be."""
+    count = len(rows)
+    error = _key_error(view, query) if count > max(top_k, _WIDE) else None
+    if error is not None:
+        keys = matrix @ query
+        if view.rows.metric is Metric.EUCLIDEAN:
+            keys -= view.rows.half_squares.prefix(view.count)[rows]
+        few = count <= _FEW
+        kept = topk.candidates_of_few(keys, k=top_k, error=error) if few else topk.candidates(keys, topk.block_maxima(keys), k=top_k, error=error)  # fmt: skip
+        rows, matrix = rows[kept], matrix[kept]
+    return _best(view, rows, distance.scores(view.rows.metric, matrix, query), top_k=top_k, candidates=count)
+
+
+def _best(view: View, rows: RowNumbers, scores: Scores, *, top_k: int, candidates: int) -> Found:
+    """The best of `rows` by their final scores, equal ones in id order."""
+    if len(rows) > 2 * top_k:
+        kept = np.flatnonzero(scores >= np.partition(scores, len(rows) - top_k)[len(rows) - top_k])
+        rows, scores = rows[kept], scores[kept]
+    order = topk.best([view.rows.ids[row] for row in rows.tolist()], scores, k=top_k)
+    return Found(rows[order], scores[order], candidates)
 
 
 def _key_error(view: View, query: FloatVector) -> float | None:
@@ -119,14 +121,3 @@ def _key_error(view: View, query: FloatVector) -> float | None:
     return distance.key_error(
         view.rows.metric, query_norm=norm, largest_norm=view.rows.largest_norm, dimension=view.rows.dimension
     )
-
-
-def _finish(view: View, query: FloatVector, rows: RowNumbers, *, top_k: int) -> Found:
-    return _rank(view, query, rows=rows, matrix=view.rows.gather(rows), top_k=top_k)
-
-
-def _rank(view: View, query: FloatVector, *, rows: RowNumbers, matrix: FloatMatrix, top_k: int) -> Found:
-    final = distance.scores(view.rows.metric, matrix, query)
-    ids = [view.rows.ids[row] for row in rows.tolist()]
-    order = topk.best(ids, final, k=top_k)
-    return Found(rows[order], final[order], len(rows))

@@ -6,16 +6,18 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from vpa.base.arrays import FloatMatrix, RowNumbers, Scores
 from vpa.base.records import Metric
+from vpa.base.scope import ALL_SCOPES
 from vpa.engine.indexes import flat
 from vpa.engine.quant.base import Codes
 from vpa.engine.quant.space import Space
 from vpa.engine.view import View
+from vpa.filters.ast import ALWAYS
 
 # The engine measures at these, and draws a line between and beyond them.
 DEPTHS_AT: Final = (10, 100)
@@ -25,7 +27,7 @@ _NOISE: Final = 0.25
 _DEEPEST: Final = 4096
 _LARGEST_SHARE: Final = 0.25
 # Queries of the users may be harder than those drawn here.
-_MARGIN: Final = 1.3
+_MARGIN: Final = 1.6
 _STEP: Final = 20
 
 
@@ -88,6 +90,17 @@ class Plan:
         )
 
 
+class _Group(NamedTuple):
+    """Queries of one kind, their exact answers `(q, k)`, and at which place of the first pass each stands."""
+
+    queries: FloatMatrix
+    truth: RowNumbers
+    ranks: RowNumbers
+
+    def joined(self, other: _Group) -> _Group:
+        return _Group(*(np.concatenate([one, more]) for one, more in zip(self, other, strict=True)))  # type: ignore[list-item]
+
+
 @dataclass(slots=True)
 class Survey:
     """Draws queries from a view and looks how deep the true answers stand in the first pass."""
@@ -106,21 +119,40 @@ class Survey:
         view = self.view
         live = np.arange(view.count) if view.live is None else np.flatnonzero(view.live)
         limit = int(min(_DEEPEST, len(live) * _LARGEST_SHARE))
-        ranks: dict[int, list[list[RowNumbers]]] = {k: [] for k in DEPTHS_AT}
+        groups: list[_Group] = []
         for drawn, queries in self._draws(live):
-            for k in DEPTHS_AT:
-                ranks[k].append([])
             for start in range(0, len(queries), _STEP):
                 if stop():
                     return None
                 part = slice(start, start + _STEP)
-                found = self._ranks(queries[part], drawn[part], limit=limit)
-                for k in DEPTHS_AT:
-                    ranks[k][-1].append(found[:, :k])
-        measured = tuple(_measured(k, ranks[k], promised, limit=limit) for k in DEPTHS_AT)
+                asked, truth = self._truth(queries[part], drawn[part])
+                found = _Group(asked, truth, self.codes.ranks(asked, truth, limit=limit))
+                groups.append(found) if start == 0 else groups.append(groups.pop().joined(found))
+        measured = []
+        for k in DEPTHS_AT:
+            if stop():
+                return None
+            measured.append(self._measured(k, groups, promised, limit=limit))
         few = measured[0]
         reason = "" if few.kept else f"codes ({self.codes.name}) reach recall {few.recall:.4f} of the top {few.top_k} with {limit} candidates"  # fmt: skip
-        return Plan(len(live), promised, measured, reason=reason)
+        return Plan(len(live), promised, tuple(measured), reason=reason)
+
+    def _measured(self, top_k: int, groups: list[_Group], promised: float, *, limit: int) -> Measured:
+        """Of the groups of queries the one that needs most decides. What it gives is then seen by asking for so many."""
+        needed = max(_depth_for(group.ranks[:, :top_k], promised) for group in groups)
+        candidates = min(limit, int(needed * _MARGIN) + 2 * top_k)
+        while True:
+            recall = min(self._recall(group, top_k, candidates) for group in groups)
+            if recall >= promised or candidates >= limit:
+                return Measured(top_k, candidates, recall, kept=recall >= promised)
+            # A compiled pass may lose a row that a deeper one finds far in front.
+            candidates = min(limit, candidates * 3 // 2)
+
+    def _recall(self, group: _Group, top_k: int, candidates: int) -> float:
+        everything = self.view.selection(ALWAYS, ALL_SCOPES)
+        found = self.codes.candidates(group.queries, candidates, count=self.view.count, chosen=everything)
+        hits = [np.isin(truth[:top_k], rows).mean() for truth, rows in zip(group.truth, found, strict=True)]
+        return float(np.mean(hits))
 
     def _draws(self, live: RowNumbers) -> Iterator[tuple[RowNumbers, FloatMatrix]]:
         """Queries, with the rows that they are made of: rows, points between two rows, and rows moved by noise."""
@@ -142,21 +174,13 @@ class Survey:
             drawn, vectors = drawn[usable], vectors[usable] / lengths[usable, None]
         return drawn, vectors.astype(np.float32)
 
-    def _ranks(self, queries: FloatMatrix, drawn: RowNumbers, *, limit: int) -> RowNumbers:
-        """Places of the exact answers, without the rows that a query was made of."""
+    def _truth(self, queries: FloatMatrix, drawn: RowNumbers) -> tuple[FloatMatrix, RowNumbers]:
+        """The queries as the codes take them, and the exact answers, without the rows that a query was made of."""
         most = DEPTHS_AT[-1]
-        found = flat.search(self.view, queries, top_k=most + drawn.shape[1], mask=self.view.live)
+        everything = self.view.selection(ALWAYS, ALL_SCOPES)
+        found = flat.search(self.view, queries, top_k=most + drawn.shape[1], chosen=everything)
         truth = np.stack([hits.rows[~np.isin(hits.rows, own)][:most] for hits, own in zip(found, drawn, strict=True)])
-        return self.codes.ranks(self.space.queries(queries), truth, limit=limit)
-
-
-def _measured(top_k: int, ranks: list[list[RowNumbers]], promised: float, *, limit: int) -> Measured:
-    """Of the groups of queries the one that needs most decides."""
-    groups = [np.concatenate(part) for part in ranks if part]
-    needed = max(_depth_for(group, promised) for group in groups)
-    candidates = min(limit, int(needed * _MARGIN) + 2 * top_k)
-    recall = min(float((group < candidates).mean()) for group in groups)
-    return Measured(top_k, candidates, recall, kept=needed < limit)
+        return self.space.queries(queries), truth
 
 
 def _depth_for(ranks: RowNumbers, promised: float) -> int:

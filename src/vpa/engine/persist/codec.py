@@ -12,7 +12,7 @@ from vpa.base.arrays import FloatMatrix, RowNumbers
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.engine.columns import Column, ColumnKey, Columns, Entries
-from vpa.engine.growable import GrowableArray, Heap, pack_heap
+from vpa.engine.growable import GrowableArray, Heap, Packed
 from vpa.engine.indexes.coded import Dump
 from vpa.engine.persist.snapshot import Snapshot, SnapshotWriter
 from vpa.engine.rows import RowStore
@@ -29,7 +29,7 @@ def write_view(writer: SnapshotWriter, view: View, *, sequence: int, codes: Dump
     writer.add_bytes("ids", "\0".join(rows.ids[row] for row in numbers.tolist()).encode())
     writer.add_array("scopes", rows.scope_column(view.count)[live])
     for name, heap in (("texts", rows.texts), ("metadata", rows.metadata), ("system", rows.system)):
-        lengths, blob = pack_heap([heap[row] for row in numbers.tolist()])
+        lengths, blob = heap.packed(numbers.tolist())
         writer.add_array(f"{name}.lengths", lengths)
         writer.add_bytes(f"{name}.bytes", blob)
     if rows.metric is Metric.EUCLIDEAN:
@@ -91,7 +91,7 @@ def read_rows(snapshot: Snapshot, info: CollectionInfo) -> RowStore:
     rows.ids = bytes(snapshot.bytes_of("ids")).decode().split("\0") if facts["rows"] else []
     rows.scope_codes = GrowableArray(snapshot.array("scopes"))
     rows.texts, rows.metadata, rows.system = (
-        Heap(snapshot.bytes_of(f"{name}.bytes"), snapshot.array(f"{name}.lengths"))
+        Heap(Packed(snapshot.array(f"{name}.lengths"), snapshot.bytes_of(f"{name}.bytes")))
         for name in ("texts", "metadata", "system")
     )
     for number, described in enumerate(facts["columns"]):

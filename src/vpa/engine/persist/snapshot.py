@@ -24,7 +24,7 @@ from vpa.engine.persist.files import AppendFile, FileSystem
 
 _MAGIC: Final = b"VPASNAP\x01"
 _TRAILER: Final = struct.Struct("<QQII8s")  # offset and length of the table, its checksum, version, magic
-VERSION: Final = 1
+VERSION: Final = 2
 _ALIGNMENT: Final = 64
 _CHECK_BYTES: Final = 1 << 20
 

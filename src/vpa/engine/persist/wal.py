@@ -25,7 +25,7 @@ from vpa.engine.persist.files import AppendFile, FileSystem
 _FILE_MAGIC: Final = b"VPALOG\x00\x01"
 _FILE_HEADER: Final = struct.Struct("<8sII8sII")  # magic, version, zero, nonce, zero, checksum
 _FRAME: Final = struct.Struct("<8sQQQII")  # nonce, sequence, length, synced, payload checksum, header checksum
-VERSION: Final = 1
+VERSION: Final = 2
 NONCE_BYTES: Final = 8
 HEADER_BYTES: Final = _FILE_HEADER.size
 FRAME_BYTES: Final = _FRAME.size

@@ -5,14 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from vpa.base.arrays import FloatMatrix, RowMask, RowNumbers
+from vpa.base.arrays import FloatMatrix, RowNumbers
+from vpa.engine.selection import Selection
 
 
 class Codes(ABC):
     """Codes of rows 0, 1, 2, …; one writer adds, searches may run meanwhile.
 
     Vectors and queries are rows of an inner-product space: greater `x·q` is nearer (see `space.py`). Dropped rows are
-    masked by the caller; when rows get other numbers, codes are made anew.
+    left out by the caller; when rows get other numbers, codes are made anew.
     """
 
     name: ClassVar[str]
@@ -40,10 +41,10 @@ class Codes(ABC):
         """Append the codes of rows `(n, d)`."""
 
     @abstractmethod
-    def candidates(self, queries: FloatMatrix, m: int, *, count: int, mask: RowMask | None) -> list[RowNumbers]:
-        """For each query the `m` rows that look nearest, unordered: of the first `count`, where `mask` `(count,)`.
+    def candidates(self, queries: FloatMatrix, m: int, *, count: int, chosen: Selection | None) -> list[RowNumbers]:
+        """For each query the `m` rows that look nearest, unordered: of the first `count`, those `chosen` of these.
 
-        Fewer only where fewer rows are marked, or where codes have rows behind `count`.
+        Fewer only where fewer rows are chosen, or where codes have rows behind `count`.
         """
 
     @abstractmethod

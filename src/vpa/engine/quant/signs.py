@@ -12,19 +12,22 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vpa.base.arrays import FloatMatrix, FloatVector, RowMask, RowNumbers
+from vpa.base.arrays import FloatMatrix, FloatVector, RowNumbers
 from vpa.engine.quant.base import Codes
+from vpa.engine.selection import Selection
 
-_BLOCK: Final = 131_072
+_BLOCK: Final = 65_536
 _ENCODED: Final = 16_384
-_SAMPLE: Final = 8_192
+_SAMPLE: Final = 4_096
 _SMALLEST: Final = 4_096
 # The first pass leaves so many rows for each one that is wanted.
-_LEFT: Final = 8
+_LEFT: Final = 4
 # So many queries are compared with a block of codes while it is in the cache.
 _TOGETHER: Final = 8
-# 192 bits are counted in a byte.
-_BYTE_WORDS: Final = 3
+# Up to this share of the rows, the codes of those chosen are gathered first.
+_SPARSE: Final = 0.25
+# So many bits are counted in a byte. 256 different ones would count as none, which makes that row a candidate too many.
+_BYTE_WORDS: Final = 4
 _HEADER: Final = struct.Struct("<8sQQ")
 _MAGIC: Final = b"VPASIGN1"
 Words = NDArray[np.uint64]
@@ -73,55 +76,62 @@ class SignCodes(Codes):
         return packed.view(np.uint64)
 
     def _first_words(self) -> int:
-        return self._words if self._words <= _BYTE_WORDS else max(_BYTE_WORDS, self._words // 4)
+        return self._words if self._words <= _BYTE_WORDS else max(_BYTE_WORDS, self._words // 3)
 
     def _distances(self, queries: Words, count: int, words: int) -> NDArray[Any]:
         """`(q, count)`: different bits of the first `words` words, of the first `count` rows."""
         codes, many = self._codes, len(queries)
         result: NDArray[Any] = np.empty((many, count), dtype=np.uint8 if words <= _BYTE_WORDS else np.uint16)
-        size = min(_BLOCK // many, count)
+        size = min(max(_BLOCK // many, _SMALLEST), count)
         changed = np.empty((many, size), np.uint64)
         ones, part = np.empty((many, size), np.uint8), np.empty((many, size), np.uint8)
         for start in range(0, count, size or 1):
             total = result[:, start : start + size]
             rows = slice(start, start + total.shape[1])
             word, one, sums = (buffer[:, : total.shape[1]] for buffer in (changed, ones, part))
+            if result.dtype == np.uint8:
+                sums = total
             for first in range(0, words, _BYTE_WORDS):
                 for number in range(first, min(words, first + _BYTE_WORDS)):
                     np.bitwise_xor(codes[number, rows], queries[:, number, None], out=word)
                     np.bitwise_count(word, out=sums if number == first else one)
                     if number > first:
                         np.add(sums, one, out=sums)
-                if first == 0:
-                    total[:] = sums
-                else:
-                    np.add(total, sums, out=total)
+                if sums is not total:
+                    np.add(total, sums, out=total) if first else np.copyto(total, sums)
         return result
 
-    def candidates(self, queries: FloatMatrix, m: int, *, count: int, mask: RowMask | None) -> list[RowNumbers]:
+    def candidates(self, queries: FloatMatrix, m: int, *, count: int, chosen: Selection | None) -> list[RowNumbers]:
         """By thresholds on the number of different bits, the first estimated from every n-th row."""
+        packed = self._packed(queries)
+        if chosen is not None and chosen.count <= count * _SPARSE:
+            return self._among(packed, m, chosen.rows)
         first = self._first_words()
         wanted = m if first == self._words else _LEFT * m
-        packed = self._packed(queries)
         found = []
         for start in range(0, len(packed), _TOGETHER):
             part = packed[start : start + _TOGETHER]
             for query, distances in zip(part, self._distances(part, count, first), strict=True):
-                rows = _nearest(distances, wanted, mask)
+                rows = _nearest(distances, wanted, chosen)
                 if len(rows) > m:
-                    found_bits = distances[rows]
+                    bits = distances[rows]
                     if first < self._words:
-                        found_bits = found_bits + self._rest(query, rows, first)
-                    rows = rows[_least(found_bits, m)]
+                        bits = bits + self._bits(query, rows, first)
+                    rows = rows[_least(bits, m)]
                 found.append(rows)
         return found
 
-    def _rest(self, query: Words, rows: RowNumbers, first: int) -> NDArray[Any]:
+    def _among(self, packed: Words, m: int, rows: RowNumbers) -> list[RowNumbers]:
+        """Of few rows, by all bits."""
+        if len(rows) <= m:
+            return [rows] * len(packed)
+        codes = np.take(self._codes, rows, axis=1)
+        return [rows[_least(_count_bits(codes, query, out=np.empty_like(codes)), m)] for query in packed]
+
+    def _bits(self, query: Words, rows: RowNumbers, first: int) -> NDArray[Any]:
         """Different bits of these rows, in the words from `first` on."""
-        changed = np.take(self._codes[first:], rows, axis=1)
-        np.bitwise_xor(changed, query[first:, None], out=changed)
-        total: NDArray[Any] = np.bitwise_count(changed).sum(axis=0, dtype=np.uint16)
-        return total
+        codes = np.take(self._codes[first:], rows, axis=1)
+        return _count_bits(codes, query[first:], out=codes)
 
     def ranks(self, queries: FloatMatrix, rows: RowNumbers, *, limit: int) -> RowNumbers:
         """Ties count as before it; a row that the first pass loses at depth m has a rank above m."""
@@ -158,13 +168,21 @@ class SignCodes(Codes):
         return result
 
 
-def _nearest(distances: NDArray[Any], m: int, mask: RowMask | None) -> RowNumbers:
-    """About `m` marked rows with the least distances; more where distances are equal. Writes into `distances`."""
+def _count_bits(codes: Words, query: Words, *, out: Words) -> NDArray[Any]:
+    """`(n,)`: different bits of each column of `codes` `(w, n)`."""
+    np.bitwise_xor(codes, query[:, None], out=out)
+    total: NDArray[Any] = np.add.reduce(np.bitwise_count(out), axis=0, dtype=np.uint16)
+    return total
+
+
+def _nearest(distances: NDArray[Any], m: int, chosen: Selection | None) -> RowNumbers:
+    """About `m` of the rows chosen, with the least distances; more where distances are equal. Writes into `distances`."""
     far = np.iinfo(distances.dtype).max
-    if mask is not None:
-        np.copyto(distances, far, where=~mask)
+    if chosen is not None:
+        np.copyto(distances, far, where=~chosen.mask)
     if len(distances) > m:
-        sample = distances[:: max(1, len(distances) // _SAMPLE)]
+        # Sixteen bits are partitioned by vector instructions, eight are not.
+        sample = distances[:: max(1, len(distances) // _SAMPLE)].astype(np.uint16)
         place = min(len(sample) - 1, int(m * 1.1 * len(sample) / len(distances)) + 2)
         threshold = np.partition(sample, place)[place]
         if threshold < far:
@@ -176,8 +194,10 @@ def _nearest(distances: NDArray[Any], m: int, mask: RowMask | None) -> RowNumber
 
 
 def _least(distances: NDArray[Any], m: int) -> RowNumbers:
-    rows: RowNumbers = np.argpartition(distances, m - 1)[:m]
-    return rows
+    """Places of the `m` least distances, and of those that equal the last of them."""
+    wide = distances.astype(np.uint16, copy=False)
+    places: RowNumbers = np.flatnonzero(wide <= np.partition(wide, m - 1)[m - 1])
+    return places
 
 
 def _places(distances: NDArray[Any], rows: RowNumbers) -> RowNumbers:

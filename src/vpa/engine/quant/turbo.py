@@ -1,4 +1,4 @@
-"""Two bits a dimension, by the compiled package turbovec (extra `fast`)."""
+"""Four bits a dimension, by the compiled package turbovec (extra `fast`)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 
 from vpa.base.arrays import FloatMatrix, RowMask, RowNumbers
 from vpa.engine.quant.base import Codes
+from vpa.engine.selection import Selection
 
 if TYPE_CHECKING:
     from turbovec import TurboQuantIndex
 
-_BITS: Final = 2
+_BITS: Final = 4
 # turbovec packs eight dimensions at a time.
 _MULTIPLE: Final = 8
 # Rows a call, so that a search never waits long for a writer.
@@ -73,10 +74,10 @@ class TurboCodes(Codes):
             _, rows = self._index.search(padded, min(k, len(self._index)), mask=mask)
         return rows
 
-    def candidates(self, queries: FloatMatrix, m: int, *, count: int, mask: RowMask | None) -> list[RowNumbers]:
+    def candidates(self, queries: FloatMatrix, m: int, *, count: int, chosen: Selection | None) -> list[RowNumbers]:
         """The `m` greatest estimates of `x·q`."""
-        rows = self._search(queries, m, mask).astype(np.int64)
-        if len(self) > count and mask is None:
+        rows = self._search(queries, m, None if chosen is None else chosen.mask).astype(np.int64)
+        if len(self) > count and chosen is None:
             return [found[found < count] for found in rows]
         return list(rows)
 

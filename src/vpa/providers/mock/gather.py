@@ -16,6 +16,7 @@ from vpa.kit.threads import Workers
 _MOST: Final = 64
 _LANES: Final = 2
 _SHORT_S: Final = 0.002
+_PROBE: Final = 16
 
 
 class _Waiting(NamedTuple):
@@ -27,7 +28,8 @@ class _Waiting(NamedTuple):
 class Gatherer:
     """The searches of one collection, exact ones or the others, in order of arrival. While some run, those that arrive wait, and then run together.
 
-    A short one that is alone runs at once, on the event loop: the way to a thread and back would take longer.
+    A short one that is alone runs at once, on the event loop: the way to a thread and back would take longer. Whether others come
+    at the same time is seen only by waiting for one turn of the loop, so every sixteenth search of a lone caller does.
     """
 
     def __init__(self, workers: Workers, collection: Collection, *, exact: bool) -> None:
@@ -36,10 +38,15 @@ class Gatherer:
         self._exact = exact
         self._waiting: deque[_Waiting] = deque()
         self._running = 0
+        # Searches since one that had waited a turn and found nobody else; 0 where others had come.
+        self._alone = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, request: SearchRequest, node: Filter) -> list[Answer]:
         """The answers to one request."""
+        if self._alone and not self._running and self._is_short(request):
+            self._alone = (self._alone + 1) % _PROBE
+            return self._collection.search(request, node)
         answer: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(request, node, answer))
         if self._running < self._lanes():
@@ -57,7 +64,8 @@ class Gatherer:
     async def _work(self) -> None:
         try:
             while part := self._take():
-                if len(part) == 1 and not self._waiting and self._is_short(part[0]):
+                self._alone = int(len(part) == 1 and not self._waiting)
+                if self._alone and self._is_short(part[0].request):
                     _deliver(part, self._collection.search_many([(part[0].request, part[0].node)]))
                 else:
                     await self._answer(part)
@@ -66,9 +74,9 @@ class Gatherer:
             if not self._running:
                 self.close()  # Nobody waits unless the task was cut off.
 
-    def _is_short(self, one: _Waiting) -> bool:
+    def _is_short(self, request: SearchRequest) -> bool:
         seconds = self._collection.coded.seconds
-        return seconds is not None and not self._exact and seconds * len(one.request.vectors) < _SHORT_S
+        return seconds is not None and not self._exact and seconds * len(request.vectors) < _SHORT_S
 
     def _take(self) -> list[_Waiting]:
         """What one lane does next: its share of those who wait."""

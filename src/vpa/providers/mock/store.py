@@ -37,6 +37,7 @@ class EmbeddedStore(VectorStore):
     """The engine in this process. One process, and one store in it, may have a directory open."""
 
     provider: ClassVar[str] = "mock"
+    is_local: ClassVar[bool] = True
 
     def __init__(self, *, path: str | None = None, workers: int = 8, files: FileSystem | None = None) -> None:
         """`path` None keeps everything in memory. `files` is for tests that break the disk."""
