@@ -14,11 +14,11 @@ from vpa.engine.quant.signs import SignCodes
 from vpa.filters import F, normalize
 from vpa.filters.ast import ALWAYS
 
-FIRST = pytest.mark.parametrize("first_pass", ["signs", "turbovec"])
+FIRST = pytest.mark.parametrize("first_pass", ["signs", "turbovec", "faiss"])
 
 
 def is_coded(made: object) -> bool:
-    return str(made.coded.stats()["search"]).startswith("codes")  # type: ignore[attr-defined]
+    return str(made.index.stats()["search"]).startswith("codes")  # type: ignore[attr-defined]
 
 
 def unit(rows: Matrix) -> Matrix:
@@ -41,8 +41,8 @@ def test_the_promised_recall_is_kept(first_pass: str, metric: str) -> None:
     made = collection(rows, metric=metric, first_pass=first_pass, recall=0.99)
     assert recall(made, queries) >= 0.99
     if first_pass == "turbovec":
-        assert is_coded(made), made.coded.stats()
-    stats = made.coded.stats()
+        assert is_coded(made), made.index.stats()
+    stats = made.index.stats()
     assert stats["promised_recall"] == 0.99
     assert is_coded(made) or stats["exact_because"]
 
@@ -75,7 +75,7 @@ def test_data_that_defeats_codes_keeps_its_recall(name: str, first_pass: str) ->
     if metric == "cosine":
         queries = unit(queries)
     made = collection(rows, metric=metric, first_pass=first_pass)
-    assert recall(made, queries) >= 0.999, made.coded.stats()
+    assert recall(made, queries) >= 0.999, made.index.stats()
 
 
 @pytest.mark.usefixtures("no_clock")
@@ -85,7 +85,7 @@ def test_rows_without_codes_are_looked_at_too() -> None:
     late = unit(clustered(300, 96, seed=2))
     write(made, late, first=30_000)
     assert is_coded(made)
-    assert made.coded.stats()["coded_rows"] == 30_000
+    assert made.index.stats()["coded_rows"] == 30_000
     found = made.search(SearchRequest(vectors=late[:50], top_k=1), ALWAYS)
     assert [answer.matches[0].id for answer in found] == [str(30_000 + n) for n in range(50)]
     assert recall(made, late) >= 0.999
@@ -168,7 +168,7 @@ def test_flat_and_a_recall_of_one_are_exact(options: dict[str, object]) -> None:
     assert not made.wants_tending
     [answer] = made.search(SearchRequest(vectors=unit(clustered(1, 96, seed=1))), ALWAYS)
     assert answer.exact
-    assert made.coded.stats()["search"] == "exact"
+    assert made.index.stats()["search"] == "exact"
 
 
 def test_few_rows_are_searched_exactly() -> None:
@@ -180,7 +180,7 @@ def test_few_rows_are_searched_exactly() -> None:
 def test_a_depth_that_was_not_reached_is_exact_and_said_in_the_statistics() -> None:
     rows = unit(np.random.default_rng(0).standard_normal((30_000, 96), dtype=np.float32))
     made = collection(rows, first_pass="signs")
-    stats = made.coded.stats()
+    stats = made.index.stats()
     assert stats["search"] == "exact"
     assert "reach recall 0." in stats["exact_because"]
     [answer] = made.search(SearchRequest(vectors=rows[:1]), ALWAYS)
@@ -201,9 +201,9 @@ def test_exact_is_exact_and_a_coded_answer_says_that_it_is_not() -> None:
 @pytest.mark.usefixtures("no_clock")
 def test_recall_is_measured_again_when_the_data_has_changed() -> None:
     made = collection(unit(clustered(30_000, 96)), first_pass="turbovec")
-    before = made.coded.stats()["measured_at_rows"]
+    before = made.index.stats()["measured_at_rows"]
     write(made, unit(clustered(20_000, 96, seed=3)), first=30_000)
     assert made.wants_tending
     made.tend(stop=lambda: False)
-    assert (before, made.coded.stats()["measured_at_rows"]) == (30_000, 50_000)
+    assert (before, made.index.stats()["measured_at_rows"]) == (30_000, 50_000)
     assert recall(made, unit(clustered(300, 96, seed=4))) >= 0.999

@@ -7,11 +7,12 @@ import pytest
 
 from engine.vectors import clustered, unit
 from vpa.engine.quant.base import Codes
+from vpa.engine.quant.faiss_pq import FaissCodes
 from vpa.engine.quant.signs import SignCodes
 from vpa.engine.quant.turbo import TurboCodes
 from vpa.engine.selection import Selection
 
-KINDS = [SignCodes, TurboCodes]
+KINDS = [SignCodes, TurboCodes, FaissCodes]
 kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 
@@ -38,7 +39,7 @@ def test_signs_count_as_bits_do(dimension: int) -> None:
 
 
 @kinds
-def test_a_row_of_a_lower_rank_than_m_is_among_m_candidates(kind: type[Codes]) -> None:
+def test_rows_of_a_lower_rank_than_m_are_among_m_candidates(kind: type[Codes]) -> None:
     rows, queries = unit(clustered(20_000, 384)), unit(clustered(20, 384, seed=1))
     codes = made(kind, rows)
     best = np.argsort(-(queries @ rows.T), axis=1)[:, :10]
@@ -51,8 +52,8 @@ def test_a_row_of_a_lower_rank_than_m_is_among_m_candidates(kind: type[Codes]) -
             assert len(set(candidates)) == len(candidates)
 
 
-@kinds
-def test_only_marked_rows_of_the_first_ones_are_candidates(kind: type[Codes]) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.takes_selections], ids=lambda kind: kind.name)
+def test_only_chosen_rows_of_the_first_ones_are_candidates(kind: type[Codes]) -> None:
     rows, queries = unit(clustered(9_000, 128)), unit(clustered(3, 128, seed=1))
     codes = made(kind, rows)
     mask = np.random.default_rng(0).random(6_000) < 0.3

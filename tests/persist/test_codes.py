@@ -15,11 +15,12 @@ from vpa.base.records import CollectionInfo
 from vpa.base.scope import Scope
 from vpa.engine.collection import Collection
 from vpa.engine.database import Database
-from vpa.engine.indexes.coded import CodedIndex, Dump
+from vpa.engine.indexes.base import Dump, Part
+from vpa.engine.indexes.coded import CodedIndex
 from vpa.filters.ast import ALWAYS
 
 ROWS, QUERIES = unit(clustered(25_000, 96)), unit(clustered(30, 96, seed=1))
-KINDS = pytest.mark.parametrize("first_pass", ["signs", "turbovec"])
+KINDS = pytest.mark.parametrize("first_pass", ["signs", "turbovec", "faiss"])
 
 
 def stored(path: Path, *, first_pass: str = "turbovec", metric: str = "cosine") -> None:
@@ -46,20 +47,20 @@ def test_they_are_there_at_the_first_answer(tmp_path: Path, first_pass: str, met
     stored(tmp_path, first_pass=first_pass, metric=metric)
     database = Database(str(tmp_path))
     made = database.get("docs")
-    stats = made.coded.stats()
+    stats = made.index.stats()
     assert stats["first_pass"] == first_pass
     assert stats["coded_rows"] == 25_000
     assert not made.wants_tending
-    assert not made.coded.unsaved
+    assert not made.index.unsaved
     assert recall(made, QUERIES) >= 0.95
     write(made, unit(clustered(4_000, 96, seed=2)), first=25_000)
     made.tend(stop=lambda: False)
-    assert made.coded.stats()["coded_rows"] == 29_000
+    assert made.index.stats()["coded_rows"] == 29_000
     assert recall(made, QUERIES) >= 0.95
     before = answers(made)
     database.close()
     database = Database(str(tmp_path))
-    assert database.get("docs").coded.stats()["coded_rows"] == 29_000
+    assert database.get("docs").index.stats()["coded_rows"] == 29_000
     assert answers(database.get("docs")) == before
     database.close()
 
@@ -111,12 +112,13 @@ def test_codes_that_cannot_be_used_are_made_anew(broken: dict[str, Any]) -> None
     made = Collection(CollectionInfo(name="docs", dimension=96, metric="cosine", index=IndexOptions(first_pass="turbovec")))  # type: ignore[arg-type]  # fmt: skip
     write(made, ROWS)
     made.tend(stop=lambda: False)
-    dump = made.coded.dump(made.view)
+    dump = made.index.dump(made.view)
     assert dump is not None
-    facts = {**dump.facts, **{name: value for name, value in broken.items() if name not in ("codes", "centre")}}
-    codes = dump.codes if broken.get("codes", 0) == 0 else (broken["codes"] or bytes(made.coded.stats()["code_bytes"]))
+    [part] = dump.parts
+    facts = {**part.facts, **{name: value for name, value in broken.items() if name not in ("codes", "centre")}}
+    codes = part.codes if broken.get("codes", 0) == 0 else (broken["codes"] or bytes(made.index.stats()["code_bytes"]))
     fresh = CodedIndex(made.info.index)
-    fresh.restore(made.view.rows, Dump(facts, broken.get("centre", dump.centre), codes))
+    fresh.restore(made.view.rows, Dump(dump.facts, [Part(facts, broken.get("centre", part.centre), codes)]))
     assert fresh.wants(made.view)
     sound = CodedIndex(made.info.index)
     sound.restore(made.view.rows, dump)

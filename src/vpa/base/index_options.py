@@ -21,11 +21,15 @@ class IndexType(StrEnum):
 
 
 class FirstPass(StrEnum):
-    """What finds candidates: `signs` (one bit a dimension, NumPy), `turbovec` (two, extra `fast`), or the faster of those installed."""
+    """What finds candidates: `signs` (one bit a dimension, NumPy), `turbovec` (four bits, extra `fast`), `faiss` (one, if it is there).
+
+    `auto` tries signs and a compiled one, and keeps what is fastest: one for all rows and one for few, it may be.
+    """
 
     AUTO = "auto"
     SIGNS = "signs"
     TURBOVEC = "turbovec"
+    FAISS = "faiss"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

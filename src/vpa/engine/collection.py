@@ -21,7 +21,7 @@ from vpa.engine import distance
 from vpa.engine.change import Change
 from vpa.engine.growable import Packed
 from vpa.engine.indexes import flat
-from vpa.engine.indexes.coded import CodedIndex
+from vpa.engine.indexes.choice import create_index
 from vpa.engine.rows import NewRows, RowStore, encode_mappings
 from vpa.engine.scan import scan_view
 from vpa.engine.view import View
@@ -60,7 +60,7 @@ class Collection:
     def __init__(self, info: CollectionInfo, rows: RowStore | None = None) -> None:
         self.info = info
         rows = rows or RowStore(info.dimension, info.metric)
-        self._index: dict[Scope, dict[str, int]] = {}
+        self._rows_by_id: dict[Scope, dict[str, int]] = {}
         self._index_rows(rows)
         self._view = View(rows, rows.count, None, rows.count)
         self._live: RowMask | None = None
@@ -70,13 +70,13 @@ class Collection:
         self._broken: str | None = None
         self._closed = False
         self.revision = 0
-        self.coded = CodedIndex(info.index)
+        self.index = create_index(info.index)
 
     def _index_rows(self, rows: RowStore) -> None:
         codes = rows.scope_column(rows.count)
         for code, scope in enumerate(rows.scopes):
             numbers = range(rows.count) if len(rows.scopes) == 1 else np.flatnonzero(codes == code).tolist()
-            self._index[scope] = {rows.ids[row]: row for row in numbers}
+            self._rows_by_id[scope] = {rows.ids[row]: row for row in numbers}
 
     def attach(self, journal: Journal) -> None:
         """From here on every change goes through `journal` first."""
@@ -87,7 +87,7 @@ class Collection:
         with self._write_lock:
             self._closed = True
             rows = RowStore(self.info.dimension, self.info.metric)
-            self._index = {}
+            self._rows_by_id = {}
             self._view = View(rows, 0, None, 0)
 
     # Reading
@@ -107,7 +107,7 @@ class Collection:
         """The records found, in the order asked."""
         with self._publish_lock:
             view = self._view
-            index = self._index.get(scope, {})
+            index = self._rows_by_id.get(scope, {})
             rows = [row for row in (index.get(value) for value in ids) if row is not None]
         return view.records(rows, include_vectors=include_vectors)
 
@@ -139,7 +139,7 @@ class Collection:
         if request.exact:
             found = flat.search(view, request.vectors, top_k=request.top_k, chosen=chosen)
         else:
-            found, exact = self.coded.search(view, request.vectors, top_k=request.top_k, chosen=chosen)
+            found, exact = self.index.search(view, request.vectors, top_k=request.top_k, chosen=chosen)
         return [
             Answer(self._matches(view, request, found=hits, query=query), hits.candidates, exact)
             for hits, query in zip(found, request.vectors, strict=True)
@@ -148,11 +148,11 @@ class Collection:
     @property
     def wants_tending(self) -> bool:
         """Whether `tend` has something to do."""
-        return self.coded.wants(self._view)
+        return self.index.wants(self._view)
 
     def tend(self, *, stop: Callable[[], bool]) -> None:
         """Make codes for new rows, and measure recall where the data has changed; searches and writes go on meanwhile."""
-        self.coded.tend(lambda: self._view, stop=stop)
+        self.index.tend(lambda: self._view, stop=stop)
 
     def _matches(self, view: View, request: SearchRequest, *, found: flat.Found, query: Any) -> list[Match]:
         rows, scores = found.rows, found.scores
@@ -181,7 +181,7 @@ class Collection:
         change = _change_of(batch, scope)
 
         def plan(view: View) -> Change:
-            existing = self._index.get(scope, {})
+            existing = self._rows_by_id.get(scope, {})
             if on_conflict is OnConflict.ERROR:
                 known = [value for value in change.ids if value in existing]
                 if known:
@@ -225,14 +225,14 @@ class Collection:
 
         def plan(view: View) -> Change:
             if ids is not None:
-                known = self._index.get(scope, {})
+                known = self._rows_by_id.get(scope, {})
                 missing = [value for value in ids if value not in known]
                 if missing:
                     raise RecordNotFoundError(
                         f"{len(missing)} of {len(ids)} ids do not exist, for example {missing[0]!r}; nothing was changed"
                     )
             targets = self._existing(view, ids, node=node, scope=scope)
-            rows = [self._index[scope][value] for value in targets]
+            rows = [self._rows_by_id[scope][value] for value in targets]
             merged = [_merge(mapping, assign, removed) for mapping in view.rows.metadata_of(rows)]
             return Change(
                 scope,
@@ -251,7 +251,7 @@ class Collection:
         if ids is None:
             return [view.rows.ids[row] for row in view.select(node, scope).tolist()]
         with self._publish_lock:
-            known = self._index.get(scope, {})
+            known = self._rows_by_id.get(scope, {})
             return [value for value in dict.fromkeys(ids) if value in known]
 
     def _write(self, plan: Callable[[View], Change]) -> Change:
@@ -286,7 +286,7 @@ class Collection:
         """Carry out a change that is in the log: append the new rows, then publish the new view in one step."""
         rows = self._view.rows
         with self._write_lock:
-            index = self._index.setdefault(change.scope, {})
+            index = self._rows_by_id.setdefault(change.scope, {})
             first = rows.count
             if change.ids:
                 first = rows.append(self._new_rows(change, index), change.scope)
@@ -329,7 +329,7 @@ class Collection:
             return
         rows = view.rows.compacted(view.live)
         with self._publish_lock:
-            self._index = {}
+            self._rows_by_id = {}
             self._index_rows(rows)
             self._live = None
             self._view = View(rows, rows.count, None, rows.count)

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vpa.base.arrays import IntColumn, RowMask
+from vpa.base.arrays import IntColumn, RowMask, RowNumbers
 from vpa.base.metadata import Scalar, Value, kind_of, leaves
 from vpa.engine.growable import GrowableArray
 from vpa.filters.ast import Comparison, Field
@@ -53,6 +53,9 @@ class _Ranking(NamedTuple):
     starts: NDArray[np.int64]
     # Whether no row stands twice, so that the rows of a span of values are different rows.
     single: bool
+    # The place of each code's value, and the codes by row; None unless every row has one value.
+    places: IntColumn
+    codes: IntColumn | None
 
     def span(self, first: int, last: int) -> IntColumn:
         """Rows of the values from `first` up to `last`."""
@@ -61,10 +64,14 @@ class _Ranking(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows that a leaf holds for, in pieces; `distinct` says that none stands in them twice."""
+    """Rows that a leaf holds for, in pieces; `distinct` says that none stands in them twice.
+
+    `contains`, where it is there, tells of single rows whether the leaf holds for them.
+    """
 
     pieces: list[IntColumn]
     distinct: bool
+    contains: Callable[[RowNumbers], RowMask] | None = None
 
 
 class Column:
@@ -134,7 +141,16 @@ class Column:
         found = ranking.span(place, len(ranking.values)) if upward else ranking.span(0, place)
         holds = _HOLDS[comparison]
         tail = self._tail(entries, ranking, lambda other: holds(other, value))
-        return self._found([found], tail, entries=entries, ranking=ranking)
+        rows = self._found([found], tail, entries=entries, ranking=ranking)
+        codes, places = ranking.codes, ranking.places
+        if codes is None or len(tail) or ranking.length != row_count:
+            return rows
+
+        def contains(wanted: RowNumbers) -> RowMask:
+            inside: RowMask = places[codes[wanted]] >= place
+            return inside if upward else ~inside
+
+        return rows._replace(contains=contains)
 
     def _found(self, pieces: list[IntColumn], tail: IntColumn, *, entries: Entries, ranking: _Ranking) -> Rows:
         if ranking.length > len(entries.rows):
@@ -181,7 +197,12 @@ class Column:
         rows = entries.rows[np.argsort(ranks, kind="stable")]
         starts = np.concatenate(([0], np.cumsum(np.bincount(ranks, minlength=len(values)))))
         single = not len(rows) or bool((np.diff(entries.rows) > 0).all())
-        return _Ranking(len(rows), [values[place] for place in ascending], rows, starts, single)
+        whole = single and len(rows) > 0 and int(entries.rows[-1]) == len(rows) - 1
+        by_code = np.zeros(int(used[-1]) + 1 if len(used) else 0, dtype=np.int32)
+        by_code[used] = rank
+        return _Ranking(
+            len(rows), [values[place] for place in ascending], rows, starts, single, by_code, entries.codes if whole else None
+        )  # fmt: skip
 
 
 class Columns:

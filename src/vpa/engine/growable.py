@@ -43,14 +43,10 @@ class GrowableArray:
         """The first `length` values, not copied."""
         return self._array[:length]
 
-    def item(self, position: int) -> Any:
-        """One value as Python's own."""
-        return self._array.item(position)
-
     @property
-    def data(self) -> memoryview:
-        """Memory of the values, and of the room behind them."""
-        return self._array.data
+    def whole(self) -> NDArray[Any]:
+        """The values, and the room behind them."""
+        return self._array
 
 
 class Packed(NamedTuple):
@@ -121,7 +117,8 @@ class Heap:
     def take(self, rows: Sequence[int]) -> list[Buffer | None]:
         """Of each of these rows; shares memory."""
         mapped = len(self._mapped)
-        lengths, ends, grown = self._lengths, self._ends, self._bytes.data
+        # In this order: what was published last is read first.
+        lengths, ends, grown = self._lengths.whole, self._ends.whole, self._bytes.whole.data
         found: list[Buffer | None] = []
         for row in rows:
             if row < mapped:
@@ -148,7 +145,7 @@ class Heap:
     def packed(self, rows: Sequence[int]) -> Packed:
         """A copy of these rows."""
         if not self._some:
-            mapped, lengths = len(self._mapped), self._lengths
+            mapped, lengths = len(self._mapped), self._lengths.whole
             return Packed(np.asarray([self._mapped.lengths.item(row) if row < mapped else lengths.item(row - mapped) for row in rows], dtype=np.int64), b"")  # fmt: skip
         return Packed.of(found for start in range(0, len(rows), _TOGETHER) for found in self.take(rows[start : start + _TOGETHER]))  # type: ignore[misc]  # fmt: skip
 

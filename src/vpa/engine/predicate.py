@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vpa.base.arrays import IntColumn, RowMask
+from vpa.base.arrays import RowMask
 from vpa.base.metadata import kind_of
 from vpa.engine.columns import Columns, Rows
 from vpa.filters.ast import And, Constant, Eq, Exists, Filter, In, Literal, Not, Or, Range
@@ -44,19 +44,17 @@ def _leaf_mask(node: Filter, columns: Columns, row_count: int) -> RowMask:
     return mask
 
 
-def row_numbers(node: Filter, columns: Columns, row_count: int) -> IntColumn | None:
+def leaf_rows(node: Filter, columns: Columns, row_count: int) -> Rows | None:
     """The rows where a leaf holds, each once, in any order, found without looking at every row; None where that cannot be."""
     if not isinstance(node, Eq | In | Range):
         return None
     found = _leaf_rows(node, columns, row_count)
     if not found:
-        return np.empty(0, dtype=np.int32)
+        return Rows([np.empty(0, dtype=np.int32)], distinct=True)
     if len(found) > 1 or not found[0].distinct:
         return None
-    pieces = found[0].pieces
-    if len(pieces) == 1:
-        return pieces[0]
-    return np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int32)
+    pieces = found[0].pieces or [np.empty(0, dtype=np.int32)]
+    return found[0]._replace(pieces=[pieces[0] if len(pieces) == 1 else np.concatenate(pieces)])
 
 
 def _leaf_rows(node: Filter, columns: Columns, row_count: int) -> list[Rows]:

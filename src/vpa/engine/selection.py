@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,18 @@ from vpa.base.arrays import RowMask, RowNumbers
 class Selection:
     """Some of the first `total` rows, given as a mask `(total,)` or as numbers, each once, in any order."""
 
-    __slots__ = ("_mask", "_rows", "count", "total")
+    __slots__ = ("_contains", "_mask", "_rows", "count", "total")
 
-    def __init__(self, total: int, *, mask: RowMask | None = None, rows: NDArray[Any] | None = None) -> None:
+    def __init__(
+        self,
+        total: int,
+        *,
+        mask: RowMask | None = None,
+        rows: NDArray[Any] | None = None,
+        contains: Callable[[RowNumbers], RowMask] | None = None,
+    ) -> None:
+        """`contains` tells of a few rows whether they are chosen, where that is cheaper than a mask."""
+        self._contains = contains
         self.total = total
         self._mask = mask
         self._rows = rows
@@ -42,7 +52,7 @@ class Selection:
             return self
         if self._mask is not None:
             return Selection(total, mask=self._mask[:total])
-        return Selection(total, rows=self.rows[self.rows < total])
+        return Selection(total, rows=self.rows[self.rows < total], contains=self._contains)
 
     def behind(self, first: int) -> RowNumbers:
         """Those from row `first` on."""
@@ -50,3 +60,9 @@ class Selection:
             found: RowNumbers = first + np.flatnonzero(self._mask[first:])
             return found
         return self.rows[self.rows >= first]
+
+    def within(self, rows: RowNumbers) -> RowNumbers:
+        """Those of `rows` that are chosen."""
+        if self._mask is None and self._contains is not None:
+            return rows[self._contains(rows)]
+        return rows[self.mask[rows]]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpa.base.arrays import FloatVector, RowNumbers
+from vpa.base.arrays import FloatVector, RowNumbers, Scores
 
 _BLOCK: Final = 64
 
@@ -60,11 +60,12 @@ def _below(value: np.float32, margin: np.float32) -> np.float32:
     return np.float32(np.nextafter(value - margin, np.float32(-np.inf)))
 
 
-def best(ids: list[str], scores: NDArray[np.float64], *, k: int) -> list[int]:
-    """Positions of the k best: greater score first, equal scores in id order, also at the cut."""
-    positions: Iterable[int] = range(len(ids))
-    if len(ids) > 4 * k:
-        kth = np.partition(scores, len(scores) - k)[len(scores) - k]
-        positions = np.flatnonzero(scores >= kth).tolist()
+def best(scores: Scores, *, k: int, ids: Callable[[int], str]) -> RowNumbers:
+    """Places of the k best: greater score first, equal scores in id order, also at the cut. `ids` gives the id of a place."""
+    order: RowNumbers = np.argsort(-scores, kind="stable")
+    falling = scores[order[: k + 1]]
+    if not (falling[1:] == falling[:-1]).any():
+        return order[:k]
+    tied = order if len(order) <= k else order[scores[order] >= falling[k - 1]]
     values = scores.tolist()
-    return sorted(positions, key=lambda i: (-values[i], ids[i]))[:k]
+    return np.asarray(sorted(tied.tolist(), key=lambda place: (-values[place], ids(place)))[:k], dtype=np.int64)

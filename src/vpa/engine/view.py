@@ -10,7 +10,7 @@ import numpy as np
 from vpa.base.arrays import FloatMatrix, RowMask, RowNumbers
 from vpa.base.records import Match, Record, RecordBatch
 from vpa.base.scope import AllScopes, Scope
-from vpa.engine.predicate import row_mask, row_numbers
+from vpa.engine.predicate import leaf_rows, row_mask
 from vpa.engine.rows import RowStore
 from vpa.engine.selection import Selection
 from vpa.filters.ast import ALWAYS, Filter
@@ -27,13 +27,16 @@ class View:
 
     def selection(self, node: Filter, scope: Scope | AllScopes) -> Selection | None:
         """Live rows of the scope where the filter holds; None stands for every row."""
-        numbers = None if node is ALWAYS else row_numbers(node, self.rows.columns, self.count)
-        if numbers is None:
+        found = None if node is ALWAYS else leaf_rows(node, self.rows.columns, self.count)
+        if found is None:
             mask = self._mask(node, scope)
             return None if mask is None else Selection(self.count, mask=mask)
+        [numbers] = found.pieces
+        code = self._scope_code(scope)
+        if code is None and self.live is None:
+            return Selection(self.count, rows=numbers, contains=found.contains)
         if self.live is not None:
             numbers = numbers[self.live[numbers]]
-        code = self._scope_code(scope)
         if code is not None:
             numbers = numbers[self.rows.scope_column(self.count)[numbers] == code]
         return Selection(self.count, rows=numbers)

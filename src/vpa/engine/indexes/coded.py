@@ -1,23 +1,23 @@
 """Codes first, exact second: a pass over codes finds candidates, the vectors themselves rank them.
 
-Rows behind those that have codes are looked at exactly, so a search is right while codes are being made, and when making
-them was stopped or failed.
+Several kinds of codes may stand side by side, each for the searches that it answers fastest. Rows behind those that have codes
+are looked at exactly, so a search is right while codes are being made, and when making them was stopped or failed.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
-from vpa.base.arrays import FloatMatrix, FloatVector, RowNumbers
-from vpa.base.errors import ConfigurationError
-from vpa.base.index_options import IndexOptions, IndexType
+from vpa.base.arrays import FloatMatrix, RowNumbers
+from vpa.base.index_options import IndexOptions
 from vpa.base.scope import ALL_SCOPES
 from vpa.engine.indexes import flat
+from vpa.engine.indexes.base import Dump, Index, Part
 from vpa.engine.indexes.flat import Found
 from vpa.engine.indexes.promise import Plan, Survey, seconds
 from vpa.engine.quant.base import Codes
@@ -27,6 +27,7 @@ from vpa.engine.rows import RowStore
 from vpa.engine.selection import Selection
 from vpa.engine.view import View
 from vpa.filters.ast import ALWAYS
+from vpa.kit.memory import give_back
 
 # Below this many values (rows x dimension) a search of all costs less than the way to codes.
 _FEWEST_VALUES: Final = 2_000_000
@@ -35,59 +36,74 @@ _GATHER_VALUES: Final = 1_000_000
 # A tail without codes of this share of the rows, or this many, is given codes.
 _TAIL_SHARE, _TAIL_ROWS = 0.005, 512
 _MEASURE_AGAIN: Final = 0.3
+# When there are so many times the rows of the first measurement, all kinds of codes are tried again.
+_TRY_AGAIN: Final = 4
 _SAMPLE: Final = 2_048
 _CHUNK: Final = 16_384
 # So many queries are ranked at once.
 _TOGETHER: Final = 8
-# Where at least this share of the rows is marked, a deeper pass without a mask is cheaper than one with it.
+# Where at least this share of the rows is chosen, a deeper pass over all of them is cheaper than one over those chosen.
 _DENSE: Final = 0.3
+# The depth holds a margin of a third and more, so this share of it will do where chance gives no more.
+_ENOUGH: Final = 0.75
+_SPARSE_TRIAL: Final = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pass:
+    """Codes of the first `coded` rows, and how they are used, once that was measured."""
+
+    space: Space
+    codes: Codes
+    coded: int = 0
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _State:
-    """What a search uses: codes of the first `coded` rows of `rows`, and the plan if recall was measured."""
+    """What a search of `rows` uses. `changes` counts what had come and gone at the last measurement, `first` the rows at the first."""
 
     rows: RowStore
-    space: Space
-    codes: Codes
-    coded: int
-    plan: Plan | None
+    passes: tuple[_Pass, ...]
     changes: int
+    first: int
+
+    def pick(self, top_k: int, *, sparse: bool) -> tuple[_Pass, int] | None:
+        """The fastest pass for such a search, and how many candidates it is to give; None where exact is better."""
+        able = [(one, one.plan, one.plan.depth(top_k)) for one in self.passes if one.plan is not None]
+        usable = [(plan.sparse_seconds if sparse else plan.seconds, one, depth) for one, plan, depth in able if depth]
+        if not usable:
+            return None
+        _, chosen, depth = min(usable, key=lambda found: found[0])
+        return chosen, depth
 
 
-class Dump(NamedTuple):
-    """Codes on their way to a file and back."""
-
-    facts: Mapping[str, Any]
-    centre: FloatVector | None
-    codes: bytes | memoryview
-
-
-class CodedIndex:
+class CodedIndex(Index):
     """Of one collection. `tend` is called by one thread at a time, `search` by any."""
 
     def __init__(self, options: IndexOptions) -> None:
-        self._options = options
+        super().__init__(options)
         self._state: _State | None = None
-        self._saved: Codes | None = None
+        self._saved: tuple[Codes, ...] = ()
         self._tending = threading.Lock()
-        self.error: str | None = None
 
     # Searching
 
     def search(self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None) -> tuple[list[Found], bool]:  # fmt: skip
         """As `flat.search`, and whether the answer is exact."""
         state = self._state
-        depth = None if state is None or state.plan is None or state.rows is not view.rows else state.plan.depth(top_k)
-        if state is None or depth is None:
-            return flat.search(view, queries, top_k=top_k, chosen=chosen), True
         marked = view.count if chosen is None else chosen.count
+        sparse = marked < _DENSE * view.count
+        picked = None if state is None or state.rows is not view.rows else state.pick(top_k, sparse=sparse)
+        if picked is None:
+            return flat.search(view, queries, top_k=top_k, chosen=chosen), True
+        one, depth = picked
         if marked * view.rows.dimension <= _GATHER_VALUES or marked <= 2 * depth:
             rows = np.arange(view.count) if chosen is None else chosen.rows
             return flat.search_gathered(view, queries, rows, top_k=top_k), True
-        count = min(state.coded, view.count)
+        count = min(one.coded, view.count)
         candidates = _candidates(
-            state, queries, depth, chosen=None if chosen is None else chosen.first(count), count=count
+            one, queries, depth, chosen=None if chosen is None else chosen.first(count), count=count
         )
         if count < view.count:
             tail = np.arange(count, view.count) if chosen is None else chosen.behind(count)
@@ -102,14 +118,14 @@ class CodedIndex:
 
     def wants(self, view: View) -> bool:
         """Whether `tend` has something to do."""
-        if self._options.index_type is IndexType.FLAT or self._options.recall >= 1.0:
+        if self.options.recall >= 1.0:
             return False
         if view.live_count * view.rows.dimension < _FEWEST_VALUES or view.rows.largest_norm > LONGEST:
             return False
         state = self._state
         if state is None or state.rows is not view.rows:
             return True
-        tail = view.count - state.coded
+        tail = view.count - min((one.coded for one in state.passes), default=0)
         return tail > max(_TAIL_ROWS, _TAIL_SHARE * view.count) or _stale(state, view)
 
     def tend(self, get_view: Callable[[], View], *, stop: Callable[[], bool]) -> None:
@@ -117,56 +133,68 @@ class CodedIndex:
         with self._tending:
             while not stop() and self.wants(view := get_view()):
                 state = self._state
-                if state is None or state.rows is not view.rows:
-                    # The codes that take least time to make first; then those that may be faster, if they are.
-                    for kind in codes_types(self._options.first_pass):
-                        self._tend_state(_begin(kind, view), view, stop)
-                else:
-                    self._tend_state(state, view, stop)
+                if state is None or state.rows is not view.rows or view.live_count > _TRY_AGAIN * state.first:
+                    self._make(view, stop)
+                elif self._encode_tails(state, view, stop) and _stale(state, view):
+                    self._measure_again(view, stop)
+            give_back()
 
-    def _tend_state(self, state: _State, view: View, stop: Callable[[], bool]) -> None:
-        state = self._encode(state, view, stop)
-        if not stop() and _stale(state, view):
-            plan = Survey(view, state.codes, state.space).plan(self._options.recall, stop=stop)
+    def _make(self, view: View, stop: Callable[[], bool]) -> None:
+        """Codes of every kind there is, each used as soon as it is ready; those that are the fastest at nothing go."""
+        survey = Survey(view)
+        made: list[_Pass] = []
+        old = self._state if self._state is not None and self._state.rows is view.rows else None
+        for kind in codes_types(self.options.first_pass):
+            one = _encoded(_begin(kind, view), view, stop)
+            one.codes.compact()
+            plan = None if stop() else self._planned(survey, one, stop)
             if plan is None:
                 return
-            state = replace(state, plan=plan, changes=_changes(view))
-            state = replace(state, plan=self._timed(state, view))
-        old = self._state
-        if old is None or old.codes is state.codes or old.rows is not state.rows or _faster(state, old):
-            self._state = state
+            made.append(replace(one, plan=plan))
+            if old is None:
+                self._state = _State(view.rows, tuple(made), _changes(view), view.live_count)
+        self._state = _State(view.rows, _best(made), _changes(view), view.live_count)
 
-    def _encode(self, state: _State, view: View, stop: Callable[[], bool]) -> _State:
-        for first, matrix in view.rows.matrices(view.count):
-            for start in range(max(0, state.coded - first), len(matrix), _CHUNK):
-                if stop():
-                    return state
-                part = matrix[start : start + _CHUNK]
-                state.codes.add(state.space.rows(part))
-                state = replace(state, coded=first + start + len(part))
-                if self._state is not None and self._state.codes is state.codes:
-                    self._state = state
-        return state
+    def _encode_tails(self, state: _State, view: View, stop: Callable[[], bool]) -> bool:
+        self._state = replace(state, passes=tuple(_encoded(one, view, stop) for one in state.passes))
+        return not stop()
 
-    def _timed(self, state: _State, view: View) -> Plan:
-        """The plan with the time that a search takes, and with a reason where an exact one takes less."""
-        plan = state.plan
+    def _measure_again(self, view: View, stop: Callable[[], bool]) -> None:
+        state = self._state
+        survey = Survey(view)
+        if state is None:
+            return
+        measured = []
+        for one in state.passes:
+            plan = self._planned(survey, one, stop)
+            if plan is None:
+                return
+            measured.append(replace(one, plan=plan))
+        self._state = replace(state, passes=tuple(measured), changes=_changes(view))
+
+    def _planned(self, survey: Survey, one: _Pass, stop: Callable[[], bool]) -> Plan | None:
+        """The plan with the times that searches take, and with a reason where exact ones take less."""
+        plan = survey.plan(one.codes, one.space, self.options.recall, stop=stop)
         if plan is None or plan.reason:
-            return plan or Plan(0, 1.0, ())
-        trial = CodedIndex(self._options)
-        trial._state = state
+            return plan
+        view = survey.view
+        trial = CodedIndex(self.options)
+        trial._state = _State(view.rows, (replace(one, plan=plan),), 0, 0)
         queries = view.rows.gather(np.linspace(0, view.count - 1, 16).astype(np.int64))
         chosen = view.selection(ALWAYS, ALL_SCOPES)
+        few = Selection(view.count, rows=np.arange(0, view.count, _SPARSE_TRIAL))
         coded = seconds(lambda n: trial.search(view, queries[n : n + 1], top_k=10, chosen=chosen), runs=16)
+        sparse = seconds(lambda n: trial.search(view, queries[n : n + 1], top_k=10, chosen=few), runs=16)
         exact = seconds(lambda n: flat.search(view, queries[n : n + 1], top_k=10, chosen=chosen), runs=5)
         slow = "" if coded < exact else f"a search takes {coded * 1000:.2f} ms by codes, {exact * 1000:.2f} ms exactly"
-        return replace(plan, seconds=coded, reason=slow)
+        return replace(plan, seconds=coded, sparse_seconds=sparse, reason=slow)
 
     @property
     def seconds(self) -> float | None:
         """About how long a search takes, as measured; None where it is exact."""
         state = self._state
-        return None if state is None or state.plan is None or state.plan.reason else state.plan.seconds
+        picked = None if state is None else state.pick(10, sparse=False)
+        return None if picked is None or picked[0].plan is None else picked[0].plan.seconds
 
     # Keeping
 
@@ -174,7 +202,7 @@ class CodedIndex:
     def unsaved(self) -> bool:
         """Whether there are codes that no `dump` holds yet."""
         state = self._state
-        return state is not None and state.plan is not None and state.codes is not self._saved
+        return state is not None and tuple(one.codes for one in state.passes) != self._saved
 
     def dump(self, view: View) -> Dump | None:
         """The codes of `view`, or None where they are being made, or rows of it are dead and so would get other numbers."""
@@ -182,64 +210,87 @@ class CodedIndex:
             return None
         try:
             state = self._state
-            if state is None or state.plan is None or state.rows is not view.rows or len(state.codes) > view.count:
+            if state is None or state.rows is not view.rows or any(len(one.codes) > view.count for one in state.passes):
                 return None
-            self._saved = state.codes
-            facts = {
-                "name": state.codes.name,
-                "scale": state.space.scale,
-                "changes": state.changes,
-                **state.plan.to_json(),
-            }
-            return Dump(facts, state.space.centre, state.codes.dump())
+            self._saved = tuple(one.codes for one in state.passes)
+            parts = [
+                Part({"name": one.codes.name, "scale": one.space.scale, **one.plan.to_json()}, one.space.centre, one.codes.dump())
+                for one in state.passes if one.plan is not None
+            ]  # fmt: skip
+            return Dump({"changes": state.changes, "first": state.first}, parts)
         finally:
             self._tending.release()
 
     def restore(self, rows: RowStore, dump: Dump) -> None:
         """Take up what `dump` gave for the same rows. Codes that cannot be read are made anew."""
+        kinds = {kind.name: kind for kind in codes_types(self.options.first_pass)}
         try:
-            kinds = {kind.name: kind for kind in codes_types(self._options.first_pass)}
-            kind = kinds[dump.facts["name"]]
-            space = Space.kept(rows.metric, rows.dimension, centre=dump.centre, scale=float(dump.facts["scale"]))
-            plan = Plan.from_json(dump.facts)
-            codes = kind.load(memoryview(dump.codes), space.dimension)
-        except (KeyError, TypeError, ValueError, ConfigurationError):
+            passes = tuple(_restored(rows, part, kinds[part.facts["name"]]) for part in dump.parts)
+            state = _State(rows, passes, int(dump.facts["changes"]), int(dump.facts["first"]))
+        except (KeyError, TypeError, ValueError):
             return
-        if plan.promised == self._options.recall and len(codes) <= rows.count:
-            self._state = _State(rows, space, codes, len(codes), plan, int(dump.facts["changes"]))
-            self._saved = codes
+        promised = {one.plan.promised for one in passes if one.plan is not None}
+        if promised == {self.options.recall} and all(one.coded <= rows.count for one in passes):
+            self._state = state
+            self._saved = tuple(one.codes for one in passes)
 
     def stats(self) -> dict[str, Any]:
         """What is in use, and why."""
         state = self._state
-        facts: dict[str, Any] = {
-            "type": str(self._options.index_type),
-            "at_work": self._tending.locked(),
-            "error": self.error,
-        }
-        if state is None or state.plan is None:
-            return {**facts, "search": "exact", "promised_recall": self._options.recall}
-        coded = not state.plan.reason
+        facts = {**super().stats(), "at_work": self._tending.locked(), "promised_recall": self.options.recall}
+        picked = None if state is None else state.pick(10, sparse=False)
+        passes = () if state is None else state.passes
+        kinds = {one.codes.name: _facts(one) for one in passes}
+        if picked is None or picked[0].plan is None:
+            reasons = [one.plan.reason for one in passes if one.plan is not None and one.plan.reason]
+            return {**facts, "search": "exact", "exact_because": "; ".join(reasons) or None, "passes": kinds}
+        one = picked[0]
         return {
-            **facts, "search": "codes first, exact second" if coded else "exact", "first_pass": state.codes.name,
-            "coded_rows": state.coded, "code_bytes": state.codes.size_bytes, **state.plan.to_json(),
+            **facts, "search": "codes first, exact second", "exact_because": None, "first_pass": one.codes.name, "coded_rows": one.coded,
+            "code_bytes": sum(other.codes.size_bytes for other in passes), **picked[0].plan.to_json(), "passes": kinds,
         }  # fmt: skip
 
 
-def _begin(kind: type[Codes], view: View) -> _State:
+def _facts(one: _Pass) -> dict[str, Any]:
+    plan = {} if one.plan is None else one.plan.to_json()
+    return {"coded_rows": one.coded, "code_bytes": one.codes.size_bytes, **plan}
+
+
+def _begin(kind: type[Codes], view: View) -> _Pass:
     live = np.arange(view.count) if view.live is None else np.flatnonzero(view.live)
     chosen = np.random.default_rng(0).choice(live, size=min(_SAMPLE, len(live)), replace=False)
     sample = view.rows.gather(np.sort(chosen))
     space = Space.of(view.rows.metric, sample, shifted=kind.wants_centred)
     codes = kind(space.dimension)
     codes.fit(space.rows(sample))
-    return _State(view.rows, space, codes, 0, None, 0)
+    return _Pass(space, codes)
 
 
-def _faster(new: _State, old: _State) -> bool:
-    if new.plan is None or new.plan.reason:
-        return False
-    return old.plan is None or bool(old.plan.reason) or new.plan.seconds < old.plan.seconds
+def _encoded(one: _Pass, view: View, stop: Callable[[], bool]) -> _Pass:
+    for first, matrix in view.rows.matrices(view.count):
+        for start in range(max(0, one.coded - first), len(matrix), _CHUNK):
+            if stop():
+                return one
+            part = matrix[start : start + _CHUNK]
+            one.codes.add(one.space.rows(part))
+            one = replace(one, coded=first + start + len(part))
+    return one
+
+
+def _restored(rows: RowStore, part: Part, kind: type[Codes]) -> _Pass:
+    space = Space.kept(rows.metric, rows.dimension, centre=part.centre, scale=float(part.facts["scale"]))
+    codes = kind.load(memoryview(part.codes), space.dimension)
+    return _Pass(space, codes, len(codes), Plan.from_json(part.facts))
+
+
+def _best(made: list[_Pass]) -> tuple[_Pass, ...]:
+    """Those that are the fastest for all rows or for few; where searches are better exact, all, for what they say of why."""
+    usable = [(one, one.plan) for one in made if one.plan is not None and not one.plan.reason]
+    if not usable:
+        return tuple(made)
+    fastest = min(usable, key=lambda pair: pair[1].seconds)[0]
+    sparse = min(usable, key=lambda pair: pair[1].sparse_seconds)[0]
+    return (fastest,) if fastest is sparse else (fastest, sparse)
 
 
 def _changes(view: View) -> int:
@@ -248,20 +299,21 @@ def _changes(view: View) -> int:
 
 
 def _stale(state: _State, view: View) -> bool:
-    if state.plan is None:
-        return True
-    return _changes(view) - state.changes > _MEASURE_AGAIN * max(1, state.plan.rows)
+    rows = max((one.plan.rows for one in state.passes if one.plan is not None), default=0)
+    return not state.passes or _changes(view) - state.changes > _MEASURE_AGAIN * max(1, rows)
 
 
 def _candidates(
-    state: _State, queries: FloatMatrix, depth: int, *, chosen: Selection | None, count: int
+    one: _Pass, queries: FloatMatrix, depth: int, *, chosen: Selection | None, count: int
 ) -> list[RowNumbers]:
-    asked = state.space.queries(queries)
+    asked = one.space.queries(queries)
     if chosen is None:
-        return state.codes.candidates(asked, depth, count=count, chosen=None)
-    if chosen.count >= _DENSE * count:
-        deeper = int(depth * count / chosen.count * 1.1) + 8
-        found = [rows[chosen.mask[rows]] for rows in state.codes.candidates(asked, deeper, count=count, chosen=None)]
-        if min(len(rows) for rows in found) >= min(depth, chosen.count) * 0.9:
+        return one.codes.candidates(asked, depth, count=count, chosen=None)
+    if chosen.count >= _DENSE * count or not one.codes.takes_selections:
+        deeper = int(depth * count / chosen.count) + 1
+        found = [
+            chosen.within(rows) for rows in one.codes.candidates(asked, min(deeper, count), count=count, chosen=None)
+        ]
+        if not one.codes.takes_selections or min(len(rows) for rows in found) >= min(depth, chosen.count) * _ENOUGH:
             return found
-    return state.codes.candidates(asked, depth, count=count, chosen=chosen)
+    return one.codes.candidates(asked, depth, count=count, chosen=chosen)

@@ -109,10 +109,7 @@ def _rank(view: View, query: FloatVector, *, rows: RowNumbers, matrix: FloatMatr
 
 def _best(view: View, rows: RowNumbers, scores: Scores, *, top_k: int, candidates: int) -> Found:
     """The best of `rows` by their final scores, equal ones in id order."""
-    if len(rows) > 2 * top_k:
-        kept = np.flatnonzero(scores >= np.partition(scores, len(rows) - top_k)[len(rows) - top_k])
-        rows, scores = rows[kept], scores[kept]
-    order = topk.best([view.rows.ids[row] for row in rows.tolist()], scores, k=top_k)
+    order = topk.best(scores, k=top_k, ids=lambda place: view.rows.ids[rows[place]])
     return Found(rows[order], scores[order], candidates)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -24,10 +24,9 @@ DEPTHS_AT: Final = (10, 100)
 # Queries of each kind.
 _QUERIES: Final = 100
 _NOISE: Final = 0.25
-_DEEPEST: Final = 4096
 _LARGEST_SHARE: Final = 0.25
 # Queries of the users may be harder than those drawn here.
-_MARGIN: Final = 1.6
+_MARGIN: Final = 1.3
 _STEP: Final = 20
 
 
@@ -48,7 +47,9 @@ class Plan:
     rows: int
     promised: float
     measured: tuple[Measured, ...]
+    # Of a search of all rows, and of one among a tenth of them.
     seconds: float = 0.0
+    sparse_seconds: float = 0.0
     reason: str = ""
 
     def depth(self, top_k: int) -> int | None:
@@ -74,6 +75,7 @@ class Plan:
             "measured_at_rows": self.rows,
             "measured": [asdict(one) for one in self.measured],
             "seconds": self.seconds,
+            "sparse_seconds": self.sparse_seconds,
             "exact_because": self.reason or None,
         }
 
@@ -86,6 +88,7 @@ class Plan:
             stored["promised_recall"],
             measured,
             stored["seconds"],
+            stored["sparse_seconds"],
             stored["exact_because"] or "",
         )
 
@@ -98,73 +101,94 @@ class _Group(NamedTuple):
     ranks: RowNumbers
 
     def joined(self, other: _Group) -> _Group:
-        return _Group(*(np.concatenate([one, more]) for one, more in zip(self, other, strict=True)))  # type: ignore[list-item]
+        return _Group(*(np.concatenate([one, more]) for one, more in zip(self, other, strict=True)))
 
 
-@dataclass(slots=True)
 class Survey:
-    """Draws queries from a view and looks how deep the true answers stand in the first pass."""
+    """Draws queries from a view, finds their exact answers once, and sees how deep these stand in one first pass or another."""
 
-    view: View
-    codes: Codes
-    space: Space
-    seed: int = 0
-    rng: np.random.Generator = field(init=False)
+    def __init__(self, view: View, *, seed: int = 0) -> None:
+        self.view = view
+        self._rng = np.random.default_rng(seed)
+        self._live = np.arange(view.count) if view.live is None else np.flatnonzero(view.live)
+        self._everything = view.selection(ALWAYS, ALL_SCOPES)
+        self._answered: list[tuple[FloatMatrix, RowNumbers]] | None = None
 
-    def __post_init__(self) -> None:
-        self.rng = np.random.default_rng(self.seed)
-
-    def plan(self, promised: float, *, stop: Callable[[], bool]) -> Plan | None:
+    def plan(self, codes: Codes, space: Space, promised: float, *, stop: Callable[[], bool]) -> Plan | None:
         """The plan for a promised recall, or None if `stop` said so meanwhile."""
-        view = self.view
-        live = np.arange(view.count) if view.live is None else np.flatnonzero(view.live)
-        limit = int(min(_DEEPEST, len(live) * _LARGEST_SHARE))
-        groups: list[_Group] = []
-        for drawn, queries in self._draws(live):
-            for start in range(0, len(queries), _STEP):
-                if stop():
-                    return None
-                part = slice(start, start + _STEP)
-                asked, truth = self._truth(queries[part], drawn[part])
-                found = _Group(asked, truth, self.codes.ranks(asked, truth, limit=limit))
-                groups.append(found) if start == 0 else groups.append(groups.pop().joined(found))
+        if self._answered is None:
+            self._answered = self._answers(stop)
+        if self._answered is None:
+            return None
+        limit = int(min(codes.deepest, len(self._live) * _LARGEST_SHARE))
+        groups = []
+        for queries, truth in self._answered:
+            asked = space.queries(queries)
+            ranks = [
+                codes.ranks(asked[n : n + _STEP], truth[n : n + _STEP], limit=limit)
+                for n in range(0, len(asked), _STEP)
+                if not stop()
+            ]
+            if stop():
+                return None
+            groups.append(_Group(asked, truth, np.concatenate(ranks)))
         measured = []
         for k in DEPTHS_AT:
             if stop():
                 return None
-            measured.append(self._measured(k, groups, promised, limit=limit))
+            measured.append(self._measured(codes, k, groups, promised, limit=limit))
         few = measured[0]
-        reason = "" if few.kept else f"codes ({self.codes.name}) reach recall {few.recall:.4f} of the top {few.top_k} with {limit} candidates"  # fmt: skip
-        return Plan(len(live), promised, tuple(measured), reason=reason)
+        reason = "" if few.kept else f"codes ({codes.name}) reach recall {few.recall:.4f} of the top {few.top_k} with {limit} candidates"  # fmt: skip
+        return Plan(len(self._live), promised, tuple(measured), reason=reason)
 
-    def _measured(self, top_k: int, groups: list[_Group], promised: float, *, limit: int) -> Measured:
+    def _measured(self, codes: Codes, top_k: int, groups: list[_Group], promised: float, *, limit: int) -> Measured:
         """Of the groups of queries the one that needs most decides. What it gives is then seen by asking for so many."""
         needed = max(_depth_for(group.ranks[:, :top_k], promised) for group in groups)
         candidates = min(limit, int(needed * _MARGIN) + 2 * top_k)
         while True:
-            recall = min(self._recall(group, top_k, candidates) for group in groups)
+            recall = min(self._recall(codes, group, top_k, candidates) for group in groups)
             if recall >= promised or candidates >= limit:
                 return Measured(top_k, candidates, recall, kept=recall >= promised)
             # A compiled pass may lose a row that a deeper one finds far in front.
             candidates = min(limit, candidates * 3 // 2)
 
-    def _recall(self, group: _Group, top_k: int, candidates: int) -> float:
-        everything = self.view.selection(ALWAYS, ALL_SCOPES)
-        found = self.codes.candidates(group.queries, candidates, count=self.view.count, chosen=everything)
-        hits = [np.isin(truth[:top_k], rows).mean() for truth, rows in zip(group.truth, found, strict=True)]
+    def _recall(self, codes: Codes, group: _Group, top_k: int, candidates: int) -> float:
+        chosen = self._everything if codes.takes_selections else None
+        hits: list[float] = []
+        for start in range(0, len(group.queries), _STEP):
+            part = slice(start, start + _STEP)
+            found = codes.candidates(group.queries[part], candidates, count=self.view.count, chosen=chosen)
+            hits += [np.isin(truth[:top_k], rows).mean() for truth, rows in zip(group.truth[part], found, strict=True)]
         return float(np.mean(hits))
+
+    def _answers(self, stop: Callable[[], bool]) -> list[tuple[FloatMatrix, RowNumbers]] | None:
+        """Queries of each kind with their exact answers, without the rows that a query was made of."""
+        most = DEPTHS_AT[-1]
+        answered = []
+        for drawn, queries in self._draws(self._live):
+            truth: list[RowNumbers] = []
+            for start in range(0, len(queries), _STEP):
+                if stop():
+                    return None
+                part = slice(start, start + _STEP)
+                found = flat.search(self.view, queries[part], top_k=most + drawn.shape[1], chosen=self._everything)
+                truth += [
+                    hits.rows[~np.isin(hits.rows, own)][:most] for hits, own in zip(found, drawn[part], strict=True)
+                ]
+            answered.append((queries, np.stack(truth)))
+        return answered
 
     def _draws(self, live: RowNumbers) -> Iterator[tuple[RowNumbers, FloatMatrix]]:
         """Queries, with the rows that they are made of: rows, points between two rows, and rows moved by noise."""
         size = min(_QUERIES, len(live))
         rows = self.view.rows
-        own = self.rng.choice(live, size=(size, 1), replace=False)
+        own = self._rng.choice(live, size=(size, 1), replace=False)
         yield self._usable(own, rows.gather(own[:, 0]).astype(np.float64))
-        two = self.rng.choice(live, size=(size, 2))
+        two = self._rng.choice(live, size=(size, 2))
         yield self._usable(two, (rows.gather(two[:, 0]).astype(np.float64) + rows.gather(two[:, 1])) / 2)
-        own = self.rng.choice(live, size=(size, 1))
+        own = self._rng.choice(live, size=(size, 1))
         vectors = rows.gather(own[:, 0]).astype(np.float64)
-        noise = self.rng.standard_normal(vectors.shape) * vectors.std(axis=0)
+        noise = self._rng.standard_normal(vectors.shape) * vectors.std(axis=0)
         yield self._usable(own, (1 - _NOISE) * vectors + _NOISE * (vectors.mean(axis=0) + noise))
 
     def _usable(self, drawn: RowNumbers, vectors: Scores) -> tuple[RowNumbers, FloatMatrix]:
@@ -173,14 +197,6 @@ class Survey:
             usable = lengths > 1e-6
             drawn, vectors = drawn[usable], vectors[usable] / lengths[usable, None]
         return drawn, vectors.astype(np.float32)
-
-    def _truth(self, queries: FloatMatrix, drawn: RowNumbers) -> tuple[FloatMatrix, RowNumbers]:
-        """The queries as the codes take them, and the exact answers, without the rows that a query was made of."""
-        most = DEPTHS_AT[-1]
-        everything = self.view.selection(ALWAYS, ALL_SCOPES)
-        found = flat.search(self.view, queries, top_k=most + drawn.shape[1], chosen=everything)
-        truth = np.stack([hits.rows[~np.isin(hits.rows, own)][:most] for hits, own in zip(found, drawn, strict=True)])
-        return self.space.queries(queries), truth
 
 
 def _depth_for(ranks: RowNumbers, promised: float) -> int:

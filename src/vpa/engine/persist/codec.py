@@ -13,15 +13,15 @@ from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.engine.columns import Column, ColumnKey, Columns, Entries
 from vpa.engine.growable import GrowableArray, Heap, Packed
-from vpa.engine.indexes.coded import Dump
+from vpa.engine.indexes.base import Dump, Part
 from vpa.engine.persist.snapshot import Snapshot, SnapshotWriter
 from vpa.engine.rows import RowStore
 from vpa.engine.view import View
 from vpa.filters.ast import Field
 
 
-def write_view(writer: SnapshotWriter, view: View, *, sequence: int, codes: Dump | None = None) -> None:
-    """Write the live rows of `view`; `sequence` is the last change that they contain, `codes` are of the same rows."""
+def write_view(writer: SnapshotWriter, view: View, *, sequence: int, index: Dump | None = None) -> None:
+    """Write the live rows of `view`; `sequence` is the last change that they contain, `index` is of the same rows."""
     rows = view.rows
     live = np.ones(view.count, dtype=np.bool_) if view.live is None else view.live
     numbers = np.flatnonzero(live)
@@ -34,10 +34,11 @@ def write_view(writer: SnapshotWriter, view: View, *, sequence: int, codes: Dump
         writer.add_bytes(f"{name}.bytes", blob)
     if rows.metric is Metric.EUCLIDEAN:
         writer.add_array("half_squares", rows.half_squares.prefix(view.count)[live])
-    if codes is not None:
-        writer.add_bytes("codes", codes.codes)
-        if codes.centre is not None:
-            writer.add_array("codes.centre", codes.centre)
+    if index is not None:
+        for number, part in enumerate(index.parts):
+            writer.add_bytes(f"index.{number}", part.codes)
+            if part.centre is not None:
+                writer.add_array(f"index.{number}.centre", part.centre)
     described = _write_columns(writer, rows.columns.kept(live))
     writer.finish(
         {
@@ -46,7 +47,7 @@ def write_view(writer: SnapshotWriter, view: View, *, sequence: int, codes: Dump
             "scopes": [[scope.tenant, scope.namespace] for scope in rows.scopes],
             "largest_norm": rows.largest_norm.hex(),
             "columns": described,
-            "codes": None if codes is None else dict(codes.facts),
+            "index": None if index is None else {**index.facts, "parts": [dict(part.facts) for part in index.parts]},
         }
     )
 
@@ -72,13 +73,22 @@ def _write_columns(writer: SnapshotWriter, columns: Columns) -> list[dict[str, A
     return described
 
 
-def read_codes(snapshot: Snapshot) -> Dump | None:
-    """The codes that `write_view` was given."""
-    facts = snapshot.facts.get("codes")
-    if facts is None or not snapshot.has("codes"):
+def read_index(snapshot: Snapshot) -> Dump | None:
+    """The dump of an index that `write_view` was given."""
+    facts = snapshot.facts.get("index")
+    if facts is None:
         return None
-    centre = snapshot.array("codes.centre") if snapshot.has("codes.centre") else None
-    return Dump(facts, centre, snapshot.bytes_of("codes"))
+    parts = []
+    for number, described in enumerate(facts["parts"]):
+        centre = f"index.{number}.centre"
+        parts.append(
+            Part(
+                described,
+                snapshot.array(centre) if snapshot.has(centre) else None,
+                snapshot.bytes_of(f"index.{number}"),
+            )
+        )
+    return Dump(facts, parts)
 
 
 def read_rows(snapshot: Snapshot, info: CollectionInfo) -> RowStore:

@@ -105,7 +105,7 @@ class DurableJournal:
             view, sequence, generation = self._rotate()
             writer = SnapshotWriter(self._files, snapshot_path(self._directory, generation))
             try:
-                write_view(writer, view, sequence=sequence, codes=self._collection.coded.dump(view))
+                write_view(writer, view, sequence=sequence, index=self._collection.index.dump(view))
             except BaseException:
                 self._discard(writer)
                 raise
@@ -162,7 +162,7 @@ class DurableJournal:
         if background is not None:
             background.join()
         try:
-            worth_it = self._log.size > _CLOSE_CHECKPOINT_BYTES or self._collection.coded.unsaved
+            worth_it = self._log.size > _CLOSE_CHECKPOINT_BYTES or self._collection.index.unsaved
             if self._log.failed is None and worth_it:
                 self.checkpoint()
         except (OSError, VectorDatabaseError) as error:

@@ -11,7 +11,7 @@ from vpa.base.errors import StorageCorruptedError
 from vpa.base.records import CollectionInfo
 from vpa.engine.change import decode
 from vpa.engine.collection import Collection
-from vpa.engine.persist.codec import read_codes, read_rows
+from vpa.engine.persist.codec import read_index, read_rows
 from vpa.engine.persist.files import FileSystem
 from vpa.engine.persist.snapshot import Snapshot
 from vpa.engine.persist.wal import Contents, Log, read_log
@@ -98,9 +98,9 @@ class Recovery:
             self.report.snapshot = number
             self.sequence = int(snapshot.facts["sequence"])
             collection = Collection(self.info, read_rows(snapshot, self.info))
-            codes = read_codes(snapshot)
-            if codes is not None:
-                collection.coded.restore(collection.view.rows, codes)
+            index = read_index(snapshot)
+            if index is not None:
+                collection.index.restore(collection.view.rows, index)
             return collection
         # Without any snapshot the logs must begin at the first change; `_replay` sees whether they do.
         if self.report.damage and not self.salvage and not self._logs_begin_at_the_beginning():

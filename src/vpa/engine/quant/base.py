@@ -19,6 +19,11 @@ class Codes(ABC):
     name: ClassVar[str]
     # Whether rows are better brought around zero first: where products are estimated, their common part is only noise.
     wants_centred: ClassVar[bool] = False
+    # Whether `candidates` can look at some of the rows only.
+    takes_selections: ClassVar[bool] = True
+
+    # More candidates than this are never asked for.
+    deepest: ClassVar[int] = 4096
 
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
@@ -40,9 +45,12 @@ class Codes(ABC):
     def add(self, vectors: FloatMatrix) -> None:
         """Append the codes of rows `(n, d)`."""
 
+    def compact(self) -> None:  # noqa: B027 - most have none
+        """Let go of room that adding left behind; called while nobody searches."""
+
     @abstractmethod
     def candidates(self, queries: FloatMatrix, m: int, *, count: int, chosen: Selection | None) -> list[RowNumbers]:
-        """For each query the `m` rows that look nearest, unordered: of the first `count`, those `chosen` of these.
+        """For each query the `m` rows that look nearest, unordered: of the first `count`, those `chosen` of these; None stands for all.
 
         Fewer only where fewer rows are chosen, or where codes have rows behind `count`.
         """

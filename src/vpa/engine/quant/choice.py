@@ -1,27 +1,44 @@
-"""Which first pass is at hand."""
+"""Which first passes are at hand."""
 
 from __future__ import annotations
 
 import importlib.util
+from typing import Final
 
 from vpa.base.errors import ConfigurationError
 from vpa.base.index_options import FirstPass
 from vpa.engine.quant.base import Codes
 
+_PACKAGES: Final = {FirstPass.TURBOVEC: ("turbovec", "vpa[fast]"), FirstPass.FAISS: ("faiss", "faiss-cpu")}
+
 
 def codes_types(wanted: FirstPass) -> list[type[Codes]]:
-    """Kinds of codes to try, the one that is made fastest first.
+    """Kinds of codes to try, in this order: the compiled one that there is, and signs.
 
-    Raises ConfigurationError with the pip line where the compiled one is asked for and missing.
+    Raises ConfigurationError with the pip line where a compiled one is asked for and missing.
     """
+    if wanted is not FirstPass.AUTO:
+        return [_codes_type(wanted)]
+    compiled = next((kind for kind in _PACKAGES if is_installed(kind)), None)
+    return [*([] if compiled is None else [_codes_type(compiled)]), _codes_type(FirstPass.SIGNS)]
+
+
+def is_installed(kind: FirstPass) -> bool:
+    """Whether the package of these codes can be imported."""
+    return kind not in _PACKAGES or importlib.util.find_spec(_PACKAGES[kind][0]) is not None
+
+
+def _codes_type(kind: FirstPass) -> type[Codes]:
+    if not is_installed(kind):
+        raise ConfigurationError(f'first_pass="{kind}" needs a package that is not there; run: pip install "{_PACKAGES[kind][1]}"')  # fmt: skip
+    if kind is FirstPass.TURBOVEC:
+        from vpa.engine.quant.turbo import TurboCodes
+
+        return TurboCodes
+    if kind is FirstPass.FAISS:
+        from vpa.engine.quant.faiss_pq import FaissCodes
+
+        return FaissCodes
     from vpa.engine.quant.signs import SignCodes
 
-    if wanted is FirstPass.SIGNS:
-        return [SignCodes]
-    if importlib.util.find_spec("turbovec") is None:
-        if wanted is FirstPass.TURBOVEC:
-            raise ConfigurationError('first_pass="turbovec" needs a package that is not there; run: pip install "vpa[fast]"')  # fmt: skip
-        return [SignCodes]
-    from vpa.engine.quant.turbo import TurboCodes
-
-    return [TurboCodes] if wanted is FirstPass.TURBOVEC else [SignCodes, TurboCodes]
+    return SignCodes

@@ -69,6 +69,10 @@ class SignCodes(Codes):
             self._codes[:, self._count + start : self._count + start + len(part)] = part.T
         self._count = end
 
+    def compact(self) -> None:
+        """To the rows there are."""
+        self._codes = np.ascontiguousarray(self._codes[:, : self._count])
+
     def _packed(self, vectors: FloatMatrix) -> Words:
         packed = np.zeros((len(vectors), self._words * 8), dtype=np.uint8)
         bits = np.packbits(vectors > self._centre, axis=1)

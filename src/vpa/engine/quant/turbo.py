@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
-from vpa.base.arrays import FloatMatrix, RowMask, RowNumbers
-from vpa.engine.quant.base import Codes
+from vpa.base.arrays import FloatMatrix, RowNumbers
+from vpa.engine.quant.compiled import CompiledCodes
 from vpa.engine.selection import Selection
 
 if TYPE_CHECKING:
@@ -20,10 +20,9 @@ _BITS: Final = 4
 _MULTIPLE: Final = 8
 # Rows a call, so that a search never waits long for a writer.
 _CHUNK: Final = 8_192
-_SHALLOW: Final = 256
 
 
-class TurboCodes(Codes):
+class TurboCodes(CompiledCodes):
     """Rotated and quantised by TurboQuant (Zandieh et al. 2025, arXiv 2504.19874); the compiled code does the pass."""
 
     name: ClassVar[str] = "turbovec"
@@ -66,34 +65,19 @@ class TurboCodes(Codes):
             with self._lock:
                 self._index.add(part)
 
-    def _search(self, queries: FloatMatrix, k: int, mask: RowMask | None) -> Any:
+    def compact(self) -> None:
+        """By way of bytes: what is read back has no room to spare."""
+        self._index = type(self._index).from_bytes(self.dump())
+
+    def nearest(self, queries: FloatMatrix, k: int, chosen: Selection | None) -> RowNumbers:
+        """By the compiled search."""
         padded = self._padded(queries)
+        mask = None if chosen is None else chosen.mask
         with self._lock:
             if mask is not None and len(mask) < len(self._index):
                 mask = np.concatenate([mask, np.zeros(len(self._index) - len(mask), dtype=np.bool_)])
-            _, rows = self._index.search(padded, min(k, len(self._index)), mask=mask)
-        return rows
-
-    def candidates(self, queries: FloatMatrix, m: int, *, count: int, chosen: Selection | None) -> list[RowNumbers]:
-        """The `m` greatest estimates of `x·q`."""
-        rows = self._search(queries, m, None if chosen is None else chosen.mask).astype(np.int64)
-        if len(self) > count and chosen is None:
-            return [found[found < count] for found in rows]
-        return list(rows)
-
-    def ranks(self, queries: FloatMatrix, rows: RowNumbers, *, limit: int) -> RowNumbers:
-        """From searches, deeper where that finds more: deep ones cost much."""
-        depth = min(limit, _SHALLOW)
-        while True:
-            found = self._search(queries, depth, None)
-            result = np.full(rows.shape, limit, dtype=np.int64)
-            for place, (order, wanted) in enumerate(zip(found, rows, strict=True)):
-                same = order[None, :] == wanted[:, None]
-                there = same.any(axis=1)
-                result[place, there] = same[there].argmax(axis=1)
-            if depth == limit or not (result == limit).any():
-                return result
-            depth = min(limit, depth * 4)
+            found: RowNumbers = self._index.search(padded, k, mask=mask)[1]
+        return found
 
     def dump(self) -> bytes:
         """turbovec's own format, which carries its version and checks itself."""

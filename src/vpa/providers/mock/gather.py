@@ -59,7 +59,7 @@ class Gatherer:
 
     def _lanes(self) -> int:
         # A matrix product uses every core by itself; a pass over codes in NumPy uses one.
-        return 1 if self._exact or self._collection.coded.seconds is None else _LANES
+        return 1 if self._exact or self._collection.index.seconds is None else _LANES
 
     async def _work(self) -> None:
         try:
@@ -75,7 +75,7 @@ class Gatherer:
                 self.close()  # Nobody waits unless the task was cut off.
 
     def _is_short(self, request: SearchRequest) -> bool:
-        seconds = self._collection.coded.seconds
+        seconds = self._collection.index.seconds
         return seconds is not None and not self._exact and seconds * len(request.vectors) < _SHORT_S
 
     def _take(self) -> list[_Waiting]:

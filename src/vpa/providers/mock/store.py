@@ -154,8 +154,8 @@ class EmbeddedStore(VectorStore):
         try:
             await self._tenders.run(collection.tend, stop=lambda: self._closing)
         except Exception as error:  # noqa: BLE001 - searches go on without codes; statistics say so
-            collection.coded.error = f"{type(error).__name__}: {error}"
-            _log.warning("codes_failed", collection=collection.info.name, error=collection.coded.error)
+            collection.index.error = f"{type(error).__name__}: {error}"
+            _log.warning("codes_failed", collection=collection.info.name, error=collection.index.error)
 
     async def upsert(
         self,
@@ -255,7 +255,7 @@ class EmbeddedStore(VectorStore):
         database = self._open_database()
         view = database.get(info.name).view
         facts: dict[str, Any] = {"records": view.live_count, "rows": view.count, "durable": self._path is not None}
-        facts["index"] = database.get(info.name).coded.stats()
+        facts["index"] = database.get(info.name).index.stats()
         journal = database.journal(info.name)
         if journal is not None:
             report = journal.report

@@ -1,0 +1,91 @@
+"""What an index of a collection is: something that finds the nearest rows, made and kept beside them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from vpa.base.arrays import FloatMatrix, FloatVector
+from vpa.base.index_options import IndexOptions
+from vpa.engine.indexes import flat
+from vpa.engine.indexes.flat import Found
+from vpa.engine.rows import RowStore
+from vpa.engine.selection import Selection
+from vpa.engine.view import View
+
+
+class Part(NamedTuple):
+    """One piece of an index on its way to a file and back."""
+
+    facts: Mapping[str, Any]
+    centre: FloatVector | None
+    codes: bytes | memoryview
+
+
+class Dump(NamedTuple):
+    """An index on its way to a file and back."""
+
+    facts: Mapping[str, Any]
+    parts: Sequence[Part]
+
+
+class Index(ABC):
+    """Of one collection. `search` is called by any thread, also before, while and after `tend` is called by one at a time.
+
+    A new kind answers exactly or keeps `options.recall`, which it measures; it is a row in `choice.py`, and the suite of
+    `vpa.testing` and `tests/engine/test_indexes.py` are what it has to pass. Rows are append-only: an index of the first n rows of `view.rows`
+    stays true, and what it finds among dead rows or behind n is its own business, by `chosen` and by looking at the rest.
+    """
+
+    def __init__(self, options: IndexOptions) -> None:
+        self.options = options
+        self.error: str | None = None
+
+    @abstractmethod
+    def search(self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None) -> tuple[list[Found], bool]:  # fmt: skip
+        """The `top_k` best rows of those chosen, for each row of `queries` `(m, d)`, and whether none can be missing."""
+
+    def wants(self, view: View) -> bool:
+        """Whether `tend` has something to do."""
+        del view
+        return False
+
+    def tend(self, get_view: Callable[[], View], *, stop: Callable[[], bool]) -> None:
+        """Catch up with the rows; returns soon when `stop` says so. Whatever it raises, searches go on as before."""
+        del get_view, stop
+
+    @property
+    def seconds(self) -> float | None:
+        """About how long a search takes, where that was measured and a search uses one processor at most."""
+        return None
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether a snapshot is worth it for what the index would put in it."""
+        return False
+
+    def dump(self, view: View) -> Dump | None:
+        """What a snapshot of `view` is to hold, if anything."""
+        del view
+        return None
+
+    def restore(self, rows: RowStore, dump: Dump) -> None:
+        """Take up what `dump` gave for the same rows; what cannot be read is made anew."""
+        del rows, dump
+
+    def stats(self) -> dict[str, Any]:
+        """What is in use, and why."""
+        return {"type": str(self.options.index_type), "error": self.error}
+
+
+class FlatIndex(Index):
+    """Nothing beside the rows: every search looks at all of them."""
+
+    def search(self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None) -> tuple[list[Found], bool]:  # fmt: skip
+        """Exact."""
+        return flat.search(view, queries, top_k=top_k, chosen=chosen), True
+
+    def stats(self) -> dict[str, Any]:
+        """That it is exact."""
+        return {**super().stats(), "search": "exact", "at_work": False}

@@ -1,0 +1,98 @@
+"""Four bits for each four dimensions, by faiss, for people who have it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import numpy as np
+
+from vpa.base.arrays import FloatMatrix, RowNumbers
+from vpa.engine.quant.compiled import CompiledCodes
+from vpa.engine.selection import Selection
+
+if TYPE_CHECKING:
+    import faiss
+
+_GROUP: Final = 4
+
+
+class FaissCodes(CompiledCodes):
+    """Product quantisation with 16 centroids a group (Jégou et al. 2011), looked up in registers (`IndexPQFastScan`).
+
+    It cannot look at some rows only: a filter is answered from a deeper pass, or by other codes.
+    """
+
+    name: ClassVar[str] = "faiss"
+    wants_centred: ClassVar[bool] = True
+    takes_selections: ClassVar[bool] = False
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__(dimension)
+        import faiss
+
+        self._width: Final = -(-dimension // _GROUP) * _GROUP
+        self._index: faiss.IndexPQFastScan = faiss.IndexPQFastScan(
+            self._width, self._width // _GROUP, 4, faiss.METRIC_INNER_PRODUCT
+        )
+        # A search while rows are added would read memory that moves.
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    @property
+    def size_bytes(self) -> int:
+        """Half a byte a group."""
+        return len(self) * self._width // _GROUP // 2
+
+    def _padded(self, vectors: FloatMatrix) -> FloatMatrix:
+        if self._width == self.dimension:
+            return np.ascontiguousarray(vectors)
+        result = np.zeros((len(vectors), self._width), dtype=np.float32)
+        result[:, : self.dimension] = vectors
+        return result
+
+    def fit(self, sample: FloatMatrix) -> None:
+        """The centroids, by k-means."""
+        with self._lock:
+            self._index.pq.cp.min_points_per_centroid = 1
+            self._index.train(self._padded(sample))
+
+    def add(self, vectors: FloatMatrix) -> None:
+        """Assign each group to its nearest centroid."""
+        padded = self._padded(vectors)
+        with self._lock:
+            self._index.add(padded)
+
+    def nearest(self, queries: FloatMatrix, k: int, chosen: Selection | None) -> RowNumbers:
+        """By tables of products in registers."""
+        if chosen is not None:
+            raise NotImplementedError("faiss's fast scan takes no selection of rows")
+        with self._lock:
+            _, rows = self._index.search(self._padded(queries), k)
+        found: RowNumbers = rows
+        return found
+
+    def dump(self) -> bytes:
+        """faiss's own format."""
+        import faiss
+
+        with self._lock:
+            data: bytes = faiss.serialize_index(self._index).tobytes()
+        return data
+
+    @classmethod
+    def load(cls, data: memoryview, dimension: int) -> FaissCodes:
+        """Raises ValueError for bytes of another kind or dimension."""
+        import faiss
+
+        result = cls(dimension)
+        try:
+            index: Any = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
+        except RuntimeError as error:
+            raise ValueError(f"these are no codes of faiss ({error})") from error
+        if not isinstance(index, faiss.IndexPQFastScan) or index.d != result._width:
+            raise ValueError(f"these codes are not of {dimension} dimensions")
+        result._index = index
+        return result
