@@ -82,6 +82,36 @@ class RecordBatch:
     scope: Scope | None = None
     cursor: str | None = None
 
+    @classmethod
+    def from_columns(
+        cls,
+        *,
+        ids: Sequence[str],
+        vectors: ArrayLike,
+        metadata: Mapping[str, Any] | None = None,
+        texts: Sequence[str | None] | None = None,
+    ) -> RecordBatch:
+        """From arrays: `metadata={"year": years, "kind": kinds}` with one array or list of n values a key, each of one type.
+
+        No Python object is made for a value of an array. Raises InvalidRecordError naming the column and the record.
+        """
+        from vpa.base.frames import batch_from_columns
+
+        return batch_from_columns(ids, vectors, columns=metadata or {}, texts=texts)
+
+    @classmethod
+    def from_table(
+        cls, table: Any, *, id: str = "id", vector: str = "vector", text: str | None = "text", vectors: ArrayLike | None = None
+    ) -> RecordBatch:  # fmt: skip
+        """From a table of Arrow, pandas, polars, or anything with Arrow's stream interface: a record a row.
+
+        `id`, `vector` and `text` name the columns that are not metadata; a table without a column `text` has no texts. Vectors may be given
+        apart, as an `(n, d)` array. Needs `pip install "vpa[arrow]"`; raises InvalidRecordError naming the column and what to do.
+        """
+        from vpa.base.frames import batch_from_table
+
+        return batch_from_table(table, id_column=id, vector_column=vector, text_column=text, vectors=vectors)
+
     def __len__(self) -> int:
         return len(self.ids)
 

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 
 from vpa.base import arrays
 from vpa.base.errors import DimensionMismatchError, InvalidQueryError, InvalidRecordError
-from vpa.base.metadata import ValueRuleError, canonical_metadata, canonical_system, check_text
+from vpa.base.metadata import MAX_VALUES, Metadata, ValueRuleError, canonical_metadata, canonical_system, check_text
 from vpa.base.records import CollectionInfo, Metric, Record, RecordBatch
+from vpa.base.tables import ColumnRuleError, MetadataColumns, TextColumn
 
 MAX_ID_BYTES: Final = 512
 _NOT_FINITE: Final = "the query vector has a value that is not finite as float32"
@@ -57,8 +58,8 @@ def check_batch(records: Iterable[Record] | RecordBatch, *, info: CollectionInfo
     return RecordBatch(
         ids=ids,
         vectors=_check_vectors(batch.vectors, ids=ids, info=info),
-        texts=None if batch.texts is None else _check_each(batch.texts, ids, _text),
-        metadata=None if batch.metadata is None else _check_each(batch.metadata, ids, canonical_metadata),
+        texts=None if batch.texts is None else _check_texts(batch.texts, ids),
+        metadata=None if batch.metadata is None else _check_metadata(batch.metadata, ids),
         system=None if batch.system is None else _check_each(batch.system, ids, canonical_system),
     )
 
@@ -135,6 +136,25 @@ def _text(text: object) -> str | None:
         return check_text(str(text))
     except ValueRuleError as error:
         raise InvalidRecordError(f"text {error}") from None
+
+
+def _check_texts(texts: Sequence[Any], ids: Sequence[str]) -> Sequence[str | None]:
+    if not isinstance(texts, TextColumn):
+        return _check_each(texts, ids, _text)
+    try:
+        texts.check()
+    except ColumnRuleError as error:
+        raise InvalidRecordError(f"record {ids[error.row]!r}: text {error}") from None
+    return texts
+
+
+def _check_metadata(metadata: Sequence[Any], ids: Sequence[str]) -> Sequence[Metadata]:
+    # Columns were checked when they were made.
+    if not isinstance(metadata, MetadataColumns):
+        return _check_each(metadata, ids, canonical_metadata)
+    if len(metadata.columns) > MAX_VALUES:
+        raise InvalidRecordError(f"metadata has more than {MAX_VALUES} columns; store long data in text")
+    return metadata
 
 
 def _check_each(values: Sequence[Any], ids: Sequence[str], check: Any) -> list[Any]:

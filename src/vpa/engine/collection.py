@@ -17,11 +17,13 @@ from vpa.base.metadata import canonical_metadata
 from vpa.base.query import OnConflict, SearchRequest
 from vpa.base.records import CollectionInfo, Match, Metric, Record, RecordBatch
 from vpa.base.scope import AllScopes, Scope
+from vpa.base.tables import MetadataColumns, TextColumn
 from vpa.engine import distance
 from vpa.engine.change import Change
 from vpa.engine.growable import Packed
 from vpa.engine.indexes import flat
 from vpa.engine.indexes.choice import create_index
+from vpa.engine.render import json_rows
 from vpa.engine.rows import NewRows, RowStore, encode_mappings
 from vpa.engine.scan import scan_view
 from vpa.engine.view import View
@@ -338,19 +340,24 @@ class Collection:
 def _change_of(batch: RecordBatch, scope: Scope) -> Change:
     count = len(batch)
     metadata = batch.metadata if batch.metadata is not None else [{}] * count
-    texts = Packed.repeat(None, count)
-    if batch.texts is not None:
-        texts = Packed.of(None if text is None else text.encode() for text in batch.texts)
     return Change(
         scope,
         ids=batch.ids,
         vectors=batch.vectors,
-        texts=texts,
-        metadata=encode_mappings(metadata),
+        texts=_packed_texts(batch.texts, count),
+        metadata=json_rows(metadata) if isinstance(metadata, MetadataColumns) else encode_mappings(metadata),
         system=Packed.repeat(b"", count) if batch.system is None else encode_mappings(batch.system),
         parsed_metadata=metadata,  # type: ignore[arg-type]
         parsed_system=batch.system,  # type: ignore[arg-type]
     )
+
+
+def _packed_texts(texts: Sequence[str | None] | None, count: int) -> Packed:
+    if texts is None:
+        return Packed.repeat(None, count)
+    if isinstance(texts, TextColumn):
+        return Packed(texts.lengths, texts.data[texts.offsets[0] : texts.offsets[-1]].data)
+    return Packed.of(None if text is None else text.encode() for text in texts)
 
 
 def _kept(change: Change, positions: list[int]) -> Change:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from vpa.base.arrays import IntColumn, RowMask, RowNumbers
 from vpa.base.metadata import Scalar, Value, kind_of, leaves
+from vpa.base.tables import Column as TypedColumn
+from vpa.base.tables import MetadataColumns
 from vpa.engine.growable import GrowableArray
 from vpa.filters.ast import Comparison, Field
 
@@ -77,7 +79,7 @@ class Rows(NamedTuple):
 class Column:
     """All values of one field and kind. Values of one kind compare and hash as SEMANTICS asks: Python does it exactly."""
 
-    __slots__ = ("_codes", "_entry_codes", "_lock", "_ranking", "_rows", "values")
+    __slots__ = ("_codes", "_entry_codes", "_lock", "_pending", "_ranking", "_rows", "values")
 
     def __init__(self, values: list[Any], entries: Entries) -> None:
         self.values = values
@@ -85,7 +87,9 @@ class Column:
         self._rows = GrowableArray(entries.rows)
         self._entry_codes = GrowableArray(entries.codes)
         self._ranking: _Ranking | None = None
-        self._lock = threading.Lock()
+        # Values that came as arrays and have no codes yet: nobody has asked.
+        self._pending: list[tuple[IntColumn, TypedColumn]] = []
+        self._lock = threading.RLock()
 
     @property
     def codes(self) -> dict[Any, int]:
@@ -97,8 +101,27 @@ class Column:
                     self._codes = {value: code for code, value in enumerate(self.values)}
         return self._codes
 
+    def extend_typed(self, rows: IntColumn, values: TypedColumn) -> None:
+        """Append one entry a row, all values there; they get codes when somebody asks for the first time."""
+        with self._lock:
+            self._pending.append((rows, values))
+
+    def _settle(self) -> None:
+        with self._lock:
+            for rows, values in self._pending:
+                distinct, places = values.distinct()
+                codes = np.fromiter((self._code(value) for value in distinct), dtype=np.int32, count=len(distinct))
+                self._entry_codes.extend(codes[places])
+                self._rows.extend(rows)
+            self._pending = []
+
     def code_for(self, value: Any) -> int:
         """The code of `value`, a new one if it was not there."""
+        if self._pending:
+            self._settle()
+        return self._code(value)
+
+    def _code(self, value: Any) -> int:
         codes = self.codes
         code = codes.get(value)
         if code is None:
@@ -113,6 +136,8 @@ class Column:
 
     def entries(self, row_count: int) -> Entries:
         """The entries of the first `row_count` rows."""
+        if self._pending:
+            self._settle()
         length = self._rows.length
         rows: IntColumn = self._rows.prefix(length)
         if length and rows[-1] >= row_count:
@@ -232,9 +257,12 @@ class Columns:
                 yield column
 
     def append(
-        self, first_row: int, metadata: Sequence[Mapping[str, Value]], system: Sequence[Mapping[str, Scalar]] | None
+        self, first_row: int, metadata: Sequence[Mapping[str, Any]], system: Sequence[Mapping[str, Scalar]] | None
     ) -> None:
         """Add the values of rows `first_row`, `first_row + 1`, …"""
+        if isinstance(metadata, MetadataColumns):
+            self._append_typed(first_row, metadata)
+            metadata = ()
         pending: dict[ColumnKey, tuple[Column, list[int], list[int]]] = {}
         plain: dict[tuple[str, type], tuple[Column, list[int], list[int]]] = {}
         for row, mapping in enumerate(metadata, first_row):
@@ -247,7 +275,7 @@ class Columns:
                         continue
                     if value is None:
                         continue
-                    found = plain[key, kind] = self._pending(pending, Field(key), kind_of(value))  # type: ignore[arg-type]
+                    found = plain[key, kind] = self._pending(pending, Field(key), kind_of(value))
                 found[1].append(row)
                 found[2].append(found[0].code_for(value))
         for row, fields in enumerate(system or (), first_row):
@@ -258,6 +286,17 @@ class Columns:
                     codes.append(column.code_for(scalar))
         for column, rows, codes in pending.values():
             column.extend(rows, codes)
+
+    def _append_typed(self, first_row: int, metadata: MetadataColumns) -> None:
+        for key, column in metadata.columns.items():
+            rows = np.arange(first_row, first_row + len(column), dtype=np.int32)
+            if column.valid is not None:
+                rows, column = rows[column.valid], column.kept(np.flatnonzero(column.valid))
+            if len(rows):
+                found = ColumnKey(Field(key), column.kind)
+                if found not in self._columns:
+                    self._columns[found] = Column([], Entries(np.empty(0, np.int32), np.empty(0, np.int32)))
+                self._columns[found].extend_typed(rows, column)
 
     def _append_nested(
         self, pending: dict[ColumnKey, tuple[Column, list[int], list[int]]], row: int, mapping: Mapping[str, Value]

@@ -1,0 +1,198 @@
+"""Tables of others as batches: arrays, Arrow, pandas, polars; by columns, without a Python object a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vpa.base.arrays import FloatMatrix, VectorFormatError, as_float32
+from vpa.base.errors import ConfigurationError, InvalidRecordError
+from vpa.base.metadata import ValueRuleError
+from vpa.base.records import RecordBatch
+from vpa.base.tables import Column, ColumnRuleError, MetadataColumns, NumberColumn, TextColumn, as_column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def batch_from_columns(
+    ids: Sequence[str], vectors: ArrayLike, *, columns: Mapping[str, Any], texts: Sequence[str | None] | None
+) -> RecordBatch:
+    """See RecordBatch.from_columns."""
+    given = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
+    try:
+        metadata = MetadataColumns(columns, length=len(given))
+    except ColumnRuleError as error:
+        where = repr(given[error.row]) if error.row < len(given) else f"in row {error.row}"
+        raise InvalidRecordError(f"record {where}: {error}") from None
+    except ValueRuleError as error:
+        raise InvalidRecordError(str(error)) from None
+    return RecordBatch(ids=given, vectors=_matrix(vectors), texts=texts, metadata=metadata)
+
+
+def _matrix(vectors: ArrayLike) -> FloatMatrix:
+    try:
+        return as_float32(vectors, dimensions=2)
+    except VectorFormatError as error:
+        raise InvalidRecordError(f"the batch's vectors: the array {error}") from None
+
+
+def batch_from_table(
+    table: Any, *, id_column: str, vector_column: str, text_column: str | None, vectors: ArrayLike | None
+) -> RecordBatch:
+    """See RecordBatch.from_table."""
+    arrow = _arrow(table)
+    names = arrow.column_names
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise InvalidRecordError(f"the table has {names.count(repeated)} columns {repeated!r}; rename all but one")
+    for name in (id_column, *([] if vectors is not None else [vector_column])):
+        if name not in names:
+            raise InvalidRecordError(f"the table has no column {name!r}, it has {', '.join(names) or 'none'}; say which it is with id= and vector=")  # fmt: skip
+    ids = _ids(arrow.column(id_column), id_column)
+    matrix = _vectors(arrow.column(vector_column), ids, vector_column) if vectors is None else _matrix(vectors)
+    apart = {id_column, vector_column, text_column}
+    columns = {name: _typed(arrow.column(name), ids, name) for name in names if name not in apart}
+    texts = None
+    if text_column is not None and text_column in names:
+        texts = _typed(arrow.column(text_column), ids, text_column)
+        if not isinstance(texts, TextColumn):
+            raise InvalidRecordError(
+                f"column {text_column!r} holds {arrow.column(text_column).type}, not text; cast it, or give text=None"
+            )
+    return batch_from_columns(ids, matrix, columns=columns, texts=texts)
+
+
+def _arrow(table: Any) -> pa.Table:
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise ConfigurationError(
+            'reading a table needs pyarrow, which is not there; run: pip install "vpa[arrow]"'
+        ) from error
+    if isinstance(table, pa.Table):
+        return table
+    if isinstance(table, pa.RecordBatch):
+        return pa.Table.from_batches([table])
+    if type(table).__module__.split(".")[0] == "pandas":
+        # pandas writes a missing value as NaN; Arrow knows the difference.
+        return pa.Table.from_pandas(table, preserve_index=False)
+    if hasattr(table, "__arrow_c_stream__"):
+        return pa.table(table)
+    raise InvalidRecordError(
+        f"a {type(table).__name__} is no table: give one of Arrow, pandas or polars, or use RecordBatch.from_columns"
+    )
+
+
+def _ids(column: pa.ChunkedArray, name: str) -> list[str]:
+    import pyarrow as pa
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        raise InvalidRecordError(f"ids are text, column {name!r} holds {column.type}; cast it to text")
+    if column.null_count:
+        raise InvalidRecordError(f"column {name!r} has {column.null_count} rows without an id")
+    ids: list[str] = column.to_pylist()
+    return ids
+
+
+def _vectors(column: pa.ChunkedArray, ids: Sequence[str], name: str) -> FloatMatrix:
+    import pyarrow as pa
+
+    array = _one(column)
+    if not (
+        pa.types.is_list(array.type) or pa.types.is_large_list(array.type) or pa.types.is_fixed_size_list(array.type)
+    ):
+        raise InvalidRecordError(f"column {name!r} holds {array.type}, not lists of numbers")
+    if array.null_count:
+        raise InvalidRecordError(f"record {ids[_first(array.is_null())]!r} has no vector")
+    values = array.flatten()
+    if values.null_count:
+        raise InvalidRecordError(f"column {name!r} has vectors with values that are not there")
+    if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
+        raise InvalidRecordError(f"column {name!r} holds lists of {values.type}, not of numbers")
+    lengths = (
+        np.diff(array.offsets.to_numpy())
+        if not pa.types.is_fixed_size_list(array.type)
+        else np.full(len(array), array.type.list_size)
+    )
+    width = int(lengths[0]) if len(lengths) else 0
+    if (lengths != width).any():
+        row = int(np.argmax(lengths != width))
+        raise InvalidRecordError(f"record {ids[row]!r} has {lengths[row]} dimensions, the first one {width}")
+    return _matrix(values.to_numpy(zero_copy_only=False).reshape(len(array), width))
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    import pyarrow as pa
+
+    whole = column.combine_chunks()
+    return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
+
+
+def _first(mask: pa.Array) -> int:
+    return int(np.argmax(mask.to_numpy(zero_copy_only=False)))
+
+
+def _typed(column: pa.ChunkedArray, ids: Sequence[str], name: str) -> Column | list[Any]:
+    """A column of ours; lists and structs as Python's own, which are then refused by name."""
+    import pyarrow as pa
+
+    array = _one(column)
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        array = array.dictionary_decode()
+        kind = array.type
+    valid = None if not array.null_count else array.is_valid().to_numpy(zero_copy_only=False)
+    if pa.types.is_null(kind):
+        return NumberColumn(np.zeros(len(array), dtype=np.int64), np.zeros(len(array), dtype=np.bool_))
+    if pa.types.is_timestamp(kind):
+        array, kind = _timestamps(array, name), pa.large_string()
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return _text_column(array.cast(pa.large_string()), valid)
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        filled = array.fill_null(False if pa.types.is_boolean(kind) else 0) if valid is not None else array
+        try:
+            return as_column(NumberColumn(filled.to_numpy(zero_copy_only=False), valid))
+        except ColumnRuleError as error:
+            raise InvalidRecordError(f"record {ids[error.row]!r}: column {name!r} {error}") from None
+    hint = {"date32[day]": "cast it to text", "date64[ms]": "cast it to text"}.get(
+        str(kind), "cast it, or give mappings with RecordBatch(metadata=…)"
+    )
+    raise InvalidRecordError(
+        f"column {name!r} holds {kind}, which is no boolean, integer, float, text or timestamp with a zone; {hint}"
+    )
+
+
+def _timestamps(array: pa.Array, name: str) -> pa.Array:
+    """As `utc_text` writes them."""
+    import pyarrow as pa
+
+    if array.type.tz is None:
+        raise InvalidRecordError(
+            f"column {name!r} holds times without a zone; give one, for example with dt.tz_localize('UTC')"
+        )
+    moments = array.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    texts = np.datetime_as_string(moments.fill_null(0).to_numpy().view("M8[us]"))
+    return pa.array(
+        [f"{text}Z" for text in texts.tolist()],
+        type=pa.large_string(),
+        mask=array.is_null().to_numpy(zero_copy_only=False),
+    )
+
+
+def _text_column(array: pa.Array, valid: Any) -> TextColumn:
+    _, offsets_buffer, data_buffer = array.buffers()
+    offsets = (
+        np.frombuffer(offsets_buffer, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
+        if len(array)
+        else np.zeros(1, np.int64)
+    )
+    data = np.empty(0, dtype=np.uint8) if data_buffer is None else np.frombuffer(data_buffer, dtype=np.uint8)
+    column = TextColumn(offsets - offsets[0], data[offsets[0] : offsets[-1]], valid)
+    # A place without a text may have bytes in Arrow; here it has none.
+    hidden = valid is not None and bool((np.diff(column.offsets)[~valid] > 0).any())
+    return TextColumn.of(column[:]) if hidden else column
