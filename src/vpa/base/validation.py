@@ -124,7 +124,10 @@ def _check_vectors(vectors: ArrayLike | None, *, ids: Sequence[str], info: Colle
         raise InvalidRecordError(
             f"vector of record {ids[row]!r} is all zeros and has no direction; cosine needs one (or use metric='dot')"
         )
-    return arrays.unit_rows(matrix)
+    result = arrays.unit_rows(matrix)
+    # Nobody else has it, so a store may keep it as it is.
+    result.setflags(write=False)
+    return result
 
 
 def _text(text: object) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from vpa.base.scope import AllScopes, Scope
 from vpa.base.tables import MetadataColumns, TextColumn
 from vpa.engine import distance
 from vpa.engine.change import Change
+from vpa.engine.compaction import Compaction, StoppedError, is_worth_it
 from vpa.engine.growable import Packed
 from vpa.engine.indexes import flat
 from vpa.engine.indexes.choice import create_index
@@ -29,8 +31,8 @@ from vpa.engine.scan import scan_view
 from vpa.engine.view import View
 from vpa.filters.ast import ALWAYS, Filter
 
-_COMPACT_FROM: Final = 4096
-_COMPACT_SHARE: Final = 0.5
+# With no more than these the last step of a compaction may begin.
+_FEW_ROWS: Final = 1000
 
 
 class Journal(Protocol):
@@ -150,11 +152,17 @@ class Collection:
     @property
     def wants_tending(self) -> bool:
         """Whether `tend` has something to do."""
-        return self.index.wants(self._view)
+        return is_worth_it(self._view) or self.index.wants(self._view)
 
     def tend(self, *, stop: Callable[[], bool]) -> None:
-        """Make codes for new rows, and measure recall where the data has changed; searches and writes go on meanwhile."""
-        self.index.tend(lambda: self._view, stop=stop)
+        """Leave out dead rows where they are many, make codes for new ones, and measure recall where the data has changed.
+
+        Searches and writes go on meanwhile. Called by one thread at a time.
+        """
+        with contextlib.suppress(StoppedError):
+            if is_worth_it(self._view):
+                self._compact(stop)
+            self.index.tend(lambda: self._view, stop=stop)
 
     def _matches(self, view: View, request: SearchRequest, *, found: flat.Found, query: Any) -> list[Match]:
         rows, scores = found.rows, found.scores
@@ -286,8 +294,8 @@ class Collection:
 
     def apply(self, change: Change) -> None:
         """Carry out a change that is in the log: append the new rows, then publish the new view in one step."""
-        rows = self._view.rows
         with self._write_lock:
+            rows = self._view.rows
             index = self._rows_by_id.setdefault(change.scope, {})
             first = rows.count
             if change.ids:
@@ -298,7 +306,6 @@ class Collection:
                     dead += [row for row in map(index.get, change.ids) if row is not None]
                 index.update(zip(change.ids, range(first, rows.count), strict=True))
                 self._publish(rows, dead)
-            self._compact_if_worth_it()
 
     def _new_rows(self, change: Change, index: Mapping[str, int]) -> NewRows:
         parsed = {"parsed_metadata": change.parsed_metadata, "parsed_system": change.parsed_system}
@@ -324,17 +331,23 @@ class Collection:
         self._view = View(rows, count, None if live is None else live[:count], count - lost)
         self.revision += 1
 
-    def _compact_if_worth_it(self) -> None:
-        view = self._view
-        dead = view.count - view.live_count
-        if view.live is None or dead < _COMPACT_FROM or dead < view.count * _COMPACT_SHARE:
-            return
-        rows = view.rows.compacted(view.live)
-        with self._publish_lock:
-            self._rows_by_id = {}
-            self._index_rows(rows)
-            self._live = None
-            self._view = View(rows, rows.count, None, rows.count)
+    def _compact(self, stop: Callable[[], bool]) -> None:
+        """Only the last step keeps writers waiting, and no step a reader."""
+        compaction = Compaction.begin(self._view, stop=stop)
+        while compaction.behind(view := self._view) > _FEW_ROWS:
+            if stop():
+                return
+            compaction.catch_up(view)
+        successor = self.index.successor(compaction.view(), stop=stop)
+        with self._write_lock:
+            if self._closed or stop():
+                return
+            compaction.catch_up(self._view)
+            with self._publish_lock:
+                self._rows_by_id = compaction.rows_by_id
+                self._live = compaction.live
+                self._view = compaction.view()
+            self.index.adopt(successor)
 
 
 def _change_of(batch: RecordBatch, scope: Scope) -> Change:

@@ -327,6 +327,7 @@ class Columns:
             keep = live[entries.rows]
             if keep.any():
                 used, codes = np.unique(entries.codes[keep], return_inverse=True)
-                values = [column.values[code] for code in used.tolist()]
+                whole = len(used) == int(used[-1]) + 1
+                values = column.values[: len(used)] if whole else [column.values[code] for code in used.tolist()]
                 result.add(key, Column(values, Entries(new_row[entries.rows[keep]], codes.astype(np.int32))))
         return result

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from vpa.base.arrays import FloatMatrix, IntColumn, RowMask, RowNumbers, Scores
+from vpa.base.arrays import FloatMatrix, IntColumn, RowNumbers, Scores
 from vpa.base.records import Metric
 from vpa.base.scope import Scope
 from vpa.engine.columns import Columns
@@ -17,6 +17,8 @@ from vpa.engine.distance import half_squares
 from vpa.engine.growable import Buffer, GrowableArray, Heap, Packed
 
 _SMALLEST_BLOCK: Final = 256
+# A batch of so many rows, and of more than there are, becomes a block as it is.
+_SMALLEST_OWN: Final = 4096
 _LARGEST_DOUBLING: Final = 262_144
 
 
@@ -60,6 +62,11 @@ class _Block:
     used: int
 
 
+def _is_unshared(vectors: FloatMatrix) -> bool:
+    """Whether validation made this array, which nobody else has then."""
+    return vectors.base is None and not vectors.flags.writeable and vectors.flags.owndata
+
+
 @dataclass(slots=True)
 class RowStore:
     """Appended to by one writer. Readers get `count` from their view and look at nothing behind it."""
@@ -98,11 +105,6 @@ class RowStore:
     def append(self, new: NewRows, scope: Scope) -> int:
         """Append rows and return the number of the first."""
         first = self.count
-        self._append_vectors(new.vectors)
-        self.scope_codes.extend(np.full(len(new.ids), self.scope_code(scope), dtype=np.int32))
-        self.texts.extend(new.texts)
-        self.metadata.extend(new.metadata)
-        self.system.extend(new.system)
         metadata = new.parsed_metadata
         if metadata is None:
             metadata = [decode_mapping(stored) for stored in new.metadata.unpack()]
@@ -110,11 +112,16 @@ class RowStore:
         if system is None and len(new.system.blob):
             system = [decode_mapping(stored) for stored in new.system.unpack()]
         self.columns.append(first, metadata, system)
-        self.ids.extend(new.ids)
-        return first
+        return self.append_plain(new, np.full(len(new.ids), self.scope_code(scope), dtype=np.int32))
 
     def _append_vectors(self, vectors: FloatMatrix) -> None:
         self._note_norms(vectors)
+        total = sum(block.used for block in self.blocks)
+        if len(vectors) >= max(total, _SMALLEST_OWN) and _is_unshared(vectors):
+            if self.blocks:
+                self.blocks[-1].matrix = self.blocks[-1].matrix[: self.blocks[-1].used]
+            self.blocks.append(_Block(vectors, total, len(vectors)))
+            return
         done = 0
         while done < len(vectors):
             if not self.blocks or self.blocks[-1].used == len(self.blocks[-1].matrix):
@@ -187,16 +194,18 @@ class RowStore:
             system=self.system.packed(numbers),
         )
 
-    def compacted(self, live: RowMask) -> RowStore:
-        """A new store of the live rows only, in their order."""
-        rows = np.flatnonzero(live)
-        kept = self.select(rows)
-        result = RowStore(self.dimension, self.metric, scopes=list(self.scopes))
-        result._append_vectors(kept.vectors)
-        result.scope_codes.extend(self.scope_column(len(live))[rows])
-        result.texts.extend(kept.texts)
-        result.metadata.extend(kept.metadata)
-        result.system.extend(kept.system)
-        result.columns = self.columns.kept(live)
-        result.ids.extend(kept.ids)
-        return result
+    def reserve(self, count: int) -> None:
+        """Make room for the vectors of `count` rows, in one block; while there are none."""
+        if count:
+            self.blocks.append(_Block(np.empty((count, self.dimension), dtype=np.float32), 0, 0))
+
+    def append_plain(self, new: NewRows, scopes: IntColumn) -> int:
+        """As `append`, of rows of several scopes, given by their numbers, and leaving the columns of metadata to the caller."""
+        first = self.count
+        self._append_vectors(new.vectors)
+        self.scope_codes.extend(scopes)
+        self.texts.extend(new.texts)
+        self.metadata.extend(new.metadata)
+        self.system.extend(new.system)
+        self.ids.extend(new.ids)
+        return first

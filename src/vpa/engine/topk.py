@@ -14,9 +14,12 @@ _BLOCK: Final = 64
 
 
 def block_maxima(keys: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Maximum of each 64 consecutive keys; the last block may be shorter. `keys` is `(n,)` or `(m, n)`, n > 0."""
-    whole = keys.shape[-1] // _BLOCK * _BLOCK
-    maxima: NDArray[np.float32] = keys[..., :whole].reshape(*keys.shape[:-1], -1, _BLOCK).max(axis=-1)
+    """Maximum of each block of keys `(n,)` or `(m, n)`, n > 0. Block b is every key whose place is b modulo the number of whole
+    blocks of 64, so that whole rows are compared at once; what is left behind those is one more block.
+    """
+    count = keys.shape[-1] // _BLOCK
+    whole = count * _BLOCK
+    maxima: NDArray[np.float32] = keys[..., :whole].reshape(*keys.shape[:-1], _BLOCK, count).max(axis=-2)
     if whole == keys.shape[-1]:
         return maxima
     return np.concatenate([maxima, keys[..., whole:].max(axis=-1, keepdims=True)], axis=-1)
@@ -32,10 +35,11 @@ def candidates(keys: FloatVector, maxima: FloatVector, *, k: int, error: float) 
     bound = np.float32(-np.inf)
     if len(maxima) > k:
         bound = np.partition(maxima, len(maxima) - k)[len(maxima) - k]
-    blocks = np.flatnonzero(maxima >= _below(bound, margin))
-    rows = (blocks[:, None] * _BLOCK + np.arange(_BLOCK)).ravel()
-    if len(rows) and rows[-1] >= len(keys):
-        rows = rows[rows < len(keys)]
+    count = len(keys) // _BLOCK
+    blocks = np.flatnonzero(maxima[:count] >= _below(bound, margin))
+    rows = (blocks[:, None] + count * np.arange(_BLOCK)).ravel()
+    if len(maxima) > count:
+        rows = np.concatenate([rows, np.arange(count * _BLOCK, len(keys))])
     found = keys[rows]
     keep = found > -np.inf
     if not keep.all():

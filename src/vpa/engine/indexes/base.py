@@ -55,6 +55,15 @@ class Index(ABC):
         """Catch up with the rows; returns soon when `stop` says so. Whatever it raises, searches go on as before."""
         del get_view, stop
 
+    def successor(self, view: View, *, stop: Callable[[], bool]) -> Any:
+        """What `adopt` needs to go on with the rows of `view`, which are those of now under other numbers."""
+        del view, stop
+        return None
+
+    def adopt(self, successor: Any) -> None:
+        """From now on the rows are those that the successor was made for."""
+        del successor
+
     @property
     def seconds(self) -> float | None:
         """About how long a search takes, where that was measured and a search uses one processor at most."""

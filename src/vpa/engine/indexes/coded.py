@@ -189,6 +189,18 @@ class CodedIndex(Index):
         slow = "" if coded < exact else f"a search takes {coded * 1000:.2f} ms by codes, {exact * 1000:.2f} ms exactly"
         return replace(plan, seconds=coded, sparse_seconds=sparse, reason=slow)
 
+    def successor(self, view: View, *, stop: Callable[[], bool]) -> _State | None:
+        """New codes with the plans of the old ones: the vectors are the same."""
+        state = self._state
+        if state is None:
+            return None
+        passes = [replace(_encoded(_begin(type(one.codes), view), view, stop), plan=one.plan) for one in state.passes]
+        return None if stop() else _State(view.rows, tuple(passes), _changes(view), state.first)
+
+    def adopt(self, successor: Any) -> None:
+        """Searches are exact where there is none, until `tend` has made codes anew."""
+        self._state = successor
+
     @property
     def seconds(self) -> float | None:
         """About how long a search takes, as measured; None where it is exact."""

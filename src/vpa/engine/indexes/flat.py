@@ -19,7 +19,8 @@ from vpa.engine.planner import Path, choose_path
 from vpa.engine.selection import Selection
 from vpa.engine.view import View
 
-_KEYS_BYTES: Final = 64 << 20
+# More would be new memory from the system each time.
+_KEYS_BYTES: Final = 16 << 20
 _FEW: Final = 4096
 _WIDE: Final = 128
 

@@ -155,10 +155,14 @@ class Survey:
     def _recall(self, codes: Codes, group: _Group, top_k: int, candidates: int) -> float:
         chosen = self._everything if codes.takes_selections else None
         hits: list[float] = []
+        marks = np.zeros(self.view.count, dtype=np.bool_)
         for start in range(0, len(group.queries), _STEP):
             part = slice(start, start + _STEP)
             found = codes.candidates(group.queries[part], candidates, count=self.view.count, chosen=chosen)
-            hits += [np.isin(truth[:top_k], rows).mean() for truth, rows in zip(group.truth[part], found, strict=True)]
+            for truth, rows in zip(group.truth[part], found, strict=True):
+                marks[rows] = True
+                hits.append(float(marks[truth[:top_k]].mean()))
+                marks[rows] = False
         return float(np.mean(hits))
 
     def _answers(self, stop: Callable[[], bool]) -> list[tuple[FloatMatrix, RowNumbers]] | None:

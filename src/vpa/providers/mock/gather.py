@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import deque
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 from vpa.base.errors import ClosedError
 from vpa.base.query import SearchRequest
@@ -15,8 +18,12 @@ from vpa.kit.threads import Workers
 # Queries in one go: more gain nothing, and the first of them waits for the last.
 _MOST: Final = 64
 _LANES: Final = 2
-_SHORT_S: Final = 0.002
+_SHORT_S: Final = 0.005
 _PROBE: Final = 16
+# The weight of the newest time in the mean.
+_SLOWLY: Final = 0.1
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class _Waiting(NamedTuple):
@@ -40,13 +47,15 @@ class Gatherer:
         self._running = 0
         # Searches since one that had waited a turn and found nobody else; 0 where others had come.
         self._alone = 0
+        # About how long one query takes by itself.
+        self._seconds = math.inf
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, request: SearchRequest, node: Filter) -> list[Answer]:
         """The answers to one request."""
-        if self._alone and not self._running and self._is_short(request):
+        if self._alone and not self._running and len(request.vectors) and self._is_short(request):
             self._alone = (self._alone + 1) % _PROBE
-            return self._collection.search(request, node)
+            return self._timed(len(request.vectors), self._collection.search, request, node)
         answer: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(request, node, answer))
         if self._running < self._lanes():
@@ -65,18 +74,21 @@ class Gatherer:
         try:
             while part := self._take():
                 self._alone = int(len(part) == 1 and not self._waiting)
-                if self._alone and self._is_short(part[0].request):
-                    _deliver(part, self._collection.search_many([(part[0].request, part[0].node)]))
-                else:
-                    await self._answer(part)
+                await self._answer(part)
         finally:
             self._running -= 1
             if not self._running:
                 self.close()  # Nobody waits unless the task was cut off.
 
     def _is_short(self, request: SearchRequest) -> bool:
-        seconds = self._collection.index.seconds
-        return seconds is not None and not self._exact and seconds * len(request.vectors) < _SHORT_S
+        return self._seconds * len(request.vectors) < _SHORT_S
+
+    def _timed(self, queries: int, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        started = time.perf_counter()
+        result = call(*args, **kwargs)
+        taken = (time.perf_counter() - started) / queries
+        self._seconds = taken if math.isinf(self._seconds) else self._seconds + _SLOWLY * (taken - self._seconds)
+        return result
 
     def _take(self) -> list[_Waiting]:
         """What one lane does next: its share of those who wait."""
@@ -91,8 +103,15 @@ class Gatherer:
         return part
 
     async def _answer(self, part: list[_Waiting]) -> None:
+        asked = [(one.request, one.node) for one in part]
+        alone = bool(self._alone) and len(part[0].request.vectors) == 1
         try:
-            found = await self._workers.run(self._collection.search_many, [(one.request, one.node) for one in part])
+            if alone and self._is_short(part[0].request):
+                found = self._timed(1, self._collection.search_many, asked)
+            elif alone:
+                found = await self._workers.run(self._timed, 1, self._collection.search_many, asked)
+            else:
+                found = await self._workers.run(self._collection.search_many, asked)
         except BaseException:
             # The thread was refused or this task was cancelled: the loop, or the store, is going down.
             for one in part:
