@@ -44,8 +44,16 @@ class Engine:
 
     def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]: ...
     async def delete(self, ids: list[int]) -> None: ...
-    async def reopen(self) -> None: ...
+    async def reopen(self) -> None:
+        """Open what is stored, in this process, after `close`."""
+        await self.open()
+
     async def close(self) -> None: ...
+
+    # For the curve of recall against latency: settings from cheap to careful, and how one is chosen before searches.
+    knobs: ClassVar[tuple[Any, ...]] = ()
+
+    async def turn(self, knob: Any) -> None: ...
 
 
 def parts(count: int, size: int) -> list[slice]:
@@ -71,11 +79,15 @@ class Ours(Engine):
         )  # fmt: skip
 
     async def insert(self, vectors: Matrix, slots: Matrix) -> None:
-        count = len(vectors)
-        kinds = [f"kind-{n}" for n in range(8)]
-        fields = [{"slot": slot, "year": 1900 + n % 120, "kind": kinds[n % 8]} for n, slot in enumerate(slots.tolist())]
-        ids = [str(n) for n in range(count)]
-        await self.docs.upsert(self.vpa.RecordBatch(ids=ids, vectors=vectors, metadata=fields))
+        self.vectors, self.slots = vectors, slots
+        await self._insert(self.docs)
+
+    async def _insert(self, docs: Any) -> None:
+        numbers = np.arange(len(self.vectors))
+        kinds = np.char.add("kind-", (numbers % 8).astype(str))
+        fields = {"slot": self.slots, "year": 1900 + numbers % 120, "kind": kinds}
+        ids = [str(n) for n in range(len(numbers))]
+        await docs.upsert(self.vpa.RecordBatch.from_columns(ids=ids, vectors=self.vectors, metadata=fields))
 
     async def facts(self) -> dict[str, Any]:
         found: dict[str, Any] = (await self.db.get_statistics())["collections"]["bench"]["index"]
@@ -104,12 +116,21 @@ class Ours(Engine):
     async def delete(self, ids: list[int]) -> None:
         await self.docs.delete(ids=[str(value) for value in ids])
 
-    async def reopen(self) -> None:
-        await self.db.close()
-        await self.open()
-
     async def close(self) -> None:
         await self.db.close()
+        self.vectors = self.slots = None  # type: ignore[assignment]
+
+    knobs = (0.8, 0.9, 0.95, 0.99, 0.999)
+
+    async def turn(self, knob: float) -> None:
+        """A collection of its own for each promise."""
+        given = self.vectors, self.slots
+        await self.close()
+        self.vectors, self.slots, self.recall = *given, knob
+        await self.open()
+        await self._insert(self.docs)
+        await self.make_ready()
+        await self.settle()
 
 
 class OursNumPy(Ours):
@@ -118,6 +139,8 @@ class OursNumPy(Ours):
 
 class OursExact(Ours):
     name, recall = "vpa, exact", 1.0
+
+    knobs = ()
 
     async def make_ready(self) -> None: ...
 
@@ -151,7 +174,7 @@ class Zvec(Engine):
 
     def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
         found = self.collection.query(
-            vectors=self.zvec.VectorQuery("v", vector=query.tolist()), topk=k, filter="" if below is None else f"slot < {below}"
+            vectors=self.zvec.VectorQuery("v", vector=query.tolist(), param=self.param), topk=k, filter="" if below is None else f"slot < {below}"
         )  # fmt: skip
         return [int(doc.id) for doc in found]
 
@@ -160,11 +183,17 @@ class Zvec(Engine):
             self.collection.delete([str(value) for value in ids[part]])
 
     async def reopen(self) -> None:
-        self.collection.close()
         self.collection = self.zvec.open(self.place)
 
     async def close(self) -> None:
         self.collection.close()
+
+    # None: its own default.
+    param: Any = None
+    knobs = (16, 32, 64, 128, 300)
+
+    async def turn(self, knob: int) -> None:
+        self.param = self.zvec.HnswQueryParam(ef=knob)
 
 
 class QdrantEdge(Engine):
@@ -196,7 +225,7 @@ class QdrantEdge(Engine):
     def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
         edge = self.edge
         chosen = None if below is None else edge.Filter(must=[edge.FieldCondition(key="slot", range=edge.RangeFloat(lt=below))])  # fmt: skip
-        params = edge.SearchParams(hnsw_ef=128)
+        params = edge.SearchParams(hnsw_ef=self.ef)
         found = self.shard.query(
             edge.QueryRequest(query=edge.Query.Nearest(query.tolist()), limit=k, filter=chosen, params=params)
         )
@@ -207,11 +236,16 @@ class QdrantEdge(Engine):
             self.shard.update(self.edge.UpdateOperation.delete_points(ids[part]))
 
     async def reopen(self) -> None:
-        self.shard.close()
         self.shard = self.edge.EdgeShard.load(self.place)
 
     async def close(self) -> None:
         self.shard.close()
+
+    ef = 128
+    knobs = (16, 32, 64, 128, 256)
+
+    async def turn(self, knob: int) -> None:
+        self.ef = knob
 
 
 class Chroma(Engine):
@@ -265,13 +299,66 @@ class LanceDB(Engine):
         self.table.create_scalar_index("slot")
 
     def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
-        asked = self.table.search(query).distance_type("dot").limit(k).nprobes(20).refine_factor(4).select(["id"])
+        asked = (
+            self.table.search(query).distance_type("dot").limit(k).nprobes(20).refine_factor(self.refine).select(["id"])
+        )
         if below is not None:
             asked = asked.where(f"slot < {below}", prefilter=True)
         return [int(row["id"]) for row in asked.to_list()]
 
     async def delete(self, ids: list[int]) -> None:
         self.table.delete(f"id IN ({', '.join(map(str, ids))})")
+
+    async def reopen(self) -> None:
+        await self.open()
+        self.table = self.db.open_table("bench")
+
+    refine = 4
+    knobs = (1, 4, 10)
+
+    async def turn(self, knob: int) -> None:
+        self.refine = knob
+
+
+class MilvusLite(Engine):
+    name, packages = "milvus-lite (HNSW)", ("milvus-lite", "pymilvus")
+
+    async def open(self) -> None:
+        from pymilvus import DataType, MilvusClient
+
+        self.client = MilvusClient(f"{self.path}/milvus.db")
+        if self.client.has_collection("bench"):
+            self.client.load_collection("bench")
+            return
+        schema = self.client.create_schema()
+        schema.add_field("id", DataType.INT64, is_primary=True)
+        schema.add_field("slot", DataType.INT64)
+        schema.add_field("v", DataType.FLOAT_VECTOR, dim=self.dimension)
+        index = self.client.prepare_index_params()
+        index.add_index("v", index_type="HNSW", metric_type="IP", params={"M": 16, "efConstruction": 200})
+        self.client.create_collection("bench", schema=schema, index_params=index)
+
+    async def insert(self, vectors: Matrix, slots: Matrix) -> None:
+        for part in parts(len(vectors), 5000):
+            rows = [{"id": n, "slot": int(slots[n]), "v": vectors[n]} for n in range(part.start, part.stop)]
+            self.client.insert("bench", rows)
+
+    async def make_ready(self) -> None:
+        self.client.flush("bench")
+        self.client.load_collection("bench")
+
+    def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
+        [found] = self.client.search(
+            "bench", [query.tolist()], limit=k, filter="" if below is None else f"slot < {below}", search_params={"params": {"ef": 128}}
+        )  # fmt: skip
+        return [int(hit["id"]) for hit in found]
+
+    async def delete(self, ids: list[int]) -> None:
+        for part in parts(len(ids), 5000):
+            self.client.delete("bench", ids=ids[part])
+
+    async def close(self) -> None:
+        self.client.close()
 
 
 class QdrantLocal(Engine):
@@ -372,7 +459,7 @@ class BareNumPy(Engine):
 
 class BareTurbovec(Engine):
     name, packages, is_bare, deletes, reopens = (
-        "turbovec, bare, 2 bits, no rescoring",
+        "turbovec, bare, 4 bits, no rescoring",
         ("turbovec",),
         True,
         False,
@@ -382,7 +469,7 @@ class BareTurbovec(Engine):
     async def insert(self, vectors: Matrix, slots: Matrix) -> None:
         from turbovec import TurboQuantIndex
 
-        self.index, self.slots = TurboQuantIndex(dim=self.dimension, bit_width=2), slots
+        self.index, self.slots = TurboQuantIndex(dim=self.dimension, bit_width=4), slots
         self.index.calibrate(vectors[:2048])
         self.index.add(vectors)
 
@@ -408,6 +495,11 @@ class BareFaiss(Engine):
         found: list[int] = rows[0].tolist()
         return found
 
+    knobs = (16, 32, 64, 128, 256, 512)
+
+    async def turn(self, knob: int) -> None:
+        self.index.hnsw.efSearch = knob
+
 
 class BareUsearch(Engine):
     name, packages, is_bare, deletes, reopens, filters = "usearch HNSW bf16, bare", ("usearch",), True, False, False, False  # fmt: skip
@@ -423,8 +515,13 @@ class BareUsearch(Engine):
         found: list[int] = self.index.search(query, k).keys.tolist()
         return found
 
+    knobs = (32, 64, 128, 256, 512)
+
+    async def turn(self, knob: int) -> None:
+        self.index.expansion_search = knob
+
 
 ENGINES: dict[str, type[Engine]] = {
     kind.__name__.lower(): kind
-    for kind in (Ours, OursNumPy, OursExact, Zvec, QdrantEdge, Chroma, LanceDB, QdrantLocal, SQLiteVec, LangChainInMemory, BareNumPy, BareTurbovec, BareFaiss, BareUsearch)
+    for kind in (Ours, OursNumPy, OursExact, Zvec, QdrantEdge, Chroma, LanceDB, MilvusLite, QdrantLocal, SQLiteVec, LangChainInMemory, BareNumPy, BareTurbovec, BareFaiss, BareUsearch)
 }  # fmt: skip

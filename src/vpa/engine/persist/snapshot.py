@@ -2,7 +2,7 @@
 
 File: magic and version; sections, each starting at a multiple of 64; a table of contents as JSON; a trailer that
 says where the table is. A reader skips sections it does not know, so codes or graphs can stand beside the vectors
-later. Checksums are kept for each MiB of a section.
+later. Checksums (XXH3) are kept for each MiB of a section.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 from vpa.base.errors import StorageCorruptedError
@@ -27,6 +28,7 @@ _TRAILER: Final = struct.Struct("<QQII8s")  # offset and length of the table, it
 VERSION: Final = 2
 _ALIGNMENT: Final = 64
 _CHECK_BYTES: Final = 1 << 20
+_CHECKSUM: Final = "xxh3_64"
 
 
 class SnapshotWriter:
@@ -67,7 +69,7 @@ class SnapshotWriter:
 
     def finish(self, facts: dict[str, Any]) -> None:
         """Write the table with `facts` in it, sync, and give the file its name."""
-        table = json.dumps({**facts, "sections": self._sections}, ensure_ascii=False).encode()
+        table = json.dumps({**facts, "checksum": _CHECKSUM, "sections": self._sections}, ensure_ascii=False).encode()
         trailer = _TRAILER.pack(self._file.size, len(table), zlib.crc32(table), VERSION, _MAGIC)
         self._file.write([table, trailer])
         self._file.sync()
@@ -86,21 +88,21 @@ class _RunningChecks:
     """Checksums of each MiB, however the bytes come in."""
 
     done: list[int] = field(default_factory=list)
-    current: int = 0
+    current: xxhash.xxh3_64 = field(default_factory=xxhash.xxh3_64)
     filled: int = 0
 
     def add(self, data: memoryview) -> None:
         while data:
             part = data[: _CHECK_BYTES - self.filled]
-            self.current = zlib.crc32(part, self.current)
+            self.current.update(part)
             self.filled += len(part)
             data = data[len(part) :]
             if self.filled == _CHECK_BYTES:
-                self.done.append(self.current)
-                self.current = self.filled = 0
+                self.done.append(self.current.intdigest())
+                self.current, self.filled = xxhash.xxh3_64(), 0
 
     def finish(self) -> list[int]:
-        return [*self.done, self.current] if self.filled else self.done
+        return [*self.done, self.current.intdigest()] if self.filled else self.done
 
 
 class Snapshot:
@@ -112,6 +114,10 @@ class Snapshot:
         self._data = files.read(path)
         self.facts = self._read_table()
         self._sections: dict[str, dict[str, Any]] = self.facts["sections"]
+        # Format 1 had the slower checksum.
+        self._checksum: Callable[[memoryview], int] = (
+            xxhash.xxh3_64_intdigest if self.facts.get("checksum") == _CHECKSUM else zlib.crc32
+        )
         for name in self._sections:
             self._verify(name)
 
@@ -135,7 +141,7 @@ class Snapshot:
     def _verify(self, name: str) -> None:
         section = self._sections[name]
         for number, (part, expected) in enumerate(zip(self._parts(section), section["checks"], strict=True)):
-            if zlib.crc32(part) != expected:
+            if self._checksum(part) != expected:
                 raise StorageCorruptedError(
                     f"{self._path} is damaged: section {name!r}, MiB {number} (byte {section['offset'] + number * _CHECK_BYTES})"
                 )
