@@ -265,16 +265,24 @@ def as_table(results: list[dict[str, Any]], rows: int, dimension: int) -> str:
         "| engine | version | ready, rows/s | durable | search | filter 50 % | 10 % | 1 % | 0.1 % | 50 callers, q/s | memory, x raw | deletes/s | after 10 % deleted | opened, s |",
         "|" + "---|" * 14,
     ]
-    for one in results:
-        if "error" in one:
-            lines.append(f"| {one['engine']} | failed: {one['error']} |" + " |" * 12)
-            continue
-        shares = " | ".join(_cell(one["filtered"].get(name)) for name in SHARES)
-        lines.append(
-            f"| {one['engine']} | {one['version']} | {one['ready_per_s']:,.0f} | {one.get('durable_ready_per_s', 0) or 0:,.0f} | {_cell(one['search'])} | {shares} | "
-            f"{one['callers_per_s']:,.0f} | {one['grown_mb'] / raw:.2f} | {one.get('deleted_per_s', 0):,.0f} | {_cell(one.get('after_delete'))} | {one.get('opened_s', 0):.3f} |"
-        )
+    lines += [as_row(one, raw) for one in results]
     return "\n".join(lines) + "\n\n" + claims(results)
+
+
+def as_row(one: dict[str, Any], raw: float) -> str:
+    """One engine; `raw` is the size of the vectors in MB."""
+    if "error" in one:
+        return f"| {one['engine']} | failed: {one['error']} |" + " |" * 12
+    shares = " | ".join(_cell(one["filtered"].get(name)) for name in SHARES)
+    durable, deleted, opened = (one.get(name) for name in ("durable_ready_per_s", "deleted_per_s", "opened_s"))
+    return (
+        f"| {one['engine']} | {one['version']} | {one['ready_per_s']:,.0f} | {_number(durable, ',.0f')} | {_cell(one['search'])} | {shares} | "
+        f"{one['callers_per_s']:,.0f} | {one['grown_mb'] / raw:.2f} | {_number(deleted, ',.0f')} | {_cell(one.get('after_delete'))} | {_number(opened, '.3f')} |"
+    )
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
 
 
 def claims(results: list[dict[str, Any]]) -> str:
