@@ -339,10 +339,7 @@ def main() -> None:
     for name in chosen:
         found = run_child(name, given.rows, given.dimension, task=task)
         results.append(found)
-        print(
-            json.dumps(found) if given.curves else as_table([found], given.rows, given.dimension).splitlines()[-1],
-            flush=True,
-        )
+        print(json.dumps(found) if given.curves else as_row(found, given.rows * given.dimension * 4 / 1e6), flush=True)
     if given.engines and not given.merge:
         return
     order = [kind.name for kind in ENGINES.values()]
