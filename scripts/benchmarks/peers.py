@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-import sqlite3
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -388,14 +387,16 @@ class QdrantLocal(Engine):
 
 
 class SQLiteVec(Engine):
-    name, packages = "sqlite-vec", ("sqlite-vec",)
+    # By apsw: many builds of Python's own sqlite3 cannot load extensions.
+    name, packages = "sqlite-vec", ("sqlite-vec", "apsw")
 
     async def open(self) -> None:
+        import apsw
         import sqlite_vec
 
-        self.db = sqlite3.connect(f"{self.path}/vec.db", check_same_thread=False)
+        self.db = apsw.Connection(f"{self.path}/vec.db")
         self.db.enable_load_extension(True)
-        sqlite_vec.load(self.db)
+        self.db.load_extension(sqlite_vec.loadable_path())
         self.db.execute(f"CREATE VIRTUAL TABLE IF NOT EXISTS bench USING vec0(slot integer, v float[{self.dimension}])")
 
     async def insert(self, vectors: Matrix, slots: Matrix) -> None:
@@ -411,6 +412,9 @@ class SQLiteVec(Engine):
     async def delete(self, ids: list[int]) -> None:
         with self.db:
             self.db.executemany("DELETE FROM bench WHERE rowid = ?", [(value,) for value in ids])
+
+    async def close(self) -> None:
+        self.db.close()
 
 
 class LangChainInMemory(Engine):
