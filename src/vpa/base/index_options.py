@@ -32,25 +32,50 @@ class FirstPass(StrEnum):
     FAISS = "faiss"
 
 
+class Quantization(StrEnum):
+    """What stands in memory instead of float32 vectors: 8, 4 or 1 bit a dimension."""
+
+    NONE = "none"
+    INT8 = "int8"
+    INT4 = "int4"
+    BINARY = "binary"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexOptions:
     """Given to `create_collection(index=…)`, as this or as a mapping with these keys.
 
     `recall`: the share of the exact top_k that an ordinary search finds on average, which the engine measures on the
     collection's own vectors; above 0 and at most 1, where 1 means exact. `first_pass`: which codes find candidates.
+    `quantization`: codes stand in memory, the originals on the disk, read only to rank the few; needs a store with a directory. With
+    `originals=False` the codes are all that is kept: vectors come back as the codes have them, and scores are of those.
     """
 
     index_type: IndexType = IndexType.AUTO
     recall: float = DEFAULT_RECALL
     first_pass: FirstPass = FirstPass.AUTO
+    quantization: Quantization = Quantization.NONE
+    originals: bool = True
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "quantization", _one_of(Quantization, self.quantization, "quantization"))
         object.__setattr__(self, "index_type", _one_of(IndexType, self.index_type, "index_type"))
         object.__setattr__(self, "first_pass", _one_of(FirstPass, self.first_pass, "first_pass"))
         recall = self.recall
         if isinstance(recall, bool) or not isinstance(recall, int | float) or not 0 < recall <= 1 or math.isnan(recall):
             raise ConfigurationError(f"recall must be a number above 0 and at most 1, not {recall!r}")
         object.__setattr__(self, "recall", float(recall))
+        self._check_quantization()
+
+    def _check_quantization(self) -> None:
+        if not isinstance(self.originals, bool):
+            raise ConfigurationError(f"originals must be True or False, not {self.originals!r}")
+        if self.quantization is Quantization.NONE and not self.originals:
+            raise ConfigurationError("originals=False keeps codes only: say which with quantization, for example int8")
+        if self.quantization is not Quantization.NONE and self.originals and self.first_pass is not FirstPass.AUTO:
+            raise ConfigurationError(
+                f"quantization={str(self.quantization)!r} names the codes that find candidates; leave first_pass out"
+            )
 
     @classmethod
     def parse(cls, given: IndexOptions | Mapping[str, Any] | None) -> IndexOptions:

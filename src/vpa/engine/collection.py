@@ -28,6 +28,7 @@ from vpa.engine.indexes.choice import create_index
 from vpa.engine.render import json_rows
 from vpa.engine.rows import NewRows, RowStore, encode_mappings
 from vpa.engine.scan import scan_view
+from vpa.engine.vectors import MappedBlock
 from vpa.engine.view import View
 from vpa.filters.ast import ALWAYS, Filter
 
@@ -63,7 +64,7 @@ class Collection:
 
     def __init__(self, info: CollectionInfo, rows: RowStore | None = None) -> None:
         self.info = info
-        rows = rows or RowStore(info.dimension, info.metric)
+        rows = rows or RowStore.of(info)
         self._rows_by_id: dict[Scope, dict[str, int]] = {}
         self._index_rows(rows)
         self._view = View(rows, rows.count, None, rows.count)
@@ -90,7 +91,7 @@ class Collection:
         """Refuse further writes and let the rows go."""
         with self._write_lock:
             self._closed = True
-            rows = RowStore(self.info.dimension, self.info.metric)
+            rows = RowStore.of(self.info)
             self._rows_by_id = {}
             self._view = View(rows, 0, None, 0)
 
@@ -313,7 +314,7 @@ class Collection:
             return NewRows(change.ids, change.vectors, change.texts, change.metadata, change.system, **parsed)
         old = self._view.rows
         numbers = [index[value] for value in change.ids]
-        vectors = old.gather(np.asarray(numbers, dtype=np.int64))
+        vectors = old.vectors.select(np.asarray(numbers, dtype=np.int64))
         return NewRows(change.ids, vectors, old.texts.packed(numbers), change.metadata, change.system, **parsed)
 
     def _publish(self, rows: RowStore, dead: Sequence[int]) -> None:
@@ -330,6 +331,18 @@ class Collection:
         lost = self._view.count - self._view.live_count + len(dead)
         self._view = View(rows, count, None if live is None else live[:count], count - lost)
         self.revision += 1
+
+    def move_vectors(self, view: View, block: MappedBlock) -> None:
+        """The vectors of `view` are on a file: let the memory of them go, if they still have these numbers."""
+        with self._write_lock:
+            if self._view.rows is view.rows:
+                view.rows.vectors.move_to(block)
+
+    def compact(self, *, stop: Callable[[], bool]) -> None:
+        """Leave out dead rows, however few; for one thread at a time, as `tend` is."""
+        with contextlib.suppress(StoppedError):
+            if self._view.live is not None:
+                self._compact(stop)
 
     def _compact(self, stop: Callable[[], bool]) -> None:
         """Only the last step keeps writers waiting, and no step a reader."""

@@ -54,11 +54,9 @@ class Compaction:
     def begin(cls, view: View, *, stop: Callable[[], bool]) -> Compaction:
         """Copy the live rows of `view`. Raises StoppedError."""
         old = view.rows
-        result = cls(
-            RowStore(old.dimension, old.metric, scopes=list(old.scopes)), {}, np.full(view.count, -1, dtype=np.int64)
-        )
+        result = cls(old.successor(), {}, np.full(view.count, -1, dtype=np.int64))
         live = np.arange(view.count) if view.live is None else np.flatnonzero(view.live)
-        result.rows.reserve(len(live))
+        result.rows.vectors.reserve(len(live))
         result.rows.columns = old.columns.kept(np.ones(view.count, dtype=np.bool_) if view.live is None else view.live)
         for part in in_steps(live, stop):
             first = result.rows.append_plain(old.select(part), old.scope_column(view.count)[part])

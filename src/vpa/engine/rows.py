@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import orjson
 
-from vpa.base.arrays import FloatMatrix, IntColumn, RowNumbers, Scores
-from vpa.base.records import Metric
+from vpa.base.arrays import FloatMatrix, IntColumn, RowNumbers
+from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.engine.columns import Columns
 from vpa.engine.distance import half_squares
 from vpa.engine.growable import Buffer, GrowableArray, Heap, Packed
-
-_SMALLEST_BLOCK: Final = 256
-# A batch of so many rows, and of more than there are, becomes a block as it is.
-_SMALLEST_OWN: Final = 4096
-_LARGEST_DOUBLING: Final = 262_144
+from vpa.engine.quant.scalar import CodedRows
+from vpa.engine.vectors import Vectors
 
 
 def encode_mapping(mapping: Mapping[str, Any]) -> bytes:
@@ -45,7 +42,7 @@ class NewRows:
     """Columns to append, all of one length: vectors as they are stored, texts and mappings packed."""
 
     ids: Sequence[str]
-    vectors: FloatMatrix
+    vectors: FloatMatrix | CodedRows
     texts: Packed
     metadata: Packed
     system: Packed
@@ -54,26 +51,10 @@ class NewRows:
 
 
 @dataclass(slots=True)
-class _Block:
-    """A matrix with room at its end; untouched pages of it cost no memory."""
-
-    matrix: FloatMatrix
-    first_row: int
-    used: int
-
-
-def _is_unshared(vectors: FloatMatrix) -> bool:
-    """Whether validation made this array, which nobody else has then."""
-    return vectors.base is None and not vectors.flags.writeable and vectors.flags.owndata
-
-
-@dataclass(slots=True)
 class RowStore:
     """Appended to by one writer. Readers get `count` from their view and look at nothing behind it."""
 
-    dimension: int
-    metric: Metric
-    blocks: list[_Block] = field(default_factory=list)
+    vectors: Vectors
     ids: list[str] = field(default_factory=list)
     scope_codes: GrowableArray = field(default_factory=lambda: GrowableArray(np.empty(0, dtype=np.int32)))
     scopes: list[Scope] = field(default_factory=list)
@@ -83,6 +64,25 @@ class RowStore:
     columns: Columns = field(default_factory=Columns)
     half_squares: GrowableArray = field(default_factory=lambda: GrowableArray(np.empty(0, dtype=np.float32)))
     largest_norm: float = 0.0
+
+    @classmethod
+    def of(cls, info: CollectionInfo) -> RowStore:
+        """For a new collection."""
+        return cls(Vectors(info.dimension, info.metric, info.index))
+
+    def successor(self) -> RowStore:
+        """No rows yet, and the same way to keep them."""
+        return RowStore(self.vectors.successor(), scopes=list(self.scopes))
+
+    @property
+    def dimension(self) -> int:
+        """Of the vectors."""
+        return self.vectors.dimension
+
+    @property
+    def metric(self) -> Metric:
+        """How they are compared."""
+        return self.vectors.metric
 
     @property
     def count(self) -> int:
@@ -94,13 +94,6 @@ class RowStore:
         if scope not in self.scopes:
             self.scopes.append(scope)
         return self.scopes.index(scope)
-
-    def add_mapped(self, matrix: FloatMatrix, *, halves: Scores | None, largest_norm: float) -> None:
-        """Take a matrix that is read-only, from a file, as the first block, with what was known about its rows."""
-        self.blocks.append(_Block(matrix, 0, len(matrix)))
-        self.largest_norm = largest_norm
-        if halves is not None:
-            self.half_squares.extend(halves)
 
     def append(self, new: NewRows, scope: Scope) -> int:
         """Append rows and return the number of the first."""
@@ -114,30 +107,17 @@ class RowStore:
         self.columns.append(first, metadata, system)
         return self.append_plain(new, np.full(len(new.ids), self.scope_code(scope), dtype=np.int32))
 
-    def _append_vectors(self, vectors: FloatMatrix) -> None:
-        self._note_norms(vectors)
-        total = sum(block.used for block in self.blocks)
-        if len(vectors) >= max(total, _SMALLEST_OWN) and _is_unshared(vectors):
-            if self.blocks:
-                self.blocks[-1].matrix = self.blocks[-1].matrix[: self.blocks[-1].used]
-            self.blocks.append(_Block(vectors, total, len(vectors)))
-            return
-        done = 0
-        while done < len(vectors):
-            if not self.blocks or self.blocks[-1].used == len(self.blocks[-1].matrix):
-                total = sum(block.used for block in self.blocks)
-                room = max(len(vectors) - done, min(total, _LARGEST_DOUBLING), _SMALLEST_BLOCK)
-                self.blocks.append(_Block(np.empty((room, self.dimension), dtype=np.float32), total, 0))
-            block = self.blocks[-1]
-            taken = min(len(block.matrix) - block.used, len(vectors) - done)
-            block.matrix[block.used : block.used + taken] = vectors[done : done + taken]
-            block.used += taken
-            done += taken
-
-    def _note_norms(self, vectors: FloatMatrix) -> None:
+    def _append_vectors(self, vectors: FloatMatrix | CodedRows) -> None:
+        first = self.count
+        self.vectors.append(vectors)
         if self.metric is Metric.COSINE:
             self.largest_norm = 1.0 + 1e-6
-            return
+        elif self.vectors.is_coded:
+            self._note_norms(self.vectors.gather(np.arange(first, first + len(vectors))))
+        else:
+            self._note_norms(vectors)  # type: ignore[arg-type]
+
+    def _note_norms(self, vectors: FloatMatrix) -> None:
         halves = half_squares(vectors)
         if len(halves):
             self.largest_norm = max(self.largest_norm, float(np.sqrt(2 * halves.max())))
@@ -146,24 +126,12 @@ class RowStore:
                 self.half_squares.extend(halves.astype(np.float32))
 
     def matrices(self, row_count: int) -> Iterator[tuple[int, FloatMatrix]]:
-        """`(number of the first row, matrix)` for each block, up to `row_count` rows in all."""
-        for block in list(self.blocks):
-            rows = min(len(block.matrix), row_count - block.first_row)
-            if rows > 0:
-                yield block.first_row, block.matrix[:rows]
+        """`(number of the first row, matrix)` in order, up to `row_count` rows in all."""
+        return self.vectors.matrices(row_count)
 
     def gather(self, rows: RowNumbers) -> FloatMatrix:
         """The vectors of these rows, in their order, as a new `(len(rows), d)` matrix."""
-        blocks = list(self.blocks)
-        if len(blocks) == 1:
-            return blocks[0].matrix.take(rows, axis=0)
-        result = np.empty((len(rows), self.dimension), dtype=np.float32)
-        starts = np.asarray([block.first_row for block in blocks])
-        owner = np.searchsorted(starts, rows, side="right") - 1
-        for number in np.unique(owner).tolist():
-            inside = np.flatnonzero(owner == number)
-            result[inside] = blocks[number].matrix[rows[inside] - blocks[number].first_row]
-        return result
+        return self.vectors.gather(rows)
 
     def scope_column(self, row_count: int) -> IntColumn:
         """Scope number of each row."""
@@ -188,16 +156,11 @@ class RowStore:
         numbers = rows.tolist()
         return NewRows(
             ids=[self.ids[row] for row in numbers],
-            vectors=self.gather(rows),
+            vectors=self.vectors.select(rows),
             texts=self.texts.packed(numbers),
             metadata=self.metadata.packed(numbers),
             system=self.system.packed(numbers),
         )
-
-    def reserve(self, count: int) -> None:
-        """Make room for the vectors of `count` rows, in one block; while there are none."""
-        if count:
-            self.blocks.append(_Block(np.empty((count, self.dimension), dtype=np.float32), 0, 0))
 
     def append_plain(self, new: NewRows, scopes: IntColumn) -> int:
         """As `append`, of rows of several scopes, given by their numbers, and leaving the columns of metadata to the caller."""

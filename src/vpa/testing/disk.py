@@ -68,6 +68,9 @@ class SimulatedDisk:
             raise FileNotFoundError(errno.ENOENT, "no such file", path)
         return memoryview(bytes(self._names[path].current))
 
+    def release(self, data: memoryview) -> None:
+        """Nothing: no memory is a mapped file's here."""
+
     def rename(self, source: str, target: str) -> None:
         """A file, or everything below a directory."""
         for name in [name for name in self._names if name == source or name.startswith(source + "/")]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from vpa.base.arrays import FloatMatrix, RowNumbers
-from vpa.base.index_options import IndexOptions
+from vpa.base.index_options import IndexOptions, Quantization
 from vpa.base.scope import ALL_SCOPES
 from vpa.engine.indexes import flat
 from vpa.engine.indexes.base import Dump, Index, Part
@@ -144,7 +144,7 @@ class CodedIndex(Index):
         survey = Survey(view)
         made: list[_Pass] = []
         old = self._state if self._state is not None and self._state.rows is view.rows else None
-        for kind in codes_types(self.options.first_pass):
+        for kind in codes_types(self.options):
             one = _encoded(_begin(kind, view), view, stop)
             one.codes.compact()
             plan = None if stop() else self._planned(survey, one, stop)
@@ -186,7 +186,12 @@ class CodedIndex(Index):
         coded = seconds(lambda n: trial.search(view, queries[n : n + 1], top_k=10, chosen=chosen), runs=16)
         sparse = seconds(lambda n: trial.search(view, queries[n : n + 1], top_k=10, chosen=few), runs=16)
         exact = seconds(lambda n: flat.search(view, queries[n : n + 1], top_k=10, chosen=chosen), runs=5)
-        slow = "" if coded < exact else f"a search takes {coded * 1000:.2f} ms by codes, {exact * 1000:.2f} ms exactly"
+        # Where the originals are on the disk, an exact search would read them all.
+        slow = (
+            ""
+            if coded < exact or self.options.quantization is not Quantization.NONE
+            else f"a search takes {coded * 1000:.2f} ms by codes, {exact * 1000:.2f} ms exactly"
+        )
         return replace(plan, seconds=coded, sparse_seconds=sparse, reason=slow)
 
     def successor(self, view: View, *, stop: Callable[[], bool]) -> _State | None:
@@ -235,7 +240,7 @@ class CodedIndex(Index):
 
     def restore(self, rows: RowStore, dump: Dump) -> None:
         """Take up what `dump` gave for the same rows. Codes that cannot be read are made anew."""
-        kinds = {kind.name: kind for kind in codes_types(self.options.first_pass)}
+        kinds = {kind.name: kind for kind in codes_types(self.options)}
         try:
             passes = tuple(_restored(rows, part, kinds[part.facts["name"]]) for part in dump.parts)
             state = _State(rows, passes, int(dump.facts["changes"]), int(dump.facts["first"]))

@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from vpa.base.arrays import FloatMatrix, RowNumbers
+from vpa.base.index_options import Quantization
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.engine.columns import Column, ColumnKey, Columns, Entries
 from vpa.engine.growable import GrowableArray, Heap, Packed
 from vpa.engine.indexes.base import Dump, Part
 from vpa.engine.persist.snapshot import Snapshot, SnapshotWriter
+from vpa.engine.quant.scalar import CodedRows, Scalar
 from vpa.engine.rows import RowStore
+from vpa.engine.vectors import CodedBlock, FloatBlock, MappedBlock, Vectors
 from vpa.engine.view import View
 from vpa.filters.ast import Field
 
@@ -25,7 +28,7 @@ def write_view(writer: SnapshotWriter, view: View, *, sequence: int, index: Dump
     rows = view.rows
     live = np.ones(view.count, dtype=np.bool_) if view.live is None else view.live
     numbers = np.flatnonzero(live)
-    writer.add_arrays("vectors", _live_blocks(view, numbers), dtype=np.float32, shape=(len(numbers), rows.dimension))
+    _write_vectors(writer, view, numbers)
     writer.add_bytes("ids", "\0".join(rows.ids[row] for row in numbers.tolist()).encode())
     writer.add_array("scopes", rows.scope_column(view.count)[live])
     for name, heap in (("texts", rows.texts), ("metadata", rows.metadata), ("system", rows.system)):
@@ -47,9 +50,23 @@ def write_view(writer: SnapshotWriter, view: View, *, sequence: int, index: Dump
             "scopes": [[scope.tenant, scope.namespace] for scope in rows.scopes],
             "largest_norm": rows.largest_norm.hex(),
             "columns": described,
+            "fidelity": rows.vectors.fidelity,
             "index": None if index is None else {**index.facts, "parts": [dict(part.facts) for part in index.parts]},
         }
     )
+
+
+def _write_vectors(writer: SnapshotWriter, view: View, numbers: RowNumbers) -> None:
+    vectors = view.rows.vectors
+    if not vectors.is_coded or vectors.scalar is None:
+        parts = _live_blocks(view, numbers)
+        writer.add_arrays("vectors", parts, dtype=np.float32, shape=(len(numbers), vectors.dimension))
+        return
+    coded = vectors.select(numbers)
+    if isinstance(coded, CodedRows):
+        writer.add_array("vectors.codes", coded.codes)
+        writer.add_array("vectors.scales", coded.scales)
+        writer.add_array("vectors.centre", vectors.scalar.centre)
 
 
 def _live_blocks(view: View, numbers: RowNumbers) -> Iterator[FloatMatrix]:
@@ -91,13 +108,40 @@ def read_index(snapshot: Snapshot) -> Dump | None:
     return Dump(facts, parts)
 
 
+def mapped_vectors(snapshot: Snapshot) -> MappedBlock:
+    """The vectors of a snapshot, of which little is kept in memory."""
+    return MappedBlock(snapshot.array("vectors"), release=snapshot.release)
+
+
+def _read_vectors(snapshot: Snapshot, info: CollectionInfo) -> Vectors:
+    if snapshot.has("vectors.codes"):
+        scalar = Scalar(info.index.quantization, snapshot.array("vectors.centre"), info.metric is Metric.COSINE)
+        vectors = Vectors(info.dimension, info.metric, info.index, scalar=scalar)
+        coded = CodedRows(snapshot.array("vectors.codes"), snapshot.array("vectors.scales"))
+        vectors.add_block(CodedBlock(scalar, coded, 0, len(coded)))
+        seen = snapshot.facts.get("fidelity")
+        vectors.fidelity = None if seen is None else (float(seen[0]), int(seen[1]))
+        return vectors
+    vectors = Vectors(info.dimension, info.metric, info.index)
+    if not snapshot.has("vectors"):
+        return vectors
+    if info.index.quantization is not Quantization.NONE:
+        vectors.add_block(mapped_vectors(snapshot))
+    else:
+        matrix = snapshot.array("vectors")
+        vectors.add_block(FloatBlock(matrix, 0, len(matrix)))
+    return vectors
+
+
 def read_rows(snapshot: Snapshot, info: CollectionInfo) -> RowStore:
     """The rows that `write_view` wrote; vectors, texts and columns stay on the mapped file."""
     facts = snapshot.facts
-    rows = RowStore(info.dimension, info.metric)
+    rows = RowStore.of(info)
     rows.scopes = [Scope(tenant, namespace) for tenant, namespace in facts["scopes"]]
-    halves = snapshot.array("half_squares") if snapshot.has("half_squares") else None
-    rows.add_mapped(snapshot.array("vectors"), halves=halves, largest_norm=float.fromhex(facts["largest_norm"]))
+    rows.vectors = _read_vectors(snapshot, info)
+    rows.largest_norm = float.fromhex(facts["largest_norm"])
+    if snapshot.has("half_squares"):
+        rows.half_squares.extend(snapshot.array("half_squares"))
     rows.ids = bytes(snapshot.bytes_of("ids")).decode().split("\0") if facts["rows"] else []
     rows.scope_codes = GrowableArray(snapshot.array("scopes"))
     rows.texts, rows.metadata, rows.system = (

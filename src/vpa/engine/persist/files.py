@@ -64,6 +64,10 @@ class FileSystem(Protocol):
         """The file's bytes, read-only; mapped where that is possible."""
         ...
 
+    def release(self, data: memoryview) -> None:
+        """Let memory that holds a mapped file go; what is read again comes from the file."""
+        ...
+
     def rename(self, source: str, target: str) -> None:
         """Give a file or directory another name; a file of that name is replaced, atomically."""
         ...
@@ -147,6 +151,12 @@ class OSFiles:
             if os.fstat(file.fileno()).st_size == 0:
                 return memoryview(b"")
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+    def release(self, data: memoryview) -> None:
+        """`madvise`, where there is one."""
+        mapped = data.obj
+        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
     def rename(self, source: str, target: str) -> None:
         """`os.replace`."""

@@ -8,18 +8,22 @@ from collections.abc import Callable
 from typing import Final
 
 from vpa.base.errors import VectorDatabaseError
+from vpa.base.index_options import Quantization
 from vpa.base.records import CollectionInfo
 from vpa.engine.change import Change, encode
 from vpa.engine.collection import Collection
-from vpa.engine.persist.codec import write_view
+from vpa.engine.persist.codec import mapped_vectors, write_view
 from vpa.engine.persist.files import FileSystem
 from vpa.engine.persist.recover import Recovery, RecoveryReport, generations, log_path, snapshot_path
-from vpa.engine.persist.snapshot import SnapshotWriter
+from vpa.engine.persist.snapshot import Snapshot, SnapshotWriter
 from vpa.engine.persist.wal import Log, storage_error
 from vpa.engine.view import View
 
 CHECKPOINT_BYTES: Final = 64 << 20
+# Where originals are to leave the memory soon.
+CHECKPOINT_BYTES_MAPPED: Final = 16 << 20
 _CLOSE_CHECKPOINT_BYTES: Final = 1 << 20
+_FEW_ROWS, _HELD_SHARE = 1000, 0.05
 
 
 class DurableJournal:
@@ -85,7 +89,10 @@ class DurableJournal:
             log = self._log if ticket >> 44 == self._generation else None
         if log is not None:
             log.commit(ticket & (1 << 44) - 1)
-        if self._log.size > CHECKPOINT_BYTES and self._background is None:
+        if (
+            self._log.size > (CHECKPOINT_BYTES_MAPPED if self._keeps_mapped else CHECKPOINT_BYTES)
+            and self._background is None
+        ):
             self._background = threading.Thread(target=self._background_checkpoint, name="vpa-checkpoint", daemon=True)
             self._background.start()
 
@@ -103,13 +110,29 @@ class DurableJournal:
         """Begin a new log, write a snapshot of all before it, and remove the generation before the last."""
         with self._checkpoint_lock:
             view, sequence, generation = self._rotate()
-            writer = SnapshotWriter(self._files, snapshot_path(self._directory, generation))
+            path = snapshot_path(self._directory, generation)
+            writer = SnapshotWriter(self._files, path)
             try:
                 write_view(writer, view, sequence=sequence, index=self._collection.index.dump(view))
             except BaseException:
                 self._discard(writer)
                 raise
             self._remove_before(generation - 1)
+            if self._keeps_mapped and view.live is None:
+                # The rows of the snapshot have the numbers of the view only where none is dead.
+                self._collection.move_vectors(view, mapped_vectors(Snapshot(self._files, path)))
+
+    @property
+    def _keeps_mapped(self) -> bool:
+        options = self._collection.info.index
+        return options.quantization is not Quantization.NONE and options.originals
+
+    @property
+    def holds_much(self) -> bool:
+        """Whether originals that belong on the disk are in memory."""
+        view = self._collection.view
+        held = view.count - view.rows.vectors.mapped_rows
+        return self._keeps_mapped and held > max(_FEW_ROWS, _HELD_SHARE * view.count)
 
     def _rotate(self) -> tuple[View, int, int]:
         with self._collection.paused_writes() as view, self._rotate_lock:

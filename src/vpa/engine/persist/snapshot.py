@@ -111,6 +111,7 @@ class Snapshot:
     def __init__(self, files: FileSystem, path: str) -> None:
         """Map the file and verify every checksum; raises StorageCorruptedError naming the section."""
         self._path = path
+        self._files = files
         self._data = files.read(path)
         self.facts = self._read_table()
         self._sections: dict[str, dict[str, Any]] = self.facts["sections"]
@@ -120,6 +121,12 @@ class Snapshot:
         )
         for name in self._sections:
             self._verify(name)
+        # Verifying has read every page.
+        self.release()
+
+    def release(self) -> None:
+        """Let the memory go that holds what was read; the file is mapped still."""
+        self._files.release(self._data)
 
     def _read_table(self) -> dict[str, Any]:
         data = self._data

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Final, TypeVar
 import numpy as np
 
 from vpa.base.capabilities import Capabilities
-from vpa.base.errors import ClosedError
+from vpa.base.errors import ClosedError, ConfigurationError
+from vpa.base.index_options import Quantization
 from vpa.base.query import OnConflict, SearchRequest
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch, Usage
 from vpa.base.scope import AllScopes, Scope
@@ -108,8 +109,13 @@ class EmbeddedStore(VectorStore):
         return {"engine": "numpy", "numpy": np.__version__, "python": sys.version.split()[0], "path": self._path, "collections": len(names)}  # fmt: skip
 
     async def create_collection(self, info: CollectionInfo) -> None:
-        """On the disk when it returns. Raises ConfigurationError for codes that are not installed."""
-        codes_types(info.index.first_pass)
+        """On the disk when it returns. Raises ConfigurationError for codes that are not installed, or need a disk."""
+        codes_types(info.index)
+        if self._path is None and info.index.quantization is not Quantization.NONE and info.index.originals:
+            raise ConfigurationError(
+                f"quantization={str(info.index.quantization)!r} keeps the original vectors on the disk, and this store is in memory: give it a "
+                "directory (mock:///path), or let the originals go with originals=False"
+            )
         await self._workers.run(self._open_database().create, info)
 
     async def describe_collection(self, name: str) -> CollectionInfo | None:
@@ -144,15 +150,23 @@ class EmbeddedStore(VectorStore):
 
     def _tend(self, collection: Collection) -> None:
         """Begin to make codes, where there is something to do and nobody at it."""
-        if collection in self._tending or self._closing or not collection.wants_tending:
+        if collection in self._tending or self._closing or not self._wants_tending(collection):
             return
         task = asyncio.create_task(self._tend_in_thread(collection))
         self._tending[collection] = task
         task.add_done_callback(lambda _: self._tending.pop(collection, None))
 
+    def _wants_tending(self, collection: Collection) -> bool:
+        journal = None if self._database is None else self._database.journal(collection.info.name)
+        return collection.wants_tending or (journal is not None and journal.holds_much)
+
     async def _tend_in_thread(self, collection: Collection) -> None:
         try:
             await self._tenders.run(collection.tend, stop=lambda: self._closing)
+            journal = None if self._database is None else self._database.journal(collection.info.name)
+            if journal is not None and journal.holds_much and not self._closing:
+                await self._tenders.run(collection.compact, stop=lambda: self._closing)
+                await self._tenders.run(journal.checkpoint)
         except Exception as error:  # noqa: BLE001 - searches go on without codes; statistics say so
             collection.index.error = f"{type(error).__name__}: {error}"
             _log.warning("codes_failed", collection=collection.info.name, error=collection.index.error)
@@ -256,6 +270,7 @@ class EmbeddedStore(VectorStore):
         view = database.get(info.name).view
         facts: dict[str, Any] = {"records": view.live_count, "rows": view.count, "durable": self._path is not None}
         facts["index"] = database.get(info.name).index.stats()
+        facts["vectors"] = view.rows.vectors.stats()
         journal = database.journal(info.name)
         if journal is not None:
             report = journal.report
