@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -61,7 +62,7 @@ def parts(count: int, size: int) -> list[slice]:
 
 class Ours(Engine):
     name, packages, is_async = "vpa", ("numpy",), True
-    first_pass, recall = "auto", 0.999
+    first_pass, recall, quantization = "auto", 0.999, "none"
 
     @classmethod
     def version(cls) -> str:
@@ -73,9 +74,8 @@ class Ours(Engine):
         self.vpa = vpa
         self.db = vpa.connect("mock://" if self.path is None else f"mock://{self.path}")
         await self.db.connect()
-        self.docs = await self.db.create_collection(
-            "bench", dimension=self.dimension, index={"first_pass": self.first_pass, "recall": self.recall}, exist_ok=True
-        )  # fmt: skip
+        index = {"first_pass": self.first_pass, "recall": self.recall, "quantization": self.quantization}
+        self.docs = await self.db.create_collection("bench", dimension=self.dimension, index=index, exist_ok=True)
 
     async def insert(self, vectors: Matrix, slots: Matrix) -> None:
         self.vectors, self.slots = vectors, slots
@@ -99,8 +99,13 @@ class Ours(Engine):
         await self._until(is_ready)
 
     async def settle(self) -> None:
-        """Until the engine has tried every kind of codes."""
+        """Until the engine has tried every kind of codes, and originals are where they belong."""
         await self._until(lambda facts: not facts["at_work"])
+        while self.quantization != "none":
+            found = (await self.db.get_statistics())["collections"]["bench"]
+            if found["vectors"]["rows_on_disk_only"] > 0.9 * found["rows"]:
+                return
+            await asyncio.sleep(0.01)
 
     async def _until(self, holds: Callable[[dict[str, Any]], bool]) -> None:
         for _ in range(100_000):
@@ -142,6 +147,18 @@ class OursExact(Ours):
     knobs = ()
 
     async def make_ready(self) -> None: ...
+
+
+class OursInt8(Ours):
+    name, quantization, recall, knobs = "vpa, int8 in memory, originals on disk", "int8", 0.99, ()
+
+
+class OursInt4(Ours):
+    name, quantization, recall, knobs = "vpa, int4 in memory, originals on disk", "int4", 0.99, ()
+
+
+class OursBinary(Ours):
+    name, quantization, recall, knobs = "vpa, binary in memory, originals on disk", "binary", 0.99, ()
 
 
 class Zvec(Engine):
@@ -275,6 +292,13 @@ class Chroma(Engine):
         for part in parts(len(ids), 5000):
             self.collection.delete(ids=[str(value) for value in ids[part]])
 
+    async def close(self) -> None:
+        from chromadb.api.client import SharedSystemClient
+
+        # Else the next client of this process is the same one, open.
+        self.client._system.stop()
+        SharedSystemClient.clear_system_cache()
+
 
 class LanceDB(Engine):
     name, packages = "lancedb (IVF_HNSW_SQ)", ("lancedb",)
@@ -391,30 +415,40 @@ class SQLiteVec(Engine):
     name, packages = "sqlite-vec", ("sqlite-vec", "apsw")
 
     async def open(self) -> None:
-        import apsw
-        import sqlite_vec
+        self.mine = threading.local()
+        self._db().execute(
+            f"CREATE VIRTUAL TABLE IF NOT EXISTS bench USING vec0(slot integer, v float[{self.dimension}])"
+        )
 
-        self.db = apsw.Connection(f"{self.path}/vec.db")
-        self.db.enable_load_extension(True)
-        self.db.load_extension(sqlite_vec.loadable_path())
-        self.db.execute(f"CREATE VIRTUAL TABLE IF NOT EXISTS bench USING vec0(slot integer, v float[{self.dimension}])")
+    def _db(self) -> Any:
+        """A connection of each thread's own."""
+        if not hasattr(self.mine, "db"):
+            import apsw
+            import sqlite_vec
+
+            self.mine.db = apsw.Connection(f"{self.path}/vec.db")
+            self.mine.db.set_busy_timeout(10_000)
+            self.mine.db.enable_load_extension(True)
+            self.mine.db.load_extension(sqlite_vec.loadable_path())
+        return self.mine.db
 
     async def insert(self, vectors: Matrix, slots: Matrix) -> None:
-        with self.db:
+        with self._db():
             rows = ((n, int(slots[n]), vectors[n].tobytes()) for n in range(len(vectors)))
-            self.db.executemany("INSERT INTO bench(rowid, slot, v) VALUES (?, ?, ?)", rows)
+            self._db().executemany("INSERT INTO bench(rowid, slot, v) VALUES (?, ?, ?)", rows)
 
     def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
         extra = "" if below is None else f" AND slot < {below}"
-        rows = self.db.execute(f"SELECT rowid FROM bench WHERE v MATCH ? AND k = {k}{extra}", [query.tobytes()])
+        rows = self._db().execute(f"SELECT rowid FROM bench WHERE v MATCH ? AND k = {k}{extra}", [query.tobytes()])
         return [row for (row,) in rows]
 
     async def delete(self, ids: list[int]) -> None:
-        with self.db:
-            self.db.executemany("DELETE FROM bench WHERE rowid = ?", [(value,) for value in ids])
+        with self._db():
+            self._db().executemany("DELETE FROM bench WHERE rowid = ?", [(value,) for value in ids])
 
     async def close(self) -> None:
-        self.db.close()
+        self._db().close()
+        self.mine = threading.local()
 
 
 class LangChainInMemory(Engine):
@@ -527,5 +561,5 @@ class BareUsearch(Engine):
 
 ENGINES: dict[str, type[Engine]] = {
     kind.__name__.lower(): kind
-    for kind in (Ours, OursNumPy, OursExact, Zvec, QdrantEdge, Chroma, LanceDB, MilvusLite, QdrantLocal, SQLiteVec, LangChainInMemory, BareNumPy, BareTurbovec, BareFaiss, BareUsearch)
+    for kind in (Ours, OursNumPy, OursExact, OursInt8, OursInt4, OursBinary, Zvec, QdrantEdge, Chroma, LanceDB, MilvusLite, QdrantLocal, SQLiteVec, LangChainInMemory, BareNumPy, BareTurbovec, BareFaiss, BareUsearch)
 }  # fmt: skip

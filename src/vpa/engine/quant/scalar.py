@@ -70,14 +70,14 @@ class Scalar:
             steps = self._steps(apart, scales)
         else:
             sizes = np.sqrt(np.square(apart, dtype=np.float64).mean(axis=1)).astype(np.float32)
-            tried = [(scale * sizes, self._steps(apart, scale * sizes)) for scale in _STEPS_4]
+            tried = [(sizes * np.float32(step), self._steps(apart, sizes * np.float32(step))) for step in _STEPS_4]
             lost = np.stack(
                 [np.square(apart - steps * scale[:, None], dtype=np.float64).sum(axis=1) for scale, steps in tried]
             )
             best = lost.argmin(axis=0)
             scales = np.choose(best, [scale for scale, _ in tried])
             steps = np.choose(best[:, None], [steps for _, steps in tried])
-        codes = (steps + np.float32(_LARGEST[self.kind] + 1)).astype(np.uint8)
+        codes: NDArray[Any] = (steps + np.float32(_LARGEST[self.kind] + 1)).astype(np.uint8)
         if self.kind is Quantization.INT4:
             if codes.shape[1] % 2:
                 codes = np.concatenate(
@@ -89,7 +89,8 @@ class Scalar:
     def _steps(self, apart: FloatMatrix, scales: FloatVector) -> FloatMatrix:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             steps = np.nan_to_num(np.rint(apart / scales[:, None]))
-        return np.clip(steps, -_LARGEST[self.kind], _LARGEST[self.kind])
+        clipped: FloatMatrix = np.clip(steps, -_LARGEST[self.kind], _LARGEST[self.kind])
+        return clipped
 
     def decode(self, rows: CodedRows) -> FloatMatrix:
         """`(n, d) float32`, each row on its own: equal codes give equal vectors."""
