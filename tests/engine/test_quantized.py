@@ -9,16 +9,18 @@ import pytest
 
 import vpa
 from engine.vectors import clustered, recall, unit, write
-from vpa.base.errors import ConfigurationError
+from vpa.base.errors import ConfigurationError, ProviderError
 from vpa.base.index_options import IndexOptions, Quantization
 from vpa.base.query import SearchRequest
 from vpa.base.records import CollectionInfo
 from vpa.base.scope import Scope
 from vpa.engine.collection import Collection
 from vpa.engine.database import Database
+from vpa.engine.persist.files import OSFiles
+from vpa.engine.persist.snapshot import SectionRows
 from vpa.engine.quant.refined import Int4Codes, Int8Codes
 from vpa.engine.quant.scalar import Scalar
-from vpa.engine.vectors import MappedBlock
+from vpa.engine.vectors import FileBlock
 from vpa.filters import F, normalize
 from vpa.filters.ast import ALWAYS
 
@@ -98,25 +100,28 @@ def test_rows_move_to_the_disk_when_some_have_died_and_others_come(tmp_path: Pat
     docs.delete(ids=[str(n) for n in range(0, 20_000, 4)], node=ALWAYS, scope=Scope(), dry_run=False)
     docs.compact(stop=never)
     database.journal("docs").checkpoint()  # type: ignore[union-attr]
-    assert docs.view.rows.vectors.mapped_rows == 15_000
+    assert docs.view.rows.vectors.filed_rows == 15_000
     write(docs, ROWS[20_000:], first=20_000)
     docs.tend(stop=never)
     assert np.array_equal(vectors(docs, ["1", "20000", "19999"]), ROWS[[1, 20_000, 19_999]])
     assert recall(docs, QUERIES) >= 0.99
     database.journal("docs").checkpoint()  # type: ignore[union-attr]
-    assert docs.view.rows.vectors.mapped_rows == 20_000
+    assert docs.view.rows.vectors.filed_rows == 20_000
     assert np.array_equal(vectors(docs, ["1", "24999"]), ROWS[[1, 24_999]])
     database.close()
 
 
-def test_what_was_read_of_a_mapped_block_is_let_go() -> None:
-    released: list[int] = []
-    block = MappedBlock(np.zeros((40_000, 96), dtype=np.float32), release=lambda: released.append(1))
-    for _ in range(5):
-        block.take(np.arange(100))
-    assert len(released) == 2
-    assert sum(len(part) for _, part in block.parts(40_000)) == 40_000
-    assert len(released) >= 3
+def test_rows_of_a_file_are_read_one_by_one_and_in_parts(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(b"head" + ROWS[:9_000].tobytes())
+    rows = SectionRows(OSFiles().open_read(str(tmp_path / "rows")), 4, 9_000)
+    block = FileBlock(rows, 9_000, 96)
+    assert np.array_equal(block.take(np.asarray([8_999, 0, 5, 5])), ROWS[[8_999, 0, 5, 5]])
+    assert block.take(np.empty(0, dtype=np.int64)).shape == (0, 96)
+    parts = list(block.parts(8_500))
+    assert [start for start, _ in parts] == [0, 4096, 8192]
+    assert np.array_equal(np.concatenate([part for _, part in parts]), ROWS[:8_500])
+    with pytest.raises(ProviderError, match="the file ends"):
+        block.take(np.asarray([9_000]))
 
 
 @KINDS

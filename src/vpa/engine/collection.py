@@ -28,7 +28,7 @@ from vpa.engine.indexes.choice import create_index
 from vpa.engine.render import json_rows
 from vpa.engine.rows import NewRows, RowStore, encode_mappings
 from vpa.engine.scan import scan_view
-from vpa.engine.vectors import MappedBlock
+from vpa.engine.vectors import FileBlock
 from vpa.engine.view import View
 from vpa.filters.ast import ALWAYS, Filter
 
@@ -332,7 +332,7 @@ class Collection:
         self._view = View(rows, count, None if live is None else live[:count], count - lost)
         self.revision += 1
 
-    def move_vectors(self, view: View, block: MappedBlock) -> None:
+    def move_vectors(self, view: View, block: FileBlock) -> None:
         """The vectors of `view` are on a file: let the memory of them go, if they still have these numbers."""
         with self._write_lock:
             if self._view.rows is view.rows:

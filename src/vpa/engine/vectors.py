@@ -1,8 +1,8 @@
-"""The vectors of a collection in blocks: in memory, on a mapped file, or coded with the originals let go."""
+"""The vectors of a collection in blocks: in memory, on a file, or coded with the originals let go."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -19,8 +19,6 @@ _SMALLEST_OWN: Final = 4096
 _DECODED: Final = 4096
 # A batch is looked at from so many rows on, up to so many of them; by so many queries.
 _SEEN, _QUERIES, _TOP = (1_000, 8_000), 100, 10
-# What a mapped block may keep in memory of what was read, and how much one row brings in.
-_KEPT_SHARE, _KEPT_BYTES, _FAULT_BYTES = 0.04, 8 << 20, 64 << 10
 
 
 class Block(Protocol):
@@ -73,33 +71,49 @@ class FloatBlock:
         self.matrix[position : position + len(rows)] = rows
 
 
-class MappedBlock(FloatBlock):
-    """A matrix on a mapped file, of which little is kept in memory: `release` lets what was read go, the file keeps it."""
+class RowReader(Protocol):
+    """Reads rows of float32 from a file."""
 
-    def __init__(self, matrix: FloatMatrix, *, release: Callable[[], None]) -> None:
-        super().__init__(matrix, 0, len(matrix))
-        self._release = release
-        self._allowed = max(_KEPT_BYTES, int(matrix.nbytes * _KEPT_SHARE))
-        self._touched = 0
+    def read_rows(self, rows: RowNumbers, into: FloatMatrix) -> None:
+        """Row by row, in any order."""
+        ...
 
-    def _note(self, size_bytes: int) -> None:
-        self._touched += size_bytes
-        if self._touched > self._allowed:
-            self._touched = 0
-            self._release()
+    def read_span(self, first: int, into: FloatMatrix) -> None:
+        """`len(into)` rows from `first` on."""
+        ...
+
+
+class FileBlock:
+    """Rows of a file that is read, not mapped: so none of it stays in this process's memory, and a row costs one small read.
+
+    A page fault of a mapped file may bring in two megabytes, and takes longer than the read.
+    """
+
+    def __init__(self, reader: RowReader, rows: int, dimension: int) -> None:
+        self._reader, self._dimension = reader, dimension
+        self.first_row, self.used = 0, rows
+
+    @property
+    def room(self) -> int:
+        """No more than there are."""
+        return self.used
 
     def take(self, rows: RowNumbers) -> FloatMatrix:
-        """Copied; in the order of the file, so that a page is read once."""
-        found = super().take(rows)
-        self._note(len(rows) * _FAULT_BYTES)
+        """Read."""
+        found = np.empty((len(rows), self._dimension), dtype=np.float32)
+        self._reader.read_rows(rows, found)
         return found
 
     def parts(self, count: int) -> Iterator[tuple[int, FloatMatrix]]:
-        """Piece by piece, each let go when the next is asked for."""
+        """Read some thousands at a time."""
         for start in range(0, count, _DECODED):
-            part = self.matrix[start : min(count, start + _DECODED)]
+            part = np.empty((min(_DECODED, count - start), self._dimension), dtype=np.float32)
+            self._reader.read_span(start, part)
             yield start, part
-            self._note(part.nbytes)
+
+    def write(self, position: int, rows: FloatMatrix | CodedRows) -> None:
+        """Never: there is no room."""
+        raise TypeError("a snapshot is not written to")
 
 
 class CodedBlock:
@@ -154,16 +168,16 @@ class Vectors:
         return not self.options.originals
 
     @property
-    def mapped_rows(self) -> int:
+    def filed_rows(self) -> int:
         """Rows at the beginning that are on a file and not in memory."""
         first = self._blocks[0] if self._blocks else None
-        return first.used if isinstance(first, MappedBlock) else 0
+        return first.used if isinstance(first, FileBlock) else 0
 
     def stats(self) -> dict[str, Any]:
         """Where the vectors are, and what was lost of them."""
         facts: dict[str, Any] = {"quantization": str(self.options.quantization), "originals": self.options.originals}
         if self.options.quantization is not Quantization.NONE and self.options.originals:
-            facts["rows_on_disk_only"] = self.mapped_rows
+            facts["rows_on_disk_only"] = self.filed_rows
         if self.fidelity is not None:
             facts |= {"stored_recall": self.fidelity[0], "stored_recall_seen_on_rows": self.fidelity[1]}
         return facts
@@ -178,7 +192,7 @@ class Vectors:
         """Take over a block that was read from a file."""
         self._blocks = [*self._blocks, block]
 
-    def move_to(self, block: MappedBlock) -> None:
+    def move_to(self, block: FileBlock) -> None:
         """The first rows are on a file now, those of `block`: let the memory of them go. Called while nobody appends."""
         count = block.used
         kept: list[Block] = [block]

@@ -32,6 +32,20 @@ class _File:
     current: bytearray = field(default_factory=bytearray)
 
 
+@dataclass(frozen=True, slots=True)
+class SimulatedReadFile:
+    """A file as it was when it was opened."""
+
+    data: memoryview
+
+    def read_at(self, offset: int, into: memoryview) -> None:
+        """From memory."""
+        part = self.data[offset : offset + len(into)]
+        if len(part) < len(into):
+            raise OSError(errno.EIO, f"the file ends at byte {len(self.data)}")
+        into[:] = part
+
+
 class SimulatedDisk:
     """Implements `engine.persist.files.FileSystem`. Directories are implied by paths, but their names need a sync."""
 
@@ -67,6 +81,10 @@ class SimulatedDisk:
         if path not in self._names:
             raise FileNotFoundError(errno.ENOENT, "no such file", path)
         return memoryview(bytes(self._names[path].current))
+
+    def open_read(self, path: str) -> SimulatedReadFile:
+        """The file's bytes as they are now."""
+        return SimulatedReadFile(self.read(path))
 
     def release(self, data: memoryview) -> None:
         """Nothing: no memory is a mapped file's here."""

@@ -18,7 +18,7 @@ from vpa.engine.indexes.base import Dump, Part
 from vpa.engine.persist.snapshot import Snapshot, SnapshotWriter
 from vpa.engine.quant.scalar import CodedRows, Scalar
 from vpa.engine.rows import RowStore
-from vpa.engine.vectors import CodedBlock, FloatBlock, MappedBlock, Vectors
+from vpa.engine.vectors import CodedBlock, FileBlock, FloatBlock, Vectors
 from vpa.engine.view import View
 from vpa.filters.ast import Field
 
@@ -108,9 +108,10 @@ def read_index(snapshot: Snapshot) -> Dump | None:
     return Dump(facts, parts)
 
 
-def mapped_vectors(snapshot: Snapshot) -> MappedBlock:
-    """The vectors of a snapshot, of which little is kept in memory."""
-    return MappedBlock(snapshot.array("vectors"), release=snapshot.release)
+def filed_vectors(snapshot: Snapshot, dimension: int) -> FileBlock:
+    """The vectors of a snapshot, read when they are asked for."""
+    rows = snapshot.rows_of("vectors")
+    return FileBlock(rows, rows.count, dimension)
 
 
 def _read_vectors(snapshot: Snapshot, info: CollectionInfo) -> Vectors:
@@ -126,7 +127,7 @@ def _read_vectors(snapshot: Snapshot, info: CollectionInfo) -> Vectors:
     if not snapshot.has("vectors"):
         return vectors
     if info.index.quantization is not Quantization.NONE:
-        vectors.add_block(mapped_vectors(snapshot))
+        vectors.add_block(filed_vectors(snapshot, info.dimension))
     else:
         matrix = snapshot.array("vectors")
         vectors.add_block(FloatBlock(matrix, 0, len(matrix)))

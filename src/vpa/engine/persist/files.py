@@ -8,6 +8,8 @@ from __future__ import annotations
 import mmap
 import os
 import shutil
+import threading
+import weakref
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -41,6 +43,14 @@ class AppendFile(Protocol):
         ...
 
 
+class ReadFile(Protocol):
+    """A file that is read at places, by any thread; it is let go with its last user."""
+
+    def read_at(self, offset: int, into: memoryview) -> None:
+        """Fill `into`; raises OSError where the file ends before."""
+        ...
+
+
 class FileSystem(Protocol):
     """The file calls that the engine needs, and no others."""
 
@@ -62,6 +72,10 @@ class FileSystem(Protocol):
 
     def read(self, path: str) -> memoryview:
         """The file's bytes, read-only; mapped where that is possible."""
+        ...
+
+    def open_read(self, path: str) -> ReadFile:
+        """Open a file for reading at places."""
         ...
 
     def release(self, data: memoryview) -> None:
@@ -126,6 +140,33 @@ class OSAppendFile:
             os.close(descriptor)
 
 
+class OSReadFile:
+    """A descriptor that is closed when nobody holds this any more."""
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._lock = None if hasattr(os, "preadv") else threading.Lock()
+        weakref.finalize(self, os.close, self._descriptor)
+
+    def read_at(self, offset: int, into: memoryview) -> None:
+        """`preadv`, or a seek and a read where there is none."""
+        done = 0
+        while done < len(into):
+            count = self._read(offset + done, into[done:])
+            if not count:
+                raise OSError(f"the file ends at byte {offset + done}")
+            done += count
+
+    def _read(self, offset: int, into: memoryview) -> int:
+        if self._lock is None:
+            return os.preadv(self._descriptor, [into], offset)
+        with self._lock:
+            os.lseek(self._descriptor, offset, os.SEEK_SET)
+            data = os.read(self._descriptor, len(into))
+            into[: len(data)] = data
+            return len(data)
+
+
 class OSFiles:
     """The operating system's files."""
 
@@ -151,6 +192,10 @@ class OSFiles:
             if os.fstat(file.fileno()).st_size == 0:
                 return memoryview(b"")
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+    def open_read(self, path: str) -> ReadFile:
+        """A new `OSReadFile`."""
+        return OSReadFile(path)
 
     def release(self, data: memoryview) -> None:
         """`madvise`, where there is one."""

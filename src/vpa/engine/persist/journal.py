@@ -12,7 +12,7 @@ from vpa.base.index_options import Quantization
 from vpa.base.records import CollectionInfo
 from vpa.engine.change import Change, encode
 from vpa.engine.collection import Collection
-from vpa.engine.persist.codec import mapped_vectors, write_view
+from vpa.engine.persist.codec import filed_vectors, write_view
 from vpa.engine.persist.files import FileSystem
 from vpa.engine.persist.recover import Recovery, RecoveryReport, generations, log_path, snapshot_path
 from vpa.engine.persist.snapshot import Snapshot, SnapshotWriter
@@ -21,7 +21,7 @@ from vpa.engine.view import View
 
 CHECKPOINT_BYTES: Final = 64 << 20
 # Where originals are to leave the memory soon.
-CHECKPOINT_BYTES_MAPPED: Final = 16 << 20
+CHECKPOINT_BYTES_FILED: Final = 16 << 20
 _CLOSE_CHECKPOINT_BYTES: Final = 1 << 20
 _FEW_ROWS, _HELD_SHARE = 1000, 0.05
 
@@ -90,7 +90,7 @@ class DurableJournal:
         if log is not None:
             log.commit(ticket & (1 << 44) - 1)
         if (
-            self._log.size > (CHECKPOINT_BYTES_MAPPED if self._keeps_mapped else CHECKPOINT_BYTES)
+            self._log.size > (CHECKPOINT_BYTES_FILED if self._files_originals else CHECKPOINT_BYTES)
             and self._background is None
         ):
             self._background = threading.Thread(target=self._background_checkpoint, name="vpa-checkpoint", daemon=True)
@@ -118,12 +118,14 @@ class DurableJournal:
                 self._discard(writer)
                 raise
             self._remove_before(generation - 1)
-            if self._keeps_mapped and view.live is None:
+            if self._files_originals and view.live is None:
                 # The rows of the snapshot have the numbers of the view only where none is dead.
-                self._collection.move_vectors(view, mapped_vectors(Snapshot(self._files, path)))
+                self._collection.move_vectors(
+                    view, filed_vectors(Snapshot(self._files, path), self._collection.info.dimension)
+                )
 
     @property
-    def _keeps_mapped(self) -> bool:
+    def _files_originals(self) -> bool:
         options = self._collection.info.index
         return options.quantization is not Quantization.NONE and options.originals
 
@@ -131,8 +133,8 @@ class DurableJournal:
     def holds_much(self) -> bool:
         """Whether originals that belong on the disk are in memory."""
         view = self._collection.view
-        held = view.count - view.rows.vectors.mapped_rows
-        return self._keeps_mapped and held > max(_FEW_ROWS, _HELD_SHARE * view.count)
+        held = view.count - view.rows.vectors.filed_rows
+        return self._files_originals and held > max(_FEW_ROWS, _HELD_SHARE * view.count)
 
     def _rotate(self) -> tuple[View, int, int]:
         with self._collection.paused_writes() as view, self._rotate_lock:

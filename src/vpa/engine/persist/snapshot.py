@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from vpa.base.errors import StorageCorruptedError
 from vpa.engine.growable import Buffer, as_bytes
-from vpa.engine.persist.files import AppendFile, FileSystem
+from vpa.engine.persist.files import AppendFile, FileSystem, ReadFile
+from vpa.engine.persist.wal import storage_error
 
 _MAGIC: Final = b"VPASNAP\x01"
 _TRAILER: Final = struct.Struct("<QQII8s")  # offset and length of the table, its checksum, version, magic
@@ -105,6 +106,32 @@ class _RunningChecks:
         return [*self.done, self.current.intdigest()] if self.filled else self.done
 
 
+@dataclass(frozen=True, slots=True)
+class SectionRows:
+    """Reads float32 rows of one section, which was verified when the snapshot was opened."""
+
+    file: ReadFile
+    offset: int
+    count: int
+
+    def read_rows(self, rows: NDArray[np.int64], into: NDArray[np.float32]) -> None:
+        """Row by row."""
+        size, read, data = into.shape[1] * 4, self.file.read_at, into.reshape(-1).view(np.uint8).data
+        try:
+            for place, row in enumerate(rows.tolist()):
+                read(self.offset + row * size, data[place * size : (place + 1) * size])
+        except OSError as error:
+            raise storage_error(error, "the vectors of a snapshot could not be read") from error
+
+    def read_span(self, first: int, into: NDArray[np.float32]) -> None:
+        """In one piece."""
+        try:
+            if into.size:
+                self.file.read_at(self.offset + first * into.shape[1] * 4, into.reshape(-1).view(np.uint8).data)
+        except OSError as error:
+            raise storage_error(error, "the vectors of a snapshot could not be read") from error
+
+
 class Snapshot:
     """A snapshot that was opened and checked; arrays share memory with the file."""
 
@@ -165,6 +192,11 @@ class Snapshot:
         """A section's bytes, not copied."""
         section = self._sections[name]
         return self._data[section["offset"] : section["offset"] + section["length"]]
+
+    def rows_of(self, name: str) -> SectionRows:
+        """Rows of a section's matrix, to be read from the file when they are asked for."""
+        section = self._sections[name]
+        return SectionRows(self._files.open_read(self._path), section["offset"], section["shape"][0])
 
     def array(self, name: str) -> NDArray[Any]:
         """A section's array, read-only, not copied."""
