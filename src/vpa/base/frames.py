@@ -144,6 +144,8 @@ def _typed(column: pa.ChunkedArray, ids: Sequence[str], name: str) -> Column | l
     array = _one(column)
     kind = array.type
     if pa.types.is_dictionary(kind):
+        if pa.types.is_string_view(kind.value_type):
+            array = pa.DictionaryArray.from_arrays(array.indices, array.dictionary.cast(pa.large_string()))
         array = array.dictionary_decode()
         kind = array.type
     valid = None if not array.null_count else array.is_valid().to_numpy(zero_copy_only=False)

@@ -26,7 +26,7 @@ class _Piece(NamedTuple):
 def json_rows(metadata: MetadataColumns) -> Packed:
     """What `encode_mappings` gives for the same mappings, but for the digits of a float, of which both are the shortest."""
     count = len(metadata)
-    if not metadata.columns:
+    if not metadata.columns or not count:
         return Packed.repeat(b"", count)
     pieces: list[_Piece] = []
     for number, (key, column) in enumerate(metadata.columns.items()):
@@ -35,7 +35,7 @@ def json_rows(metadata: MetadataColumns) -> Packed:
     pieces.append(_constant(b"}", count))
     lengths = np.sum([piece.lengths for piece in pieces], axis=0)
     ends = np.cumsum(lengths)
-    result = np.empty(int(ends[-1]) if count else 0, dtype=np.uint8)
+    result = np.empty(int(ends[-1]), dtype=np.uint8)
     position = ends - lengths
     for piece in pieces:
         _scatter(result, position, piece)
@@ -81,7 +81,7 @@ def _quoted(column: TextColumn) -> _Piece:
     bare = np.diff(column.offsets)
     lengths = bare + 2
     ends = np.cumsum(lengths)
-    data = np.full(int(ends[-1]) if len(ends) else 0, _QUOTE, dtype=np.uint8)
+    data = np.full(int(ends[-1]), _QUOTE, dtype=np.uint8)
     _scatter(data, ends - lengths + 1, _Piece(column.data[column.offsets[0] : column.offsets[-1]], bare))
     return _Piece(data, lengths)
 
