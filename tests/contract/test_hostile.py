@@ -102,6 +102,9 @@ def _as_nobody(config: Any) -> Any:
         ("qdrant://host/path", "no path"),
         ("qdrant://host?tenant=x", "no option 'tenant'"),
         ("postgresql://h/db?index=ivf", "none .* or hnsw"),
+        ("mock://?timeout=3", "no option 'timeout'; there are: index_type, recall"),
+        ("mock://?recall=high", "a number above 0 and at most 1, not 'high'"),
+        ("mock://?originals=perhaps&quantization=int8", "True or False, not 'perhaps'"),
     ],
 )
 async def test_a_url_that_cannot_be_right_says_what_to_write(url: str, message: str) -> None:

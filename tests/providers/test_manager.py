@@ -48,7 +48,7 @@ def test_a_url_says_which_store_and_where(url: str, expected: dict[str, Any]) ->
     ("url", "problem"),
     [
         ("", "provider://"), ("mock", "provider://"), ("mock:/x", "provider://"), ("/data", "provider://"), ("mock://data/dir", "mock://./data/dir"),
-        ("mock:///", "root directory"), ("qdrant://user:secret@host", "password"), ("mock:///x?a=1", "keyword"), ("qdrant://h:x", "[Pp]ort"), ("qdrant://h/x", "path"), ("qdrant+ftp://h", "https"),
+        ("mock:///", "root directory"), ("qdrant://user:secret@host", "password"), ("mock+http:///x", "no transport"), ("qdrant://h:x", "[Pp]ort"), ("qdrant://h/x", "path"), ("qdrant+ftp://h", "https"),
     ],
 )  # fmt: skip
 def test_a_url_that_cannot_be_right_is_refused(url: str, problem: str) -> None:

@@ -92,6 +92,21 @@ class IndexOptions:
                 raise ConfigurationError(f"index has no option {key!r}: use some of {', '.join(known)}")
         return cls(**given)
 
+    @classmethod
+    def parse_text(cls, given: Mapping[str, str]) -> IndexOptions:
+        """As `parse`, of texts, such as a URL has."""
+        known: dict[str, Any] = dict(given)
+        if "recall" in known:
+            try:
+                known["recall"] = float(known["recall"])
+            except ValueError:
+                raise ConfigurationError(
+                    f"recall must be a number above 0 and at most 1, not {known['recall']!r}"
+                ) from None
+        if "originals" in known:
+            known["originals"] = {"true": True, "false": False}.get(known["originals"].lower(), known["originals"])
+        return cls.parse(known)
+
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `parse` reads back."""
         return {name: str(value) if isinstance(value, StrEnum) else value for name, value in asdict(self).items()}

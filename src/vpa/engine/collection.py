@@ -21,7 +21,7 @@ from vpa.base.scope import AllScopes, Scope
 from vpa.base.tables import MetadataColumns, TextColumn
 from vpa.engine import distance
 from vpa.engine.change import Change
-from vpa.engine.compaction import Compaction, StoppedError, is_worth_it
+from vpa.engine.compaction import Compaction, StoppedError, drain, is_worth_it
 from vpa.engine.growable import Packed
 from vpa.engine.indexes import flat
 from vpa.engine.indexes.choice import create_index
@@ -357,10 +357,11 @@ class Collection:
                 return
             compaction.catch_up(self._view)
             with self._publish_lock:
-                self._rows_by_id = compaction.rows_by_id
+                old, self._rows_by_id = self._rows_by_id, compaction.rows_by_id
                 self._live = compaction.live
                 self._view = compaction.view()
             self.index.adopt(successor)
+        drain(old)
 
 
 def _change_of(batch: RecordBatch, scope: Scope) -> Change:

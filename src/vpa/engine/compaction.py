@@ -40,6 +40,15 @@ def in_steps(rows: RowNumbers, stop: Callable[[], bool]) -> Iterator[RowNumbers]
         time.sleep(_REST_S)
 
 
+def drain(known: dict[Scope, dict[str, int]]) -> None:
+    """Let large dictionaries go bit by bit: all at once would keep every other thread waiting."""
+    for numbers in known.values():
+        while numbers:
+            for _ in range(min(_STEP, len(numbers))):
+                numbers.popitem()
+            time.sleep(_REST_S)
+
+
 @dataclass(slots=True)
 class Compaction:
     """`rows` and `rows_by_id` are what a collection goes on with, once nothing is left to catch up with."""

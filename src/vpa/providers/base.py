@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from vpa.base.capabilities import Capabilities
+from vpa.base.index_options import IndexOptions
 from vpa.base.query import OnConflict, SearchRequest
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
 from vpa.base.scope import AllScopes, Scope
@@ -44,6 +45,8 @@ class VectorStore(ABC):
     # In this process, so that no request is lost on the way: nothing is retried, nothing waits for its turn.
     is_local: ClassVar[bool] = False
     capabilities: Capabilities
+    # What a new collection gets where the caller says nothing.
+    default_index: IndexOptions = IndexOptions()
     # Client packages with the lowest and the newest version that the suite was run on.
     tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {}
 

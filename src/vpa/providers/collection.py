@@ -65,6 +65,8 @@ class Collection(CollectionVerbs):
 
 def check_index(given: IndexOptions | Mapping[str, Any] | None, store: VectorStore) -> IndexOptions:
     """The options as a value; raises ConfigurationError where they are unknown or the store has an index of its own."""
+    if given is None:
+        return store.default_index
     options = IndexOptions.parse(given)
     if options != IndexOptions() and not store.capabilities.index_options:
         raise ConfigurationError(

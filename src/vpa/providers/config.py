@@ -108,10 +108,10 @@ def parse_url(url: str) -> dict[str, Any]:
     if parts.fragment or transport not in ("", "http", "https"):
         raise ConfigurationError(f"{url!r} is no store URL; write provider://host:port/path or provider+https://…")
     if provider == VectorDatabaseProvider.MOCK:
-        if parts.query or transport:
-            raise ConfigurationError(f"{url!r}: options are keyword arguments of connect, not part of the URL")
-        return {"provider": provider, "path": _directory(url, parts)}
-    fields: dict[str, Any] = {"provider": provider, "options": MappingProxyType(dict(parse_qsl(parts.query)))}
+        if transport:
+            raise ConfigurationError(f"{url!r}: the embedded engine is in this process and has no transport")
+        return {"provider": provider, "path": _directory(url, parts), "options": _options(parts)}
+    fields: dict[str, Any] = {"provider": provider, "options": _options(parts)}
     if parts.netloc in ("", ".", ".."):
         return {**fields, "path": _directory(url, parts)}
     try:
@@ -121,6 +121,10 @@ def parse_url(url: str) -> dict[str, Any]:
     if parts.path.strip("/"):
         raise ConfigurationError(f"{url!r}: a server's URL has no path; collections are named with index_name=…")
     return {**fields, "encrypt_in_transit": True} if transport == "https" else fields
+
+
+def _options(parts: SplitResult) -> Mapping[str, str]:
+    return MappingProxyType(dict(parse_qsl(parts.query)))
 
 
 def _directory(url: str, parts: SplitResult) -> str | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import fields
 from typing import Any, ClassVar, Final, TypeVar
 
 import numpy as np
 
 from vpa.base.capabilities import Capabilities
 from vpa.base.errors import ClosedError, ConfigurationError
-from vpa.base.index_options import Quantization
+from vpa.base.index_options import IndexOptions, Quantization
 from vpa.base.query import OnConflict, SearchRequest
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch, Usage
 from vpa.base.scope import AllScopes, Scope
@@ -24,6 +25,7 @@ from vpa.kit.threads import Workers
 from vpa.observe.log import get_logger
 from vpa.providers.base import MetadataEdit, Target, VectorStore
 from vpa.providers.config import VectorDatabaseConfig
+from vpa.providers.endpoint import check_options
 from vpa.providers.mock.gather import Gatherer
 
 T = TypeVar("T")
@@ -40,8 +42,16 @@ class EmbeddedStore(VectorStore):
     provider: ClassVar[str] = "mock"
     is_local: ClassVar[bool] = True
 
-    def __init__(self, *, path: str | None = None, workers: int = 8, files: FileSystem | None = None) -> None:
-        """`path` None keeps everything in memory. `files` is for tests that break the disk."""
+    def __init__(
+        self,
+        *,
+        path: str | None = None,
+        workers: int = 8,
+        files: FileSystem | None = None,
+        index: IndexOptions | None = None,
+    ) -> None:
+        """`path` None keeps everything in memory. `files` is for tests that break the disk. `index`: of new collections."""
+        self.default_index = index or IndexOptions()
         self._path = path
         self._files = files
         self._workers = Workers(size=workers, name="vpa-engine")
@@ -285,4 +295,7 @@ class EmbeddedStore(VectorStore):
 
 def create_store(config: VectorDatabaseConfig) -> EmbeddedStore:
     """The factory that the registry calls."""
-    return EmbeddedStore(path=config.path, workers=min(8, config.connection_pool_size))
+    options = check_options(config, *(one.name for one in fields(IndexOptions)))
+    return EmbeddedStore(
+        path=config.path, workers=min(8, config.connection_pool_size), index=IndexOptions.parse_text(options)
+    )
