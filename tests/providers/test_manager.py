@@ -26,12 +26,12 @@ from vpa.testing.fakes import FlakyStore, WeakStore
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("mock://", {"provider": "mock", "path": None}),
-        ("mock:///abs/path", {"provider": "mock", "path": "/abs/path"}),
-        ("mock://./rel", {"provider": "mock", "path": "./rel"}),
-        ("mock://../up/rel", {"provider": "mock", "path": "../up/rel"}),
-        ("embedded:///with%20space", {"provider": "mock", "path": "/with space"}),
-        ("numpy://", {"provider": "mock", "path": None}),
+        ("mock://", {"provider": "mock", "path": None, "options": {}}),
+        ("mock:///abs/path", {"provider": "mock", "path": "/abs/path", "options": {}}),
+        ("mock://./rel", {"provider": "mock", "path": "./rel", "options": {}}),
+        ("mock://../up/rel", {"provider": "mock", "path": "../up/rel", "options": {}}),
+        ("embedded:///with%20space", {"provider": "mock", "path": "/with space", "options": {}}),
+        ("numpy://?recall=1", {"provider": "mock", "path": None, "options": {"recall": "1"}}),
         ("qdrant://host:6333", {"provider": "qdrant", "host": "host", "port": 6333, "options": {}}),
         ("qdrant+https://host", {"provider": "qdrant", "host": "host", "port": None, "options": {}, "encrypt_in_transit": True}),
         ("qdrant:///dir", {"provider": "qdrant", "path": "/dir", "options": {}}),

@@ -42,7 +42,7 @@ class VectorStore(ABC):
     """One connection to one store. Coroutines raise errors of `vpa.base.errors` only, with the client's as cause."""
 
     provider: ClassVar[str]
-    # In this process, so that no request is lost on the way: nothing is retried, nothing waits for its turn.
+    # In this process, so that no request is lost on the way: nothing is retried.
     is_local: ClassVar[bool] = False
     capabilities: Capabilities
     # What a new collection gets where the caller says nothing.

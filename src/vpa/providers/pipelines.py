@@ -19,8 +19,8 @@ T = TypeVar("T")
 class Pipelines:
     """Verbs are metered and have one deadline; requests wait their turn, are retried, and stop at an open circuit.
 
-    A store that sends requests through its `sender` has them one by one; around another one both stand together, and one in
-    this process has no requests.
+    A store that sends requests through its `sender` has them one by one; around another one both stand together. Calls of one
+    in this process are limited only: nothing is lost on the way.
     """
 
     def __init__(
@@ -33,11 +33,8 @@ class Pipelines:
             Metering(meter, clock),
             Deadline(config.timeout_seconds, expired=self._expired),
         )
-        self._requests: tuple[Interceptor, ...] = (
-            Retry(config.max_retries),
-            self.breaker,
-            Limit(config.max_concurrent_requests),
-        )
+        self._limit = Limit(config.max_concurrent_requests)
+        self._requests: tuple[Interceptor, ...] = (Retry(config.max_retries), self.breaker, self._limit)
         self.verbs = Pipeline([*self._around, *self._requests])
 
     def _expired(self) -> None:
@@ -47,7 +44,7 @@ class Pipelines:
     def attach(self, store: VectorStore) -> Pipeline:
         """The pipeline of this store's verbs; its requests go through the other one from now on."""
         if store.is_local:
-            return Pipeline(self._around)
+            return Pipeline([*self._around, self._limit])
         if not isinstance(store, RemoteStore):
             return self.verbs
         requests = Pipeline(self._requests)
