@@ -17,12 +17,31 @@ from vpa.engine import distance, topk
 from vpa.engine.collection import Collection
 from vpa.engine.columns import Columns
 from vpa.engine.indexes import flat
-from vpa.engine.predicate import row_mask
+from vpa.engine.predicate import leaf_rows, row_mask
 from vpa.filters import as_filter, matches, normalize
 from vpa.filters.ast import ALWAYS
 from vpa.testing import strategies
 
 SCOPE = Scope()
+
+
+@given(st.lists(strategies.metadata, min_size=2, max_size=12), st.lists(strategies.filters, min_size=1, max_size=6))
+@settings(max_examples=300)
+def test_rows_of_a_filter_are_each_there_once(rows: list[dict[str, Any]], filters: list[strategies.Pair]) -> None:
+    columns = Columns()
+    for first in (0, len(rows) // 2):
+        # The ranking is made of the first half, and knows nothing of the second but by looking at it.
+        columns.append(first, rows[first : first + len(rows) // 2], None)
+        count = first + len(rows) // 2
+        for pair in filters:
+            node = normalize(as_filter(pair.json))
+            found = leaf_rows(node, columns, count)
+            if found is not None:
+                [numbers] = found.pieces
+                assert sorted(numbers.tolist()) == [n for n, row in enumerate(rows[:count]) if matches(node, row)]
+                if found.contains is not None:
+                    every = np.arange(count)
+                    assert every[found.contains(every)].tolist() == sorted(numbers.tolist())
 
 
 @given(st.lists(strategies.metadata, max_size=12), st.lists(strategies.filters, min_size=1, max_size=6))

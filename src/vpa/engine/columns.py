@@ -154,7 +154,9 @@ class Column:
             if place < len(ranking.values) and ranking.values[place] == value:
                 pieces.append(ranking.span(place, place + 1))
         tail = self._tail(entries, ranking, frozenset(values).__contains__)
-        return self._found(pieces, tail, entries=entries, ranking=ranking)
+        # One value stands in a row once, also in a list.
+        once = ranking.single or (len(pieces) <= 1 and not len(tail))
+        return self._found(pieces, tail, entries=entries, ranking=ranking, distinct=once)
 
     def between(self, comparison: Comparison, value: Any, row_count: int) -> Rows:
         """Rows that hold a value which compares so with `value`, among the first `row_count`."""
@@ -166,7 +168,7 @@ class Column:
         found = ranking.span(place, len(ranking.values)) if upward else ranking.span(0, place)
         holds = _HOLDS[comparison]
         tail = self._tail(entries, ranking, lambda other: holds(other, value))
-        rows = self._found([found], tail, entries=entries, ranking=ranking)
+        rows = self._found([found], tail, entries=entries, ranking=ranking, distinct=ranking.single)
         codes, places = ranking.codes, ranking.places
         if codes is None or len(tail) or ranking.length != row_count:
             return rows
@@ -177,12 +179,13 @@ class Column:
 
         return rows._replace(contains=contains)
 
-    def _found(self, pieces: list[IntColumn], tail: IntColumn, *, entries: Entries, ranking: _Ranking) -> Rows:
+    def _found(
+        self, pieces: list[IntColumn], tail: IntColumn, *, entries: Entries, ranking: _Ranking, distinct: bool
+    ) -> Rows:
         if ranking.length > len(entries.rows):
             # It knows of rows that came after the reader's view.
             last = entries.rows[-1] if len(entries.rows) else -1
             pieces = [piece[piece <= last] for piece in pieces]
-        distinct = ranking.single or (len(pieces) == 1 and not len(tail))
         if len(tail):
             distinct = distinct and bool((np.diff(tail) > 0).all())
             pieces = [*pieces, tail]
