@@ -19,29 +19,45 @@ from vpa.engine.columns import Columns
 from vpa.engine.indexes import flat
 from vpa.engine.predicate import leaf_rows, row_mask
 from vpa.filters import as_filter, matches, normalize
-from vpa.filters.ast import ALWAYS
+from vpa.filters.ast import ALWAYS, Comparison, Eq, Field, Filter, In, Range
 from vpa.testing import strategies
 
 SCOPE = Scope()
 
 
-@given(st.lists(strategies.metadata, min_size=2, max_size=12), st.lists(strategies.filters, min_size=1, max_size=6))
+_number = st.integers(-2, 3)
+_rows = st.lists(
+    st.fixed_dictionaries({"n": _number | st.none() | st.lists(_number, max_size=3)}), min_size=2, max_size=12
+)
+_leaves = st.lists(
+    st.builds(Eq, st.just(Field("n")), _number)
+    | st.builds(lambda values: In(Field("n"), tuple(values)), st.lists(_number, min_size=1, max_size=3))
+    | st.builds(Range, st.just(Field("n")), st.sampled_from(Comparison), _number),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(_rows | st.lists(st.fixed_dictionaries({"n": _number}), min_size=2, max_size=12), _leaves)
 @settings(max_examples=300)
-def test_rows_of_a_filter_are_each_there_once(rows: list[dict[str, Any]], filters: list[strategies.Pair]) -> None:
+def test_rows_of_a_leaf_are_each_there_once(rows: list[dict[str, Any]], leaves: list[Filter]) -> None:
     columns = Columns()
-    for first in (0, len(rows) // 2):
+    half = len(rows) // 2
+    for first, part in ((0, rows[:half]), (half, rows[half:])):
         # The ranking is made of the first half, and knows nothing of the second but by looking at it.
-        columns.append(first, rows[first : first + len(rows) // 2], None)
-        count = first + len(rows) // 2
-        for pair in filters:
-            node = normalize(as_filter(pair.json))
+        columns.append(first, part, None)
+        count = first + len(part)
+        for node in leaves:
             found = leaf_rows(node, columns, count)
-            if found is not None:
-                [numbers] = found.pieces
-                assert sorted(numbers.tolist()) == [n for n, row in enumerate(rows[:count]) if matches(node, row)]
-                if found.contains is not None:
-                    every = np.arange(count)
-                    assert every[found.contains(every)].tolist() == sorted(numbers.tolist())
+            wanted = [n for n, row in enumerate(rows[:count]) if matches(node, row)]
+            if found is None:
+                assert np.flatnonzero(row_mask(node, columns, count)).tolist() == wanted
+                continue
+            [numbers] = found.pieces
+            assert sorted(numbers.tolist()) == wanted
+            if found.contains is not None:
+                every = np.arange(count)
+                assert every[found.contains(every)].tolist() == wanted
 
 
 @given(st.lists(strategies.metadata, max_size=12), st.lists(strategies.filters, min_size=1, max_size=6))
