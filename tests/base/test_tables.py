@@ -18,6 +18,7 @@ from vpa.base.errors import InvalidRecordError
 from vpa.base.metadata import canonical_metadata
 from vpa.base.tables import MetadataColumns, NumberColumn, TextColumn
 from vpa.engine.columns import Columns
+from vpa.engine.jsontext import dumps, dumps_plain, loads, loads_plain
 from vpa.engine.predicate import row_mask
 from vpa.engine.render import json_rows
 from vpa.engine.rows import decode_mapping
@@ -56,6 +57,10 @@ def test_columns_are_stored_as_the_same_mappings_are(made: tuple[dict[str, list[
     assert len(stored) == count
     back = [decode_mapping(one) for one in stored.unpack()]
     assert [repr(row) for row in back] == [repr(row) for row in rows]
+    # With orjson and without it.
+    for row in rows:
+        for encode, decode in ((dumps, loads_plain), (dumps_plain, loads), (dumps_plain, loads_plain)):
+            assert repr(decode(encode(row))) == repr(row)
 
 
 @given(tables(), st.lists(strategies.filters, min_size=1, max_size=4))

@@ -127,6 +127,7 @@ async def test_a_scan_that_breaks_goes_on_behind_what_arrived() -> None:
     from vpa.providers.mock.store import EmbeddedStore
 
     class Breaks(EmbeddedStore):
+        is_local = False
         failures = 0
 
         def scan(self, *args: Any, **options: Any) -> Any:

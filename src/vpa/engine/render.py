@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from vpa.base.tables import Column, MetadataColumns, TextColumn
 from vpa.engine.growable import Packed
+from vpa.engine.jsontext import dumps
 
 Bytes = NDArray[np.uint8]
 _NULL: Final = np.frombuffer(b"null", dtype=np.uint8)
@@ -30,7 +30,7 @@ def json_rows(metadata: MetadataColumns) -> Packed:
         return Packed.repeat(b"", count)
     pieces: list[_Piece] = []
     for number, (key, column) in enumerate(metadata.columns.items()):
-        pieces.append(_constant(("," if number else "{").encode() + orjson.dumps(key) + b":", count))
+        pieces.append(_constant(("," if number else "{").encode() + dumps(key) + b":", count))
         pieces.append(_values(column))
     pieces.append(_constant(b"}", count))
     lengths = np.sum([piece.lengths for piece in pieces], axis=0)
@@ -73,7 +73,7 @@ def _needs_escapes(data: Bytes) -> bool:
 
 
 def _escaped(column: TextColumn) -> _Piece:
-    packed = Packed.of(orjson.dumps(text) for text in column)
+    packed = Packed.of(dumps(text) for text in column)
     return _Piece(np.frombuffer(packed.blob, dtype=np.uint8), packed.lengths)
 
 

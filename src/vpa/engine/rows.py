@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import orjson
 
 from vpa.base.arrays import FloatMatrix, IntColumn, RowNumbers
 from vpa.base.records import CollectionInfo, Metric
@@ -15,13 +14,14 @@ from vpa.base.scope import Scope
 from vpa.engine.columns import Columns
 from vpa.engine.distance import half_squares
 from vpa.engine.growable import Buffer, GrowableArray, Heap, Packed
+from vpa.engine.jsontext import dumps, loads
 from vpa.engine.quant.scalar import CodedRows
 from vpa.engine.vectors import Vectors
 
 
 def encode_mapping(mapping: Mapping[str, Any]) -> bytes:
     """Canonical metadata as compact JSON in UTF-8, nothing for an empty one; lossless for every value that SEMANTICS allows."""
-    return orjson.dumps(mapping) if mapping else b""
+    return dumps(mapping) if mapping else b""
 
 
 def encode_mappings(mappings: Iterable[Mapping[str, Any]]) -> Packed:
@@ -33,7 +33,7 @@ def decode_mapping(stored: Buffer | None) -> dict[str, Any]:
     """What `encode_mapping` was given."""
     if not stored:
         return {}
-    decoded: dict[str, Any] = orjson.loads(stored)
+    decoded: dict[str, Any] = loads(stored)
     return decoded
 
 

@@ -258,13 +258,15 @@ class CodedIndex(Index):
         picked = None if state is None else state.pick(10, sparse=False)
         passes = () if state is None else state.passes
         kinds = {one.codes.name: _facts(one) for one in passes}
-        if picked is None or picked[0].plan is None:
-            reasons = [one.plan.reason for one in passes if one.plan is not None and one.plan.reason]
-            return {**facts, "search": "exact", "exact_because": "; ".join(reasons) or None, "passes": kinds}
-        one = picked[0]
+        one = passes[0] if picked is None and passes else None if picked is None else picked[0]
+        if one is None or one.plan is None:
+            return {**facts, "search": "exact", "exact_because": None, "passes": kinds}
+        reasons = "; ".join(other.plan.reason for other in passes if other.plan is not None and other.plan.reason)
         return {
-            **facts, "search": "codes first, exact second", "exact_because": None, "first_pass": one.codes.name, "coded_rows": one.coded,
-            "code_bytes": sum(other.codes.size_bytes for other in passes), **picked[0].plan.to_json(), "passes": kinds,
+            **facts, **one.plan.to_json(), "first_pass": one.codes.name, "coded_rows": one.coded,
+            "code_bytes": sum(other.codes.size_bytes for other in passes), "passes": kinds,
+            "search": "exact" if picked is None else "codes first, exact second",
+            "exact_because": (reasons or None) if picked is None else None,
         }  # fmt: skip
 
 

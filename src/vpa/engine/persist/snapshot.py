@@ -2,21 +2,22 @@
 
 File: magic and version; sections, each starting at a multiple of 64; a table of contents as JSON; a trailer that
 says where the table is. A reader skips sections it does not know, so codes or graphs can stand beside the vectors
-later. Checksums (XXH3) are kept for each MiB of a section.
+later. Checksums are kept for each MiB of a section.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import struct
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
 from vpa.base.errors import StorageCorruptedError
@@ -29,7 +30,8 @@ _TRAILER: Final = struct.Struct("<QQII8s")  # offset and length of the table, it
 VERSION: Final = 2
 _ALIGNMENT: Final = 64
 _CHECK_BYTES: Final = 1 << 20
-_CHECKSUM: Final = "xxh3_64"
+_CHECKSUM: Final = "multilinear64"
+_SEED: Final = 0x767061
 
 
 class SnapshotWriter:
@@ -84,26 +86,45 @@ class SnapshotWriter:
         self._files.remove(self._temporary)
 
 
+@functools.cache
+def _weights() -> NDArray[np.uint64]:
+    """Odd, so that no change of one word goes unseen. The bits that PCG64 gives for a seed are promised to stay."""
+    return np.random.PCG64(_SEED).random_raw(_CHECK_BYTES // 8) | np.uint64(1)
+
+
+def multilinear(part: memoryview) -> int:
+    """Σ wᵢ xᵢ + length, modulo 2⁶⁴, over the words of at most one MiB (Lemire and Kaser 2014): the speed of reading memory."""
+    whole = len(part) // 8
+    words = np.frombuffer(part[: whole * 8], dtype=np.uint64)
+    total = int(np.einsum("i,i->", words, _weights()[:whole])) if whole else 0
+    if len(part) % 8:
+        last = int.from_bytes(part[whole * 8 :], sys.byteorder)
+        total += last * int(_weights()[whole])
+    return (total + len(part)) % 2**64
+
+
 @dataclass(slots=True)
 class _RunningChecks:
     """Checksums of each MiB, however the bytes come in."""
 
     done: list[int] = field(default_factory=list)
-    current: xxhash.xxh3_64 = field(default_factory=xxhash.xxh3_64)
-    filled: int = 0
+    rest: bytearray = field(default_factory=bytearray)
 
     def add(self, data: memoryview) -> None:
         while data:
-            part = data[: _CHECK_BYTES - self.filled]
-            self.current.update(part)
-            self.filled += len(part)
+            if not self.rest and len(data) >= _CHECK_BYTES:
+                self.done.append(multilinear(data[:_CHECK_BYTES]))
+                data = data[_CHECK_BYTES:]
+                continue
+            part = data[: _CHECK_BYTES - len(self.rest)]
+            self.rest += part
             data = data[len(part) :]
-            if self.filled == _CHECK_BYTES:
-                self.done.append(self.current.intdigest())
-                self.current, self.filled = xxhash.xxh3_64(), 0
+            if len(self.rest) == _CHECK_BYTES:
+                self.done.append(multilinear(memoryview(bytes(self.rest))))
+                self.rest.clear()
 
     def finish(self) -> list[int]:
-        return [*self.done, self.current.intdigest()] if self.filled else self.done
+        return [*self.done, multilinear(memoryview(bytes(self.rest)))] if self.rest else self.done
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +165,7 @@ class Snapshot:
         self._sections: dict[str, dict[str, Any]] = self.facts["sections"]
         # Format 1 had the slower checksum.
         self._checksum: Callable[[memoryview], int] = (
-            xxhash.xxh3_64_intdigest if self.facts.get("checksum") == _CHECKSUM else zlib.crc32
+            multilinear if self.facts.get("checksum") == _CHECKSUM else zlib.crc32
         )
         for name in self._sections:
             self._verify(name)
