@@ -13,19 +13,16 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 
 from vpa.base.arrays import RowMask
-from vpa.base.errors import ClosedError, InvalidFilterError, ProviderError, RecordExistsError, RecordNotFoundError
-from vpa.base.metadata import canonical_metadata
+from vpa.base.errors import ClosedError, ProviderError, RecordExistsError, RecordNotFoundError
 from vpa.base.query import OnConflict, SearchRequest
 from vpa.base.records import CollectionInfo, Match, Metric, Record, RecordBatch
 from vpa.base.scope import AllScopes, Scope
-from vpa.base.tables import MetadataColumns, TextColumn
 from vpa.engine import distance
+from vpa.engine.batches import change_of, kept, merged_mapping
 from vpa.engine.change import Change
 from vpa.engine.compaction import Compaction, StoppedError, drain, is_worth_it
-from vpa.engine.growable import Packed
 from vpa.engine.indexes import flat
 from vpa.engine.indexes.choice import create_index
-from vpa.engine.render import json_rows
 from vpa.engine.rows import NewRows, RowStore, encode_mappings
 from vpa.engine.scan import scan_view
 from vpa.engine.vectors import FileBlock
@@ -189,7 +186,7 @@ class Collection:
 
     def upsert(self, batch: RecordBatch, *, scope: Scope, on_conflict: OnConflict, replacing: Filter | None) -> int:
         """Write a checked batch; returns how many records were written."""
-        change = _change_of(batch, scope)
+        change = change_of(batch, scope)
 
         def plan(view: View) -> Change:
             existing = self._rows_by_id.get(scope, {})
@@ -202,7 +199,7 @@ class Collection:
                     )
             planned = change
             if on_conflict is OnConflict.SKIP:
-                planned = _kept(change, [i for i, value in enumerate(change.ids) if value not in existing])
+                planned = kept(change, [i for i, value in enumerate(change.ids) if value not in existing])
             if replacing is not None:
                 coming = set(change.ids)
                 gone = [view.rows.ids[row] for row in view.select(replacing, scope).tolist()]
@@ -244,7 +241,7 @@ class Collection:
                     )
             targets = self._existing(view, ids, node=node, scope=scope)
             rows = [self._rows_by_id[scope][value] for value in targets]
-            merged = [_merge(mapping, assign, removed) for mapping in view.rows.metadata_of(rows)]
+            merged = [merged_mapping(mapping, assign, removed) for mapping in view.rows.metadata_of(rows)]
             return Change(
                 scope,
                 ids=targets,
@@ -362,47 +359,3 @@ class Collection:
                 self._view = compaction.view()
             self.index.adopt(successor)
         drain(old)
-
-
-def _change_of(batch: RecordBatch, scope: Scope) -> Change:
-    count = len(batch)
-    metadata = batch.metadata if batch.metadata is not None else [{}] * count
-    return Change(
-        scope,
-        ids=batch.ids,
-        vectors=batch.vectors,
-        texts=_packed_texts(batch.texts, count),
-        metadata=json_rows(metadata) if isinstance(metadata, MetadataColumns) else encode_mappings(metadata),
-        system=Packed.repeat(b"", count) if batch.system is None else encode_mappings(batch.system),
-        parsed_metadata=metadata,  # type: ignore[arg-type]
-        parsed_system=batch.system,  # type: ignore[arg-type]
-    )
-
-
-def _packed_texts(texts: Sequence[str | None] | None, count: int) -> Packed:
-    if texts is None:
-        return Packed.repeat(None, count)
-    if isinstance(texts, TextColumn):
-        return Packed(texts.lengths, texts.data[texts.offsets[0] : texts.offsets[-1]].data)
-    return Packed.of(None if text is None else text.encode() for text in texts)
-
-
-def _kept(change: Change, positions: list[int]) -> Change:
-    if change.vectors is None or change.parsed_metadata is None:
-        raise InvalidFilterError("only a full upsert can skip existing ids")
-    system = change.parsed_system
-    return Change(
-        change.scope,
-        ids=[change.ids[i] for i in positions],
-        vectors=change.vectors[positions],
-        texts=change.texts.kept(positions),
-        metadata=change.metadata.kept(positions),
-        system=change.system.kept(positions),
-        parsed_metadata=[change.parsed_metadata[i] for i in positions],
-        parsed_system=None if system is None else [system[i] for i in positions],
-    )
-
-
-def _merge(old: dict[str, Any], assign: Mapping[str, Any], remove: set[str]) -> dict[str, Any]:
-    merged = {key: value for key, value in old.items() if key not in remove}
-    return canonical_metadata({**merged, **assign})

@@ -288,11 +288,11 @@ class Vectors:
 def recall_kept(vectors: FloatMatrix, kept: FloatMatrix, metric: Metric) -> float:
     """The share of the ten nearest of a hundred of `vectors` that are among the ten nearest by what was `kept` of the rows."""
     rows = np.linspace(0, len(vectors) - 1, _QUERIES).astype(np.int64)
-    truth, found = (_nearest(vectors[rows], rows, among, metric) for among in (vectors, kept))
+    truth, found = (_nearest(vectors[rows], among, own=rows, metric=metric) for among in (vectors, kept))
     return float(np.mean([len(set(one) & set(other)) / _TOP for one, other in zip(truth, found, strict=True)]))
 
 
-def _nearest(queries: FloatMatrix, own: RowNumbers, rows: FloatMatrix, metric: Metric) -> list[list[int]]:
+def _nearest(queries: FloatMatrix, rows: FloatMatrix, *, own: RowNumbers, metric: Metric) -> list[list[int]]:
     keys = queries.astype(np.float64) @ rows.T.astype(np.float64)
     if metric is Metric.EUCLIDEAN:
         keys -= np.square(rows, dtype=np.float64).sum(axis=1) / 2

@@ -136,23 +136,23 @@ class Survey:
         for k in DEPTHS_AT:
             if stop():
                 return None
-            measured.append(self._measured(codes, k, groups, promised, limit=limit))
+            measured.append(self._measured(codes, groups, top_k=k, promised=promised, limit=limit))
         few = measured[0]
         reason = "" if few.kept else f"codes ({codes.name}) reach recall {few.recall:.4f} of the top {few.top_k} with {limit} candidates"  # fmt: skip
         return Plan(len(self._live), promised, tuple(measured), reason=reason)
 
-    def _measured(self, codes: Codes, top_k: int, groups: list[_Group], promised: float, *, limit: int) -> Measured:
+    def _measured(self, codes: Codes, groups: list[_Group], *, top_k: int, promised: float, limit: int) -> Measured:
         """Of the groups of queries the one that needs most decides. What it gives is then seen by asking for so many."""
         needed = max(_depth_for(group.ranks[:, :top_k], promised) for group in groups)
         candidates = min(limit, int(needed * _MARGIN) + 2 * top_k)
         while True:
-            recall = min(self._recall(codes, group, top_k, candidates) for group in groups)
+            recall = min(self._recall(codes, group, top_k=top_k, candidates=candidates) for group in groups)
             if recall >= promised or candidates >= limit:
                 return Measured(top_k, candidates, recall, kept=recall >= promised)
             # A compiled pass may lose a row that a deeper one finds far in front.
             candidates = min(limit, candidates * 3 // 2)
 
-    def _recall(self, codes: Codes, group: _Group, top_k: int, candidates: int) -> float:
+    def _recall(self, codes: Codes, group: _Group, *, top_k: int, candidates: int) -> float:
         chosen = self._everything if codes.takes_selections else None
         hits: list[float] = []
         marks = np.zeros(self.view.count, dtype=np.bool_)

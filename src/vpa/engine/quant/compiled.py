@@ -20,6 +20,21 @@ class CompiledCodes(Codes):
     # Deep searches of many queries leave buffers behind, in every thread of the library.
     deepest: ClassVar[int] = 1024
 
+    # Dimensions that the library takes at a time.
+    multiple: ClassVar[int] = 1
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__(dimension)
+        self._width: Final = -(-dimension // self.multiple) * self.multiple
+
+    def _padded(self, vectors: FloatMatrix) -> FloatMatrix:
+        """With zeros behind, up to the width."""
+        if self._width == self.dimension:
+            return np.ascontiguousarray(vectors)
+        result = np.zeros((len(vectors), self._width), dtype=np.float32)
+        result[:, : self.dimension] = vectors
+        return result
+
     @abstractmethod
     def nearest(self, queries: FloatMatrix, k: int, chosen: Selection | None) -> RowNumbers:
         """`(m, k) int64`: the rows with the greatest estimates of `x·q`, best first, -1 where there are no more."""

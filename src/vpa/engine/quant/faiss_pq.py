@@ -25,13 +25,13 @@ class FaissCodes(CompiledCodes):
 
     name: ClassVar[str] = "faiss"
     wants_centred: ClassVar[bool] = True
+    multiple: ClassVar[int] = _GROUP
     takes_selections: ClassVar[bool] = False
 
     def __init__(self, dimension: int) -> None:
         super().__init__(dimension)
         import faiss
 
-        self._width: Final = -(-dimension // _GROUP) * _GROUP
         self._index: faiss.IndexPQFastScan = faiss.IndexPQFastScan(
             self._width, self._width // _GROUP, 4, faiss.METRIC_INNER_PRODUCT
         )
@@ -45,13 +45,6 @@ class FaissCodes(CompiledCodes):
     def size_bytes(self) -> int:
         """Half a byte a group."""
         return len(self) * self._width // _GROUP // 2
-
-    def _padded(self, vectors: FloatMatrix) -> FloatMatrix:
-        if self._width == self.dimension:
-            return np.ascontiguousarray(vectors)
-        result = np.zeros((len(vectors), self._width), dtype=np.float32)
-        result[:, : self.dimension] = vectors
-        return result
 
     def fit(self, sample: FloatMatrix) -> None:
         """The centroids, by k-means."""

@@ -27,12 +27,12 @@ class TurboCodes(CompiledCodes):
 
     name: ClassVar[str] = "turbovec"
     wants_centred: ClassVar[bool] = True
+    multiple: ClassVar[int] = _MULTIPLE
 
     def __init__(self, dimension: int) -> None:
         super().__init__(dimension)
         from turbovec import TurboQuantIndex
 
-        self._width: Final = -(-dimension // _MULTIPLE) * _MULTIPLE
         self._index: TurboQuantIndex = TurboQuantIndex(dim=self._width, bit_width=_BITS)
         # The compiled index refuses a search while rows are added, and the other way round.
         self._lock = threading.Lock()
@@ -44,13 +44,6 @@ class TurboCodes(CompiledCodes):
     def size_bytes(self) -> int:
         """Codes and one factor a row."""
         return len(self) * (self._width * _BITS // 8 + 4)
-
-    def _padded(self, vectors: FloatMatrix) -> FloatMatrix:
-        if self._width == self.dimension:
-            return np.ascontiguousarray(vectors)
-        result = np.zeros((len(vectors), self._width), dtype=np.float32)
-        result[:, : self.dimension] = vectors
-        return result
 
     def fit(self, sample: FloatMatrix) -> None:
         """A shift and a scale for each rotated dimension."""
