@@ -45,7 +45,7 @@ async def main() -> None:
             return found
 
         while (await facts())["index"]["search"] == "exact" or (await facts())["index"]["at_work"]:  # type: ignore[index]
-            await asyncio.sleep(0.05)
+            await docs.search(vector=queries[0], top_k=10)
         before = await searched(docs, queries, 2)
         gone = np.random.default_rng(0).permutation(ROWS)[: int(ROWS * 0.6)].tolist()
         await docs.delete(ids=[str(n) for n in gone])
