@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import numpy as np
 import pytest
@@ -52,6 +53,37 @@ async def test_those_who_wait_share_a_pass(monkeypatch: pytest.MonkeyPatch) -> N
         await asyncio.gather(*(docs.search(vector=query) for query in QUERIES))
     assert sum(sizes) == len(QUERIES)
     assert len(sizes) < len(QUERIES) / 4
+
+
+async def test_one_that_is_alone_needs_no_thread_and_others_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[bool] = []
+    sizes: list[int] = []
+    search = Collection.search
+
+    def counted(self: Collection, request: vpa.base.query.SearchRequest, node: vpa.Filter) -> object:  # type: ignore[name-defined]
+        threads.append(threading.current_thread() is not threading.main_thread())
+        sizes.append(len(request.vectors))
+        return search(self, request, node)
+
+    monkeypatch.setattr(Collection, "search", counted)
+    # However slow this machine is just now, a search counts as short.
+    monkeypatch.setattr("vpa.providers.mock.gather._SHORT_S", 10.0)
+    async with vpa.connect("mock://") as db:
+        docs = await filled(db)
+        for query in QUERIES:
+            assert len(await docs.search(vector=query)) == 10
+        assert sum(threads) <= 1
+        sizes.clear()
+
+        async def caller() -> None:
+            for query in QUERIES[:10]:
+                await docs.search(vector=query)
+
+        await asyncio.gather(*(caller() for _ in range(20)))
+    assert sum(sizes) == 200
+    # It takes sixteen searches at the most to see that others ask too.
+    assert sizes.count(1) <= 17
+    assert max(sizes) > 5
 
 
 async def test_a_cancelled_caller_harms_nobody() -> None:
