@@ -91,6 +91,18 @@ def test_rows_without_codes_are_looked_at_too() -> None:
     assert recall(made, late) >= 0.999
 
 
+@FIRST
+@pytest.mark.usefixtures("no_clock")
+def test_a_filter_may_keep_only_rows_without_codes(first_pass: str) -> None:
+    made = collection(unit(clustered(30_000, 96)), first_pass=first_pass, recall=0.9)
+    late = unit(clustered(20_000, 96, seed=2))
+    write(made, late, first=30_000)
+    assert made.index.stats()["coded_rows"] == 30_000
+    found = made.search(SearchRequest(vectors=late[:20], top_k=3), normalize(F("n") >= 30_000))
+    assert [answer.matches[0].id for answer in found] == [str(30_000 + n) for n in range(20)]
+    assert recall(made, late[:20], node=normalize(F("n") >= 29_000)) >= 0.9
+
+
 @pytest.mark.usefixtures("no_clock")
 @pytest.mark.parametrize("share", [0.05, 0.4, 0.7])
 def test_what_was_deleted_or_updated_is_never_found_as_it_was(share: float) -> None:

@@ -328,6 +328,9 @@ def _candidates(
     asked = one.space.queries(queries)
     if chosen is None:
         return one.codes.candidates(asked, depth, count=count, chosen=None)
+    if not chosen.count:
+        # All that may be found are rows without codes.
+        return [np.empty(0, dtype=np.int64)] * len(queries)
     if chosen.count >= _DENSE * count or not one.codes.takes_selections:
         deeper = int(depth * count / chosen.count) + 1
         found = [
