@@ -28,6 +28,7 @@ bench: .venv/bench
 	$(BIN)/python scripts/benchmarks/embedded.py --dimension 1536
 	$(BIN)/python scripts/benchmarks/pictures.py
 	$(BIN)/python scripts/benchmarks/engine_compaction.py
+	$(BIN)/python scripts/benchmarks/engine_memory.py
 	$(BIN)/python scripts/benchmarks/engine_search.py
 	$(BIN)/python scripts/benchmarks/engine_ingest.py
 	$(BIN)/python scripts/benchmarks/minilm.py

@@ -19,7 +19,7 @@ _BITS: Final = 4
 # turbovec packs eight dimensions at a time.
 _MULTIPLE: Final = 8
 # Rows a call, so that a search never waits long for a writer.
-_CHUNK: Final = 8_192
+_CHUNK: Final = 2_048
 
 
 class TurboCodes(CompiledCodes):
