@@ -89,12 +89,17 @@ class DurableJournal:
             log = self._log if ticket >> 44 == self._generation else None
         if log is not None:
             log.commit(ticket & (1 << 44) - 1)
-        if (
-            self._log.size > (CHECKPOINT_BYTES_FILED if self._files_originals else CHECKPOINT_BYTES)
-            and self._background is None
-        ):
+        if self._log.size > self._longest_log and self._background is None:
             self._background = threading.Thread(target=self._background_checkpoint, name="vpa-checkpoint", daemon=True)
             self._background.start()
+
+    @property
+    def _longest_log(self) -> int:
+        """Bytes of a log that is worth a snapshot; where originals wait in memory for it, less, but a share of what is written again."""
+        if not self._files_originals:
+            return CHECKPOINT_BYTES
+        vectors = self._collection.view.rows.vectors
+        return max(CHECKPOINT_BYTES_FILED, vectors.filed_rows * vectors.dimension * 4 // 8)
 
     def _background_checkpoint(self) -> None:
         try:
