@@ -132,7 +132,12 @@ def _reference(metric: str, matrix: np.ndarray, query: np.ndarray, *, top_k: int
     ["normal", "duplicates", "constant", "one-hot", "huge norms", "tiny norms", "far from the origin", "overflowing"],
 )
 @pytest.mark.parametrize("keep_share", [1.0, 0.5, 0.1])
-def test_search_is_exact_whatever_the_data(metric: str, kind: str, keep_share: float) -> None:
+@pytest.mark.parametrize("rows_at_once", [None, 370])
+def test_search_is_exact_whatever_the_data(
+    metric: str, kind: str, keep_share: float, rows_at_once: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if rows_at_once:
+        monkeypatch.setattr(flat, "_KEYS_BYTES", rows_at_once * 4 * 3)
     rng = np.random.default_rng(7)
     n, d = 1500, 16
     matrix = rng.standard_normal((n, d)).astype(np.float32)
@@ -155,9 +160,9 @@ def test_search_is_exact_whatever_the_data(metric: str, kind: str, keep_share: f
     unit = query.astype(np.float64) / np.linalg.norm(query.astype(np.float64))
     asked = unit.astype(np.float32) if metric == "cosine" else query
     limit = int(keep_share * 10)
-    found = collection.search(
-        SearchRequest(vectors=asked[None, :], top_k=10), normalize(as_filter({"n": {"$lt": limit}}))
-    )[0][0]
+    together = np.stack([-asked, asked, asked]) if rows_at_once else asked[None, :]
+    answers = collection.search(SearchRequest(vectors=together, top_k=10), normalize(as_filter({"n": {"$lt": limit}})))
+    found = answers[len(answers) // 2].matches
     wanted = _reference(metric, matrix, asked, top_k=10, keep=lambda n: n % 10 < limit)
     scores = [-score for score, _ in wanted]
     assert [match.score for match in found] == pytest.approx(scores, rel=1e-9, abs=1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -183,3 +184,48 @@ def test_codes_go_with_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     stats = made.index.stats()
     assert (stats["coded_rows"], stats["measured"]) == (20_000, plan)
     assert recall(made, unit(clustered(100, 96, seed=1))) >= 0.999
+
+
+def test_values_that_nobody_asked_for_go_along_without_codes() -> None:
+    rows = 5_000
+    made = Collection(CollectionInfo(name="docs", dimension=2, metric="dot"))
+    vectors = unit(clustered(rows, 2))
+    for first in (0, rows):
+        numbers = np.arange(first, first + rows)
+        columns = {
+            "n": numbers,
+            "kind": np.char.add("kind-", (numbers % 8).astype(str)),
+            "half": np.ma.masked_array(numbers, numbers % 2 == 1),
+        }
+        ids = [str(n) for n in numbers]
+        made.upsert(
+            RecordBatch.from_columns(ids=ids, vectors=vectors, metadata=columns),
+            scope=Scope(),
+            on_conflict=OnConflict.REPLACE,
+            replacing=None,
+        )
+        if not first:
+            # Of the first half "kind" has codes now.
+            assert made.count(normalize(F("kind") == "kind-3"), Scope()) == rows // 8
+    before = made.view
+    made.delete(ids=[str(n) for n in range(6_000)], node=ALWAYS, scope=Scope(), dry_run=False)
+    made.compact(stop=never)
+    assert made.view.count == 4_000
+    assert made.count(normalize(F("n") >= 6_000), Scope()) == 4_000
+    assert made.count(normalize(F("n") < 6_001), Scope()) == 1
+    assert made.count(normalize(F("kind") == "kind-3"), Scope()) == 500
+    assert made.count(normalize(F("half").exists()), Scope()) == 2_000
+    # Who reads the old view still finds what was there.
+    assert len(before.select(normalize(F("n") < 6_000), Scope())) == 6_000
+
+
+def test_readers_are_not_kept_by_a_search_for_garbage() -> None:
+    """Objects that Python tracks, made by the thousand, set it off."""
+    made = Collection(CollectionInfo(name="docs", dimension=4, metric="dot"))
+    Writer(made).upsert(range(8_000), Scope())
+    rows = np.arange(0, 8_000, 2)
+    gc.collect()
+    before = gc.get_stats()[0]["collections"]
+    for heap in (made.view.rows.texts, made.view.rows.metadata, made.view.rows.system):
+        heap.packed(rows)
+    assert gc.get_stats()[0]["collections"] == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -172,7 +173,8 @@ def as_column(values: Any) -> Column:
         return values
     if isinstance(values, NumberColumn):
         return _numbers(values.values, values.valid)
-    if isinstance(values, np.ma.MaskedArray):
+    # numpy.ma is loaded late: what nobody loaded, nobody made an array with.
+    if "numpy.ma" in sys.modules and isinstance(values, np.ma.MaskedArray):
         return _numbers(np.asarray(values.data), ~np.ma.getmaskarray(values))
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":
         return _texts(values.tolist()) if values.dtype.kind == "U" else _numbers(values, None)

@@ -28,6 +28,7 @@ from vpa.engine.scan import scan_view
 from vpa.engine.vectors import FileBlock
 from vpa.engine.view import View
 from vpa.filters.ast import ALWAYS, Filter
+from vpa.kit.memory import give_back
 
 # With no more than these the last step of a compaction may begin.
 _FEW_ROWS: Final = 1000
@@ -153,7 +154,7 @@ class Collection:
         return is_worth_it(self._view) or self.index.wants(self._view)
 
     def tend(self, *, stop: Callable[[], bool]) -> None:
-        """Leave out dead rows where they are many, make codes for new ones, and measure recall where the data has changed.
+        """Leave out dead rows where they are many, make codes for new ones, measure recall where the data has changed; memory goes back.
 
         Searches and writes go on meanwhile. Called by one thread at a time.
         """
@@ -161,6 +162,7 @@ class Collection:
             if is_worth_it(self._view):
                 self._compact(stop)
             self.index.tend(lambda: self._view, stop=stop)
+        give_back()
 
     def _matches(self, view: View, request: SearchRequest, *, found: flat.Found, query: Any) -> list[Match]:
         rows, scores = found.rows, found.scores
@@ -246,7 +248,7 @@ class Collection:
                 scope,
                 ids=targets,
                 metadata=encode_mappings(merged),
-                system=view.rows.system.packed(rows),
+                system=view.rows.system.packed(np.asarray(rows, dtype=np.int64)),
                 parsed_metadata=merged,
             )
 
@@ -310,8 +312,8 @@ class Collection:
         if change.vectors is not None:
             return NewRows(change.ids, change.vectors, change.texts, change.metadata, change.system, **parsed)
         old = self._view.rows
-        numbers = [index[value] for value in change.ids]
-        vectors = old.vectors.select(np.asarray(numbers, dtype=np.int64))
+        numbers = np.fromiter((index[value] for value in change.ids), dtype=np.int64, count=len(change.ids))
+        vectors = old.vectors.select(numbers)
         return NewRows(change.ids, vectors, old.texts.packed(numbers), change.metadata, change.system, **parsed)
 
     def _publish(self, rows: RowStore, dead: Sequence[int]) -> None:

@@ -138,11 +138,31 @@ class Column:
         """The entries of the first `row_count` rows."""
         if self._pending:
             self._settle()
+        return self._coded(row_count)
+
+    def _coded(self, row_count: int) -> Entries:
         length = self._rows.length
         rows: IntColumn = self._rows.prefix(length)
         if length and rows[-1] >= row_count:
             length = int(np.searchsorted(rows, row_count))
         return Entries(rows[:length], self._entry_codes.prefix(length))
+
+    def kept(self, live: RowMask, new_row: IntColumn) -> Column | None:
+        """What it holds of the rows where `live`, under their numbers in `new_row`; None for nothing.
+
+        Values without codes go along as they are: giving them codes would keep other threads waiting.
+        """
+        with self._lock:
+            entries, pending = self._coded(len(live)), list(self._pending)
+        keep = live[entries.rows]
+        used, codes = np.unique(entries.codes[keep], return_inverse=True)
+        values = list(map(self.values.__getitem__, used.tolist()))
+        result = Column(values, Entries(new_row[entries.rows[keep]], codes.astype(np.int32)))
+        for rows, typed in pending:
+            places = np.flatnonzero(live[rows[: np.searchsorted(rows, len(live))]])
+            if len(places):
+                result.extend_typed(new_row[rows[places]], typed.kept(places))
+        return result if values or result._pending else None
 
     def equal(self, values: Collection[Any], row_count: int) -> Rows:
         """Rows that hold one of `values`, which are hashable and different, among the first `row_count`."""
@@ -326,11 +346,7 @@ class Columns:
         result = Columns()
         new_row = np.cumsum(live, dtype=np.int32) - 1
         for key, column in self.items():
-            entries = column.entries(len(live))
-            keep = live[entries.rows]
-            if keep.any():
-                used, codes = np.unique(entries.codes[keep], return_inverse=True)
-                whole = len(used) == int(used[-1]) + 1
-                values = column.values[: len(used)] if whole else [column.values[code] for code in used.tolist()]
-                result.add(key, Column(values, Entries(new_row[entries.rows[keep]], codes.astype(np.int32))))
+            found = column.kept(live, new_row)
+            if found is not None:
+                result.add(key, found)
         return result

@@ -13,8 +13,12 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from vpa.base.arrays import RowMask, RowNumbers
+
 _SMALLEST = 256
-_TOGETHER = 1000
+# So many objects at once: seven hundred would set off Python's search for garbage.
+_TOGETHER = 250
+_PIECES = 4096
 Buffer: TypeAlias = "bytes | memoryview"
 
 
@@ -57,7 +61,7 @@ class Packed(NamedTuple):
 
     @classmethod
     def of(cls, values: Iterable[bytes | None]) -> Packed:
-        """Joined a thousand at a time, so that no object a value is left behind."""
+        """Joined some at a time, so that no object a value is left behind."""
         lengths: list[int] = []
         blobs: list[bytes] = []
         values = iter(values)
@@ -142,12 +146,30 @@ class Heap:
         self._lengths.extend(values.lengths)
         self._some = self._some or len(blob) > 0
 
-    def packed(self, rows: Sequence[int]) -> Packed:
-        """A copy of these rows."""
+    def packed(self, rows: RowNumbers) -> Packed:
+        """A copy of these rows. By arrays: objects by the thousand set off Python's search for garbage, for which every thread waits."""
+        mapped = len(self._mapped)
+        lengths, ends, grown = self._lengths.whole, self._ends.whole, self._bytes.whole
+        inside = rows < mapped
+        found = np.where(inside, _at(self._mapped.lengths, rows, inside), _at(lengths, rows - mapped, ~inside))
         if not self._some:
-            mapped, lengths = len(self._mapped), self._lengths.whole
-            return Packed(np.asarray([self._mapped.lengths.item(row) if row < mapped else lengths.item(row - mapped) for row in rows], dtype=np.int64), b"")  # fmt: skip
-        return Packed.of(found for start in range(0, len(rows), _TOGETHER) for found in self.take(rows[start : start + _TOGETHER]))  # type: ignore[misc]  # fmt: skip
+            return Packed(found, b"")
+        lasts = np.where(inside, _at(self._mapped_ends, rows, inside), _at(ends, rows - mapped, ~inside))
+        base = np.frombuffer(self._base, dtype=np.uint8)
+        firsts = lasts - np.maximum(found, 0)
+        blobs = [np.empty(0, dtype=np.uint8)]
+        for start in range(0, len(rows), _PIECES):
+            part = slice(start, start + _PIECES)
+            places = zip(inside[part].tolist(), firsts[part].tolist(), lasts[part].tolist(), strict=True)
+            blobs.append(
+                np.concatenate([base[first:last] if old else grown[first:last] for old, first, last in places])
+            )
+        return Packed(found, as_bytes(np.concatenate(blobs)))
+
+
+def _at(values: NDArray[np.int64], places: RowNumbers, wanted: RowMask) -> NDArray[np.int64]:
+    """The values at those places that are wanted, and anything at the others."""
+    return values[np.where(wanted, places, 0)] if wanted.any() else np.zeros(len(places), dtype=np.int64)
 
 
 def as_bytes(array: NDArray[Any]) -> Buffer:

@@ -153,13 +153,12 @@ class RowStore:
 
     def select(self, rows: RowNumbers) -> NewRows:
         """A copy of these rows' columns."""
-        numbers = rows.tolist()
         return NewRows(
-            ids=[self.ids[row] for row in numbers],
+            ids=[self.ids[row] for row in rows.tolist()],
             vectors=self.vectors.select(rows),
-            texts=self.texts.packed(numbers),
-            metadata=self.metadata.packed(numbers),
-            system=self.system.packed(numbers),
+            texts=self.texts.packed(rows),
+            metadata=self.metadata.packed(rows),
+            system=self.system.packed(rows),
         )
 
     def append_plain(self, new: NewRows, scopes: IntColumn) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,22 @@ def candidates(keys: FloatVector, maxima: FloatVector, *, k: int, error: float) 
     if len(rows) > k:
         kth = np.partition(found, len(found) - k)[len(found) - k]
         rows = rows[found >= _below(kth, margin)]
+    return rows
+
+
+class Kept(NamedTuple):
+    """Rows that may be among the best of all, from one part of them, with their keys."""
+
+    rows: RowNumbers
+    keys: FloatVector
+
+
+def candidates_of_parts(parts: Sequence[Kept], *, k: int, error: float) -> RowNumbers:
+    """Every row that can be among the k greatest of all parts, where each part kept those that can be among its own."""
+    if len(parts) == 1:
+        return parts[0].rows
+    keys = np.concatenate([part.keys for part in parts])
+    rows: RowNumbers = np.concatenate([part.rows for part in parts])[candidates_of_few(keys, k=k, error=error)]
     return rows
 
 

@@ -27,7 +27,6 @@ from vpa.engine.rows import RowStore
 from vpa.engine.selection import Selection
 from vpa.engine.view import View
 from vpa.filters.ast import ALWAYS
-from vpa.kit.memory import give_back
 
 # Below this many values (rows x dimension) a search of all costs less than the way to codes.
 _FEWEST_VALUES: Final = 2_000_000
@@ -137,7 +136,6 @@ class CodedIndex(Index):
                     self._make(view, stop)
                 elif self._encode_tails(state, view, stop) and _stale(state, view):
                     self._measure_again(view, stop)
-            give_back()
 
     def _make(self, view: View, stop: Callable[[], bool]) -> None:
         """Codes of every kind there is, each used as soon as it is ready; those that are the fastest at nothing go."""
@@ -182,9 +180,10 @@ class CodedIndex(Index):
         trial._state = _State(view.rows, (replace(one, plan=plan),), 0, 0)
         queries = view.rows.gather(np.linspace(0, view.count - 1, 16).astype(np.int64))
         chosen = view.selection(ALWAYS, ALL_SCOPES)
-        few = Selection(view.count, rows=np.arange(0, view.count, _SPARSE_TRIAL))
+        tenth = np.arange(0, view.count, _SPARSE_TRIAL)
         coded = seconds(lambda n: trial.search(view, queries[n : n + 1], top_k=10, chosen=chosen), runs=16)
-        sparse = seconds(lambda n: trial.search(view, queries[n : n + 1], top_k=10, chosen=few), runs=16)
+        # A selection anew each time, as a filter makes it: what a pass needs of it counts.
+        sparse = seconds(lambda n: trial.search(view, queries[n : n + 1], top_k=10, chosen=Selection(view.count, rows=tenth)), runs=16)  # fmt: skip
         exact = seconds(lambda n: flat.search(view, queries[n : n + 1], top_k=10, chosen=chosen), runs=5)
         # Where the originals are on the disk, an exact search would read them all.
         slow = (

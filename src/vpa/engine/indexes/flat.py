@@ -20,7 +20,9 @@ from vpa.engine.selection import Selection
 from vpa.engine.view import View
 
 # More would be new memory from the system each time.
-_KEYS_BYTES: Final = 16 << 20
+_KEYS_BYTES: Final = 24 << 20
+# So many queries share one pass over the rows; more gain nothing.
+_TOGETHER: Final = 64
 _FEW: Final = 4096
 _WIDE: Final = 128
 
@@ -43,9 +45,8 @@ def search(view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | 
         return search_gathered(view, queries, chosen.rows, top_k=top_k)
     mask = None if chosen is None else chosen.mask
     results: list[Found] = []
-    step = max(1, _KEYS_BYTES // (4 * view.count))
-    for start in range(0, len(queries), step):
-        results.extend(_search_all(view, queries[start : start + step], mask, top_k=top_k))
+    for start in range(0, len(queries), _TOGETHER):
+        results.extend(_search_all(view, queries[start : start + _TOGETHER], mask, top_k=top_k))
     return results
 
 
@@ -54,27 +55,39 @@ def _nothing() -> Found:
 
 
 def _search_all(view: View, queries: FloatMatrix, mask: RowMask | None, *, top_k: int) -> Iterator[Found]:
-    errors = [_key_error(view, query) for query in queries]
-    if any(error is None for error in errors):
+    errors = [error for query in queries if (error := _key_error(view, query)) is not None]
+    if len(errors) < len(queries):
         rows = np.arange(view.count) if mask is None else np.flatnonzero(mask)
         yield from search_gathered(view, queries, rows, top_k=top_k)
         return
-    keys = np.empty((len(queries), view.count), dtype=np.float32)
-    for first, matrix in view.rows.matrices(view.count):
-        part = keys[:, first : first + len(matrix)]
-        if len(queries) == 1:
-            np.dot(matrix, queries[0], out=part[0])
-        else:
-            np.matmul(queries, matrix.T, out=part)
-    if view.rows.metric is Metric.EUCLIDEAN:
-        keys -= view.rows.half_squares.prefix(view.count)
-    if mask is not None:
-        np.copyto(keys, np.float32(-np.inf), where=~mask)
-    maxima = topk.block_maxima(keys)
-    for position, query in enumerate(queries):
-        error = errors[position] or 0.0
-        rows = topk.candidates(keys[position], maxima[position], k=top_k, error=error)
+    kept: list[list[topk.Kept]] = [[] for _ in queries]
+    for first, keys in _keys(view, queries, mask):
+        maxima = topk.block_maxima(keys)
+        for position, error in enumerate(errors):
+            rows = topk.candidates(keys[position], maxima[position], k=top_k, error=error)
+            kept[position].append(topk.Kept(rows + first, keys[position][rows]))
+    for query, error, parts in zip(queries, errors, kept, strict=True):
+        rows = topk.candidates_of_parts(parts, k=top_k, error=error)
         yield _rank(view, query, rows=rows, matrix=view.rows.gather(rows), top_k=top_k)
+
+
+def _keys(view: View, queries: FloatMatrix, mask: RowMask | None) -> Iterator[tuple[int, FloatMatrix]]:
+    """`(number of the first row, keys (m, n))` of so many rows that the keys stay small; those outside the mask have -inf."""
+    most = max(1, _KEYS_BYTES // (4 * len(queries)))
+    room = np.empty(len(queries) * min(most, view.count), dtype=np.float32)
+    for first, matrix in view.rows.matrices(view.count):
+        for start in range(first, first + len(matrix), most):
+            part = matrix[start - first : start - first + most]
+            keys = room[: len(queries) * len(part)].reshape(len(queries), len(part))
+            if len(queries) == 1:
+                np.dot(part, queries[0], out=keys[0])
+            else:
+                np.matmul(queries, part.T, out=keys)
+            if view.rows.metric is Metric.EUCLIDEAN:
+                keys -= view.rows.half_squares.prefix(view.count)[start : start + len(part)]
+            if mask is not None:
+                np.copyto(keys, np.float32(-np.inf), where=~mask[start : start + len(part)])
+            yield start, keys
 
 
 def search_gathered(view: View, queries: FloatMatrix, rows: RowNumbers, *, top_k: int) -> list[Found]:

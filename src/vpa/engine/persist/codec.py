@@ -32,7 +32,7 @@ def write_view(writer: SnapshotWriter, view: View, *, sequence: int, index: Dump
     writer.add_bytes("ids", "\0".join(rows.ids[row] for row in numbers.tolist()).encode())
     writer.add_array("scopes", rows.scope_column(view.count)[live])
     for name, heap in (("texts", rows.texts), ("metadata", rows.metadata), ("system", rows.system)):
-        lengths, blob = heap.packed(numbers.tolist())
+        lengths, blob = heap.packed(numbers)
         writer.add_array(f"{name}.lengths", lengths)
         writer.add_bytes(f"{name}.bytes", blob)
     if rows.metric is Metric.EUCLIDEAN:

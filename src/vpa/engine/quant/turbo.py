@@ -58,10 +58,6 @@ class TurboCodes(CompiledCodes):
             with self._lock:
                 self._index.add(part)
 
-    def compact(self) -> None:
-        """By way of bytes: what is read back has no room to spare."""
-        self._index = type(self._index).from_bytes(self.dump())
-
     def nearest(self, queries: FloatMatrix, k: int, chosen: Selection | None) -> RowNumbers:
         """By the compiled search."""
         padded = self._padded(queries)

@@ -34,6 +34,7 @@ _log = get_logger("vpa.providers.mock")
 _INLINE_PRODUCTS: Final = 500_000
 _INLINE_RECORDS: Final = 64
 _INLINE_ROWS: Final = 5_000
+_LARGE_RECORDS: Final = 10_000
 
 
 class EmbeddedStore(VectorStore):
@@ -156,11 +157,11 @@ class EmbeddedStore(VectorStore):
                 return call()
             return await self._workers.run(call)
         finally:
-            self._tend(collection)
+            self._tend(collection, was_large=records >= _LARGE_RECORDS)
 
-    def _tend(self, collection: Collection) -> None:
-        """Begin to make codes, where there is something to do and nobody at it."""
-        if collection in self._tending or self._closing or not self._wants_tending(collection):
+    def _tend(self, collection: Collection, *, was_large: bool = False) -> None:
+        """Begin to make codes, where there is something to do and nobody at it. A large write leaves memory behind, which goes back."""
+        if collection in self._tending or self._closing or not (was_large or self._wants_tending(collection)):
             return
         task = asyncio.create_task(self._tend_in_thread(collection))
         self._tending[collection] = task
