@@ -20,13 +20,15 @@ lint: .venv/dev
 long: .venv/dev
 	$(BIN)/python -m pytest -q -s -m long
 
-# The engine next to every embedded peer, a process each: about 40 minutes, and 20 more for a million records.
+# The engine next to every embedded peer, a process each: about an hour and a half, and 15 minutes more for a million records.
 bench: .venv/bench
 	$(BIN)/python scripts/benchmarks/embedded.py
 	$(BIN)/python scripts/benchmarks/embedded.py --curves
+	$(BIN)/python scripts/benchmarks/embedded.py --rows 1000
 	$(BIN)/python scripts/benchmarks/embedded.py --rows 10000
 	$(BIN)/python scripts/benchmarks/embedded.py --dimension 1536
 	$(BIN)/python scripts/benchmarks/pictures.py
+	$(BIN)/python scripts/benchmarks/engine_layers.py
 	$(BIN)/python scripts/benchmarks/engine_compaction.py
 	$(BIN)/python scripts/benchmarks/engine_memory.py
 	$(BIN)/python scripts/benchmarks/engine_search.py

@@ -1,10 +1,11 @@
-"""Resident memory of a stored collection of 100,000 x 384 that a fresh process opens and searches, by quantization.
+"""Resident memory of a stored collection of 100,000 records that a fresh process opens and searches, by quantization.
 
 What the process grew from before it was opened until after 200 searches, as a multiple of the raw vectors, with the recall of those searches.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import subprocess
 import sys
@@ -18,14 +19,14 @@ from vectors import dataset
 
 import vpa
 
-ROWS, DIMENSION = 100_000, 384
+ROWS = 100_000
 KINDS: dict[str, type[Ours]] = {"none": Ours, "int8": OursInt8, "int4": OursInt4, "binary": OursBinary}
 
 
-async def store(kind: type[Ours], path: str) -> None:
+async def store(kind: type[Ours], dimension: int, path: str) -> None:
     """Write it, and wait until everything is where it belongs."""
-    vectors, _ = dataset(ROWS, DIMENSION)
-    engine = kind(DIMENSION, path)
+    vectors, _ = dataset(ROWS, dimension)
+    engine = kind(dimension, path)
     await engine.open()
     await engine.insert(vectors, slots(ROWS))
     await engine.make_ready()
@@ -33,13 +34,13 @@ async def store(kind: type[Ours], path: str) -> None:
     await engine.close()
 
 
-async def measure(name: str, path: str) -> None:
+async def measure(name: str, dimension: int, path: str) -> None:
     """In the fresh process."""
-    queries, expected = dataset(10_000, DIMENSION)[1][:200], truths(ROWS, DIMENSION)["all"]
+    queries, expected = dataset(10_000, dimension)[1][:200], truths(ROWS, dimension)["all"]
     async with vpa.connect("mock://") as warm:
         await warm.create_collection("warm", dimension=4)
     before = resident()
-    engine = KINDS[name](DIMENSION, path)
+    engine = KINDS[name](dimension, path)
     await engine.open()
     found = [await engine.search(query, TOP_K, None) for query in queries]
     grown = resident() - before
@@ -48,19 +49,25 @@ async def measure(name: str, path: str) -> None:
         [len(set(one) & set(wanted)) / TOP_K for one, wanted in zip(found, expected.tolist(), strict=False)]
     )
     print(
-        f"  {name:<7} {grown:6.1f} MB, {grown / (ROWS * DIMENSION * 4 / 1e6):.2f} x the raw vectors, recall {recall:.4f}"
+        f"  {name:<7} {grown:6.1f} MB, {grown / (ROWS * dimension * 4 / 1e6):.2f} x the raw vectors, recall {recall:.4f}"
     )
 
 
 def main() -> None:
-    if len(sys.argv) > 1:
-        asyncio.run(measure(*sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dimension", type=int, default=384)
+    parser.add_argument("--child", nargs=2, metavar=("KIND", "PATH"))
+    given = parser.parse_args()
+    if given.child:
+        asyncio.run(measure(given.child[0], given.dimension, given.child[1]))
         return
-    print(f"{machine()}\nResident memory of a stored collection, opened and searched by a fresh process", flush=True)
+    size = f"{ROWS:,} x {given.dimension}"
+    print(f"{machine()}\nResident memory of a stored collection of {size}, opened and searched by a fresh process", flush=True)  # fmt: skip
     for name, kind in KINDS.items():
         with tempfile.TemporaryDirectory(prefix="vpa-bench-") as path:
-            asyncio.run(store(kind, path))
-            subprocess.run([sys.executable, __file__, name, path], check=True)
+            asyncio.run(store(kind, given.dimension, path))
+            command = [sys.executable, __file__, "--dimension", str(given.dimension), "--child", name, path]
+            subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":

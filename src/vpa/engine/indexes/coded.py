@@ -38,7 +38,7 @@ _MEASURE_AGAIN: Final = 0.3
 # When there are so many times the rows of the first measurement, all kinds of codes are tried again.
 _TRY_AGAIN: Final = 4
 _SAMPLE: Final = 2_048
-_CHUNK: Final = 4_096
+_CHUNK: Final = 2_048
 # So many queries are ranked at once.
 _TOGETHER: Final = 8
 # Where at least this share of the rows is chosen, a deeper pass over all of them is cheaper than one over those chosen.

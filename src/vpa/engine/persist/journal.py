@@ -95,11 +95,10 @@ class DurableJournal:
 
     @property
     def _longest_log(self) -> int:
-        """Bytes of a log that is worth a snapshot; where originals wait in memory for it, less, but a share of what is written again."""
-        if not self._files_originals:
-            return CHECKPOINT_BYTES
-        vectors = self._collection.view.rows.vectors
-        return max(CHECKPOINT_BYTES_FILED, vectors.filed_rows * vectors.dimension * 4 // 8)
+        """Bytes of a log that is worth a snapshot: a share of what is written again then, and less where originals wait in memory for it."""
+        view = self._collection.view
+        least = CHECKPOINT_BYTES_FILED if self._files_originals else CHECKPOINT_BYTES
+        return max(least, view.count * view.rows.dimension * 4 // 8)
 
     def _background_checkpoint(self) -> None:
         try:
