@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import types
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar, cast
 
 from vpa.base.clock import Clock
 from vpa.base.errors import OperationTimeoutError, VectorDatabaseError
@@ -49,16 +51,25 @@ class Metering:
 
 
 class Deadline:
-    """One total time for a call with all its retries. `expired` is told when it passes."""
+    """One total time for a call with all its retries, counted from where it first waits: one that never does needs no timer.
+
+    `expired` is told when it passes.
+    """
 
     def __init__(self, seconds: float, *, expired: Callable[[], None] = lambda: None) -> None:
         self._seconds = seconds
         self._expired = expired
 
     async def __call__(self, call: Call, proceed: Callable[[], Awaitable[T]]) -> T:
+        running = proceed().__await__()
+        try:
+            waits_for = next(running)
+        except StopIteration as done:
+            return cast(T, done.value)
         try:
             async with asyncio.timeout(self._seconds) as scope:
-                return await proceed()
+                result: T = await _resumed(running, waits_for)
+                return result
         except TimeoutError as error:
             if not scope.expired():
                 raise
@@ -69,6 +80,20 @@ class Deadline:
             raise OperationTimeoutError(
                 f"{call.verb} did not finish within {self._seconds:g} s{unknown}; raise VPA_VECTOR_DB_TIMEOUT_SECONDS"
             ) from error
+
+
+@types.coroutine
+def _resumed(running: Generator[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
+    """Await the rest of what was begun by hand and waits for something."""
+    try:
+        yield waits_for
+    except BaseException as error:  # noqa: BLE001 - it belongs to what was begun
+        try:
+            waits_for = running.throw(error)
+        except StopIteration as done:
+            return cast(T, done.value)
+        return (yield from _resumed(running, waits_for))
+    return (yield from running)
 
 
 class Limit:
@@ -93,18 +118,9 @@ class Pipeline:
         """Do `work` inside all interceptors."""
         proceed: Callable[[], Awaitable[Any]] = work
         for interceptor in reversed(self._interceptors):
-            proceed = _around(interceptor, call, proceed)
+            proceed = partial(interceptor, call, proceed)
         try:
             result: T = await proceed()
         except VectorDatabaseError as error:
             raise error.located(provider=call.provider, collection=call.collection)  # noqa: B904 (the same exception)
         return result
-
-
-def _around(
-    interceptor: Interceptor, call: Call, proceed: Callable[[], Awaitable[Any]]
-) -> Callable[[], Awaitable[Any]]:
-    async def step() -> Any:
-        return await interceptor(call, proceed)
-
-    return step
