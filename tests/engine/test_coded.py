@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+import vpa
 from engine.vectors import Matrix, clustered, collection, recall, write
 from vpa.base.query import SearchRequest
 from vpa.base.scope import Scope
@@ -219,3 +220,22 @@ def test_recall_is_measured_again_when_the_data_has_changed() -> None:
     made.tend(stop=lambda: False)
     assert (before, made.index.stats()["measured_at_rows"]) == (30_000, 50_000)
     assert recall(made, unit(clustered(300, 96, seed=4))) >= 0.999
+
+
+@pytest.mark.parametrize(
+    ("options", "rows", "because"),
+    [
+        ({}, 100, "a search of all 800 values"),
+        ({"recall": 1.0}, 100, "a recall of 1 is asked for"),
+        ({"index_type": "flat"}, 100, "index_type is flat"),
+        ({}, -1, "the longest vector has the length 8.5e+15"),
+    ],
+)
+async def test_statistics_say_why_searches_are_exact(options: dict[str, object], rows: int, because: str) -> None:
+    matrix = np.full((250_000, 8), 3e15, dtype=np.float32) if rows < 0 else clustered(rows, 8)
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=8, metric="dot", index=options)
+        await docs.upsert(vpa.RecordBatch.from_columns(ids=[str(n) for n in range(len(matrix))], vectors=matrix))
+        index = (await db.get_statistics())["collections"]["docs"]["index"]
+    assert index["search"] == "exact"
+    assert index["exact_because"].startswith(because), index

@@ -46,6 +46,11 @@ class Index(ABC):
     def search(self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None) -> tuple[list[Found], bool]:  # fmt: skip
         """The `top_k` best rows of those chosen, for each row of `queries` `(m, d)`, and whether none can be missing."""
 
+    def exact_because(self, view: View) -> str | None:
+        """Why searches of `view` are exact whatever is tended, if they are."""
+        del view
+        return None
+
     def wants(self, view: View) -> bool:
         """Whether `tend` has something to do."""
         del view
@@ -94,6 +99,11 @@ class FlatIndex(Index):
     def search(self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None) -> tuple[list[Found], bool]:  # fmt: skip
         """Exact."""
         return flat.search(view, queries, top_k=top_k, chosen=chosen), True
+
+    def exact_because(self, view: View) -> str | None:
+        """By its nature."""
+        del view
+        return "index_type is flat"
 
     def stats(self) -> dict[str, Any]:
         """That it is exact."""

@@ -115,11 +115,22 @@ class CodedIndex(Index):
 
     # Tending
 
+    def exact_because(self, view: View) -> str | None:
+        """Why no codes are made."""
+        if self.options.recall >= 1.0:
+            return "a recall of 1 is asked for"
+        values = view.live_count * view.rows.dimension
+        if values < _FEWEST_VALUES:
+            return (
+                f"a search of all {values:,} values (rows x dimension) takes no time; codes begin at {_FEWEST_VALUES:,}"
+            )
+        if view.rows.largest_norm > LONGEST:
+            return f"the longest vector has the length {view.rows.largest_norm:.3g}; codes go up to {LONGEST:.3g}"
+        return None
+
     def wants(self, view: View) -> bool:
         """Whether `tend` has something to do."""
-        if self.options.recall >= 1.0:
-            return False
-        if view.live_count * view.rows.dimension < _FEWEST_VALUES or view.rows.largest_norm > LONGEST:
+        if self.exact_because(view):
             return False
         state = self._state
         if state is None or state.rows is not view.rows:

@@ -280,7 +280,10 @@ class EmbeddedStore(VectorStore):
         database = self._open_database()
         view = database.get(info.name).view
         facts: dict[str, Any] = {"records": view.live_count, "rows": view.count, "durable": self._path is not None}
-        facts["index"] = database.get(info.name).index.stats()
+        index = database.get(info.name).index
+        facts["index"] = index.stats()
+        if because := index.exact_because(view):
+            facts["index"]["exact_because"] = because
         facts["vectors"] = view.rows.vectors.stats()
         journal = database.journal(info.name)
         if journal is not None:
