@@ -228,7 +228,7 @@ def test_recall_is_measured_again_when_the_data_has_changed() -> None:
         ({}, 100, "a search of all 800 values"),
         ({"recall": 1.0}, 100, "a recall of 1 is asked for"),
         ({"index_type": "flat"}, 100, "index_type is flat"),
-        ({}, -1, "the longest vector has the length 8.5e+15"),
+        ({}, -1, "the longest vector has the length 8.49e+15"),
     ],
 )
 async def test_statistics_say_why_searches_are_exact(options: dict[str, object], rows: int, because: str) -> None:
