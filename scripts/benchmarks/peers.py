@@ -103,7 +103,9 @@ class Ours(Engine):
         await self._until(lambda facts: not facts["at_work"])
         while self.quantization != "none":
             found = (await self.db.get_statistics())["collections"]["bench"]
-            if found["vectors"]["rows_on_disk_only"] > 0.9 * found["rows"]:
+            # So few that they may wait in memory until the store is closed.
+            is_small = found["rows"] < 10_000
+            if is_small or found["vectors"]["rows_on_disk_only"] > 0.9 * found["rows"]:
                 return
             await asyncio.sleep(0.01)
 
