@@ -26,6 +26,8 @@ _LEFT: Final = 4
 _TOGETHER: Final = 8
 # Up to this share of the rows, the codes of those chosen are gathered first.
 _SPARSE: Final = 0.25
+# From so many rows on, sorting them costs less than reading codes out of order: they come by value, not by number.
+_IN_ORDER: Final = 32_768
 # So many bits are counted in a byte. 256 different ones would count as none, which makes that row a candidate too many.
 _BYTE_WORDS: Final = 4
 _HEADER: Final = struct.Struct("<8sQQ")
@@ -129,6 +131,8 @@ class SignCodes(Codes):
         """Of few rows, by all bits."""
         if len(rows) <= m:
             return [rows] * len(packed)
+        if len(rows) > _IN_ORDER:
+            rows = np.sort(rows)
         codes = np.take(self._codes, rows, axis=1)
         return [rows[_least(_count_bits(codes, query, out=np.empty_like(codes)), m)] for query in packed]
 
