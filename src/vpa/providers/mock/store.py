@@ -157,10 +157,10 @@ class EmbeddedStore(VectorStore):
                 return call()
             return await self._workers.run(call)
         finally:
-            self._tend(collection, was_large=records >= _LARGE_RECORDS)
+            self._tend(collection)
 
     def _tend(self, collection: Collection, *, was_large: bool = False) -> None:
-        """Begin to make codes, where there is something to do and nobody at it. A large write leaves memory behind, which goes back."""
+        """Begin to make codes, where there is something to do and nobody at it. A large upsert leaves memory behind, which goes back."""
         if collection in self._tending or self._closing or not (was_large or self._wants_tending(collection)):
             return
         task = asyncio.create_task(self._tend_in_thread(collection))
@@ -193,11 +193,13 @@ class EmbeddedStore(VectorStore):
     ) -> int:
         """One atomic step, `replacing` included; durable when it returns, if there is a path."""
         collection = self._collection(info)
-        return await self._write(
+        written = await self._write(
             collection,
             len(batch),
             lambda: collection.upsert(batch, scope=scope, on_conflict=on_conflict, replacing=replacing),
         )
+        self._tend(collection, was_large=len(batch) >= _LARGE_RECORDS)
+        return written
 
     async def get(
         self, info: CollectionInfo, ids: Sequence[str], *, scope: Scope, include_vectors: bool
@@ -282,7 +284,7 @@ class EmbeddedStore(VectorStore):
         facts: dict[str, Any] = {"records": view.live_count, "rows": view.count, "durable": self._path is not None}
         index = database.get(info.name).index
         facts["index"] = index.stats()
-        if because := index.exact_because(view):
+        if facts["index"]["search"] == "exact" and (because := index.exact_because(view)):
             facts["index"]["exact_because"] = because
         facts["vectors"] = view.rows.vectors.stats()
         journal = database.journal(info.name)
