@@ -255,6 +255,8 @@ def run_child(name: str, rows: int, dimension: int, *, task: str = "measure") ->
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST_S)
     except subprocess.TimeoutExpired:
         return {"engine": ENGINES[name].name, "error": f"not done after {LONGEST_S} s"}
+    if done.returncode < 0:
+        return {"engine": ENGINES[name].name, "error": f"the process was ended by signal {-done.returncode}"}
     if done.returncode:
         return {"engine": ENGINES[name].name, "error": (done.stderr.strip().splitlines() or ["no output"])[-1][:200]}
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -287,7 +289,7 @@ def as_row(one: dict[str, Any], raw: float) -> str:
     durable, deleted, opened = (one.get(name) for name in ("durable_ready_per_s", "deleted_per_s", "opened_s"))
     return (
         f"| {one['engine']} | {one['version']} | {_number(ready, ',.0f')} | {_number(durable, ',.0f')} | {_cell(one['search'])} | {shares} | "
-        f"{one['callers_per_s']:,.0f} | {one['grown_mb'] / raw:.2f} | {_number(deleted, ',.0f')} | {_cell(one.get('after_delete'))} | {_number(opened, '.3f')} |"
+        f"{one['callers_per_s']:,.{0 if one['callers_per_s'] >= 10 else 1}f} | {one['grown_mb'] / raw:.2f} | {_number(deleted, ',.0f')} | {_cell(one.get('after_delete'))} | {_number(opened, '.3f')} |"
     )
 
 
