@@ -35,6 +35,8 @@ SETTLES_S = 0.5
 FASTEST_PER_S = 1e8
 LONGEST_S = 1800
 SLOW_MS = 500
+# Whom `ratios` compares with.
+LEAST_RECALL, SOON_MS = 0.99, 5.0
 Matrix = np.ndarray
 
 
@@ -277,7 +279,7 @@ def as_table(results: list[dict[str, Any]], rows: int, dimension: int) -> str:
         "|" + "---|" * 14,
     ]
     lines += [as_row(one, raw) for one in results]
-    return "\n".join(lines) + "\n\n" + claims(results)
+    return "\n\n".join(part for part in ("\n".join(lines), ratios(results), claims(results)) if part)
 
 
 def as_row(one: dict[str, Any], raw: float) -> str:
@@ -295,6 +297,34 @@ def as_row(one: dict[str, Any], raw: float) -> str:
 
 def _number(value: float | None, form: str) -> str:
     return "–" if value is None else format(value, form)
+
+
+def ratios(results: list[dict[str, Any]]) -> str:
+    """`vpa` next to the best peer at each measure: databases only, and for searches those with a recall of 0.99 and more."""
+    whole = [one for one in results if "error" not in one]
+    ours = next((one for one in whole if one["engine"] == "vpa"), None)
+    peers = [one for one in whole if not one["bare"] and not one["engine"].startswith("vpa")]
+    if ours is None or not peers:
+        return ""
+
+    def milliseconds(found: dict[str, float] | None) -> float | None:
+        return found["p50_ms"] if found and found["recall"] >= LEAST_RECALL else None
+
+    measures: list[tuple[str, str, Callable[[dict[str, Any]], float | None], bool]] = [
+        ("search, ms", ".2f", lambda one: milliseconds(one["search"]), False),
+        *((f"filter keeping {share}, ms", ".2f", lambda one, share=share: milliseconds(one["filtered"].get(share)), False) for share in SHARES),  # type: ignore[misc]
+        ("50 callers, q/s", ",.0f", lambda one: one["callers_per_s"], True),
+        (f"ready, rows/s, of those that answer within {SOON_MS:g} ms", ",.0f", lambda one: one["ready_per_s"] if one["search"]["p50_ms"] < SOON_MS else None, True),
+        ("opened, s", ".3f", lambda one: one.get("opened_s"), False),
+    ]  # fmt: skip
+    lines = ["| measure | vpa | the best peer | its figure | ratio |", "|" + "---|" * 5]
+    for name, form, value, more_is_better in measures:
+        known = [(found, one["engine"]) for one in peers if (found := value(one)) is not None]
+        mine = value(ours)
+        if mine is not None and known:
+            best, engine = max(known) if more_is_better else min(known)
+            lines.append(f"| {name} | {mine:{form}} | {engine} | {best:{form}} | {mine / best:.2f} |")
+    return "\n".join(lines)
 
 
 def claims(results: list[dict[str, Any]]) -> str:

@@ -13,7 +13,14 @@ import matplotlib.pyplot as plt
 from vectors import ROOT
 
 FOLDER = ROOT / "docs" / "benchmarks"
-COLOURS = ("#0b6e4f", "#08a045", "#6bbf59", "#b5179e", "#f77f00", "#3a86ff", "#8338ec", "#6c757d", "#adb5bd", "#d62828", "#003049", "#ffbe0b", "#8d99ae", "#2b2d42", "#99582a")  # fmt: skip
+COLOURS = {
+    "vpa": "#0b6e4f", "vpa, NumPy alone, recall 0.99": "#3fae6a", "vpa, exact": "#a3d9a5",
+    "vpa, int8 in memory, originals on disk": "#0a9396", "vpa, int4 in memory, originals on disk": "#5cc8c8", "vpa, binary in memory, originals on disk": "#b5e3e3",
+    "zvec (HNSW)": "#d62828", "qdrant-edge (HNSW)": "#b5179e", "chromadb in process (HNSW)": "#f77f00", "lancedb (IVF_HNSW_SQ)": "#3a86ff",
+    "milvus-lite (HNSW)": "#8338ec", "qdrant-client, local mode": "#e09fff", "sqlite-vec": "#003049", "LangChain InMemoryVectorStore": "#99582a",
+    "faiss HNSW32, bare, ef 256": "#6c757d", "usearch HNSW bf16, bare": "#adb5bd",
+}  # fmt: skip
+OTHER = "#495057"
 
 
 def stored(kind: str) -> dict[tuple[int, int], list[dict[str, Any]]]:
@@ -28,19 +35,12 @@ def stored(kind: str) -> dict[tuple[int, int], list[dict[str, Any]]]:
 class Sheet:
     """One picture; an engine has the same colour on all."""
 
-    engines: list[str] = []  # noqa: RUF012
-
     def __init__(self, title: str, x: str, y: str) -> None:
-        self.figure, self.axes = plt.subplots(figsize=(8.5, 4.8), layout="constrained")
+        self.figure, self.axes = plt.subplots(figsize=(9.5, 4.8), layout="constrained")
         self.axes.set_title(title, loc="left")
         self.axes.set_xlabel(x)
         self.axes.set_ylabel(y)
         self.axes.grid(alpha=0.25, which="both")
-
-    def colour(self, engine: str) -> str:
-        if engine not in self.engines:
-            self.engines.append(engine)
-        return COLOURS[self.engines.index(engine) % len(COLOURS)]
 
     def save(self, name: str) -> None:
         self.figure.savefig(FOLDER / f"{name}.svg", metadata={"Date": None})
@@ -55,10 +55,10 @@ def draw_curves() -> None:
         for one in results:
             points = sorted((point["p50_ms"], point["recall"]) for point in one["points"])
             sheet.axes.plot(
-                *zip(*points, strict=True), marker="o", label=one["engine"], color=sheet.colour(one["engine"])
+                *zip(*points, strict=True), marker="o", label=one["engine"], color=COLOURS.get(one["engine"], OTHER)
             )
         sheet.axes.set_xscale("log")
-        sheet.axes.legend(fontsize=8)
+        sheet.figure.legend(fontsize=8, loc="outside right center")
         sheet.save(f"recall-latency-{rows}x{dimension}")
 
 
@@ -67,7 +67,7 @@ def draw_bars(results: list[dict[str, Any]], field: str, title: str, unit: str, 
     sheet = Sheet(title, unit, "")
     names = [one["engine"] for one in shown]
     values = [one[field] for one in shown]
-    bars = sheet.axes.barh(names, values, color=[sheet.colour(one) for one in names])
+    bars = sheet.axes.barh(names, values, color=[COLOURS.get(one, OTHER) for one in names])
     sheet.axes.bar_label(bars, fmt="{:,.2f}", padding=3, fontsize=8)
     sheet.axes.set_xscale("log")
     sheet.axes.invert_yaxis()
@@ -90,10 +90,10 @@ def draw_growth() -> None:
                     for one in results
                     if one["engine"] == engine
                 ]
-            sheet.axes.plot(*zip(*points, strict=True), marker="o", label=engine, color=sheet.colour(engine))
+            sheet.axes.plot(*zip(*points, strict=True), marker="o", label=engine, color=COLOURS.get(engine, OTHER))
         sheet.axes.set_xscale("log")
         sheet.axes.set_yscale("log")
-        sheet.axes.legend(fontsize=7)
+        sheet.figure.legend(fontsize=7, loc="outside right center")
         sheet.save(name)
 
 
