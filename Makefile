@@ -31,6 +31,7 @@ bench: .venv/bench
 	$(BIN)/python scripts/benchmarks/engine_layers.py
 	$(BIN)/python scripts/benchmarks/engine_compaction.py
 	$(BIN)/python scripts/benchmarks/engine_memory.py
+	$(BIN)/python scripts/benchmarks/engine_memory.py --dimension 1536
 	$(BIN)/python scripts/benchmarks/engine_search.py
 	$(BIN)/python scripts/benchmarks/engine_ingest.py
 	$(BIN)/python scripts/benchmarks/minilm.py
