@@ -22,7 +22,7 @@ async def main() -> None:
     queries = matrix(RUNS, seed=1)
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     async with vpa.connect("mock://") as db:
-        docs = await db.create_collection("docs", dimension=DIMENSION)
+        docs = await db.create_collection("docs", dimension=DIMENSION, index={"index_type": "flat"})
         await docs.upsert(vpa.RecordBatch(ids=[f"id{n}" for n in range(ROWS)], vectors=raw, metadata=metadata()))
         plain, ours, agree = [], [], 0
         filtered: dict[str, list[float]] = {"50 %": [], "12.5 %": [], "0.8 %": []}
