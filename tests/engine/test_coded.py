@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import numpy as np
@@ -239,3 +240,36 @@ async def test_statistics_say_why_searches_are_exact(options: dict[str, object],
         index = (await db.get_statistics())["collections"]["docs"]["index"]
     assert index["search"] == "exact"
     assert index["exact_because"].startswith(because), index
+
+
+@pytest.mark.usefixtures("no_clock")
+async def test_codes_that_are_in_use_need_no_excuse() -> None:
+    rows = unit(clustered(30_000, 96))
+    ids = [str(n) for n in range(len(rows))]
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=96, index={"first_pass": "signs", "recall": 0.9})
+
+        async def index() -> dict[str, object]:
+            return (await db.get_statistics())["collections"]["docs"]["index"]  # type: ignore[no-any-return]
+
+        await docs.upsert(vpa.RecordBatch.from_columns(ids=ids, vectors=rows))
+        async with asyncio.timeout(60):
+            while (await index())["search"] == "exact" or (await index())["at_work"]:
+                await asyncio.sleep(0.01)
+        # Too few now for codes to be made, too many for those that are dead to be left out.
+        await docs.delete(ids=ids[:12_000])
+        found = await index()
+    assert str(found["search"]).startswith("codes")
+    assert found["exact_because"] is None
+
+
+@pytest.mark.parametrize(("count", "times"), [(10_000, 1), (9_999, 0)])
+async def test_what_a_large_upsert_needed_goes_back(count: int, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[bool] = []
+    monkeypatch.setattr("vpa.engine.collection.give_back", lambda: given.append(True))
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=2, metric="dot")
+        ids, vectors = [str(n) for n in range(count)], np.ones((count, 2), dtype=np.float32)
+        await docs.upsert(vpa.RecordBatch.from_columns(ids=ids, vectors=vectors))
+        await docs.delete(filter={"none": 1})
+    assert len(given) == times

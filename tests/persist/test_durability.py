@@ -13,7 +13,7 @@ import pytest
 
 from vpa.base import errors
 from vpa.base.query import OnConflict
-from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, Record
+from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, Record, RecordBatch
 from vpa.base.scope import Scope
 from vpa.base.validation import check_batch
 from vpa.engine.database import Database
@@ -297,6 +297,34 @@ def test_a_long_log_becomes_a_snapshot_in_the_background(tmp_path: Path, monkeyp
     assert any(path.name.startswith("snapshot") for path in path_of(tmp_path, "").iterdir())
     reopened = Database(str(tmp_path))
     assert reopened.get("docs").count(ALWAYS, SCOPE) == 200
+    reopened.close()
+
+
+def test_a_log_waits_for_an_eighth_of_what_a_snapshot_writes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "CHECKPOINT_BYTES", 2_000)
+    database = Database(str(tmp_path))
+    database.create(CollectionInfo(name="docs", dimension=64, metric="dot"))
+    journal = database.journal("docs")
+    assert journal is not None
+
+    def log_after(first: int, count: int) -> int:
+        ids = [str(n) for n in range(first, first + count)]
+        batch = RecordBatch(ids=ids, vectors=np.ones((count, 64), dtype=np.float32))
+        database.get("docs").upsert(batch, scope=SCOPE, on_conflict=OnConflict.REPLACE, replacing=None)
+        while (running := journal._background) is not None:
+            running.join()
+        return journal.log_bytes
+
+    # A thousand vectors are 256,000 bytes, and their log is longer than an eighth of that.
+    assert log_after(0, 1_000) < 1_000
+    for start in range(1_000, 1_100, 20):
+        assert log_after(start, 20) > 5_000
+    assert log_after(1_100, 100) < 1_000
+    database.close()
+    reopened = Database(str(tmp_path))
+    assert reopened.get("docs").count(ALWAYS, SCOPE) == 1_200
     reopened.close()
 
 

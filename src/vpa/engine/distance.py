@@ -47,10 +47,8 @@ def scores(metric: Metric, rows: FloatMatrix, query: FloatVector) -> Scores:
 
     cosine: similarity in [-1, 1] (rows and query have unit length); dot: inner product; euclidean: 1 / (1 + d).
     """
-    wide_query = query.astype(np.float64)
-    if len(rows) <= _BLOCK_ROWS:
-        return _block_scores(metric, rows.astype(np.float64), wide_query)
     result = np.empty(len(rows), dtype=np.float64)
+    wide_query = query.astype(np.float64)
     for start in range(0, len(rows), _BLOCK_ROWS):
         block = rows[start : start + _BLOCK_ROWS].astype(np.float64)
         result[start : start + _BLOCK_ROWS] = _block_scores(metric, block, wide_query)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vpa.base.arrays import RowMask, RowNumbers
+from vpa.base.arrays import RowNumbers
 
 _SMALLEST = 256
 # So many objects at once: seven hundred would set off Python's search for garbage.
@@ -148,13 +148,12 @@ class Heap:
 
     def packed(self, rows: RowNumbers) -> Packed:
         """A copy of these rows. By arrays: objects by the thousand set off Python's search for garbage, for which every thread waits."""
-        mapped = len(self._mapped)
         lengths, ends, grown = self._lengths.whole, self._ends.whole, self._bytes.whole
-        inside = rows < mapped
-        found = np.where(inside, _at(self._mapped.lengths, rows, inside), _at(lengths, rows - mapped, ~inside))
+        found = _of_two(self._mapped.lengths, lengths, rows)
         if not self._some:
             return Packed(found, b"")
-        lasts = np.where(inside, _at(self._mapped_ends, rows, inside), _at(ends, rows - mapped, ~inside))
+        lasts = _of_two(self._mapped_ends, ends, rows)
+        inside = rows < len(self._mapped)
         base = np.frombuffer(self._base, dtype=np.uint8)
         firsts = lasts - np.maximum(found, 0)
         blobs = [np.empty(0, dtype=np.uint8)]
@@ -167,9 +166,13 @@ class Heap:
         return Packed(found, as_bytes(np.concatenate(blobs)))
 
 
-def _at(values: NDArray[np.int64], places: RowNumbers, wanted: RowMask) -> NDArray[np.int64]:
-    """The values at those places that are wanted, and anything at the others."""
-    return values[np.where(wanted, places, 0)] if wanted.any() else np.zeros(len(places), dtype=np.int64)
+def _of_two(mapped: NDArray[np.int64], grown: NDArray[np.int64], rows: RowNumbers) -> NDArray[np.int64]:
+    """The values of these rows, where those of `grown` stand behind those of `mapped`."""
+    inside = rows < len(mapped)
+    result = np.empty(len(rows), dtype=np.int64)
+    result[inside] = mapped[rows[inside]]
+    result[~inside] = grown[rows[~inside] - len(mapped)]
+    return result
 
 
 def as_bytes(array: NDArray[Any]) -> Buffer:

@@ -151,13 +151,13 @@ class EmbeddedStore(VectorStore):
         """On the disk when it returns."""
         return await self._workers.run(self._open_database().set_embedding, name, embedding)
 
-    async def _write(self, collection: Collection, records: int, call: Callable[[], T]) -> T:
+    async def _write(self, collection: Collection, records: int, call: Callable[[], T], *, was_large: bool = False) -> T:  # fmt: skip
         try:
             if self._path is None and records <= _INLINE_RECORDS:
                 return call()
             return await self._workers.run(call)
         finally:
-            self._tend(collection)
+            self._tend(collection, was_large=was_large)
 
     def _tend(self, collection: Collection, *, was_large: bool = False) -> None:
         """Begin to make codes, where there is something to do and nobody at it. A large upsert leaves memory behind, which goes back."""
@@ -193,13 +193,12 @@ class EmbeddedStore(VectorStore):
     ) -> int:
         """One atomic step, `replacing` included; durable when it returns, if there is a path."""
         collection = self._collection(info)
-        written = await self._write(
+        return await self._write(
             collection,
             len(batch),
             lambda: collection.upsert(batch, scope=scope, on_conflict=on_conflict, replacing=replacing),
+            was_large=len(batch) >= _LARGE_RECORDS,
         )
-        self._tend(collection, was_large=len(batch) >= _LARGE_RECORDS)
-        return written
 
     async def get(
         self, info: CollectionInfo, ids: Sequence[str], *, scope: Scope, include_vectors: bool
