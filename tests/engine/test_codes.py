@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.vectors import clustered, unit
+from vpa.engine.quant import signs
 from vpa.engine.quant.base import Codes
 from vpa.engine.quant.faiss_pq import FaissCodes
 from vpa.engine.quant.signs import SignCodes
@@ -99,3 +100,15 @@ def test_codes_go_out_and_in_as_bytes(kind: type[Codes]) -> None:
     for wrong, dimension in ((data[:-3], 100), (b"x" * len(data), 100), (data, 228)):
         with pytest.raises(ValueError, match=r"."):
             kind.load(memoryview(wrong), dimension)
+
+
+def test_rows_that_come_by_value_may_be_read_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = clustered(4_000, 96)
+    codes = made(SignCodes, rows)
+    chosen = Selection(len(rows), rows=np.random.default_rng(0).permutation(len(rows))[:900])
+    found = []
+    for least in (900, 899):
+        monkeypatch.setattr(signs, "_IN_ORDER", least)
+        found.append([set(one.tolist()) for one in codes.candidates(rows[:5], 40, count=len(rows), chosen=chosen)])
+    assert found[0] == found[1]
+    assert all(len(one) >= 40 and one <= set(chosen.rows.tolist()) for one in found[0])
