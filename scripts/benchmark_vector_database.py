@@ -29,7 +29,7 @@ from vpa import F
 from vpa.base.errors import VectorDatabaseError
 from vpa.config.deployment_config import get_config
 from vpa.core.vector_database import Collection, VectorDatabaseManager, create_vector_database_manager
-from vpa.providers.config import provider_name
+from vpa.stores.config import provider_name
 
 QUERIES, CALLERS = 100, 50
 

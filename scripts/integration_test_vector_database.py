@@ -26,7 +26,7 @@ from vpa.base.errors import VectorDatabaseError
 from vpa.config.deployment_config import get_config
 from vpa.core.enhanced_rag import create_enhanced_rag_system
 from vpa.core.vector_database import VectorDatabaseManager, create_vector_database_manager
-from vpa.providers.config import provider_name
+from vpa.stores.config import provider_name
 
 DIMENSION, COUNT = 32, 500
 

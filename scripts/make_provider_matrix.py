@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 from vpa.base.records import CollectionInfo, Metric
+from vpa.client.describe import explain
 from vpa.filters import as_filter, normalize
-from vpa.providers.base import VectorStore
-from vpa.providers.config import VectorDatabaseConfig
-from vpa.providers.describe import explain
-from vpa.providers.registry import create_store
+from vpa.stores.config import VectorDatabaseConfig
+from vpa.stores.contract import VectorStore
+from vpa.stores.registry import create_store
 from vpa.testing.sampling import filters_from_seed
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "providers.md"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from stores import RunningStores
+from deployments import RunningStores
 
 pytest_plugins = ["vpa.testing.plugin"]
 

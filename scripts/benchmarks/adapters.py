@@ -26,8 +26,8 @@ from running import running
 import vpa
 from vpa.base.scope import Scope
 from vpa.base.validation import check_batch
-from vpa.providers import layout
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.layout import rows as layout
 
 DIMENSION = 384
 TOP_K = 10
@@ -94,7 +94,7 @@ class BareQdrant(Bare):
             )
 
     async def open(self) -> None:
-        from vpa.providers.qdrant.store import _INDEXES
+        from vpa.stores.qdrant.store import _INDEXES
 
         m = self.models
         for name in ("bare", "bare-plain"):
@@ -108,7 +108,7 @@ class BareQdrant(Bare):
         await self.client.close()
 
     async def write(self, data: Data, *, plain: bool) -> None:
-        from vpa.providers.qdrant.convert import payload_of
+        from vpa.stores.qdrant.convert import payload_of
 
         m = self.models
         for part in parts(len(data.ids), 1000):
@@ -155,7 +155,7 @@ class BareChroma(Bare):
         self.plain = await self.client.create_collection("bare-plain", configuration=index, embedding_function=None)
 
     async def write(self, data: Data, *, plain: bool) -> None:
-        from vpa.providers.chroma.convert import metadata_of
+        from vpa.stores.chroma.convert import metadata_of
 
         for part in parts(len(data.ids), 1000):
             span = range(part.start, part.stop)
@@ -215,7 +215,7 @@ class BareMilvus(Bare):
         await self.client.close()
 
     async def write(self, data: Data, *, plain: bool) -> None:
-        from vpa.providers.milvus.convert import row_of
+        from vpa.stores.milvus.convert import row_of
 
         for part in parts(len(data.ids), 1000):
             span = range(part.start, part.stop)
@@ -265,7 +265,7 @@ class BarePgvector(Bare):
         await self.pool.close()
 
     async def write(self, data: Data, *, plain: bool) -> None:
-        from vpa.providers.pgvector.filters import flatten
+        from vpa.stores.pgvector.filters import flatten
 
         names = [f"${n}" for n in range(1, 9)]
         async with self.pool.acquire() as one, one.transaction():
@@ -319,7 +319,7 @@ class BareWeaviate(Bare):
         import weaviate
         from weaviate.classes.config import Configure, DataType, Property, VectorDistances
 
-        from vpa.providers.weaviate.convert import companions_of, fixed_properties
+        from vpa.stores.weaviate.convert import companions_of, fixed_properties
 
         host, port, self.key = self.config.host, self.config.port, self.config.api_key
         self.client = weaviate.use_async_with_custom(
@@ -347,7 +347,7 @@ class BareWeaviate(Bare):
     async def write(self, data: Data, *, plain: bool) -> None:
         from weaviate.classes.data import DataObject
 
-        from vpa.providers.weaviate.convert import properties_of
+        from vpa.stores.weaviate.convert import properties_of
 
         collection = self.client.collections.get("BarePlain" if plain else "Bare")
         for part in parts(len(data.ids), 1000):
@@ -401,7 +401,7 @@ class BarePinecone(Bare):
         await self.client.close()
 
     async def write(self, data: Data, *, plain: bool) -> None:
-        from vpa.providers.pinecone.convert import metadata_of
+        from vpa.stores.pinecone.convert import metadata_of
 
         for part in parts(len(data.ids), 100):
             vectors = []

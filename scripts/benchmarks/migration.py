@@ -13,7 +13,7 @@ import numpy as np
 from running import running
 
 import vpa
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.client.manager import VectorDatabaseManager
 from vpa.transfer.digest import digest
 
 

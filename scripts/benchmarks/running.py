@@ -16,7 +16,7 @@ TESTS = Path(__file__).resolve().parents[2] / "tests"
 sys.path.insert(0, str(TESTS))
 
 from stores import RunningStores  # noqa: E402
-from vpa.providers.config import VectorDatabaseConfig  # noqa: E402
+from vpa.stores.config import VectorDatabaseConfig  # noqa: E402
 
 
 class SeparateStores:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from vpa.base.index_options import IndexOptions
     from vpa.base.records import CollectionInfo, EmbeddingIdentity, Match, Matches, Metric, Record, RecordBatch, Usage
     from vpa.base.scope import ALL_SCOPES, Scope
+    from vpa.client.collection import Collection
+    from vpa.client.connect import connect
+    from vpa.client.manager import VectorDatabaseManager
     from vpa.compose import create_enhanced_rag_system, create_vector_database_manager
     from vpa.filters import F, Filter
-    from vpa.providers.collection import Collection
-    from vpa.providers.config import VectorDatabaseConfig, VectorDatabaseProvider
-    from vpa.providers.connect import connect
-    from vpa.providers.manager import VectorDatabaseManager
     from vpa.rag.system import EnhancedRAGSystem
+    from vpa.stores.config import VectorDatabaseConfig, VectorDatabaseProvider
     from vpa.transfer.migrate import migrate
     from vpa.transfer.parquet import export_parquet, import_parquet
     from vpa.transfer.verify import verify
@@ -38,7 +38,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "ALL_SCOPES": "vpa.base.scope",
-    "Collection": "vpa.providers.collection",
+    "Collection": "vpa.client.collection",
     "CollectionInfo": "vpa.base.records",
     "EmbeddingIdentity": "vpa.base.records",
     "EnhancedRAGSystem": "vpa.rag.system",
@@ -52,12 +52,12 @@ _HOME = {
     "RecordBatch": "vpa.base.records",
     "Scope": "vpa.base.scope",
     "Usage": "vpa.base.records",
-    "VectorDatabaseConfig": "vpa.providers.config",
-    "VectorDatabaseManager": "vpa.providers.manager",
-    "VectorDatabaseProvider": "vpa.providers.config",
+    "VectorDatabaseConfig": "vpa.stores.config",
+    "VectorDatabaseManager": "vpa.client.manager",
+    "VectorDatabaseProvider": "vpa.stores.config",
     "audit": "vpa.trust.audit",
     "check_recall": "vpa.trust.recall",
-    "connect": "vpa.providers.connect",
+    "connect": "vpa.client.connect",
     "create_enhanced_rag_system": "vpa.compose",
     "create_vector_database_manager": "vpa.compose",
     "export_parquet": "vpa.transfer.parquet",

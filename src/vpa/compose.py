@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from vpa.base.errors import ConfigurationError
+from vpa.client.manager import VectorDatabaseManager
 from vpa.config.check import validate_config
 from vpa.config.settings import DeploymentConfig, get_config
-from vpa.embeddings.base import Embedder
 from vpa.embeddings.batched import BatchedEmbedder
 from vpa.embeddings.catalog import load_embedder
-from vpa.providers.config import VectorDatabaseConfig
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.embeddings.contract import Embedder
 from vpa.rag.options import RagOptions
 from vpa.rag.system import EnhancedRAGSystem
+from vpa.stores.config import VectorDatabaseConfig
 
 
 def database_config(config: DeploymentConfig) -> VectorDatabaseConfig:

@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from vpa.client.collection import Collection as _AsyncCollection
+from vpa.client.connect import connect as _connect
+from vpa.client.manager import VectorDatabaseManager as _AsyncManager
 from vpa.compose import create_enhanced_rag_system as _create_rag
 from vpa.compose import create_vector_database_manager as _create_manager
-from vpa.providers.collection import Collection as _AsyncCollection
-from vpa.providers.connect import connect as _connect
-from vpa.providers.manager import VectorDatabaseManager as _AsyncManager
 from vpa.rag.system import EnhancedRAGSystem as _AsyncRAG
 
 T = TypeVar("T")

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stores import STORES, RunningStores
+from deployments import STORES, RunningStores
 from vpa.base.records import Record
 from vpa.base.scope import Scope
+from vpa.client.collection import Collection
+from vpa.client.manager import VectorDatabaseManager
 from vpa.filters import as_filter, matches
-from vpa.providers.collection import Collection
-from vpa.providers.manager import VectorDatabaseManager
 from vpa.testing import strategies
 
 FILTERS_EACH = 8

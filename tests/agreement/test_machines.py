@@ -6,8 +6,8 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from stores import STORES, RunningStores
-from vpa.providers.manager import VectorDatabaseManager
+from deployments import STORES, RunningStores
+from vpa.client.manager import VectorDatabaseManager
 from vpa.testing.machine import CollectionMachine, rule
 
 

@@ -217,7 +217,7 @@ def test_tables_that_cannot_be_stored_are_refused_with_what_to_do(table: Any, me
 
 
 async def test_skipping_and_other_stores_take_columns_too() -> None:
-    from vpa.providers.manager import VectorDatabaseManager
+    from vpa.client.manager import VectorDatabaseManager
     from vpa.testing.fakes import WeakStore
 
     batch = vpa.RecordBatch.from_columns(

@@ -174,7 +174,7 @@ def test_wrong_settings_are_one_line_and_a_status(vpa: Run, monkeypatch: pytest.
     monkeypatch.setenv("VPA_VECTOR_DB_URL", "http://127.0.0.1:1")
     status, _, err = vpa("stats")
     assert (status, "cannot be reached" in err) == (3, True)
-    monkeypatch.setattr("vpa.providers.registry.BUILT_IN", {"qdrant": "vpa.no_such_module:create_store"})
+    monkeypatch.setattr("vpa.stores.registry.BUILT_IN", {"qdrant": "vpa.no_such_module:create_store"})
     status, _, err = vpa("stats")
     assert (status, 'pip install "vpa[qdrant]"' in err) == (2, True)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from stores import STORES, RunningStores, deployment
-from vpa.providers.manager import VectorDatabaseManager
+from deployments import STORES, RunningStores, deployment
+from vpa.client.manager import VectorDatabaseManager
 from vpa.testing import suite
 
 # Only the way to these differs from another form of theirs: what depends on it is run.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vpa.providers.config import VectorDatabaseConfig
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.config import VectorDatabaseConfig
 from vpa.testing import suite
 from vpa.testing.fakes import WeakStore
 

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import pytest
 
-from stores import PROVIDERS, RunningStores
+from deployments import PROVIDERS, RunningStores
 from vpa import F, Record, Scope
 from vpa.base import errors
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.client.manager import VectorDatabaseManager
 
 HOSTILE: Final = (
     "'; DROP TABLE vpa_collections; --",

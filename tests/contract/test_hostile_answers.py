@@ -12,8 +12,8 @@ import pytest
 
 import vpa
 from vpa.base import errors
-from vpa.providers.config import VectorDatabaseConfig
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.config import VectorDatabaseConfig
 from wire.http import Request, Response, serve
 from wire.qdrant_server import QdrantServer
 
@@ -180,7 +180,7 @@ def endless() -> Iterator[int]:
 
 @pytest.mark.parametrize("provider", ["chromadb", "qdrant"])
 async def test_an_endless_answer_ends_in_an_error(endless: int, provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vpa.providers.bodies.LARGEST_BODY", 4 << 20)
+    monkeypatch.setattr("vpa.stores.remote.bodies.LARGEST_BODY", 4 << 20)
     config = VectorDatabaseConfig(
         provider=provider, url=f"http://127.0.0.1:{endless}", timeout_seconds=20.0, max_retries=0
     )

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import vpa
-from stores import PROVIDERS, RunningStores
+from deployments import PROVIDERS, RunningStores
 from vpa import F, Record
 from vpa.base import errors
-from vpa.providers.config import VectorDatabaseConfig
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.config import VectorDatabaseConfig
 from wire.http import Refused, Request, Response, serve
 from wire.pinecone_server import Behaviour, pinecone_server
 from wire.weaviate_server import weaviate_server

@@ -42,7 +42,7 @@ sys.path[:] = [p for p in sys.path if not p.endswith("/src")]
 sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in repr(f).lower()]
 from src.vpa.core.vector_database import VectorDatabaseManager, VectorDatabaseProvider
 from src.vpa.core.enhanced_rag import create_enhanced_rag_system
-from vpa.providers.manager import VectorDatabaseManager as same
+from vpa.client.manager import VectorDatabaseManager as same
 assert VectorDatabaseManager is same
 """
     python(code)

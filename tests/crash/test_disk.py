@@ -11,8 +11,8 @@ import pytest
 
 from crash.workload import DIMENSION, State, Workload, stored_state
 from vpa.base.errors import StorageCorruptedError, StorageFullError, VectorDatabaseError
-from vpa.providers.manager import VectorDatabaseManager
-from vpa.providers.mock.store import EmbeddedStore
+from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.embedded.store import EmbeddedStore
 from vpa.testing.disk import Faults, SimulatedDisk
 
 KINDS = ("crash", "failing sync", "lying sync", "failing write", "full disk", "flipped bit")

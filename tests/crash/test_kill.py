@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from crash.workload import Workload, stored_state
-from vpa.providers.connect import connect
+from vpa.client.connect import connect
 
 PROGRAM = Path(__file__).with_name("workload.py")
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from vpa.base.metadata import canonical_metadata
 from vpa.base.records import Record
+from vpa.client.collection import Collection
 from vpa.filters import as_filter, matches
-from vpa.providers.collection import Collection
 
 DIMENSION = 4
 State = dict[str, tuple[bytes, str | None, str]]
@@ -117,8 +117,8 @@ async def stored_state(docs: Collection) -> State:
 
 
 async def _write(directory: str, seed: int) -> None:
+    from vpa.client.connect import connect
     from vpa.engine.persist import journal
-    from vpa.providers.connect import connect
 
     # Small enough that checkpoints happen all the time.
     journal.CHECKPOINT_BYTES = 20_000  # type: ignore[misc]

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vpa.base import distances
 from vpa.base.query import OnConflict, SearchRequest
 from vpa.base.records import CollectionInfo, Metric, RecordBatch
 from vpa.base.scope import Scope
 from vpa.base.validation import check_batch
-from vpa.engine import distance, topk
+from vpa.engine import topk
 from vpa.engine.collection import Collection
 from vpa.engine.columns import Columns
 from vpa.engine.indexes import flat
@@ -191,11 +192,11 @@ def test_equal_vectors_get_equal_scores_wherever_they_stand(metric: Metric) -> N
     for d in (1, 2, 7, 384, 1000):
         row = rng.standard_normal(d).astype(np.float32)
         query = rng.standard_normal(d).astype(np.float32)
-        alone = distance.scores(metric, row[None, :], query)[0]
+        alone = distances.scores(metric, row[None, :], query)[0]
         for count in (2, 3, 17, 5000):
             rows = rng.standard_normal((count, d)).astype(np.float32)
             rows[count // 2] = rows[-1] = row
-            scores = distance.scores(metric, rows, query)
+            scores = distances.scores(metric, rows, query)
             assert scores[count // 2] == scores[-1] == alone
 
 
@@ -252,8 +253,8 @@ def test_a_score_is_the_same_to_the_bit_alone_and_among_others(metric: Metric, d
     rows = rng.standard_normal((40, dimension), dtype=np.float32)
     queries = rng.standard_normal((5, dimension), dtype=np.float32)
     chosen = rng.integers(40, size=(5, 12))
-    together = [distance.scores(metric, rows[own], query) for own, query in zip(chosen, queries, strict=True)]
-    one_by_one = [distance.scores(metric, rows[row : row + 1], queries[n])[0] for n in range(5) for row in chosen[n]]
+    together = [distances.scores(metric, rows[own], query) for own, query in zip(chosen, queries, strict=True)]
+    one_by_one = [distances.scores(metric, rows[row : row + 1], queries[n])[0] for n in range(5) for row in chosen[n]]
     assert np.concatenate(together).tolist() == one_by_one
 
 

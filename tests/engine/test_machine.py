@@ -6,8 +6,8 @@ import tempfile
 
 from hypothesis import settings
 
-from vpa.providers.config import VectorDatabaseConfig
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.config import VectorDatabaseConfig
 from vpa.testing.fakes import WeakStore
 from vpa.testing.machine import CollectionMachine, rule
 

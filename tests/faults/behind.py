@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from urllib.parse import parse_qs, urlsplit
 
-from vpa.providers.config import VectorDatabaseConfig
+from vpa.stores.config import VectorDatabaseConfig
 from wire import pinecone_server
 from wire.proxy import FaultProxy, fault_proxy
 

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
+from deployments import PROVIDERS, RunningStores
 from faults.behind import behind
-from stores import PROVIDERS, RunningStores
 from vpa.base import errors
 from vpa.base.records import Record
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.client.manager import VectorDatabaseManager
 from wire.proxy import FAULTS, HTTP_FAULTS
 
 REMOTE = [name for name in PROVIDERS if name != "mock"]

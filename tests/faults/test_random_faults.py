@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from deployments import PROVIDERS, RunningStores
 from faults.behind import behind
-from stores import PROVIDERS, RunningStores
 from vpa.base import errors
 from vpa.base.records import Record
-from vpa.providers.collection import Collection
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.client.collection import Collection
+from vpa.client.manager import VectorDatabaseManager
 
 IDS = [f"r{n}" for n in range(40)]
 

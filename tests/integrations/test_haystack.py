@@ -11,7 +11,7 @@ from haystack.document_stores.errors import DuplicateDocumentError
 from haystack.document_stores.types import DuplicatePolicy
 from haystack.testing.document_store import DocumentStoreBaseTests
 
-from stores import RunningStores
+from deployments import RunningStores
 from vpa.integrations.haystack import VPADocumentStore
 
 

@@ -9,7 +9,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_tests.integration_tests import VectorStoreIntegrationTests
 
-from stores import RunningStores
+from deployments import RunningStores
 from vpa.integrations.langchain import VPAVectorStore
 
 STORES = ("mock", "pgvector", "qdrant engine")

@@ -16,12 +16,12 @@ from vpa.base.query import OnConflict
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, Record, RecordBatch
 from vpa.base.scope import Scope
 from vpa.base.validation import check_batch
+from vpa.client.connect import connect
 from vpa.engine.database import Database
 from vpa.engine.persist import journal as journal_module
 from vpa.engine.persist.files import OSFiles
 from vpa.engine.persist.wal import read_log
 from vpa.filters.ast import ALWAYS
-from vpa.providers.connect import connect
 
 INFO = CollectionInfo(name="docs", dimension=4, metric=Metric.COSINE)
 SCOPE = Scope()
@@ -359,7 +359,7 @@ async def test_readers_and_writers_at_once_see_whole_states(tmp_path: Path) -> N
 async def test_an_open_that_was_cancelled_leaves_no_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_threads: Callable[[], list[str]]
 ) -> None:
-    from vpa.providers.mock import store
+    from vpa.stores.embedded import store
 
     started, go_on = threading.Event(), threading.Event()
 

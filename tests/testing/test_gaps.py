@@ -14,8 +14,8 @@ MODULE = """
 from dataclasses import replace
 from vpa.base.capabilities import Gap, GapKind
 from vpa.base.errors import InvalidQueryError, VectorDatabaseError
-from vpa.providers.manager import VectorDatabaseManager
-from vpa.providers.mock.store import EmbeddedStore
+from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.embedded.store import EmbeddedStore
 from vpa.testing import suite
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import vpa
-from stores import PROVIDERS, RunningStores
+from deployments import PROVIDERS, RunningStores
 from vpa import Record, Scope
 from vpa.base import errors
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.client.manager import VectorDatabaseManager
 from vpa.transfer.digest import digest
 
 SCOPES = (Scope(), Scope("acme"), Scope("acme", "eu"))

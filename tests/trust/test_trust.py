@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 import vpa
-from stores import PROVIDERS, RunningStores
+from deployments import PROVIDERS, RunningStores
 from vpa import Record
 from vpa.base import errors
 from vpa.base.query import SearchRequest
 from vpa.base.records import CollectionInfo, Matches
+from vpa.client.manager import VectorDatabaseManager
 from vpa.filters import Filter
-from vpa.providers.manager import VectorDatabaseManager
-from vpa.providers.mock.store import EmbeddedStore
+from vpa.stores.embedded.store import EmbeddedStore
 
 
 def records(count: int) -> list[Record]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vpa.base.errors import ConfigurationError
 from vpa.commands.common import print_line
-from vpa.providers.config import parse_url
+from vpa.stores.config import parse_url
 
 
 def run(args: Namespace) -> int:

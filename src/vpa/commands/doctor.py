@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vpa.base.errors import VectorDatabaseError
+from vpa.client.manager import VectorDatabaseManager
 from vpa.commands.common import print_json, print_line, print_table, settings
 from vpa.compose import database_config
 from vpa.config.check import unknown_variables, validate_config
@@ -21,7 +22,6 @@ from vpa.config.settings import DeploymentConfig
 from vpa.embeddings.catalog import HASHING, MINILM, default_model
 from vpa.embeddings.weights import find_weights, verify
 from vpa.engine.database import Database
-from vpa.providers.manager import VectorDatabaseManager
 from vpa.trust.recall import check_recall
 
 _LEAST_FREE_BYTES: Final = 1 << 30

@@ -8,12 +8,12 @@ from argparse import Namespace
 from typing import Any
 
 from vpa.base.records import CollectionInfo, Metric
+from vpa.client.describe import explain
 from vpa.commands.common import parse_filter, print_json, print_table, settings
 from vpa.compose import database_config
 from vpa.filters import as_filter, normalize
-from vpa.providers.base import VectorStore
-from vpa.providers.describe import explain
-from vpa.providers.registry import create_store
+from vpa.stores.contract import VectorStore
+from vpa.stores.registry import create_store
 
 
 def run(args: Namespace) -> int:

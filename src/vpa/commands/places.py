@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from vpa.client.connect import connect
+from vpa.client.manager import VectorDatabaseManager
 from vpa.observe.log import configure_logging
-from vpa.providers.connect import connect
-from vpa.providers.manager import VectorDatabaseManager
 
 
 @asynccontextmanager

@@ -19,9 +19,7 @@ PROVIDERS: Final = ("mock", "embedded", "numpy", "chromadb", "pinecone", "weavia
 def _provider(value: Any) -> Any:
     name = value.lower() if isinstance(value, str) else ""
     # Reading the entry points takes tens of milliseconds: only for names that are not ours.
-    if name not in (*PROVIDERS, "chroma") and not any(
-        name == entry.name for entry in entry_points(group="vpa.providers")
-    ):
+    if name not in (*PROVIDERS, "chroma") and not any(name == entry.name for entry in entry_points(group="vpa.stores")):
         raise ValueError(f"Input should be one of {', '.join(PROVIDERS)}")
     return name
 

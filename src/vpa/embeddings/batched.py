@@ -11,7 +11,7 @@ import numpy as np
 from vpa.base.arrays import FloatMatrix
 from vpa.base.errors import EmbedderError, VectorDatabaseError
 from vpa.base.records import EmbeddingIdentity
-from vpa.embeddings.base import Embedder
+from vpa.embeddings.contract import Embedder
 from vpa.kit.threads import Workers
 
 Progress: TypeAlias = Callable[[int, int], None]

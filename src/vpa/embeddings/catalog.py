@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Final
 
-from vpa.embeddings.base import Embedder
+from vpa.embeddings.contract import Embedder
 from vpa.embeddings.hashing import HashingEmbedder
 from vpa.embeddings.weights import packaged_folder
 from vpa.observe.log import get_logger

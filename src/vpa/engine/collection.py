@@ -12,12 +12,12 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
+from vpa.base import distances
 from vpa.base.arrays import RowMask
 from vpa.base.errors import ClosedError, ProviderError, RecordExistsError, RecordNotFoundError
 from vpa.base.query import OnConflict, SearchRequest
 from vpa.base.records import CollectionInfo, Match, Metric, Record, RecordBatch
 from vpa.base.scope import AllScopes, Scope
-from vpa.engine import distance
 from vpa.engine.batches import change_of, kept, merged_mapping
 from vpa.engine.change import Change
 from vpa.engine.compaction import Compaction, StoppedError, drain, is_worth_it
@@ -171,10 +171,10 @@ class Collection:
             rows, scores = rows[keep], scores[keep]
         values: list[float] = scores.tolist()
         if self.info.metric is Metric.EUCLIDEAN:
-            distances = distance.l2(view.rows.gather(rows), query).tolist()
+            lengths = distances.l2(view.rows.gather(rows), query).tolist()
         else:
-            distances = [distance.distance_of(self.info.metric, score) for score in values]
-        return view.matches(rows.tolist(), scores=values, distances=distances, include_vectors=request.include_vectors)
+            lengths = [distances.distance_of(self.info.metric, score) for score in values]
+        return view.matches(rows.tolist(), scores=values, distances=lengths, include_vectors=request.include_vectors)
 
     def scan(
         self, node: Filter, *, scope: Scope | AllScopes, batch_size: int, cursor: str | None, include_vectors: bool

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from vpa.base.arrays import FloatMatrix, IntColumn, RowNumbers
+from vpa.base.distances import half_squares
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.engine.columns import Columns
-from vpa.engine.distance import half_squares
 from vpa.engine.growable import Buffer, GrowableArray, Heap, Packed
 from vpa.engine.jsontext import dumps, loads
 from vpa.engine.quant.scalar import CodedRows

@@ -18,10 +18,10 @@ from vpa.base.errors import InvalidFilterError, RecordExistsError
 from vpa.base.ids import VersionStamps
 from vpa.base.records import Match, Record
 from vpa.base.scope import Scope
+from vpa.client.collection import Collection
 from vpa.filters import F, Filter, as_filter
 from vpa.filters.ast import ALWAYS, NEVER, And, Not, Or
 from vpa.integrations.owned import OwnedCollection
-from vpa.providers.collection import Collection
 
 _EMBEDDED: Final = "embedded"
 _WRITTEN: Final = "written"

@@ -17,10 +17,10 @@ from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
 from vpa.base.records import Match, Record
 from vpa.base.scope import Scope
+from vpa.client.collection import Collection
 from vpa.filters import FilterLike
 from vpa.integrations.owned import OwnedCollection
-from vpa.providers.collection import Collection
-from vpa.providers.config import VectorDatabaseConfig
+from vpa.stores.config import VectorDatabaseConfig
 
 
 class VPAVectorStore(VectorStore):

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from vpa.base.records import Metric
-from vpa.providers.collection import Collection
-from vpa.providers.config import VectorDatabaseConfig
-from vpa.providers.connect import connect
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.client.collection import Collection
+from vpa.client.connect import connect
+from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.config import VectorDatabaseConfig
 from vpa.sync import OwnerLoop
 
 T = TypeVar("T")

@@ -9,9 +9,9 @@ from typing import Any, Final, TypeAlias
 from vpa.base.errors import InvalidRecordError
 from vpa.base.ids import VersionStamps
 from vpa.base.scope import Scope
+from vpa.client.verbs import CollectionVerbs
 from vpa.embeddings.batched import BatchedEmbedder
 from vpa.kit.tasks import first_of
-from vpa.providers.verbs import CollectionVerbs
 from vpa.rag.chunking.splitter import chunk_text
 from vpa.rag.chunks import PreparedDocument, of_documents, to_batch
 from vpa.rag.documents import IngestReport, NewDocument

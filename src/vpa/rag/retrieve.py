@@ -11,8 +11,8 @@ from vpa.base.errors import InvalidQueryError
 from vpa.base.query import MAX_TOP_K
 from vpa.base.records import Match
 from vpa.base.scope import Scope
+from vpa.client.verbs import CollectionVerbs
 from vpa.filters import Filter
-from vpa.providers.verbs import CollectionVerbs
 from vpa.rag.chunks import newest_matches, to_result
 from vpa.rag.documents import SearchResult
 

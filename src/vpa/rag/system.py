@@ -23,12 +23,12 @@ from vpa.base.errors import (
 from vpa.base.ids import VersionStamps, check_document_id
 from vpa.base.query import check_threshold, check_top_k
 from vpa.base.scope import Scope
+from vpa.client.collection import Collection
+from vpa.client.manager import VectorDatabaseManager
 from vpa.embeddings.batched import BatchedEmbedder
 from vpa.filters import Filter, FilterLike, as_filter, canonical_text, normalize, to_json
 from vpa.kit.cache import TtlCache
 from vpa.observe.log import request_context
-from vpa.providers.collection import Collection
-from vpa.providers.manager import VectorDatabaseManager
 from vpa.rag.chunks import PreparedDocument, first_chunks, newest, of_documents, to_batch, to_document, to_summary
 from vpa.rag.documents import Document, DocumentSummary, IngestReport, NewDocument, SearchResult
 from vpa.rag.history import SearchEntry, SearchHistory

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vpa.providers.connect import connect
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.client.connect import connect
+from vpa.client.manager import VectorDatabaseManager
 from vpa.testing import suite
 
 

@@ -13,7 +13,7 @@ from vpa.base.records import CollectionInfo, RecordBatch
 from vpa.base.scope import Scope
 from vpa.filters import Filter
 from vpa.filters.ast import Eq
-from vpa.providers.mock.store import EmbeddedStore
+from vpa.stores.embedded.store import EmbeddedStore
 
 
 class WeakStore(EmbeddedStore):

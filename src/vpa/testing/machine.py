@@ -18,8 +18,8 @@ from vpa.base.errors import InvalidRecordError, RecordExistsError, RecordNotFoun
 from vpa.base.metadata import canonical_metadata
 from vpa.base.records import Record
 from vpa.base.scope import ALL_SCOPES, Scope
+from vpa.client.manager import VectorDatabaseManager
 from vpa.filters import as_filter, matches
-from vpa.providers.manager import VectorDatabaseManager
 from vpa.testing import strategies
 
 DIMENSION = 3

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from vpa.base.index_options import IndexOptions
 from vpa.base.records import CollectionInfo
-from vpa.providers.collection import Collection
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.client.collection import Collection
+from vpa.client.manager import VectorDatabaseManager
 
 
 async def create_like(manager: VectorDatabaseManager, info: CollectionInfo, *, name: str) -> Collection:

@@ -13,7 +13,7 @@ import numpy as np
 from vpa.base.arrays import FloatMatrix, unit_rows
 from vpa.base.records import CollectionInfo, Metric, RecordBatch
 from vpa.base.scope import ALL_SCOPES, Scope
-from vpa.providers.collection import Collection
+from vpa.client.collection import Collection
 
 _MODULUS: Final = 2**256
 _SAMPLES_EACH: Final = 5

@@ -14,8 +14,8 @@ from typing import Any
 from vpa.base.errors import ConfigurationError, VerificationError
 from vpa.base.records import LAYOUT_VERSION
 from vpa.base.scope import ALL_SCOPES, Scope
-from vpa.providers.collection import Collection
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.client.collection import Collection
+from vpa.client.manager import VectorDatabaseManager
 from vpa.transfer.destination import create_like
 from vpa.transfer.verify import Verification, verify
 

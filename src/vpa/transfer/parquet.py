@@ -18,8 +18,8 @@ from vpa.base.errors import ConfigurationError, ProviderNotInstalledError
 from vpa.base.metadata import canonical_metadata
 from vpa.base.records import CollectionInfo, RecordBatch
 from vpa.base.scope import ALL_SCOPES, Scope
-from vpa.providers.collection import Collection
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.client.collection import Collection
+from vpa.client.manager import VectorDatabaseManager
 from vpa.transfer.destination import create_like
 
 _COLUMNS: Final = ("tenant", "namespace", "id", "vector", "text", "metadata", "system")

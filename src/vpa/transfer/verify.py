@@ -10,7 +10,7 @@ import numpy as np
 
 from vpa.base.records import Matches, RecordBatch
 from vpa.base.scope import Scope
-from vpa.providers.collection import Collection
+from vpa.client.collection import Collection
 from vpa.transfer.digest import ScopeDigest, comparable, content_of, digest
 
 TOP_K: Final = 10

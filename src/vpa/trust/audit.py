@@ -12,7 +12,7 @@ from vpa.base.errors import InvalidRecordError
 from vpa.base.records import Record, RecordBatch
 from vpa.base.scope import Scope
 from vpa.base.validation import check_batch
-from vpa.providers.collection import Collection
+from vpa.client.collection import Collection
 from vpa.transfer.digest import comparable, content_of
 
 _BATCH: Final = 500

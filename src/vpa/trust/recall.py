@@ -13,8 +13,8 @@ from vpa.base.errors import InvalidQueryError
 from vpa.base.metadata import leaves
 from vpa.base.records import Matches, Record
 from vpa.base.scope import Scope
+from vpa.client.collection import Collection
 from vpa.filters import F, Filter, to_json
-from vpa.providers.collection import Collection
 
 _READ: Final = 2000
 _SELECTIVITIES: Final = (0.5, 0.1, 0.01)

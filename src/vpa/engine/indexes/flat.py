@@ -12,9 +12,10 @@ from typing import Final
 
 import numpy as np
 
+from vpa.base import distances
 from vpa.base.arrays import FloatMatrix, FloatVector, RowMask, RowNumbers, Scores
 from vpa.base.records import Metric
-from vpa.engine import distance, topk
+from vpa.engine import topk
 from vpa.engine.planner import Path, choose_path
 from vpa.engine.selection import Selection
 from vpa.engine.view import View
@@ -118,7 +119,7 @@ def _rank(view: View, query: FloatVector, *, rows: RowNumbers, matrix: FloatMatr
         few = count <= _FEW
         kept = topk.candidates_of_few(keys, k=top_k, error=error) if few else topk.candidates(keys, topk.block_maxima(keys), k=top_k, error=error)  # fmt: skip
         rows, matrix = rows[kept], matrix[kept]
-    return _best(view, rows, distance.scores(view.rows.metric, matrix, query), top_k=top_k, candidates=count)
+    return _best(view, rows, distances.scores(view.rows.metric, matrix, query), top_k=top_k, candidates=count)
 
 
 def _best(view: View, rows: RowNumbers, scores: Scores, *, top_k: int, candidates: int) -> Found:
@@ -129,6 +130,6 @@ def _best(view: View, rows: RowNumbers, scores: Scores, *, top_k: int, candidate
 
 def _key_error(view: View, query: FloatVector) -> float | None:
     norm = math.sqrt(np.dot(wide := query.astype(np.float64), wide))
-    return distance.key_error(
+    return distances.key_error(
         view.rows.metric, query_norm=norm, largest_norm=view.rows.largest_norm, dimension=view.rows.dimension
     )

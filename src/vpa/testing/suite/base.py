@@ -11,9 +11,9 @@ import pytest
 
 from vpa.base.metadata import canonical_metadata
 from vpa.base.records import Metric, Record
+from vpa.client.collection import Collection
+from vpa.client.manager import VectorDatabaseManager
 from vpa.filters import FilterLike, as_filter, matches
-from vpa.providers.collection import Collection
-from vpa.providers.manager import VectorDatabaseManager
 from vpa.testing.plugin import PROPERTY
 
 DIMENSION = 8

@@ -6,7 +6,7 @@ import pytest
 
 from vpa.base import errors
 from vpa.base.records import FORMAT_VERSION, LAYOUT_VERSION, EmbeddingIdentity, Metric, Record
-from vpa.providers.manager import VectorDatabaseManager
+from vpa.client.manager import VectorDatabaseManager
 from vpa.testing.suite.base import DIMENSION, StoreSuite, vector
 
 BAD_NAMES = ("", "a", "A1", "1a", "-ab", "a b", "ä1", "a" * 46, "a.b", "../x", "x/y", "_ab")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from vpa.base.records import Record
+from vpa.client.collection import Collection
 from vpa.filters import F, as_filter, matches
-from vpa.providers.collection import Collection
 from vpa.testing.suite.base import StoreSuite, vector
 
 METADATA: tuple[dict[str, Any], ...] = (

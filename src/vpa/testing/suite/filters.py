@@ -9,8 +9,8 @@ from typing import Any, Final
 import pytest
 
 from vpa.base.errors import InvalidFilterError
+from vpa.client.collection import Collection
 from vpa.filters import F, FilterLike
-from vpa.providers.collection import Collection
 from vpa.testing.suite.base import StoreSuite, expected_ids, records_of, vector
 
 LONG = "long " * 60

@@ -14,8 +14,8 @@ import pytest
 from vpa.base.errors import DimensionMismatchError, InvalidRecordError
 from vpa.base.metadata import canonical_metadata
 from vpa.base.records import Record, RecordBatch
+from vpa.client.collection import Collection
 from vpa.filters import F
-from vpa.providers.collection import Collection
 from vpa.testing.suite.base import DIMENSION, StoreSuite, vector
 
 

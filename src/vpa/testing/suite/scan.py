@@ -10,8 +10,8 @@ import pytest
 from vpa.base.errors import InvalidQueryError
 from vpa.base.records import Record
 from vpa.base.scope import ALL_SCOPES, Scope
+from vpa.client.collection import Collection
 from vpa.filters import F
-from vpa.providers.collection import Collection
 from vpa.testing.suite.base import StoreSuite, vector
 
 COUNT = 57

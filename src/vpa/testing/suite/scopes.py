@@ -9,9 +9,9 @@ import pytest
 from vpa.base.errors import InvalidQueryError
 from vpa.base.records import Record
 from vpa.base.scope import ALL_SCOPES, Scope
+from vpa.client.collection import Collection
+from vpa.client.manager import VectorDatabaseManager
 from vpa.filters import F
-from vpa.providers.collection import Collection
-from vpa.providers.manager import VectorDatabaseManager
 from vpa.testing.suite.base import StoreSuite, vector
 
 NONE = Scope()

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from vpa.base.errors import InvalidQueryError
 from vpa.base.records import Metric, Record
+from vpa.client.collection import Collection
+from vpa.client.manager import VectorDatabaseManager
 from vpa.filters import F
-from vpa.providers.collection import Collection
-from vpa.providers.manager import VectorDatabaseManager
 from vpa.testing.suite.base import DIMENSION, StoreSuite, vector
 
 METRICS = [str(metric) for metric in Metric]

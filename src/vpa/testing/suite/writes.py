@@ -11,8 +11,8 @@ import pytest
 
 from vpa.base import errors
 from vpa.base.records import Record
+from vpa.client.collection import Collection
 from vpa.filters import F
-from vpa.providers.collection import Collection
 from vpa.testing.suite.base import StoreSuite, vector
 
 

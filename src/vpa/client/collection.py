@@ -1,0 +1,99 @@
+"""A handle on one collection of a manager."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from vpa.base.errors import ConfigurationError, DimensionMismatchError, EmbeddingMismatchError
+from vpa.base.index_options import IndexOptions
+from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric
+from vpa.client.binding import Binding
+from vpa.client.verbs import CollectionVerbs
+from vpa.stores.contract import VectorStore
+
+
+class Collection(CollectionVerbs):
+    """The records of one collection; made by `manager.create_collection` and `manager.collection`."""
+
+    def __init__(self, binding: Binding, check_open: Callable[[], object]) -> None:
+        self._binding = binding
+        self._check_open = check_open
+
+    def _bound(self) -> Binding:
+        self._check_open()
+        return self._binding
+
+    @property
+    def info(self) -> CollectionInfo:
+        """Name, dimension, metric and embedding, as stored."""
+        return self._binding.info
+
+    @property
+    def name(self) -> str:
+        """The collection's name."""
+        return self._binding.info.name
+
+    @property
+    def generation(self) -> tuple[int, int]:
+        """Changes with every write through this manager, also one that was cancelled and took effect later."""
+        return self._binding.generation, self._binding.store.revision(self._binding.info)
+
+    def note(self, name: str, value: float) -> None:
+        """Keep a measured number about this collection; `manager.get_statistics()` shows it under `gauges`."""
+        self._binding.gauges[name] = value
+
+    async def adopt_embedding(self, embedding: EmbeddingIdentity) -> None:
+        """Bind an empty collection to a model, or check that it is the one it has; raises EmbeddingMismatchError."""
+        bound = self._bound()
+        if bound.info.embedding == embedding:
+            return
+        if bound.info.embedding is not None or await self.count() > 0:
+            raise EmbeddingMismatchError(
+                f"collection {bound.info.name!r} holds vectors of {bound.info.embedding or 'an unknown model'}, the model in "
+                f"use is {embedding}: their vectors are not comparable; set VPA_EMBEDDING_MODEL back, use another index name, "
+                "or drop the collection and add the documents again",
+                provider=bound.store.provider,
+                collection=bound.info.name,
+            )
+        bound.info = await bound.run("set_embedding", lambda: bound.store.set_embedding(bound.info.name, embedding))
+
+    def __repr__(self) -> str:
+        info = self.info
+        return f"Collection({info.name!r}, dimension={info.dimension}, metric={str(info.metric)!r})"
+
+
+def check_index(given: IndexOptions | Mapping[str, Any] | None, store: VectorStore) -> IndexOptions:
+    """The options as a value; raises ConfigurationError where they are unknown or the store has an index of its own."""
+    if given is None:
+        return store.default_index
+    options = IndexOptions.parse(given)
+    if options != IndexOptions() and not store.capabilities.index_options:
+        raise ConfigurationError(
+            f"{store.provider} has an index of its own and takes no index options ({given!r}); leave them out, or use the "
+            "embedded engine (mock)",
+            provider=store.provider,
+        )
+    return options
+
+
+def check_same(
+    stored: CollectionInfo, *, dimension: int | None, metric: Metric | None, index: IndexOptions | None = None
+) -> None:
+    """Raise DimensionMismatchError or ConfigurationError, with both values, where a collection is not what was asked."""
+    if dimension is not None and stored.dimension != dimension:
+        raise DimensionMismatchError(
+            f"collection {stored.name!r} has dimension {stored.dimension}, {dimension} was asked for; use the embedding model it was "
+            "made with, or another collection name",
+            collection=stored.name,
+        )
+    if metric is not None and stored.metric is not metric:
+        raise ConfigurationError(
+            f"collection {stored.name!r} has metric {stored.metric}, {metric} was asked for; a metric cannot be changed later",
+            collection=stored.name,
+        )
+    if index is not None and stored.index != index:
+        raise ConfigurationError(
+            f"collection {stored.name!r} has {stored.index}, {index} was asked for; leave index out to use it as it is",
+            collection=stored.name,
+        )

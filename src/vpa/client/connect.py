@@ -1,0 +1,41 @@
+"""`vpa.connect`: from a URL to a manager."""
+
+from __future__ import annotations
+
+from vpa.base.records import Metric
+from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.config import VectorDatabaseConfig, parse_url
+
+
+def connect(
+    url: str,
+    *,
+    index_name: str | None = None,
+    dimension: int | None = None,
+    metric: str = Metric.COSINE,
+    api_key: str | None = None,
+    timeout_seconds: float = 30.0,
+    max_retries: int = 3,
+    connection_pool_size: int = 20,
+    max_concurrent_requests: int = 100,
+) -> VectorDatabaseManager:
+    """A manager for `provider://host:port/path`, to be used as `async with vpa.connect(url) as db`.
+
+    `mock://` is the embedded engine in memory, `mock:///abs/path` and `mock://./rel` keep its data on disk.
+    Secrets go in `api_key`, never in the URL. Raises ConfigurationError for a URL that cannot be right.
+    """
+    fields = parse_url(url)
+    if index_name is not None:
+        fields["index_name"] = index_name
+    return VectorDatabaseManager(
+        VectorDatabaseConfig(
+            **fields,
+            dimension=dimension,
+            metric=metric,
+            api_key=api_key,
+            timeout_seconds=timeout_seconds,
+            max_retries=max_retries,
+            connection_pool_size=connection_pool_size,
+            max_concurrent_requests=max_concurrent_requests,
+        )
+    )

@@ -1,0 +1,258 @@
+"""The manager: lifecycle of one store, its collections, and the verbs on the configured one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from vpa.base.capabilities import Capabilities
+from vpa.base.clock import Clock, SystemClock
+from vpa.base.errors import (
+    ClosedError,
+    CollectionExistsError,
+    CollectionNotFoundError,
+    ConfigurationError,
+    VectorDatabaseError,
+)
+from vpa.base.index_options import IndexOptions
+from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, check_collection_name
+from vpa.client.binding import Binding
+from vpa.client.collection import Collection, check_index, check_same
+from vpa.client.policy.assembly import Pipelines
+from vpa.client.policy.pipeline import Call, Interceptor
+from vpa.client.verbs import CollectionVerbs
+from vpa.observe.meter import Meter
+from vpa.stores.config import VectorDatabaseConfig
+from vpa.stores.contract import VectorStore
+from vpa.stores.registry import create_store
+
+
+class VectorDatabaseManager(CollectionVerbs):
+    """One store behind one API: `async with vpa.connect(url) as db`, or `connect()` and `close()` by hand.
+
+    The verbs of a collection, called on the manager itself, work on the collection `config.index_name`.
+    """
+
+    def __init__(
+        self,
+        config: VectorDatabaseConfig | None = None,
+        *,
+        store: VectorStore | None = None,
+        clock: Clock | None = None,
+        interceptors: Sequence[Interceptor] = (),
+    ) -> None:
+        """`store` replaces the one that the registry would make; `interceptors` run outside the built-in ones."""
+        self.config = config or VectorDatabaseConfig()
+        self._store = store
+        self._clock = clock or SystemClock()
+        self._meter = Meter()
+        self._pipelines = Pipelines(self.config, meter=self._meter, clock=self._clock, interceptors=interceptors)
+        self._pipeline = self._pipelines.verbs
+        self._bindings: dict[str, Binding] = {}
+        self._connected = False
+
+    # Lifecycle
+
+    async def connect(self) -> Self:
+        """Open the store, and the configured collection, made if it is missing and a dimension is given.
+
+        Raises ConfigurationError, ProviderNotInstalledError, ConnectionFailedError, DimensionMismatchError,
+        StorageLockedError, …; after an error nothing is left open. Connecting twice is no error.
+        """
+        if self._connected:
+            return self
+        if self._store is None:
+            self._store = create_store(self.config)
+        self._refuse_unmet_encryption(self._store)
+        self._pipeline = self._pipelines.attach(self._store)
+        try:
+            await self._pipeline.run(Call("connect", self._store.provider), self._store.open)
+            self._connected = True
+            await self._open_configured()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    def _refuse_unmet_encryption(self, store: VectorStore) -> None:
+        wanted = {
+            "encrypt_at_rest": (store.capabilities.encrypts_at_rest, "put the data directory on an encrypted volume"),
+            "encrypt_in_transit": (store.capabilities.encrypts_in_transit, "keep the store on this host"),
+        }
+        for name, (able, instead) in wanted.items():
+            if getattr(self.config, name) and not able:
+                raise ConfigurationError(
+                    f"{name} is on (VPA_{name.upper()}), but provider {store.provider!r} cannot do it in this version; "
+                    f"{instead} and set VPA_{name.upper()}=false",
+                    provider=store.provider,
+                )
+
+    async def _open_configured(self) -> None:
+        name, dimension = self.config.index_name, self.config.dimension
+        if dimension is not None:
+            await self.create_collection(name, dimension=dimension, metric=self.config.metric, exist_ok=True)
+        elif await self._describe(name) is not None:
+            await self.collection(name)
+
+    async def close(self) -> None:
+        """Let everything go. May be called twice, and without `connect`."""
+        store, self._connected = self._store, False
+        self._bindings.clear()
+        if store is not None:
+            await store.close()
+
+    disconnect = close
+
+    async def __aenter__(self) -> Self:
+        return await self.connect()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether `connect` succeeded and `close` was not called since."""
+        return self._connected
+
+    def _open_store(self) -> VectorStore:
+        if self._store is None or not self._connected:
+            raise ClosedError("the manager is not connected: use `async with`, or await connect() first")
+        return self._store
+
+    # Collections
+
+    async def create_collection(
+        self,
+        name: str,
+        *,
+        dimension: int,
+        metric: str = Metric.COSINE,
+        embedding: EmbeddingIdentity | None = None,
+        native_fields: Sequence[str] = (),
+        index: IndexOptions | Mapping[str, Any] | None = None,
+        exist_ok: bool = False,
+    ) -> Collection:
+        """Make a collection, or with `exist_ok` open the one that has the same dimension and metric.
+
+        `native_fields`: metadata paths that the store also keeps under their own names, for its own tools. `index`: how
+        the embedded engine searches (`IndexOptions`, or a mapping like `{"recall": 0.99}`); other stores have their own
+        index and take None only. Raises CollectionExistsError, DimensionMismatchError, ConfigurationError,
+        EmbeddingMismatchError.
+        """
+        store = self._open_store()
+        info = CollectionInfo(
+            name=name, dimension=dimension, metric=Metric.parse(metric), embedding=embedding,
+            native_fields=tuple(native_fields), index=check_index(index, store),
+        )  # fmt: skip
+        stored = await self._describe(name)
+        if stored is None:
+            try:
+                await self._pipeline.run(
+                    Call("create_collection", store.provider, name, idempotent=False),
+                    lambda: store.create_collection(info),
+                )
+                return self._handle(info)
+            except CollectionExistsError:
+                # Somebody else made it in the meantime: the same rules as if it had been there before.
+                stored = await self._describe(name) or info
+        check_same(stored, dimension=dimension, metric=info.metric, index=None if index is None else info.index)
+        if not exist_ok:
+            raise CollectionExistsError(
+                f"collection {name!r} exists with dimension {dimension} and metric {info.metric}; pass exist_ok=True to use it",
+                provider=store.provider, collection=name,
+            )  # fmt: skip
+        handle = self._handle(stored)
+        if embedding is not None:
+            await handle.adopt_embedding(embedding)
+        return handle
+
+    async def collection(self, name: str, *, dimension: int | None = None, metric: str | None = None) -> Collection:
+        """A collection that exists; `dimension` and `metric`, where given, must be its own.
+
+        Raises CollectionNotFoundError, DimensionMismatchError, ConfigurationError.
+        """
+        store = self._open_store()
+        stored = await self._describe(name)
+        if stored is None:
+            known = ", ".join(await self.list_collections()) or "none"
+            raise CollectionNotFoundError(
+                f"no collection {name!r}; there are: {known}; make it with create_collection",
+                provider=store.provider, collection=name,
+            )  # fmt: skip
+        check_same(stored, dimension=dimension, metric=None if metric is None else Metric.parse(metric))
+        return self._handle(stored)
+
+    async def list_collections(self) -> list[str]:
+        """Names, sorted."""
+        store = self._open_store()
+        return await self._pipeline.run(Call("list_collections", store.provider), store.list_collections)
+
+    async def drop_collection(self, name: str) -> None:
+        """Remove a collection with the records of every scope; raises CollectionNotFoundError."""
+        store = self._open_store()
+        check_collection_name(name)
+        call = Call("drop_collection", store.provider, name, idempotent=False)
+        await self._pipeline.run(call, lambda: store.drop_collection(name))
+        if name in self._bindings:
+            # Kept: a collection made again under this name goes on counting, so that no cache serves what was dropped.
+            self._bindings[name].generation += 1
+
+    async def _describe(self, name: str) -> CollectionInfo | None:
+        store = self._open_store()
+        check_collection_name(name)
+        call = Call("describe_collection", store.provider, name)
+        return await self._pipeline.run(call, lambda: store.describe_collection(name))
+
+    def _handle(self, info: CollectionInfo) -> Collection:
+        binding = self._bindings.get(info.name)
+        if binding is None:
+            binding = self._bindings[info.name] = Binding(info, self._open_store(), self._pipeline, self._clock)
+        binding.info = info
+        return Collection(binding, self._open_store)
+
+    def _bound(self) -> Binding:
+        store = self._open_store()
+        binding = self._bindings.get(self.config.index_name)
+        if binding is None:
+            raise ConfigurationError(
+                f"the manager has no open collection {self.config.index_name!r}: give a dimension to connect, or use "
+                "create_collection and work on what it returns",
+                provider=store.provider,
+            )
+        return binding
+
+    # Observation
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the store can do."""
+        return self._open_store().capabilities
+
+    @property
+    def tested_clients(self) -> Mapping[str, tuple[str, str]]:
+        """The store's client packages, each with the lowest and newest version that the suite was run on."""
+        return self._open_store().tested_clients
+
+    async def health(self) -> dict[str, Any]:
+        """Whether the store answers, and how fast: `{"healthy": bool, "latency_s": …, …}`. Never raises for a sick store."""
+        facts: dict[str, Any] = {"provider": str(self.config.provider), "connected": self._connected}
+        started = self._clock.monotonic()
+        try:
+            store = self._open_store()
+            facts |= await self._pipeline.run(Call("ping", store.provider), store.ping)
+            facts |= {"client_version": getattr(store, "client_version", None), "concerns": store.concerns(facts)}
+        except VectorDatabaseError as error:
+            return {**facts, "healthy": False, "error": str(error), "code": error.code}
+        return {**facts, "healthy": True, "latency_s": self._clock.monotonic() - started}
+
+    async def get_statistics(self) -> dict[str, Any]:
+        """Calls, errors and latencies in seconds by verb since this manager was made, and facts on open collections."""
+        collections = {}
+        if self._connected and self._store is not None:
+            there = await self._store.list_collections()
+            for name, bound in [(name, self._bindings[name]) for name in there if name in self._bindings]:
+                collections[name] = {**bound.info.to_json(), **await bound.store.statistics(bound.info), "gauges": dict(bound.gauges)}  # fmt: skip
+        return {"provider": str(self.config.provider), "connected": self._connected, "verbs": self._meter.summary(), "collections": collections}  # fmt: skip

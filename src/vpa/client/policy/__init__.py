@@ -1,0 +1,1 @@
+"""What stands around every verb and every request: metering, deadlines, limits, retries, the circuit breaker."""

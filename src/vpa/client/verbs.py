@@ -1,0 +1,319 @@
+"""The verbs of a collection, written once: validation, then one call through the pipeline.
+
+`Collection` has them for its own records, the manager for its configured collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from numpy.typing import ArrayLike
+
+from vpa.base.errors import InvalidFilterError, InvalidQueryError, InvalidRecordError, VectorDatabaseError
+from vpa.base.metadata import Scalar, canonical_metadata
+from vpa.base.query import OnConflict, SearchRequest, check_threshold, check_top_k
+from vpa.base.records import Matches, Record, RecordBatch, Usage
+from vpa.base.scope import AllScopes, Scope
+from vpa.base.validation import check_batch, check_ids, check_query_vectors
+from vpa.client import describe
+from vpa.client import residual as operations
+from vpa.client.binding import Binding
+from vpa.filters import Filter, FilterLike, as_filter, normalize
+from vpa.filters.ast import ALWAYS
+from vpa.stores.contract import MetadataEdit, Target
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_SCOPE = Scope()
+
+
+def _located(
+    verb: Callable[Concatenate[CollectionVerbs, P], Awaitable[T]],
+) -> Callable[Concatenate[CollectionVerbs, P], Coroutine[Any, Any, T]]:
+    """Errors of a verb, those of validation too, say which provider and collection were meant."""
+
+    @functools.wraps(verb)
+    async def call(self: CollectionVerbs, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await verb(self, *args, **kwargs)
+        except VectorDatabaseError as error:
+            with contextlib.suppress(VectorDatabaseError):
+                bound = self._bound()
+                error.located(provider=bound.store.provider, collection=bound.info.name)
+            raise
+
+    return call
+
+
+class CollectionVerbs(ABC):
+    """Everything that can be done with the records of one collection. Options are keyword-only.
+
+    Filters are `F` expressions or MongoDB-style mappings; `scope` says whose records are meant.
+    Every verb may raise ClosedError, CollectionNotFoundError and the connection errors of `vpa.base.errors`.
+    """
+
+    @abstractmethod
+    def _bound(self) -> Binding:
+        """The collection that the verbs work on; raises ClosedError or ConfigurationError."""
+
+    @_located
+    async def upsert(
+        self,
+        records: Iterable[Record] | RecordBatch,
+        *,
+        on_conflict: str = "replace",
+        replacing: FilterLike = None,
+        scope: Scope = _SCOPE,
+    ) -> int:
+        """Write whole records; returns how many were written.
+
+        `on_conflict`: "replace", "skip" or "error" for ids that exist. `replacing`: also remove what this filter
+        matches and is not among `records`. Raises InvalidRecordError, DimensionMismatchError, RecordExistsError,
+        PartialWriteError; invalid input writes nothing.
+        """
+        bound = self._bound()
+        choice = OnConflict.parse(on_conflict)
+        batch = check_batch(records, info=bound.info)
+        old = None if replacing is None else normalize(as_filter(replacing))
+        if not len(batch) and old is None:
+            return 0
+        return await self._write(
+            "upsert",
+            lambda: operations.upsert(
+                bound.store, bound.info, batch, scope=_one(scope), on_conflict=choice, replacing=old
+            ),
+            idempotent=choice is not OnConflict.ERROR,
+        )
+
+    @_located
+    async def get(self, ids: Iterable[str], *, include_vectors: bool = True, scope: Scope = _SCOPE) -> list[Record]:
+        """The records found, in the order asked; ids that do not exist are left out."""
+        bound = self._bound()
+        wanted = check_ids(ids)
+        if not wanted:
+            return []
+        return await self._read(
+            "get", lambda: bound.store.get(bound.info, wanted, scope=_one(scope), include_vectors=include_vectors)
+        )
+
+    @_located
+    async def delete(
+        self,
+        *,
+        ids: Iterable[str] | None = None,
+        filter: FilterLike = None,
+        allow_all: bool = False,
+        dry_run: bool = False,
+        scope: Scope = _SCOPE,
+    ) -> int:
+        """Remove by ids or by filter; returns how many existed. `dry_run` only counts."""
+        bound = self._bound()
+        target = _target(ids, filter, allow_all=allow_all, scope=scope, verb="delete")
+        work = lambda: operations.delete(bound.store, bound.info, target, dry_run=dry_run)  # noqa: E731
+        return await (self._read("delete", work) if dry_run else self._write("delete", work))
+
+    @_located
+    async def update_metadata(
+        self,
+        *,
+        ids: Iterable[str] | None = None,
+        filter: FilterLike = None,
+        set: Mapping[str, Any] | None = None,
+        remove: Iterable[str] = (),
+        allow_all: bool = False,
+        dry_run: bool = False,
+        scope: Scope = _SCOPE,
+    ) -> int:
+        """Merge top-level metadata keys; returns how many records matched.
+
+        Raises RecordNotFoundError for an unknown id and InvalidRecordError for a result that breaks a rule;
+        either way nothing was changed.
+        """
+        bound = self._bound()
+        target = _target(ids, filter, allow_all=allow_all, scope=scope, verb="update_metadata")
+        edit = MetadataEdit(assign=canonical_metadata(set or {}), remove=_keys(remove))
+        work = lambda: operations.update_metadata(bound.store, bound.info, target, edit=edit, dry_run=dry_run)  # noqa: E731
+        return await (self._read("update_metadata", work) if dry_run else self._write("update_metadata", work))
+
+    @_located
+    async def count(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> int:
+        """How many records match, exactly."""
+        bound = self._bound()
+        node = normalize(as_filter(filter))
+        return await self._read("count", lambda: operations.count(bound.store, bound.info, node, scope=_one(scope)))
+
+    @_located
+    async def search(
+        self,
+        *,
+        vector: ArrayLike,
+        top_k: int = 10,
+        filter: FilterLike = None,
+        score_threshold: float | None = None,
+        include_vectors: bool = False,
+        exact: bool = False,
+        scope: Scope = _SCOPE,
+    ) -> Matches:
+        """The records nearest to `vector` `(d,)`, best first; equal scores stand in id order.
+
+        Raises InvalidQueryError, InvalidFilterError, UnsupportedFilterError.
+        """
+        request = SearchRequest(
+            vectors=check_query_vectors(vector, info=self._bound().info, dimensions=1),
+            top_k=check_top_k(top_k),
+            score_threshold=check_threshold(score_threshold),
+            include_vectors=include_vectors,
+            exact=exact,
+            scope=_one(scope),
+        )
+        [found] = await self._search("search", request, filter)
+        return found
+
+    @_located
+    async def search_batch(
+        self,
+        *,
+        vectors: ArrayLike,
+        top_k: int = 10,
+        filter: FilterLike = None,
+        score_threshold: float | None = None,
+        include_vectors: bool = False,
+        exact: bool = False,
+        scope: Scope = _SCOPE,
+    ) -> list[Matches]:
+        """As `search`, for each row of `vectors` `(m, d)`, in one call."""
+        request = SearchRequest(
+            vectors=check_query_vectors(vectors, info=self._bound().info, dimensions=2),
+            top_k=check_top_k(top_k),
+            score_threshold=check_threshold(score_threshold),
+            include_vectors=include_vectors,
+            exact=exact,
+            scope=_one(scope),
+        )
+        return await self._search("search_batch", request, filter)
+
+    async def _search(self, verb: str, request: SearchRequest, filter: FilterLike) -> list[Matches]:
+        bound = self._bound()
+        node = normalize(as_filter(filter))
+        if not len(request.vectors):
+            return []
+        started = bound.clock.monotonic()
+        found = await self._read(verb, lambda: operations.search(bound.store, bound.info, request, node=node))
+        time_s = bound.clock.monotonic() - started
+        return [Matches(one.items, one.exact, Usage(time_s, one.usage.candidates, one.usage.requests)) for one in found]
+
+    async def scan(
+        self,
+        *,
+        filter: FilterLike = None,
+        batch_size: int = 1000,
+        include_vectors: bool = True,
+        scope: Scope | AllScopes = _SCOPE,
+    ) -> AsyncIterator[Record]:
+        """Yield every matching record once. Deleting inside the loop is safe."""
+        async for batch in self.scan_batches(
+            filter=filter, batch_size=batch_size, include_vectors=include_vectors, scope=scope
+        ):
+            for record in batch:
+                yield record
+
+    async def scan_batches(
+        self,
+        *,
+        filter: FilterLike = None,
+        batch_size: int = 1000,
+        cursor: str | None = None,
+        include_vectors: bool = True,
+        scope: Scope | AllScopes = _SCOPE,
+    ) -> AsyncIterator[RecordBatch]:
+        """As `scan`, in batches of one scope each. `batch.cursor` continues after the batch, also in another process."""
+        bound = self._bound()
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= 100_000:
+            raise InvalidQueryError(f"batch_size must be an integer from 1 to 100000, not {batch_size!r}")
+        if not isinstance(scope, Scope | AllScopes):
+            raise InvalidQueryError(f"scope must be a vpa.Scope or vpa.ALL_SCOPES, not {scope!r}")
+        node = normalize(as_filter(filter))
+        last = cursor
+
+        def begin() -> AsyncIterator[RecordBatch]:
+            return operations.scan(
+                bound.store, bound.info, node, scope=scope, batch_size=batch_size, cursor=last, include_vectors=include_vectors
+            )  # fmt: skip
+
+        batches = begin()
+
+        async def step() -> RecordBatch | None:
+            nonlocal batches
+            try:
+                return await anext(batches, None)
+            except VectorDatabaseError:
+                # A generator that raised is finished; the next try goes on behind the last batch that arrived.
+                batches = begin()
+                raise
+
+        while (batch := await self._read("scan", step)) is not None:
+            last = batch.cursor
+            yield batch
+
+    async def fields(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> dict[str, dict[str, int]]:
+        """Each metadata path with how many records hold which type there: `{"year": {"int": 12, "str": 1}}`."""
+        return await describe.fields(self.scan(filter=filter, include_vectors=False, scope=scope))
+
+    async def distinct(self, field: str, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> list[Scalar]:
+        """The values of a field, each once and type-exact: `1`, `1.0`, `"1"` and `True` are four."""
+        return await describe.distinct(self.scan(filter=filter, include_vectors=False, scope=scope), field)
+
+    async def min_max(
+        self, field: str, *, filter: FilterLike = None, scope: Scope = _SCOPE
+    ) -> dict[str, tuple[Scalar, Scalar]]:
+        """Least and greatest value of a field by kind: `{"number": (1, 9.5), "string": ("a", "z")}`."""
+        return await describe.min_max(self.scan(filter=filter, include_vectors=False, scope=scope), field)
+
+    @_located
+    async def optimize(self) -> None:
+        """Build what makes searches fast, once much was loaded; may take minutes, so it has no deadline."""
+        bound = self._bound()
+        await bound.store.optimize(bound.info)
+
+    def explain(self, filter: FilterLike = None) -> dict[str, Any]:
+        """What the store evaluates, in its own language, and what is left to this library."""
+        bound = self._bound()
+        return describe.explain(bound.store, bound.info, normalize(as_filter(filter)))
+
+    async def _read(self, verb: str, work: Callable[[], Awaitable[T]]) -> T:
+        return await self._bound().run(verb, work)
+
+    async def _write(self, verb: str, work: Callable[[], Awaitable[T]], *, idempotent: bool = True) -> T:
+        bound = self._bound()
+        try:
+            return await bound.run(verb, work, idempotent=idempotent)
+        finally:
+            bound.generation += 1
+
+
+def _keys(remove: Iterable[str]) -> frozenset[str]:
+    keys = [remove] if isinstance(remove, str) else list(remove)
+    if isinstance(remove, str) or not all(isinstance(key, str) for key in keys):
+        raise InvalidRecordError(f"remove takes a list of metadata keys, not {remove!r}")
+    return frozenset(keys)
+
+
+def _one(scope: Scope) -> Scope:
+    if not isinstance(scope, Scope):
+        raise InvalidQueryError(f"scope must be a vpa.Scope, not {scope!r}; only scan takes ALL_SCOPES")
+    return scope
+
+
+def _target(ids: Iterable[str] | None, given: FilterLike, *, allow_all: bool, scope: Scope, verb: str) -> Target:
+    if (ids is None) is (given is None):
+        raise InvalidFilterError(f"{verb} takes exactly one of ids= and filter=")
+    if ids is not None:
+        return Target(scope=_one(scope), ids=check_ids(ids))
+    node: Filter = normalize(as_filter(given))
+    if node is ALWAYS and not allow_all:
+        raise InvalidFilterError(f"the filter of {verb} matches every record; pass allow_all=True if that is meant")
+    return Target(scope=_one(scope), filter=node)

@@ -1,0 +1,176 @@
+"""The requests that a provider gives for a store over the one layout, and the values that they speak of."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from vpa.base.arrays import FloatVector
+from vpa.base.errors import InvalidRecordError, ProviderError
+from vpa.base.metadata import canonical_metadata
+from vpa.base.records import CollectionInfo, Metric, Record
+from vpa.base.scope import Scope
+from vpa.stores.layout import rows as layout
+from vpa.stores.layout.predicate import Predicate
+from vpa.stores.layout.rows import Rows
+from vpa.stores.remote.session import RemoteStore
+
+# The layout_version of a collection that others wrote.
+FOREIGN: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which records: those of a scope (None: of every scope) that satisfy a predicate (None: all)."""
+
+    scope: Scope | None
+    predicate: Predicate | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """What a store returned for one record. `record` is set where others wrote it; else `payload` is read.
+
+    `raw` is what the store calls score or distance.
+    """
+
+    key: str
+    payload: object = None
+    vector: FloatVector | None = None
+    raw: float = math.nan
+    record: Record | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one request to the store may hold, and what its filters can say."""
+
+    batch_records: int = 1000
+    batch_bytes: int = 16 << 20
+    bytes_per_value: float = 4.0
+    bytes_of_number: int = 0
+    ids: int = 1000
+    page: int = 1000
+    tokens: int = 10_000
+    terms: int = 10_000
+    terms_of_bound: int = 1
+    text_literal_bytes: int = layout.MAX_WORD_BYTES
+    writes_at_once: int = 2
+    searches_at_once: int = 8
+
+
+_TEXT_KEYS: Final = ("text", "page_content", "content", "document")
+
+
+def foreign_record(key: str, fields: Mapping[str, Any], *, text: str | None = None) -> Record:
+    """A record that others wrote: its fields as metadata, but for the one that holds the text, where none is given.
+
+    Raises InvalidRecordError for fields that no record of ours can hold.
+    """
+    # Chroma gives a new record what is left of a dropped one whose place it takes, our lists of tokens among it.
+    plain = {name: value for name, value in fields.items() if value is not None and not name.startswith("_vpa")}
+    name = next((name for name in _TEXT_KEYS if isinstance(plain.get(name), str)), None) if text is None else None
+    try:
+        return Record(key, vector=None, text=plain.pop(name) if name else text, metadata=canonical_metadata(plain))
+    except InvalidRecordError as error:
+        raise InvalidRecordError(f"record {key!r}, written by others, cannot be read: {error.message}") from None
+
+
+class LayoutRequests(RemoteStore):
+    """Each method sends one request through `ask`, or a few; `LayoutStore` makes the verbs of them."""
+
+    limits: ClassVar[Limits] = Limits()
+    exact_search: ClassVar[str] = "native"
+
+    def check_rows(self, info: CollectionInfo, rows: Rows) -> None:
+        """Raise InvalidRecordError for what the store cannot hold, before anything is written."""
+        del info
+        longest = self.capabilities.max_metadata_bytes
+        for row in rows.rows if longest is not None else ():
+            if row.size_bytes > longest and len(row.payload.encode()) > longest:  # type: ignore[operator]
+                raise InvalidRecordError(
+                    f"record {row.id!r} takes {len(row.payload.encode())} bytes as JSON, {self.provider} holds at most {longest}; "
+                    "keep long text elsewhere, or use smaller chunks"
+                )
+
+    async def must_scan(self, info: CollectionInfo, where: Where) -> bool:
+        """Whether an exact search has to read every record that may match, because the store has none of its own."""
+        del info, where
+        return self.exact_search == "scan"
+
+    @abstractmethod
+    def score_of(self, metric: Metric, raw: float) -> tuple[float, float]:
+        """Score and distance, as SEMANTICS defines them, of what the store returned."""
+
+    def raw_of(self, metric: Metric, score: float, distance: float) -> float:
+        """The inverse of `score_of`, for stores whose exact search is a scan."""
+        del metric, distance
+        raise ProviderError(f"{self.provider} searches exactly by itself, not by a scan ({score})")
+
+    @abstractmethod
+    def spell(self, where: Where) -> Any:
+        """A filter in the store's language."""
+
+    @abstractmethod
+    async def make(self, info: CollectionInfo) -> None:
+        """Create the collection and its indexes, and keep `info` with it; raises CollectionExistsError."""
+
+    @abstractmethod
+    async def find(self, name: str) -> CollectionInfo | None:
+        """The info stored with the collection; `layout_version` 0 where others made it; None where there is none."""
+
+    @abstractmethod
+    async def remove_collection(self, name: str) -> None:
+        """Drop it."""
+
+    @abstractmethod
+    async def save_info(self, info: CollectionInfo) -> None:
+        """Replace the info."""
+
+    @abstractmethod
+    async def write_rows(self, info: CollectionInfo, rows: Rows) -> None:
+        """Write rows whole, in one request; PartialWriteError where only some were written."""
+
+    @abstractmethod
+    async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
+        """Replace everything but the vectors of rows that exist; must not bring back one that is gone."""
+
+    @abstractmethod
+    async def fetch_keys(
+        self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
+    ) -> list[Stored]:
+        """Those of the rows that exist."""
+
+    @abstractmethod
+    async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
+        """Delete by key."""
+
+    @abstractmethod
+    async def remove_where(self, info: CollectionInfo, where: Where) -> None:
+        """Delete by filter, within one scope."""
+
+    @abstractmethod
+    async def count_where(self, info: CollectionInfo, where: Where) -> int:
+        """Exact count."""
+
+    @abstractmethod
+    async def nearest(
+        self,
+        info: CollectionInfo,
+        query: FloatVector,
+        where: Where,
+        *,
+        limit: int,
+        exact: bool,
+        include_vectors: bool,
+    ) -> list[Stored]:
+        """The nearest `limit` rows with their raw scores, in any order."""
+
+    @abstractmethod
+    async def page(
+        self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
+    ) -> Sequence[Stored]:
+        """The next rows in the order of their keys, at least one and at most `limit`; empty at the end."""

@@ -1,0 +1,74 @@
+"""Rows as Milvus rows, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from vpa.base.arrays import FloatVector
+from vpa.base.scope import Scope
+from vpa.stores.layout.driver import Stored, foreign_record
+from vpa.stores.layout.keyspace import key_number
+from vpa.stores.layout.rows import Row, scope_token
+from vpa.stores.milvus.filters import COMPANIONS, KEY, NUMBER, SCOPE, TOKENS, companion, text_companion
+
+VECTOR: Final = "v"
+PAYLOAD: Final = "p"
+NATIVE: Final = "n"
+PIECE_BYTES: Final = 60_000
+MAX_PIECES: Final = 64
+
+
+def row_of(row: Row, scope: Scope, vector: FloatVector | None) -> dict[str, Any]:
+    """The fields of a row; without a vector, for an update of one that exists."""
+    companions: dict[str, Any] = {}
+    for name, ends in row.numbers.items():
+        companions |= {companion(name, "n", bool(greatest)): value for greatest, value in enumerate(ends)}
+    for name, texts in row.strings.items():
+        companions |= {companion(name, "s", bool(n)): text_companion(text) for n, text in enumerate(texts)}
+    stored = {
+        KEY: row.key,
+        NUMBER: key_number(row.key),
+        SCOPE: scope_token(scope),
+        TOKENS: row.tokens,
+        COMPANIONS: companions,
+        PAYLOAD: list(_pieces(row.payload)),
+        NATIVE: row.native,
+    }
+    return stored if vector is None else {**stored, VECTOR: vector.tolist()}
+
+
+def _pieces(payload: str) -> Iterator[str]:
+    # A text field holds at most 65,535 bytes; pieces are cut between characters.
+    if len(payload) * 4 <= PIECE_BYTES:
+        yield payload
+        return
+    step = PIECE_BYTES // 4
+    for start in range(0, len(payload), step):
+        yield payload[start : start + step]
+
+
+def stored_of(rows: Iterable[Mapping[str, Any]], key_field: str, vector_field: str, *, foreign: bool) -> list[Stored]:
+    """Rows of an answer; those of a search have their fields in `entity`."""
+    found = []
+    for row in rows:
+        fields: Mapping[str, Any] = row.get("entity", row)
+        key = str(row.get(key_field, row.get("id", fields.get(key_field))))
+        pieces = fields.get(PAYLOAD)
+        vector = fields.get(vector_field)
+        found.append(
+            Stored(
+                key,
+                "".join(pieces) if pieces is not None and not foreign else None,
+                None if vector is None else np.asarray(vector, dtype=np.float32),
+                float(row.get("distance", "nan")),
+                foreign_record(
+                    key, {name: value for name, value in fields.items() if name not in (key_field, vector_field)}
+                )
+                if foreign
+                else None,
+            )
+        )
+    return found

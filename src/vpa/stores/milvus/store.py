@@ -1,0 +1,334 @@
+"""The adapter of Milvus."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any, ClassVar, Final
+
+from pymilvus import AsyncMilvusClient, DataType
+
+from vpa.base.arrays import FloatVector
+from vpa.base.capabilities import Capabilities
+from vpa.base.errors import (
+    CollectionNotFoundError,
+    ConfigurationError,
+    ProviderError,
+    StorageCorruptedError,
+    VectorDatabaseError,
+)
+from vpa.base.records import CollectionInfo, Metric
+from vpa.base.scope import Scope
+from vpa.stores.config import VectorDatabaseConfig
+from vpa.stores.layout import scoring
+from vpa.stores.layout.driver import FOREIGN, Limits, Stored, Where
+from vpa.stores.layout.keyspace import IntervalPages
+from vpa.stores.layout.rows import MAX_TOKENS, Rows, native_name
+from vpa.stores.layout.store import LayoutStore
+from vpa.stores.milvus import errors, filters
+from vpa.stores.milvus.connection import Connection
+from vpa.stores.milvus.convert import MAX_PIECES, NATIVE, PAYLOAD, VECTOR, row_of, stored_of
+from vpa.stores.remote.endpoint import check_options, server_of
+
+_NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_"
+_INFO: Final = "vpa"
+_METRICS: Final = {Metric.COSINE: "IP", Metric.DOT: "IP", Metric.EUCLIDEAN: "L2"}
+_THEIRS: Final = {"COSINE": Metric.COSINE, "IP": Metric.DOT, "L2": Metric.EUCLIDEAN}
+
+
+class MilvusStore(LayoutStore):
+    """A server, or Milvus Lite in a directory (`path`)."""
+
+    provider: ClassVar[str] = "milvus"
+    client_version: ClassVar[str] = f"pymilvus {version('pymilvus')}"
+    tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {"pymilvus": ("3.0.0", "3.0.2")}
+    limits: ClassVar[Limits] = Limits(
+        batch_bytes=24 << 20, tokens=5000, terms=5000, page=1000, text_literal_bytes=filters.TEXT_BYTES - 1
+    )
+
+    def __init__(self, config: VectorDatabaseConfig) -> None:
+        super().__init__(config)
+        options = check_options(config, "database")
+        server = server_of(config, port=19530)
+        if server is None and config.path is None:
+            raise ConfigurationError(
+                "milvus needs a server (milvus://host:19530) or a file for Milvus Lite (milvus:///path/to/file.db)"
+            )
+        self._connection = Connection(config, server, database=options.get("database", ""))
+        self.renewable = self._connection.renewable
+        self._lite = server is None
+        self._intervals = IntervalPages()
+        self._foreign: dict[str, tuple[str, str]] = {}
+        self._loaded: set[str] = set()
+        self.capabilities = Capabilities(
+            durable=True,
+            atomic_conflict=False,
+            atomic_replace=False,
+            atomic_update=False,
+            approximate=False,
+            encrypts_in_transit=server is None or server.tls,
+            max_top_k=16_384,
+        )
+
+    def translate(self, error: Exception) -> VectorDatabaseError:
+        """By the tables in errors.py."""
+        if isinstance(error, OSError) and "Milvus Lite" in str(error):
+            return StorageCorruptedError(str(error))
+        return errors.translate(error, lite=self._lite) or self.unexpected(error)
+
+    @property
+    def _client(self) -> AsyncMilvusClient:
+        return self._connection.client
+
+    # Lifecycle
+
+    async def open(self) -> None:
+        """Connect, and list the collections: a wrong key, address or database shows here."""
+        if self._connection.is_open:
+            return
+        try:
+            await self.ask("connect", self._connection.open)
+            await self.ping()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the connection; stop Lite."""
+        self._loaded.clear()
+        await self._connection.close()
+
+    async def ping(self) -> dict[str, Any]:
+        """The server's version, and how many collections there are."""
+
+        async def facts() -> dict[str, Any]:
+            names = await self._client.list_collections()
+            about = await self._client.get_server_version()
+            return {"server_version": about, "collections": len(names), "mode": "lite" if self._lite else "server"}
+
+        return await self.ask("ping", facts)
+
+    # Collections
+
+    def _native(self, name: str) -> str:
+        return native_name(name, allowed=_NAME, separator="_")
+
+    async def make(self, info: CollectionInfo) -> None:
+        """A FLAT index: exact. Reads are strongly consistent."""
+        schema = AsyncMilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field(filters.KEY, DataType.VARCHAR, is_primary=True, max_length=36)
+        schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=info.dimension)
+        schema.add_field(filters.NUMBER, DataType.INT64)
+        schema.add_field(filters.SCOPE, DataType.VARCHAR, max_length=24)
+        schema.add_field(filters.TOKENS, DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=MAX_TOKENS, max_length=24)  # fmt: skip
+        schema.add_field(filters.COMPANIONS, DataType.JSON)
+        schema.add_field(PAYLOAD, DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=MAX_PIECES, max_length=65_535)  # fmt: skip
+        schema.add_field(NATIVE, DataType.JSON)
+        index = AsyncMilvusClient.prepare_index_params()
+        index.add_index(VECTOR, index_type="FLAT", metric_type=_METRICS[info.metric])
+        await self.ask(
+            "create_collection",
+            lambda: self._connection.create(
+                self._native(info.name),
+                schema=schema,
+                index=index,
+                consistency_level="Strong",
+                properties={_INFO: json.dumps(info.to_json())},
+            ),
+            idempotent=False,
+        )
+
+    async def find(self, name: str) -> CollectionInfo | None:
+        """From the collection's properties."""
+
+        async def describe() -> Mapping[str, Any] | None:
+            native = self._native(name)
+            found: Mapping[str, Any] | None = None
+            if await self._client.has_collection(native):
+                found = await self._client.describe_collection(native)
+                if native not in self._loaded:
+                    # Released after a restart, and by others; loading what is loaded does nothing.
+                    await self._client.load_collection(native)
+                    self._loaded.add(native)
+            return found
+
+        try:
+            found = await self.ask("describe_collection", describe)
+        except CollectionNotFoundError:
+            return None
+        if found is None:
+            return None
+        stored = (found.get("properties") or {}).get(_INFO)
+        if stored is not None:
+            return CollectionInfo.from_json(json.loads(stored))
+        return await self._foreign_info(name, found)
+
+    async def _foreign_info(self, name: str, found: Mapping[str, Any]) -> CollectionInfo:
+        keys = [field for field in found["fields"] if field.get("is_primary")]
+        vectors = [field for field in found["fields"] if field["type"] is DataType.FLOAT_VECTOR]
+        if len(vectors) != 1 or not keys:
+            raise ConfigurationError(f"collection {name!r} was made by others and has {len(vectors)} vectors, not one")
+        field = vectors[0]["name"]
+        index = await self.ask(
+            "describe_collection", lambda: self._client.describe_index(found["collection_name"], field)
+        )
+        self._foreign[name] = (keys[0]["name"], field)
+        metric = _THEIRS.get(str((index or {}).get("metric_type")), Metric.COSINE)
+        dimension = int(vectors[0]["params"]["dim"])
+        return CollectionInfo(name=name, dimension=dimension, metric=metric, layout_version=FOREIGN)
+
+    async def list_collections(self) -> list[str]:
+        """Those of vpa under their own names, those of others under theirs."""
+
+        async def names() -> list[str]:
+            found = []
+            for native in await self._client.list_collections():
+                about = await self._client.describe_collection(native)
+                stored = (about.get("properties") or {}).get(_INFO)
+                found.append(native if stored is None else json.loads(stored)["name"])
+            return sorted(found)
+
+        return await self.ask("list_collections", names)
+
+    async def remove_collection(self, name: str) -> None:
+        """Drop it."""
+        self._loaded.discard(self._native(name))
+        await self.ask("drop_collection", lambda: self._client.drop_collection(self._native(name)), idempotent=False)
+
+    async def save_info(self, info: CollectionInfo) -> None:
+        """Into the collection's properties."""
+        stored = {_INFO: json.dumps(info.to_json())}
+        await self.ask(
+            "set_embedding",
+            lambda: self._client.alter_collection_properties(self._native(info.name), properties=stored),
+        )
+
+    # Records
+
+    async def write_rows(self, info: CollectionInfo, rows: Rows) -> None:
+        """Rows are replaced whole."""
+        if rows.vectors is None:
+            raise ProviderError("rows to be written have vectors")
+        data = [row_of(row, rows.scope, vector) for row, vector in zip(rows.rows, rows.vectors, strict=True)]
+        await self.ask("upsert", lambda: self._client.upsert(self._native(info.name), data))
+
+    async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
+        """A partial update; Milvus refuses the whole request if one of the rows is gone, so then the others are sent again."""
+        data = {row.key: row_of(row, rows.scope, None) for row in rows.rows}
+
+        async def send(chosen: Sequence[str]) -> None:
+            values = [data[key] for key in chosen]
+            await self.ask(
+                "update_metadata", lambda: self._client.upsert(self._native(info.name), values, partial_update=True)
+            )
+
+        try:
+            await send(list(data))
+        except ProviderError:
+            there = await self.fetch_keys(info, list(data), scope=rows.scope, payloads=False, include_vectors=False)
+            if len(there) == len(data):
+                raise
+            if there:
+                await send([stored.key for stored in there])
+
+    async def fetch_keys(
+        self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
+    ) -> list[Stored]:
+        """By primary key."""
+        del scope
+        wanted = list(keys)
+        return await self._query(info, "get", ids=wanted, payloads=payloads, include_vectors=include_vectors)
+
+    async def _query(
+        self, info: CollectionInfo, verb: str, *, payloads: bool, include_vectors: bool, **options: Any
+    ) -> list[Stored]:
+        key, vector = self._fields(info)
+        fields = self._output(info, payloads=payloads, vectors=include_vectors)
+        rows = await self.ask(
+            verb, lambda: self._client.query(self._native(info.name), output_fields=fields, **options)
+        )
+        return stored_of(rows, key, vector, foreign=info.layout_version == FOREIGN)
+
+    def _fields(self, info: CollectionInfo) -> tuple[str, str]:
+        return self._foreign.get(info.name, (filters.KEY, VECTOR)) if info.layout_version == FOREIGN else (filters.KEY, VECTOR)  # fmt: skip
+
+    def _output(self, info: CollectionInfo, *, payloads: bool, vectors: bool) -> list[str]:
+        if info.layout_version == FOREIGN:
+            return ["*"]
+        return [filters.KEY, *([PAYLOAD] if payloads else []), *([VECTOR] if vectors else [])]
+
+    async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
+        """By primary key."""
+        del scope
+        await self.ask("delete", lambda: self._client.delete(self._native(info.name), ids=list(keys)))
+
+    async def remove_where(self, info: CollectionInfo, where: Where) -> None:
+        """By expression."""
+        chosen = filters.spell(where)
+        await self.ask("delete", lambda: self._client.delete(self._native(info.name), filter=chosen))
+
+    async def count_where(self, info: CollectionInfo, where: Where) -> int:
+        """Exact."""
+        chosen = filters.spell(where)
+        rows = await self.ask(
+            "count", lambda: self._client.query(self._native(info.name), filter=chosen, output_fields=["count(*)"])
+        )
+        found: int = rows[0]["count(*)"]
+        return found
+
+    async def nearest(
+        self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, exact: bool, include_vectors: bool
+    ) -> list[Stored]:
+        """The FLAT index is exact."""
+        del exact
+        chosen = filters.spell(where)
+        key, vector = self._fields(info)
+        answer = await self.ask(
+            "search",
+            lambda: self._client.search(
+                self._native(info.name), data=[query], limit=limit, filter=chosen, anns_field=vector,
+                output_fields=self._output(info, payloads=True, vectors=include_vectors),
+            ),
+        )  # fmt: skip
+        return stored_of(answer[0], key, vector, foreign=info.layout_version == FOREIGN)
+
+    async def page(
+        self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
+    ) -> list[Stored]:
+        """By intervals of the key's number: a query has no order."""
+        if info.layout_version == FOREIGN:
+            return await self._foreign_page(info, after=after, limit=limit, include_vectors=include_vectors)
+
+        async def fetch(low: int, high: int, most: int) -> list[Stored]:
+            chosen = filters.spell(where, low=low, high=high)
+            return await self._query(
+                info, "scan", filter=chosen, limit=most, payloads=True, include_vectors=include_vectors
+            )
+
+        return await self._intervals.page((info.name, where, limit), fetch, scope=where.scope, after=after, limit=limit)
+
+    async def _foreign_page(
+        self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool
+    ) -> list[Stored]:
+        # Nothing to order by: all rows that one query may return are read and sorted.
+        most = 16_384
+        found = await self._query(info, "scan", filter="", limit=most, payloads=True, include_vectors=include_vectors)
+        if len(found) == most:
+            raise ConfigurationError(f"collection {info.name!r} was written by others and has over {most} rows: too many to read in order")  # fmt: skip
+        return sorted((row for row in found if row.key > after), key=lambda row: row.key)[:limit]
+
+    def spell(self, where: Where) -> Any:
+        """As an expression."""
+        return filters.spell(where)
+
+    def score_of(self, metric: Metric, raw: float) -> tuple[float, float]:
+        """Milvus returns products as they are, and squared distances."""
+        if metric is Metric.EUCLIDEAN:
+            return scoring.euclidean(scoring.root(raw))
+        return scoring.cosine(raw) if metric is Metric.COSINE else scoring.dot(raw)
+
+
+def create_store(config: VectorDatabaseConfig) -> MilvusStore:
+    """The factory that the registry calls."""
+    return MilvusStore(config)

@@ -1,0 +1,194 @@
+"""A pool of connections that know vectors, and the extension they need."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+import asyncpg
+from pgvector.asyncpg import register_vector
+
+from vpa.base.errors import ClosedError, ConfigurationError
+from vpa.stores.config import VectorDatabaseConfig
+
+# One number for all of vpa: PostgreSQL takes `IF NOT EXISTS` less seriously when two sessions do it at once.
+DDL_LOCK: Final = 0x76706100
+_RELEASE_S: Final = 2.0
+_OPTIONS: Final = ("index", "schema", "statement_cache")
+
+
+class Target:
+    """What the settings say about the server, with the password apart."""
+
+    def __init__(self, config: VectorDatabaseConfig) -> None:
+        parts = urlsplit(config.url or _dsn(config))
+        if parts.scheme not in ("postgresql", "postgres"):
+            raise ConfigurationError("the URL of pgvector is postgresql://user@host:5432/database (VPA_VECTOR_DB_URL)")
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        self.options = {name: query.pop(name) for name in _OPTIONS if name in query} | dict(config.options)
+        strange = sorted(set(self.options) - set(_OPTIONS))
+        if strange:
+            raise ConfigurationError(f"pgvector has no option {strange[0]!r}; there are: {', '.join(_OPTIONS)}")
+        if self.options.get("index", "none") not in ("none", "hnsw"):
+            raise ConfigurationError(f"index={self.options['index']!r}: use none (exact) or hnsw")
+        in_url = unquote(parts.password) if parts.password else None
+        if in_url and config.api_key and in_url != config.api_key:
+            raise ConfigurationError("the password is in the URL and in api_key, and they differ; give one of them")
+        self.password = config.api_key or in_url
+        place = parts.netloc.rpartition("@")[2]
+        user = f"{quote(unquote(parts.username), safe='')}@" if parts.username else ""
+        self.dsn = urlunsplit(("postgresql", user + place, parts.path, urlencode(query), ""))
+        self.tls = query.get("sslmode", "prefer") in ("require", "verify-ca", "verify-full")
+        if config.encrypt_in_transit and not self.tls:
+            if "sslmode" in query:
+                raise ConfigurationError(f"encrypt_in_transit is on, but the URL says sslmode={query['sslmode']}")
+            self.dsn = urlunsplit(("postgresql", user + place, parts.path, urlencode({**query, "sslmode": "verify-full"}), ""))  # fmt: skip
+            self.tls = True
+
+
+def _dsn(config: VectorDatabaseConfig) -> str:
+    if config.host is None:
+        raise ConfigurationError(
+            "pgvector needs a server: postgresql://user@host:5432/database, or VPA_VECTOR_DB_URL, or VPA_VECTOR_DB_HOST"
+        )
+    return f"postgresql://{config.host}:{config.port or 5432}"
+
+
+class Connection:
+    """Opens the pool, and lends connections from it."""
+
+    def __init__(self, config: VectorDatabaseConfig, target: Target) -> None:
+        self._config = config
+        self._target = target
+        self._pool: asyncpg.Pool[Any] | None = None
+        self.facts: dict[str, Any] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether `open` succeeded and `close` was not called."""
+        return self._pool is not None
+
+    def _arguments(self) -> dict[str, Any]:
+        cache = self._target.options.get("statement_cache")
+        arguments: dict[str, Any] = {"password": self._target.password, "timeout": self._config.timeout_seconds}
+        if cache is not None:
+            arguments["statement_cache_size"] = int(cache)
+        return arguments
+
+    async def open(self) -> None:
+        """Connect once by hand, make the extension and our table if they are missing, then open the pool."""
+        first = await asyncpg.connect(self._target.dsn, **self._arguments())
+        try:
+            self.facts = await self._prepare(first)
+            await first.close(timeout=_RELEASE_S)
+        except BaseException:
+            first.terminate()
+            raise
+        self._pool = await asyncpg.create_pool(
+            self._target.dsn,
+            # With a floor, the pool goes on connecting in the background, and logs it, while the server is away.
+            min_size=0,
+            max_size=self._config.connection_pool_size,
+            init=self._initialise,
+            # By default a released connection forgets its settings; ours are for its whole life.
+            reset=_leave_as_it_is,
+            **self._arguments(),
+        )
+
+    async def _prepare(self, first: Any) -> dict[str, Any]:
+        async with first.transaction():
+            await first.execute("SELECT pg_advisory_xact_lock($1)", DDL_LOCK)
+            installed = await first.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+            if installed is None:
+                await self._make_extension(first)
+                installed = await first.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+            schema = self._target.options.get("schema")
+            if schema is not None:
+                await first.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+            await first.execute(
+                f"CREATE TABLE IF NOT EXISTS {self.relation('vpa_collections')} "
+                '(name text COLLATE "C" PRIMARY KEY, info text NOT NULL)'
+            )
+        return {"server_version": str(first.get_server_version().major), "pgvector_version": installed}
+
+    async def _make_extension(self, first: Any) -> None:
+        try:
+            await first.execute("CREATE EXTENSION vector")
+        except asyncpg.PostgresError as error:
+            raise ConfigurationError(
+                "the database has no extension `vector`, and this user cannot make it; have an administrator run "
+                f"CREATE EXTENSION vector; ({error})"
+            ) from error
+
+    async def _initialise(self, connection: Any) -> None:
+        try:
+            await self._teach(connection)
+        except BaseException:
+            # The pool would close it politely, and wait for an answer without end.
+            connection.terminate()
+            raise
+
+    async def _teach(self, connection: Any) -> None:
+        await register_vector(connection)
+        # relaxed_order goes on until there are enough; strict_order throws rows away (pgvector 0.8).
+        await connection.execute(
+            "SET hnsw.iterative_scan = 'relaxed_order'; SET hnsw.ef_search = 200; "
+            "SET hnsw.max_scan_tuples = 200000; SET hnsw.scan_mem_multiplier = 4; "
+            f"SET statement_timeout = {max(1, int(self._config.timeout_seconds * 1000))}"
+        )
+
+    def relation(self, name: str) -> str:
+        """A table's quoted name, with its schema."""
+        schema = self._target.options.get("schema")
+        return quoted(name) if schema is None else f"{quoted(schema)}.{quoted(name)}"
+
+    async def close(self) -> None:
+        """Close the pool, not waiting for long. May be called twice."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.terminate()
+            await pool.close()
+
+    @asynccontextmanager
+    async def borrow(self) -> AsyncIterator[Any]:
+        """A connection for one statement. Whoever is cancelled leaves it in an unknown state, so it is given up."""
+        if self._pool is None:
+            raise ClosedError("the pgvector store is not open")
+        pool = self._pool
+        connection = await pool.acquire(timeout=self._config.timeout_seconds)
+        try:
+            yield connection
+        except asyncio.CancelledError:
+            # A polite end would wait for an answer that does not come; statement_timeout ends the statement there.
+            connection.terminate()
+            raise
+        finally:
+            await pool.release(connection, timeout=_RELEASE_S)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        """A connection in a transaction: all or nothing."""
+        async with self.borrow() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                yield connection
+            except asyncio.CancelledError:
+                raise
+            except BaseException:
+                if not connection.is_closed():
+                    await transaction.rollback()
+                raise
+            await transaction.commit()
+
+
+async def _leave_as_it_is(connection: Any) -> None:
+    del connection
+
+
+def quoted(name: str) -> str:
+    """An identifier in double quotes."""
+    return '"' + name.replace('"', '""') + '"'

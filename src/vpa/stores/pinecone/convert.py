@@ -1,0 +1,87 @@
+"""Rows as Pinecone vectors, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from vpa.base.errors import InvalidRecordError
+from vpa.base.records import CollectionInfo
+from vpa.base.scope import Scope
+from vpa.stores.layout.driver import Stored, foreign_record
+from vpa.stores.layout.rows import Row
+from vpa.stores.pinecone.filters import KEY, NUMBER, TOKENS, prefixes
+
+PAYLOAD: Final = "_vpa_payload"
+MAX_METADATA_BYTES: Final = 40_960
+_TAG: Final = "vpa_"
+_TAG_LENGTH: Final = 120
+_MAX_TAGS: Final = 18
+
+
+def key_number(key: str) -> int:
+    """48 bits of the key behind the part that all keys of a namespace share: orders as keys do."""
+    digits = key.replace("-", "")
+    return int((digits[8:12] + digits[13:21]).ljust(12, "0"), 16)
+
+
+def metadata_of(row: Row) -> dict[str, Any]:
+    """What is stored beside the vector."""
+    stored: dict[str, Any] = {name: value for name, value in row.native.items() if _is_theirs(value)}
+    tokens = list(row.tokens)
+    for name, ends in row.numbers.items():
+        tokens += dict.fromkeys(prefix for value in ends for prefix in prefixes(name, value))
+    return {**stored, TOKENS: tokens, KEY: row.key, NUMBER: key_number(row.key), PAYLOAD: row.payload}
+
+
+def _is_theirs(value: Any) -> bool:
+    return not isinstance(value, list) or all(isinstance(element, str) for element in value)
+
+
+def metadata_bytes(row: Row) -> int:
+    """About how Pinecone measures it."""
+    return len(json.dumps(metadata_of(row), ensure_ascii=False).encode())
+
+
+def stored_of(vectors: Iterable[Any], *, payloads: bool, with_vectors: bool, foreign: bool) -> list[Stored]:
+    """Vectors or matches of an answer."""
+    found = []
+    for one in vectors:
+        metadata: Mapping[str, Any] = one.metadata or {}
+        vector = np.asarray(one.values, dtype=np.float32) if with_vectors else None
+        record = foreign_record(str(one.id), metadata) if foreign and payloads else None
+        found.append(
+            Stored(str(one.id), metadata.get(PAYLOAD), vector, float(getattr(one, "score", float("nan"))), record)
+        )
+    return found
+
+
+def namespace_of(scope: Scope) -> str:
+    """Always a named one; `~` is in no part of a scope."""
+    return f"s~{scope.tenant}~{scope.namespace}"
+
+
+def scope_of(namespace: str) -> Scope | None:
+    """The inverse; None for a namespace of others."""
+    parts = namespace.split("~")
+    return Scope(parts[1], parts[2]) if len(parts) == 3 and parts[0] == "s" else None
+
+
+def tags_of(info: CollectionInfo) -> dict[str, str]:
+    """The info in pieces that tags can hold; every piece is set, so that a shorter info leaves nothing behind."""
+    text = json.dumps(info.to_json(), separators=(",", ":"))
+    pieces = [text[start : start + _TAG_LENGTH] for start in range(0, len(text), _TAG_LENGTH)]
+    if len(pieces) > _MAX_TAGS:
+        raise InvalidRecordError(
+            f"the description of collection {info.name!r} is too long for Pinecone's tags; shorten the model's prefixes"
+        )
+    return {f"{_TAG}{n:02d}": piece for n, piece in enumerate(pieces)}
+
+
+def info_of(tags: Mapping[str, str] | None) -> CollectionInfo | None:
+    """The inverse; None where others made the index."""
+    pieces = [value for name, value in sorted((tags or {}).items()) if name.startswith(_TAG)]
+    return CollectionInfo.from_json(json.loads("".join(pieces))) if pieces else None

@@ -1,0 +1,412 @@
+"""The adapter of Pinecone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib.metadata import version
+from typing import Any, ClassVar, Final, TypeVar
+
+import numpy as np
+from pinecone import AsyncIndex, AsyncPinecone, ServerlessSpec
+
+from vpa.base.arrays import FloatVector
+from vpa.base.capabilities import Capabilities, Gap, GapKind
+from vpa.base.errors import (
+    ClosedError,
+    CollectionNotFoundError,
+    ConfigurationError,
+    InvalidRecordError,
+    ProviderError,
+    VectorDatabaseError,
+)
+from vpa.base.records import CollectionInfo, Metric
+from vpa.base.scope import Scope
+from vpa.filters import Filter
+from vpa.filters.ast import Not, Range
+from vpa.kit.tasks import together
+from vpa.stores.config import VectorDatabaseConfig
+from vpa.stores.layout import scoring
+from vpa.stores.layout.driver import FOREIGN, Limits, Stored, Where
+from vpa.stores.layout.keyspace import IntervalPages
+from vpa.stores.layout.rows import Rows, native_name, scope_range
+from vpa.stores.layout.store import LayoutStore
+from vpa.stores.pinecone import convert, errors, filters
+from vpa.stores.pinecone.convert import MAX_METADATA_BYTES, info_of, namespace_of, stored_of, tags_of
+from vpa.stores.pinecone.freshness import Freshness
+from vpa.stores.remote.endpoint import check_options, server_of
+
+T = TypeVar("T")
+_NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789-"
+# Unit vectors under inner product come back as they were; whether "cosine" keeps their bits is not documented.
+_METRICS: Final = {Metric.COSINE: "dotproduct", Metric.DOT: "dotproduct", Metric.EUCLIDEAN: "euclidean"}
+_THEIRS: Final = {"cosine": Metric.COSINE, "dotproduct": Metric.DOT, "euclidean": Metric.EUCLIDEAN}
+_FETCH: Final = 100
+_WITH_METADATA: Final = 40
+
+GAPS: Final = (
+    Gap(
+        case="test_other_metrics_keep_vectors_to_the_bit",
+        kind=GapKind.THEIRS,
+        reason="Pinecone refuses a vector of zeros, whatever the metric",
+        raises=InvalidRecordError,
+    ),
+    Gap(
+        case="test_text_comes_back_as_it_was[7]",
+        kind=GapKind.THEIRS,
+        reason="Pinecone holds 40 kB of metadata a record, text included",
+        raises=InvalidRecordError,
+    ),
+)
+
+
+class PineconeStore(LayoutStore):
+    """The service. Options: cloud and region of new indexes (aws, us-east-1). A host is for test servers."""
+
+    provider: ClassVar[str] = "pinecone"
+    client_version: ClassVar[str] = f"pinecone {version('pinecone')}"
+    tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {"pinecone": ("10.0.0", "10.2.0")}
+    limits: ClassVar[Limits] = Limits(
+        batch_records=500, batch_bytes=1_500_000, bytes_per_value=22, bytes_of_number=640, ids=_FETCH, page=_WITH_METADATA, tokens=2000, terms=5000, terms_of_bound=241, searches_at_once=4
+    )  # fmt: skip
+
+    def __init__(self, config: VectorDatabaseConfig) -> None:
+        super().__init__(config)
+        options = check_options(config, "cloud", "region")
+        self._spec = ServerlessSpec(cloud=options.get("cloud", "aws"), region=options.get("region", "us-east-1"))
+        self._server = server_of(config, port=443)
+        self._client: AsyncPinecone | None = None
+        self._indexes: dict[str, AsyncIndex] = {}
+        self._intervals = IntervalPages(number=convert.key_number, largest=16**12 - 1)
+        self._fresh = Freshness(self)
+        if not config.api_key:
+            raise ConfigurationError("pinecone needs an API key: pass api_key=… or set VPA_VECTOR_DB_API_KEY")
+        self.capabilities = Capabilities(
+            durable=True,
+            atomic_conflict=False,
+            atomic_replace=False,
+            atomic_update=False,
+            approximate=True,
+            encrypts_in_transit=self._server is None or self._server.tls,
+            encrypts_at_rest=True,
+            max_top_k=10_000,
+            max_metadata_bytes=MAX_METADATA_BYTES,
+            gaps=GAPS,
+        )
+
+    exact_search: ClassVar[str] = "scan"
+
+    def translate(self, error: Exception) -> VectorDatabaseError:
+        """By the table in errors.py."""
+        return errors.translate(error) or self.unexpected(error)
+
+    async def ask(self, verb: str, work: Callable[[], Awaitable[T]], *, idempotent: bool = True) -> T:
+        """The client tries again by itself, so we do not do it once more."""
+        del idempotent
+        return await super().ask(verb, work, idempotent=False)
+
+    def supports(self, leaf: Filter) -> bool:
+        """No order of texts."""
+        inner = leaf.part if isinstance(leaf, Not) else leaf
+        return not (isinstance(inner, Range) and isinstance(inner.value, str)) and super().supports(leaf)
+
+    # Lifecycle
+
+    async def open(self) -> None:
+        """List the indexes: a wrong key or address shows here."""
+        if self._client is not None:
+            return
+
+        async def connect() -> AsyncPinecone:
+            return AsyncPinecone(
+                self.config.api_key,
+                host=None if self._server is None else self._server.url,
+                timeout=self.config.timeout_seconds,
+                connection_pool_maxsize=self.config.connection_pool_size,
+            )
+
+        self._client = await self.ask("connect", connect)
+        try:
+            await self.ping()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the connections of every index, and to the control plane."""
+        indexes, self._indexes = list(self._indexes.values()), {}
+        client, self._client = self._client, None
+        for index in indexes:
+            await index.close()
+        if client is not None:
+            await client.close()
+
+    @property
+    def client(self) -> AsyncPinecone:
+        """The open client of the control plane."""
+        if self._client is None:
+            raise ClosedError("the Pinecone store is not open")
+        return self._client
+
+    async def ping(self) -> dict[str, Any]:
+        """How many indexes there are."""
+        return {"collections": len(await self._models())}
+
+    async def _models(self) -> list[Any]:
+        async def names() -> list[Any]:
+            return [model async for model in self.client.indexes.list()]
+
+        return await self.ask("list_collections", names)
+
+    # Collections
+
+    def _native(self, name: str) -> str:
+        return native_name(name, allowed=_NAME, separator="-")
+
+    async def make(self, info: CollectionInfo) -> None:
+        """An index; waits until it is ready. The info is in its tags."""
+        await self.ask(
+            "create_collection",
+            lambda: self.client.indexes.create(
+                name=self._native(info.name),
+                spec=self._spec,
+                dimension=info.dimension,
+                metric=_METRICS[info.metric],
+                tags=tags_of(info),
+            ),
+        )
+
+    async def find(self, name: str) -> CollectionInfo | None:
+        """From the tags."""
+        try:
+            model = await self.ask("describe_collection", lambda: self.client.indexes.describe(self._native(name)))
+        except CollectionNotFoundError:
+            await self._forget(name)
+            return None
+        await self._remember(name, model)
+        info = info_of(model.tags)
+        if info is not None:
+            return info
+        values = model.schema.fields.get("_values") if model.schema else None
+        if values is None or set(model.schema.fields) - {"_values", "_sparse_values"}:
+            raise ConfigurationError(
+                f"index {name!r} was made by others for documents, not for vectors; vpa cannot read it"
+            )
+        return CollectionInfo(name=name, dimension=values.dimension, metric=_THEIRS[str(values.metric)], layout_version=FOREIGN)  # fmt: skip
+
+    async def _remember(self, name: str, model: Any) -> None:
+        known = self._indexes.get(name)
+        if known is not None and known.host.rstrip("/") == model.host.rstrip("/"):
+            return
+        await self._forget(name)
+        self._indexes[name] = await self.client.index(host=model.host)
+
+    async def _forget(self, name: str) -> None:
+        index = self._indexes.pop(name, None)
+        if index is not None:
+            await index.close()
+
+    async def index(self, info: CollectionInfo) -> AsyncIndex:
+        """The client of one index."""
+        if info.name not in self._indexes and await self.find(info.name) is None:
+            raise CollectionNotFoundError(f"no collection {info.name!r}", collection=info.name)
+        return self._indexes[info.name]
+
+    async def list_collections(self) -> list[str]:
+        """Those of vpa under their own names, those of others under theirs."""
+        found = [(info_of(model.tags), model.name) for model in await self._models()]
+        return sorted(native if info is None else info.name for info, native in found)
+
+    async def remove_collection(self, name: str) -> None:
+        """Drop the index."""
+        await self._forget(name)
+        await self.ask("drop_collection", lambda: self.client.indexes.delete(self._native(name)))
+
+    async def save_info(self, info: CollectionInfo) -> None:
+        """Into the tags."""
+        await self.ask(
+            "set_embedding", lambda: self.client.indexes.configure(self._native(info.name), tags=tags_of(info))
+        )
+
+    # Records
+
+    def check_rows(self, info: CollectionInfo, rows: Rows) -> None:
+        """No vector of zeros; at most 40 kB of metadata, tokens included."""
+        if rows.vectors is not None:
+            empty = np.flatnonzero(np.logical_not(rows.vectors.any(axis=1)))
+            if len(empty):
+                raise InvalidRecordError(f"vector of record {rows.ids[int(empty[0])]!r} is all zeros; Pinecone refuses those with every metric")  # fmt: skip
+        for row in rows.rows:
+            if row.size_bytes > MAX_METADATA_BYTES // 4 and (size := convert.metadata_bytes(row)) > MAX_METADATA_BYTES:
+                raise InvalidRecordError(
+                    f"record {row.id!r} takes {size} bytes of Pinecone's metadata, text included, and at most {MAX_METADATA_BYTES} are "
+                    "possible; use smaller chunks or fewer values"
+                )
+
+    async def write_rows(self, info: CollectionInfo, rows: Rows) -> None:
+        """Returns when every kind of read sees it."""
+        if rows.vectors is None:
+            raise ProviderError("rows to be written have vectors")
+        index, namespace = await self.index(info), namespace_of(rows.scope)
+        vectors = [
+            {"id": row.key, "values": vector, "metadata": convert.metadata_of(row)}
+            for row, vector in zip(rows.rows, rows.vectors.tolist(), strict=True)
+        ]
+        answer = await self.ask(
+            "upsert", lambda: index.upsert(vectors=vectors, namespace=namespace, show_progress=False)
+        )
+        await self._fresh.after_write(info, rows, answer.response_info)
+
+    async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
+        """An update of what is gone does nothing."""
+        index, namespace = await self.index(info), namespace_of(rows.scope)
+        turn = asyncio.Semaphore(self.limits.writes_at_once * 4)
+
+        async def one(row: Any) -> Any:
+            async with turn:
+                changed = convert.metadata_of(row)
+                answer = await self.ask(
+                    "update_metadata", lambda: index.update(id=row.key, set_metadata=changed, namespace=namespace)
+                )
+                return answer.response_info
+
+        answers = await together(one(row) for row in rows.rows)
+        await self._fresh.after_write(info, rows, *answers, may_be_gone=True)
+
+    async def fetch_keys(
+        self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
+    ) -> list[Stored]:
+        """By id, a hundred a request: they stand in the URL."""
+        index, foreign = await self.index(info), info.layout_version == FOREIGN
+        namespace = "" if foreign else namespace_of(scope)
+        answer = await self.ask("get", lambda: index.fetch(ids=list(keys), namespace=namespace))
+        return stored_of(answer.vectors.values(), payloads=payloads, with_vectors=include_vectors, foreign=foreign)
+
+    async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
+        """Returns when no kind of read sees them."""
+        index, namespace = await self.index(info), namespace_of(scope)
+        await self.ask("delete", lambda: index.delete(ids=list(keys), namespace=namespace))
+        await self._fresh.after_delete(info, keys, scope=scope)
+
+    async def remove_where(self, info: CollectionInfo, where: Where) -> None:
+        """Page by page, by id: a delete by filter tells neither how far it got nor when."""
+        if where.scope is None:
+            raise ProviderError("a delete is within one scope")
+        while page := await self.page(info, where, after="", limit=self.limits.page, include_vectors=False):
+            await self.remove_keys(info, [stored.key for stored in page], scope=where.scope)
+
+    async def count_where(self, info: CollectionInfo, where: Where) -> int:
+        """By an update that only counts: statistics lag."""
+        if info.layout_version == FOREIGN or where.scope is None:
+            found = 0
+            async for page in self._pages(info, where, after="", limit=self.limits.page, include_vectors=False):
+                found += len(page)
+            return found
+        index, namespace, chosen = await self.index(info), namespace_of(where.scope), filters.spell(where)
+        answer = await self.ask(
+            "count", lambda: index.update(filter=chosen, set_metadata={"_vpa_c": 0}, namespace=namespace, dry_run=True)
+        )
+        return 0 if answer.matched_records is None else int(answer.matched_records)
+
+    async def nearest(
+        self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, exact: bool, include_vectors: bool
+    ) -> list[Stored]:
+        """Many matches come without their metadata, which is fetched after: an answer holds 4 MB."""
+        del exact  # The exact search of this store is a scan.
+        index, foreign = await self.index(info), info.layout_version == FOREIGN
+        namespace = "" if foreign or where.scope is None else namespace_of(where.scope)
+        few, chosen = limit <= _WITH_METADATA, None if foreign else filters.spell(where)
+        answer = await self.ask(
+            "search",
+            lambda: index.query(
+                vector=query.tolist(), top_k=limit, namespace=namespace, filter=chosen,
+                include_metadata=few, include_values=few and include_vectors,
+            ),
+        )  # fmt: skip
+        if few:
+            return stored_of(answer.matches, payloads=True, with_vectors=include_vectors, foreign=foreign)
+        scores = {match.id: float(match.score) for match in answer.matches}
+        scope = where.scope or Scope()
+        rows = await self._fetch(info, list(scores), scope=scope, payloads=True, include_vectors=include_vectors)
+        return [Stored(row.key, row.payload, row.vector, scores[row.key], row.record) for row in rows]
+
+    async def page(
+        self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
+    ) -> list[Stored]:
+        """Namespace by namespace, each by intervals of the key's number."""
+        if info.layout_version == FOREIGN:
+            return await self._foreign_page(info, after=after, limit=limit, include_vectors=include_vectors)
+        scopes = [where.scope] if where.scope is not None else await self._scopes(info)
+        for scope in sorted(scopes, key=scope_range):
+            if after and scope_range(scope)[1] < after:
+                continue
+            start = after if after >= scope_range(scope)[0] else ""
+            page = await self._page_of(
+                info, Where(scope, where.predicate), after=start, limit=limit, vectors=include_vectors
+            )
+            if page:
+                return page
+        return []
+
+    async def _page_of(
+        self, info: CollectionInfo, where: Where, *, after: str, limit: int, vectors: bool
+    ) -> list[Stored]:
+        index = await self.index(info)
+        namespace = namespace_of(where.scope or Scope())
+
+        async def fetch(low: int, high: int, most: int) -> list[Stored]:
+            chosen = filters.spell(where, low=low, high=high)
+            answer = await self.ask(
+                "scan", lambda: index.fetch_by_metadata(filter=chosen, namespace=namespace, limit=most)
+            )
+            return stored_of(answer.vectors.values(), payloads=True, with_vectors=vectors, foreign=False)
+
+        return await self._intervals.page((info.name, where, limit), fetch, scope=None, after=after, limit=limit)
+
+    async def _scopes(self, info: CollectionInfo) -> list[Scope]:
+        index = await self.index(info)
+
+        async def names() -> list[str]:
+            return [one.name async for page in index.list_namespaces() for one in page.namespaces]
+
+        found = (convert.scope_of(name) for name in await self.ask("scan", names))
+        return [scope for scope in found if scope is not None]
+
+    async def _foreign_page(
+        self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool
+    ) -> list[Stored]:
+        # In the default namespace, ids are listed in byte order; a page starts behind `after` by walking there.
+        index = await self.index(info)
+
+        async def ids() -> list[str]:
+            found: list[str] = []
+            async for page in index.list():
+                found += [item.id for item in page.vectors if item.id > after]
+                if len(found) >= limit:
+                    break
+            return found[:limit]
+
+        keys = await self.ask("scan", ids)
+        if not keys:
+            return []
+        rows = await self._fetch(info, keys, scope=Scope(), payloads=True, include_vectors=include_vectors)
+        return sorted(rows, key=lambda row: row.key)
+
+    def spell(self, where: Where) -> Any:
+        """As JSON."""
+        return filters.spell(where)
+
+    def score_of(self, metric: Metric, raw: float) -> tuple[float, float]:
+        """Pinecone returns products as they are, and squared distances."""
+        if metric is Metric.EUCLIDEAN:
+            return scoring.euclidean(scoring.root(raw))
+        return scoring.cosine(raw) if metric is Metric.COSINE else scoring.dot(raw)
+
+    def raw_of(self, metric: Metric, score: float, distance: float) -> float:
+        """The inverse."""
+        return distance * distance if metric is Metric.EUCLIDEAN else score
+
+
+def create_store(config: VectorDatabaseConfig) -> PineconeStore:
+    """The factory that the registry calls."""
+    return PineconeStore(config)

@@ -1,0 +1,67 @@
+"""Finds the factory of a provider by name. A provider's module, and its client library, load only when asked for."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import Final, TypeAlias
+
+from vpa.base.errors import ConfigurationError, ProviderNotInstalledError
+from vpa.stores.config import VectorDatabaseConfig, VectorDatabaseProvider
+from vpa.stores.contract import VectorStore
+
+Factory: TypeAlias = Callable[[VectorDatabaseConfig], VectorStore]
+GROUP: Final = "vpa.stores"
+BUILT_IN: Final[Mapping[str, str]] = {
+    VectorDatabaseProvider.MOCK: "vpa.stores.embedded.store:create_store",
+    VectorDatabaseProvider.CHROMADB: "vpa.stores.chroma.store:create_store",
+    VectorDatabaseProvider.MILVUS: "vpa.stores.milvus.store:create_store",
+    VectorDatabaseProvider.PGVECTOR: "vpa.stores.pgvector.store:create_store",
+    VectorDatabaseProvider.PINECONE: "vpa.stores.pinecone.store:create_store",
+    VectorDatabaseProvider.QDRANT: "vpa.stores.qdrant.store:create_store",
+    VectorDatabaseProvider.WEAVIATE: "vpa.stores.weaviate.store:create_store",
+}
+EXTRAS: Final[Mapping[str, str]] = {
+    VectorDatabaseProvider.CHROMADB: "chroma",
+    VectorDatabaseProvider.PINECONE: "pinecone",
+    VectorDatabaseProvider.WEAVIATE: "weaviate",
+    VectorDatabaseProvider.QDRANT: "qdrant",
+    VectorDatabaseProvider.MILVUS: "milvus",
+    VectorDatabaseProvider.PGVECTOR: "pgvector",
+}
+
+
+def available() -> list[str]:
+    """Names of the providers that this installation can use."""
+    return sorted({*BUILT_IN, *(entry.name for entry in entry_points(group=GROUP))})
+
+
+def create_store(config: VectorDatabaseConfig) -> VectorStore:
+    """A store for `config`, not yet open; raises ConfigurationError or ProviderNotInstalledError."""
+    return _factory(str(config.provider))(config)
+
+
+def _factory(name: str) -> Factory:
+    target = BUILT_IN.get(name)
+    if target is None:
+        target = next((entry.value for entry in entry_points(group=GROUP) if entry.name == name), None)
+    if target is None:
+        raise _unknown(name)
+    module, _, attribute = target.partition(":")
+    try:
+        factory: Factory = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise ProviderNotInstalledError(
+            f"provider {name!r} needs a library that is not installed ({error.name or error}); "
+            f'run: pip install "vpa[{EXTRAS.get(name, name)}]"',
+            provider=name,
+        ) from error
+    return factory
+
+
+def _unknown(name: str) -> ConfigurationError:
+    near = difflib.get_close_matches(name, available(), n=1)
+    hint = f"did you mean {str(near[0])!r}?" if near else f"available: {', '.join(available())}"
+    return ConfigurationError(f"unknown provider {name!r}; {hint}")

@@ -1,0 +1,68 @@
+"""Rows as Weaviate objects, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from weaviate.classes.config import DataType, Property, Tokenization
+
+from vpa.stores.layout.driver import Stored, foreign_record
+from vpa.stores.layout.rows import Row, Rows
+from vpa.stores.weaviate.filters import KEY, PAYLOAD, TOKENS, companion, text_companion
+
+
+def properties_of(row: Row) -> dict[str, Any]:
+    """What is stored beside the vector."""
+    stored: dict[str, Any] = {TOKENS: row.tokens, KEY: row.key, PAYLOAD: row.payload}
+    for name, ends in row.numbers.items():
+        stored |= {companion(name, "n", bool(greatest)): value for greatest, value in enumerate(ends)}
+    for name, texts in row.strings.items():
+        stored |= {companion(name, "s", bool(greatest)): text_companion(text) for greatest, text in enumerate(texts)}
+    return stored
+
+
+def companions_of(rows: Rows) -> dict[str, Property]:
+    """The properties that the rows need beside the fixed ones."""
+    needed: dict[str, Property] = {}
+    for row in rows.rows:
+        for kind, names in (("n", row.numbers), ("s", row.strings)):
+            for name in names:
+                for greatest in (False, True):
+                    needed.setdefault(
+                        companion(name, kind, greatest), _companion(companion(name, kind, greatest), kind)
+                    )
+    return needed
+
+
+def _companion(name: str, kind: str) -> Property:
+    if kind == "n":
+        return Property(name=name, data_type=DataType.NUMBER, index_filterable=True, index_range_filters=True)
+    return Property(name=name, data_type=DataType.TEXT, tokenization=Tokenization.FIELD, index_filterable=True, index_searchable=False)  # fmt: skip
+
+
+def fixed_properties() -> list[Property]:
+    """Those that every class of ours has."""
+    return [
+        Property(name=TOKENS, data_type=DataType.TEXT_ARRAY, tokenization=Tokenization.FIELD, index_filterable=True, index_searchable=False),
+        Property(name=KEY, data_type=DataType.TEXT, tokenization=Tokenization.FIELD, index_filterable=True, index_searchable=False),
+        Property(name=PAYLOAD, data_type=DataType.TEXT, tokenization=Tokenization.FIELD, index_filterable=False, index_searchable=False),
+    ]  # fmt: skip
+
+
+def stored_of(objects: Iterable[Any], *, with_vectors: bool, foreign: bool) -> list[Stored]:
+    """Objects of an answer."""
+    found = []
+    for one in objects:
+        vector = None
+        if with_vectors:
+            given = one.vector.get("default") if isinstance(one.vector, dict) else one.vector
+            vector = np.asarray([] if given is None else given, dtype=np.float32)
+        distance = None if one.metadata is None else one.metadata.distance
+        key = str(one.uuid)
+        record = foreign_record(key, one.properties) if foreign else None
+        found.append(
+            Stored(key, one.properties.get(PAYLOAD), vector, float("nan") if distance is None else distance, record)
+        )
+    return found

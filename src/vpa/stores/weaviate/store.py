@@ -1,0 +1,400 @@
+"""The adapter of Weaviate."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any, ClassVar, Final
+
+import weaviate
+from weaviate.classes.config import Configure, VectorDistances
+from weaviate.classes.data import DataObject
+from weaviate.classes.query import Filter, MetadataQuery, Sort
+from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateInsertManyAllFailedError
+
+from vpa.base.arrays import FloatVector
+from vpa.base.capabilities import Capabilities
+from vpa.base.errors import (
+    CollectionNotFoundError,
+    ConfigurationError,
+    PartialWriteError,
+    ProviderError,
+    VectorDatabaseError,
+)
+from vpa.base.records import CollectionInfo, Metric
+from vpa.base.scope import Scope
+from vpa.kit.tasks import together
+from vpa.stores.config import VectorDatabaseConfig
+from vpa.stores.layout import scoring
+from vpa.stores.layout.driver import FOREIGN, Limits, Stored, Where
+from vpa.stores.layout.rows import Rows, native_name
+from vpa.stores.layout.store import LayoutStore
+from vpa.stores.remote.endpoint import check_options, server_of
+from vpa.stores.remote.renewable import Renewable
+from vpa.stores.weaviate import errors, filters
+from vpa.stores.weaviate.connection import connect
+from vpa.stores.weaviate.convert import companions_of, fixed_properties, properties_of, stored_of
+from vpa.stores.weaviate.filters import KEY, PAYLOAD, Speller
+
+_NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_"
+# Unit vectors under inner product: one multiplication less, and the bits stay.
+_DISTANCES: Final = {
+    Metric.COSINE: VectorDistances.DOT,
+    Metric.DOT: VectorDistances.DOT,
+    Metric.EUCLIDEAN: VectorDistances.L2_SQUARED,
+}
+_THEIRS: Final = {"cosine": Metric.COSINE, "dot": Metric.DOT, "l2-squared": Metric.EUCLIDEAN}
+# A search among fewer than this is brute force, and so exact, wherever it is filtered: ours always is.
+_EXACT_BELOW: Final = 40_000
+_NEGATES: Final = (1, 33)
+_MOST: Final = 10_000
+
+
+class WeaviateStore(LayoutStore):
+    """A server with REST and gRPC. Option: grpc_port (50051, or 443 with TLS)."""
+
+    provider: ClassVar[str] = "weaviate"
+    client_version: ClassVar[str] = f"weaviate-client {version('weaviate-client')}"
+    tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {"weaviate-client": ("4.20.0", "4.24.1")}
+    limits: ClassVar[Limits] = Limits(
+        batch_bytes=24 << 20, page=1000, tokens=2000, terms=2000, text_literal_bytes=filters.TEXT_CHARACTERS - 1
+    )
+
+    def __init__(self, config: VectorDatabaseConfig) -> None:
+        super().__init__(config)
+        options = check_options(config, "grpc_port", "grpc_host")
+        server = server_of(config, port=8080, tls_port=443)
+        if server is None:
+            raise ConfigurationError("weaviate needs a server: weaviate://host:8080?grpc_port=50051")
+        self.renewable: Renewable[weaviate.WeaviateAsyncClient] = Renewable(
+            "Weaviate",
+            lambda: connect(config, server, options),
+            weaviate.WeaviateAsyncClient.close,
+            patience_s=config.timeout_seconds,
+        )
+        self._negates = True
+        self._known: dict[str, set[str]] = {}
+        self._schema_lock = asyncio.Lock()
+        self.capabilities = Capabilities(
+            durable=True,
+            atomic_conflict=False,
+            atomic_replace=False,
+            atomic_update=False,
+            approximate=True,
+            encrypts_in_transit=server.tls,
+            max_top_k=_MOST,
+        )
+
+    def translate(self, error: Exception) -> VectorDatabaseError:
+        """By the tables in errors.py."""
+        return errors.translate(error) or self.unexpected(error)
+
+    # Lifecycle
+
+    async def open(self) -> None:
+        """Connect, and ask for the version: a wrong key or address shows here."""
+        if self.renewable.is_open:
+            return
+        # The client logs refused objects with their data.
+        logging.getLogger("weaviate-client").setLevel(logging.CRITICAL)
+        try:
+            await self.ask("connect", self.renewable.open)
+            facts = await self.ping()
+        except BaseException:
+            await self.close()
+            raise
+        self._negates = _release(facts["server_version"]) >= _NEGATES
+
+    async def close(self) -> None:
+        """Close both connections."""
+        self._known.clear()
+        await self.renewable.close()
+
+    @property
+    def client(self) -> weaviate.WeaviateAsyncClient:
+        """The open client."""
+        return self.renewable.client
+
+    async def ping(self) -> dict[str, Any]:
+        """The server's version, and how many collections there are."""
+
+        async def facts() -> dict[str, Any]:
+            about = await self.client.get_meta()
+            return {"server_version": about["version"], "collections": len(await self.client.collections.list_all())}
+
+        return await self.ask("ping", facts)
+
+    # Collections
+
+    def _native(self, name: str) -> str:
+        native = native_name(name, allowed=_NAME, separator="_")
+        return native[0].upper() + native[1:]
+
+    def _of(self, info: CollectionInfo) -> Any:
+        return self.client.collections.get(self._native(info.name))
+
+    async def make(self, info: CollectionInfo) -> None:
+        """Every property is declared, so that auto-schema has nothing to do; the info is the description."""
+        index = Configure.VectorIndex.hnsw(
+            distance_metric=_DISTANCES[info.metric], ef=-1, flat_search_cutoff=_EXACT_BELOW
+        )
+
+        async def create() -> None:
+            await self.client.collections.create(
+                self._native(info.name),
+                description=json.dumps(info.to_json()),
+                properties=fixed_properties(),
+                vector_config=Configure.Vectors.self_provided(
+                    vector_index_config=index, quantizer=Configure.VectorIndex.Quantizer.none()
+                ),
+            )
+
+        await self.ask("create_collection", create, idempotent=False)
+
+    async def find(self, name: str) -> CollectionInfo | None:
+        """From the class's description; notes its properties."""
+        collection = self.client.collections.get(self._native(name))
+        try:
+            found = await self.ask("describe_collection", collection.config.get)
+        except CollectionNotFoundError:
+            self._known.pop(name, None)
+            return None
+        self._known[name] = {one.name for one in found.properties}
+        info = _info_of(found.description)
+        if info is not None:
+            return info
+        return await self._foreign_info(name, found, collection)
+
+    async def _foreign_info(self, name: str, found: Any, collection: Any) -> CollectionInfo:
+        if found.vector_config is not None and len(found.vector_config) != 1:
+            raise ConfigurationError(f"collection {name!r} was made by others and has several vectors, not one")
+        index = (
+            next(iter(found.vector_config.values())).vector_index_config
+            if found.vector_config
+            else found.vector_index_config
+        )
+        metric = _THEIRS.get(str(getattr(index.distance_metric, "value", index.distance_metric)), Metric.COSINE)
+        answer = await self.ask(
+            "describe_collection", lambda: collection.query.fetch_objects(limit=1, include_vector=True)
+        )
+        rows = stored_of(answer.objects, with_vectors=True, foreign=True)
+        if not rows or rows[0].vector is None or not len(rows[0].vector):
+            raise ConfigurationError(f"collection {name!r} was made by others and is empty: its dimension is unknown")
+        return CollectionInfo(name=name, dimension=len(rows[0].vector), metric=metric, layout_version=FOREIGN)
+
+    async def list_collections(self) -> list[str]:
+        """Those of vpa under their own names, those of others with a small first letter."""
+        found = await self.ask("list_collections", lambda: self.client.collections.list_all(simple=True))
+        infos = {native: _info_of(config.description) for native, config in found.items()}
+        return sorted(native[0].lower() + native[1:] if info is None else info.name for native, info in infos.items())
+
+    async def remove_collection(self, name: str) -> None:
+        """Drop the class."""
+        self._known.pop(name, None)
+        await self.ask("drop_collection", lambda: self.client.collections.delete(self._native(name)), idempotent=False)
+
+    async def save_info(self, info: CollectionInfo) -> None:
+        """Into the description."""
+        text = json.dumps(info.to_json())
+        await self.ask("set_embedding", lambda: self._of(info).config.update(description=text))
+
+    async def _declare(self, info: CollectionInfo, rows: Rows) -> None:
+        needed = companions_of(rows)
+        async with self._schema_lock:
+            # Each time: a write to a class that is gone would make it again, as Weaviate likes it.
+            if await self.find(info.name) is None:
+                raise CollectionNotFoundError(f"no collection {info.name!r}", collection=info.name)
+            for name in sorted(set(needed) - self._known[info.name]):
+                added = needed[name]
+                await self.ask("add_property", lambda p=added: self._add(info, p))  # type: ignore[misc]
+                self._known[info.name].add(name)
+
+    async def _add(self, info: CollectionInfo, added: Any) -> None:
+        try:
+            await self._of(info).config.add_property(added)
+        except UnexpectedStatusCodeError as error:
+            # Somebody else declared it first, and declares the same.
+            if "already in use" not in str(error):
+                raise
+
+    # Records
+
+    async def write_rows(self, info: CollectionInfo, rows: Rows) -> None:
+        """Objects are replaced whole; Weaviate says which it refused."""
+        if rows.vectors is None:
+            raise ProviderError("rows to be written have vectors")
+        await self._declare(info, rows)
+        objects = [
+            DataObject(uuid=row.key, properties=properties_of(row), vector=vector)
+            for row, vector in zip(rows.rows, rows.vectors.tolist(), strict=True)
+        ]
+
+        async def insert() -> Any:
+            try:
+                return await self._of(info).data.insert_many(objects)
+            except WeaviateInsertManyAllFailedError as error:
+                raise _first_cause(error) from error
+
+        answer = await self.ask("upsert", insert)
+        if answer.has_errors:
+            failed = {rows.rows[position].id: str(one.message) for position, one in answer.errors.items()}
+            written = [row.id for row in rows.rows if row.id not in failed]
+            first = next(iter(failed.values()))
+            raise PartialWriteError(f"Weaviate refused {len(failed)} objects: {first}", written=written, failed=failed)
+
+    async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
+        """A merge, object by object: what is gone stays gone, a companion left over is not looked at."""
+        await self._declare(info, rows)
+        turn = asyncio.Semaphore(self.limits.writes_at_once * 4)
+
+        async def one(row: Any) -> None:
+            async with turn:
+                changed = properties_of(row)
+                try:
+                    await self.ask("update_metadata", lambda: self._of(info).data.update(row.key, properties=changed))
+                except CollectionNotFoundError:
+                    return
+
+        await together(one(row) for row in rows.rows)
+
+    async def fetch_keys(
+        self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
+    ) -> list[Stored]:
+        """By UUID."""
+        del scope
+        foreign = info.layout_version == FOREIGN
+        answer = await self.ask(
+            "get",
+            lambda: self._of(info).query.fetch_objects_by_ids(
+                list(keys), limit=len(keys), include_vector=include_vectors,
+                return_properties=_properties(foreign) if payloads else [],
+            ),
+        )  # fmt: skip
+        return stored_of(answer.objects, with_vectors=include_vectors, foreign=foreign)
+
+    async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
+        """By UUID."""
+        del scope
+        chosen = Filter.by_id().contains_any(list(keys))
+        await self.ask("delete", lambda: self._of(info).data.delete_many(where=chosen))
+
+    async def remove_where(self, info: CollectionInfo, where: Where) -> None:
+        """Until nothing matches: one request removes ten thousand at most."""
+        chosen = await self._filter(info, where)
+        while (await self.ask("delete", lambda: self._of(info).data.delete_many(where=chosen))).matches:
+            pass
+
+    async def count_where(self, info: CollectionInfo, where: Where) -> int:
+        """Exact."""
+        chosen = None if info.layout_version == FOREIGN else await self._filter(info, where)
+        answer = await self.ask("count", lambda: self._of(info).aggregate.over_all(filters=chosen, total_count=True))
+        return 0 if answer.total_count is None else int(answer.total_count)
+
+    async def must_scan(self, info: CollectionInfo, where: Where) -> bool:
+        """Among few, Weaviate's own search is exact."""
+        return await self.count_where(info, where) >= _EXACT_BELOW
+
+    async def nearest(
+        self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, exact: bool, include_vectors: bool
+    ) -> list[Stored]:
+        """By the HNSW index, or brute force among few."""
+        del exact
+        foreign = info.layout_version == FOREIGN
+        chosen = None if foreign else await self._filter(info, where)
+        answer = await self.ask(
+            "search",
+            lambda: self._of(info).query.near_vector(
+                query.tolist(), limit=limit, filters=chosen, include_vector=include_vectors,
+                return_metadata=MetadataQuery(distance=True), return_properties=_properties(foreign),
+            ),
+        )  # fmt: skip
+        found = stored_of(answer.objects, with_vectors=include_vectors, foreign=foreign)
+        if foreign and info.metric is Metric.COSINE:
+            # Of others: Weaviate's own cosine distance, 1 - similarity, where ours is the negative product.
+            return [replace(one, raw=one.raw - 1.0) for one in found]
+        return found
+
+    async def page(
+        self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
+    ) -> list[Stored]:
+        """Sorted by a copy of the key, from behind the last one."""
+        if info.layout_version == FOREIGN:
+            return await self._foreign_page(info, after=after, limit=limit, include_vectors=include_vectors)
+        chosen = await self._filter(info, where) & Filter.by_property(KEY).greater_than(after or "!")
+        answer = await self.ask(
+            "scan",
+            lambda: self._of(info).query.fetch_objects(
+                limit=limit, filters=chosen, sort=Sort.by_property(KEY, ascending=True),
+                include_vector=include_vectors, return_properties=[PAYLOAD],
+            ),
+        )  # fmt: skip
+        return stored_of(answer.objects, with_vectors=include_vectors, foreign=False)
+
+    async def _foreign_page(
+        self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool
+    ) -> list[Stored]:
+        answer = await self.ask(
+            "scan",
+            lambda: self._of(info).query.fetch_objects(
+                limit=limit, after=after or None, include_vector=include_vectors
+            ),
+        )
+        return stored_of(answer.objects, with_vectors=include_vectors, foreign=True)
+
+    async def _filter(self, info: CollectionInfo, where: Where) -> Any:
+        speller = Speller(known=self._known.get(info.name, set()), negates=self._negates)
+        chosen = speller.spell(where)
+        if speller.unknown or info.name not in self._known:
+            # Another manager may have declared them since.
+            if await self.find(info.name) is None:
+                raise CollectionNotFoundError(f"no collection {info.name!r}", collection=info.name)
+            chosen = Speller(known=self._known[info.name], negates=self._negates).spell(where)
+        return chosen
+
+    def spell(self, where: Where) -> Any:
+        """As JSON, in the words of Weaviate's filters."""
+        return filters.readable(where)
+
+    def score_of(self, metric: Metric, raw: float) -> tuple[float, float]:
+        """Weaviate returns the negative product, or the squared distance."""
+        if metric is Metric.EUCLIDEAN:
+            return scoring.euclidean(scoring.root(raw))
+        return scoring.cosine(-raw) if metric is Metric.COSINE else scoring.dot(-raw)
+
+    def raw_of(self, metric: Metric, score: float, distance: float) -> float:
+        """The inverse."""
+        return distance * distance if metric is Metric.EUCLIDEAN else -score
+
+
+def _properties(foreign: bool) -> Any:
+    return None if foreign else [PAYLOAD]
+
+
+def _info_of(description: str | None) -> CollectionInfo | None:
+    try:
+        stored = json.loads(description or "")
+    except ValueError:
+        return None
+    return CollectionInfo.from_json(stored) if isinstance(stored, dict) and "layout_version" in stored else None
+
+
+def _release(text: str) -> tuple[int, int]:
+    try:
+        major, minor = text.split(".")[:2]
+        return int(major), int(minor)
+    except ValueError:
+        return (0, 0)
+
+
+def _first_cause(error: WeaviateInsertManyAllFailedError) -> Exception:
+    found = errors.translate(error)
+    return found if found is not None else ProviderError(f"Weaviate refused every object: {error}")
+
+
+def create_store(config: VectorDatabaseConfig) -> WeaviateStore:
+    """The factory that the registry calls."""
+    return WeaviateStore(config)
