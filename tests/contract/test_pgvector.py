@@ -1,4 +1,4 @@
-"""The conformance suite on pgvector, in every form of it in tests/stores.py."""
+"""The conformance suite on pgvector, in every form of it in tests/deployments.py."""
 
 from __future__ import annotations
 
