@@ -201,24 +201,6 @@ class VerificationError(VectorDatabaseError):
         self.report = report
 
 
-class StorageLockedError(VectorDatabaseError):
-    """Another process, or another manager of this one, has the directory open."""
-
-    code = "storage_locked"
-
-
-class StorageFullError(VectorDatabaseError):
-    """No room on the disk; what was acknowledged before is safe, this write was not applied."""
-
-    code = "storage_full"
-
-
-class StorageCorruptedError(VectorDatabaseError):
-    """Stored bytes fail their checksum; the message says what can be saved, and how."""
-
-    code = "storage_corrupted"
-
-
 class ClosedError(VectorDatabaseError):
     """Used before `connect` or after `close`."""
 
@@ -229,6 +211,36 @@ class ProviderError(VectorDatabaseError):
     """Anything else that a store answered; its own exception is the `__cause__`."""
 
     code = "provider_error"
+
+
+class StorageError(ProviderError):
+    """A store's directory cannot be used: it does not exist, was removed or replaced, or a file call failed."""
+
+    code = "storage_error"
+
+
+class ReadOnlyError(StorageError):
+    """A write to a store that was opened with `read_only=True`, or that takes no writes since a failure."""
+
+    code = "read_only"
+
+
+class StorageLockedError(StorageError):
+    """Another process, or another manager of this one, has the directory open."""
+
+    code = "storage_locked"
+
+
+class StorageFullError(StorageError):
+    """No room on the disk; what was acknowledged before is safe, this write was not applied."""
+
+    code = "storage_full"
+
+
+class StorageCorruptedError(StorageError):
+    """Stored bytes fail their checksum; the message says what can be saved, and how."""
+
+    code = "storage_corrupted"
 
 
 __all__ = sorted(

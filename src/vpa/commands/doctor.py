@@ -197,7 +197,7 @@ def _salvage(config: DeploymentConfig) -> list[Check]:
         return [
             Check("salvage", "fail", "only the embedded engine's directory can be salvaged", "set VPA_VECTOR_DB_PATH")
         ]
-    database = Database(config.vector_db_path, salvage=True)
+    database = Database(config.vector_db_path)
     try:
         checks = []
         for name, report in database.reports().items():

@@ -2,69 +2,81 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import threading
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from vpa.base.errors import (
     ClosedError,
     CollectionExistsError,
     CollectionNotFoundError,
+    ConfigurationError,
     StorageCorruptedError,
+    StorageError,
     VectorDatabaseError,
 )
-from vpa.base.records import CollectionInfo, EmbeddingIdentity
+from vpa.base.records import CollectionInfo, EmbeddingIdentity, check_collection_name
 from vpa.engine.collection import Collection
-from vpa.engine.persist.files import FileSystem, OSFiles, write_whole
-from vpa.engine.persist.journal import DurableJournal
-from vpa.engine.persist.lock import DirectoryLock
-from vpa.engine.persist.recover import RecoveryReport
-from vpa.engine.persist.wal import storage_error
+from vpa.engine.persist.files import FileSystem, OSFiles
+from vpa.engine.persist.journal import DurableJournal, begin
+from vpa.engine.persist.lock import NAME, DirectoryLock
+from vpa.engine.persist.manifest import Manifest, new_id, read_manifest, read_store, write_store
+from vpa.engine.persist.names import COLLECTION, COLLECTIONS, CREATING, DROPPED, STORE, is_ours
+from vpa.engine.persist.recover import WAYS_OUT, RecoveryReport
+from vpa.engine.persist.wal import forked_error, storage_error
 
-_INFO: Final = "collection.json"
-_DROPPED: Final = ".dropped-"
+_PROVIDER: Final = "mock"
 
 
 class Database:
-    """Collections by name. Methods are synchronous and may be called from any thread."""
+    """Collections by name. Methods are synchronous and may be called from any thread.
+
+    A collection whose files are damaged, or are not this store's, raises its error whenever it is asked for; the others
+    go on. Nothing is removed that this store did not write.
+    """
 
     def __init__(
         self,
         directory: str | None = None,
         *,
         files: FileSystem | None = None,
-        salvage: bool = False,
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         """Open a directory (made if missing) or, without one, live in memory.
 
-        Raises StorageLockedError, StorageCorruptedError, StorageFullError. A given `files` is used without a lock.
+        Raises StorageLockedError, StorageError, ConfigurationError for another format. A given `files` is used without a lock.
         """
-        self.directory = directory
+        self.directory = None if directory is None else os.path.abspath(directory)
         self._files: FileSystem = files or OSFiles()
-        self._salvage = salvage
         self._random_bytes = random_bytes
         self._collections: dict[str, Collection] = {}
         self._journals: dict[str, DurableJournal] = {}
+        self._damaged: dict[str, VectorDatabaseError] = {}
+        self._store = ""
         self._lock = threading.RLock()
         self._closed = False
+        self._process = os.getpid()
         self._directory_lock: DirectoryLock | None = None
-        if directory is not None:
-            self._open(directory, lock=files is None)
+        if self.directory is not None:
+            self._open(self.directory, lock=files is None)
 
     def _open(self, directory: str, *, lock: bool) -> None:
         try:
-            self._files.make_directory(f"{directory}/collections")
-            self._files.sync_directory(directory)
-            self._files.sync_directory(os.path.dirname(os.path.abspath(directory)))
+            store = find_store(self._files, directory)
+            self._files.make_directory(f"{directory}/{COLLECTIONS}", parents=True)
+            self._files.sync_directory(os.path.dirname(directory))
             if lock:
                 self._directory_lock = DirectoryLock(directory)
-            for name in self._files.list_directory(f"{directory}/collections"):
-                self._open_collection(name)
+                store = find_store(self._files, directory)
+            if store is None:
+                store = new_id(self._random_bytes)
+                write_store(self._files, directory, store)
+            self._store = store
+            for name in self._files.list_directory(f"{directory}/{COLLECTIONS}"):
+                self._open_entry(name)
         except OSError as error:
             self.close()
             raise storage_error(error, f"{directory} could not be opened") from error
@@ -73,66 +85,125 @@ class Database:
             raise
 
     def _path(self, name: str) -> str:
-        return f"{self.directory}/collections/{name}"
+        return f"{self.directory}/{COLLECTIONS}/{name}"
+
+    def _open_entry(self, name: str) -> None:
+        if not self._files.is_directory(self._path(name)):
+            return
+        if name.startswith((CREATING, DROPPED)):
+            self._sweep(name)
+            return
+        try:
+            self._open_collection(name)
+        except VectorDatabaseError as error:
+            self._damaged[name] = error.located(provider=_PROVIDER, collection=name)
 
     def _open_collection(self, name: str) -> None:
+        manifest = manifest_of(self._files, self._path(name), name, self._store)
+        self._collections[name], self._journals[name] = DurableJournal.open(
+            self._files, self._path(name), manifest, guard=self._moved, random_bytes=self._random_bytes
+        )
+
+    def _sweep(self, name: str) -> None:
+        """Finish a drop, or undo a create, that was cut short: what this store wrote goes, anything else stays."""
         path = self._path(name)
-        if name.startswith(_DROPPED) or not self._files.exists(f"{path}/{_INFO}"):
-            # A drop or a create that was cut short: nothing in it was ever acknowledged, or all of it was dropped.
-            self._files.remove(path)
+        names = self._files.list_directory(path)
+        if COLLECTION in names:
+            try:
+                if read_manifest(self._files, path).owner.store != self._store:
+                    return
+            except VectorDatabaseError:
+                return
+        elif any(one.startswith("snapshot-") for one in names) or not all(map(is_ours, names)):
             return
-        info = read_info(self._files, f"{path}/{_INFO}")
-        try:
-            collection, journal = DurableJournal.open(
-                self._files, path, info, salvage=self._salvage, random_bytes=self._random_bytes
-            )
-        except VectorDatabaseError as error:
-            raise error.located(provider="mock", collection=name) from error.__cause__
-        self._collections[name] = collection
-        self._journals[name] = journal
+        self._remove_ours(path)
+
+    def _remove_ours(self, path: str) -> None:
+        """The manifest goes last: as long as it exists it says whose the rest is."""
+        names = self._files.list_directory(path)
+        for name in sorted(filter(is_ours, names), key=lambda one: one == COLLECTION):
+            self._files.remove_file(f"{path}/{name}")
+        if all(map(is_ours, names)) and self._files.is_directory(path):
+            self._files.remove_directory(path)
+
+    def _moved(self) -> str | None:
+        """Why the directory is not what was opened, if so."""
+        if self._directory_lock is None:
+            return None
+        if self._directory_lock.status.is_same_file(self._files.status(f"{self.directory}/{NAME}")):
+            return None
+        return f"{self.directory} was removed or replaced while it was open"
+
+    def _check_in_place(self) -> None:
+        reason = self._moved()
+        if reason is not None:
+            raise StorageError(f"{reason}; nothing was written; close the store, look at the cause, and open it again")
+
+    # Reading
 
     def names(self) -> list[str]:
-        """Names of the collections, sorted."""
-        self._check_open()
-        return sorted(self._collections)
+        """Names of the collections, sorted; also of those that cannot be opened, see `damaged`."""
+        self.check_open()
+        return sorted({*self._collections, *filter(_is_name, self._damaged)})
+
+    @property
+    def damaged(self) -> dict[str, VectorDatabaseError]:
+        """Why a collection cannot be opened, by the name of its directory."""
+        return dict(self._damaged)
 
     def get(self, name: str) -> Collection:
-        """A collection; raises CollectionNotFoundError."""
-        self._check_open()
-        try:
-            return self._collections[name]
-        except KeyError:
-            known = ", ".join(sorted(self._collections)) or "none"
-            raise CollectionNotFoundError(
-                f"no collection {name!r}; there are: {known}; make it with create_collection"
-            ) from None
+        """A collection; raises CollectionNotFoundError, or what is wrong with its files."""
+        found = self.find(name)
+        if found is None:
+            known = ", ".join(self.names()) or "none"
+            raise CollectionNotFoundError(f"no collection {name!r}; there are: {known}; make it with create_collection")
+        return found
 
     def find(self, name: str) -> Collection | None:
-        """A collection, or None."""
-        self._check_open()
+        """A collection, or None; raises what is wrong with its files."""
+        self.check_open()
+        if name in self._damaged:
+            raise self._damaged[name]
         return self._collections.get(name)
+
+    def is_behind(self, name: str) -> bool:
+        """Whether `refresh` would find changes of another process: never, for the one that writes."""
+        del name
+        return False
+
+    def refresh(self, name: str) -> None:
+        """Nothing: what is here is the newest."""
+
+    # Writing
 
     def create(self, info: CollectionInfo) -> Collection:
         """Make a collection; on the disk when this returns. Raises CollectionExistsError."""
         with self._lock:
-            self._check_open()
-            if info.name in self._collections:
+            if self.find(info.name) is not None:
                 raise CollectionExistsError(f"collection {info.name!r} exists")
             collection = Collection(info) if self.directory is None else self._create_durable(info)
             self._collections[info.name] = collection
             return collection
 
     def _create_durable(self, info: CollectionInfo) -> Collection:
-        path = self._path(info.name)
+        self._check_in_place()
+        path, building = self._path(info.name), self._path(CREATING + new_id(self._random_bytes))
         try:
-            self._files.remove(path)
-            self._files.make_directory(path)
-            collection, journal = DurableJournal.open(self._files, path, info, random_bytes=self._random_bytes)
-            self._write_info(info)
-            self._files.sync_directory(f"{self.directory}/collections")
+            if self._files.status(path) is not None:
+                raise StorageCorruptedError(
+                    f"{path} exists and is no collection of this store; nothing was touched; move it away"
+                )
+            self._files.make_directory(building)
+            begin(self._files, building, info, store=self._store, random_bytes=self._random_bytes)
+            self._files.rename(building, path)
+            self._files.sync_directory(f"{self.directory}/{COLLECTIONS}")
+            manifest = read_manifest(self._files, path)
         except OSError as error:
             raise storage_error(error, f"collection {info.name!r} was not made") from error
-        self._journals[info.name] = journal
+        collection, self._journals[info.name] = DurableJournal.open(
+            self._files, path, manifest, guard=self._moved, random_bytes=self._random_bytes
+        )
+        self._journals[info.name].report.closed = True
         return collection
 
     def set_embedding(self, name: str, embedding: EmbeddingIdentity) -> CollectionInfo:
@@ -140,36 +211,36 @@ class Database:
         with self._lock:
             collection = self.get(name)
             info = replace(collection.info, embedding=embedding)
-            if self.directory is not None:
+            journal = self._journals.get(name)
+            if journal is not None:
                 try:
-                    self._write_info(info)
+                    journal.set_info(info)
                 except OSError as error:
                     raise storage_error(error, "the embedding was not noted") from error
             collection.info = info
             return info
 
-    def _write_info(self, info: CollectionInfo) -> None:
-        body = json.dumps(info.to_json(), ensure_ascii=False, sort_keys=True)
-        whole = json.dumps({"checksum": zlib.crc32(body.encode()), "info": body}).encode()
-        write_whole(self._files, f"{self._path(info.name)}/{_INFO}", [whole])
-
     def drop(self, name: str) -> None:
         """Remove a collection with all scopes; raises CollectionNotFoundError."""
         with self._lock:
-            self.get(name).close()
+            collection = self.get(name)
+            if self.directory is not None:
+                self._check_in_place()
+            collection.close()
             journal = self._journals.pop(name, None)
             del self._collections[name]
             if journal is None:
                 return
             try:
                 journal.abandon()
-                gone = self._path(_DROPPED + name)
-                self._files.remove(gone)
+                gone = self._path(DROPPED + new_id(self._random_bytes))
                 self._files.rename(self._path(name), gone)
-                self._files.sync_directory(f"{self.directory}/collections")
-                self._files.remove(gone)
+                self._files.sync_directory(f"{self.directory}/{COLLECTIONS}")
+                self._remove_ours(gone)
             except OSError as error:
                 raise storage_error(error, f"collection {name!r} may still be on the disk") from error
+
+    # What there is to know
 
     def reports(self) -> dict[str, RecoveryReport]:
         """What recovery found, by collection."""
@@ -183,6 +254,8 @@ class Database:
         """Finish writes, make checkpoints where worth it, and unlock the directory. May be called twice."""
         with self._lock:
             self._closed = True
+            if os.getpid() != self._process:
+                return
             for name, journal in self._journals.items():
                 journal.close()
                 if name in self._collections:
@@ -192,19 +265,59 @@ class Database:
             if self._directory_lock is not None:
                 self._directory_lock.release()
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise ClosedError after `close`, StorageLockedError in a forked process."""
         if self._closed:
             raise ClosedError("the embedded engine is closed; connect again")
+        if os.getpid() != self._process:
+            raise forked_error(self._process)
 
 
-def read_info(files: FileSystem, path: str) -> CollectionInfo:
-    """Read a stored CollectionInfo; raises StorageCorruptedError or, for a newer format, ConfigurationError."""
+def _is_name(name: str) -> bool:
     try:
-        whole: dict[str, Any] = json.loads(bytes(files.read(path)))
-        body = whole["info"]
-        sound = zlib.crc32(body.encode()) == whole["checksum"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StorageCorruptedError(f"{path} cannot be read ({error!r}); restore it from a backup") from error
-    if not sound:
-        raise StorageCorruptedError(f"{path} does not have the checksum it was written with; restore it from a backup")
-    return CollectionInfo.from_json(json.loads(body))
+        check_collection_name(name)
+    except ConfigurationError:
+        return False
+    return True
+
+
+def find_store(files: FileSystem, directory: str) -> str | None:
+    """The id of the store in a directory, None where there is none yet.
+
+    Raises ConfigurationError for another format, StorageCorruptedError where collections exist and the store's file does not.
+    """
+    store = read_store(files, directory)
+    if store is not None:
+        return store
+    for name in files.list_directory(f"{directory}/{COLLECTIONS}"):
+        path = f"{directory}/{COLLECTIONS}/{name}"
+        if files.status(f"{path}/{COLLECTION}") is None:
+            continue
+        with contextlib.suppress(StorageCorruptedError):
+            read_manifest(files, path)
+        raise StorageCorruptedError(
+            f"{directory}/{STORE} is missing, and {path} holds a collection; nothing was touched; {WAYS_OUT}"
+        )
+    return None
+
+
+def manifest_of(files: FileSystem, path: str, name: str, store: str) -> Manifest:
+    """The manifest of the collection in a directory; raises StorageCorruptedError where it is missing or of another."""
+    if files.status(f"{path}/{COLLECTION}") is None:
+        raise StorageCorruptedError(
+            f"{path} holds no {COLLECTION}: it is no collection of this store, or was restored in part; nothing was "
+            f"touched; move it away, or {WAYS_OUT}"
+        )
+    try:
+        manifest = read_manifest(files, path)
+    except OSError as error:
+        raise storage_error(error, f"{path} could not be read") from error
+    if manifest.owner.store != store:
+        raise StorageCorruptedError(
+            f"{path} belongs to another store ({manifest.owner.store}); nothing was touched; move it away, or copy its records with `vpa migrate`"
+        )
+    if manifest.info.name != name:
+        raise StorageCorruptedError(
+            f"{path} is a copy of collection {manifest.info.name!r}; nothing was touched; move it away"
+        )
+    return manifest

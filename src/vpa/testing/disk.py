@@ -7,11 +7,14 @@ it after power comes back: what was synced is there; of the rest any part may be
 from __future__ import annotations
 
 import errno
+import itertools
+import os
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vpa.engine.growable import Buffer
+from vpa.engine.persist.files import FileStatus
 
 SECTOR = 512
 
@@ -28,8 +31,13 @@ class Faults:
 
 @dataclass(slots=True)
 class _File:
+    inode: int
     durable: bytes = b""
     current: bytearray = field(default_factory=bytearray)
+    changes: int = 0
+
+    def status(self) -> FileStatus:
+        return FileStatus(1, self.inode, len(self.current), self.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,11 @@ class SimulatedReadFile:
     """A file as it was when it was opened."""
 
     data: memoryview
+
+    @property
+    def size(self) -> int:
+        """As it was when it was opened."""
+        return len(self.data)
 
     def read_at(self, offset: int, into: memoryview) -> None:
         """From memory."""
@@ -57,24 +70,38 @@ class SimulatedDisk:
         self.writes = 0
         self._names: dict[str, _File] = {}
         self._durable_names: dict[str, _File] = {}
+        self._directories: set[str] = set()
+        self._inodes = itertools.count(1)
+        # Directories that got another name since their parent was synced: each move happens whole or not at all.
+        self._moves: list[tuple[str, str]] = []
 
     # FileSystem
 
-    def make_directory(self, path: str) -> None:
-        """Nothing to do."""
+    def make_directory(self, path: str, *, parents: bool = False) -> None:
+        """Noted, so that an empty one can be seen."""
+        if not parents and self.is_directory(path):
+            raise FileExistsError(errno.EEXIST, "directory exists", path)
+        self._directories.add(path)
 
     def list_directory(self, path: str) -> list[str]:
         """Names directly below."""
         prefix = path.rstrip("/") + "/"
-        return sorted({name[len(prefix) :].split("/")[0] for name in self._names if name.startswith(prefix)})
+        below = [name for name in (*self._names, *self._directories) if name.startswith(prefix)]
+        return sorted({name[len(prefix) :].split("/")[0] for name in below})
 
-    def exists(self, path: str) -> bool:
-        """Whether there is a file, or one below."""
-        return path in self._names or bool(self.list_directory(path))
+    def is_directory(self, path: str) -> bool:
+        """Whether it was made, or holds a file."""
+        return path not in self._names and (path in self._directories or bool(self.list_directory(path)))
+
+    def status(self, path: str) -> FileStatus | None:
+        """Directories have no number of their own."""
+        if path in self._names:
+            return self._names[path].status()
+        return FileStatus(1, 0, 0, 0) if self.is_directory(path) else None
 
     def open_append(self, path: str) -> SimulatedFile:
         """A file at its end."""
-        return SimulatedFile(self, self._names.setdefault(path, _File()))
+        return SimulatedFile(self, self._names.setdefault(path, _File(next(self._inodes))))
 
     def read(self, path: str) -> memoryview:
         """The file's bytes."""
@@ -91,19 +118,32 @@ class SimulatedDisk:
 
     def rename(self, source: str, target: str) -> None:
         """A file, or everything below a directory."""
+        if source not in self._names and not self.is_directory(source):
+            raise FileNotFoundError(errno.ENOENT, "no such file", source)
+        if source not in self._names:
+            self._moves.append((source, target))
         for name in [name for name in self._names if name == source or name.startswith(source + "/")]:
             self._names[target + name[len(source) :]] = self._names.pop(name)
+        for name in [name for name in self._directories if name == source or name.startswith(source + "/")]:
+            self._directories.remove(name)
+            self._directories.add(target + name[len(source) :])
 
-    def remove(self, path: str) -> None:
-        """A file, or everything below a directory."""
-        for name in [name for name in self._names if name == path or name.startswith(path + "/")]:
-            del self._names[name]
+    def remove_file(self, path: str) -> None:
+        """Gone, until a crash says otherwise."""
+        self._names.pop(path, None)
+
+    def remove_directory(self, path: str) -> None:
+        """Only an empty one."""
+        if self.list_directory(path):
+            raise OSError(errno.ENOTEMPTY, "directory not empty", path)
+        self._directories.discard(path)
 
     def sync_directory(self, path: str) -> None:
         """Names at and below `path` become durable; may fail or lie as a file's sync does."""
         if self._sync_lies("directory " + path):
             return
         prefix = path.rstrip("/") + "/"
+        self._moves = [move for move in self._moves if os.path.dirname(move[1]) != path]
         for name in [name for name in self._durable_names if name.startswith(prefix) and name not in self._names]:
             del self._durable_names[name]
         self._durable_names |= {name: file for name, file in self._names.items() if name.startswith(prefix)}
@@ -139,6 +179,7 @@ class SimulatedDisk:
         if self.writes == self.faults.fail_write_at:
             room = min(room, self.random.randrange(len(data) + 1))
         file.current += data[:room]
+        file.changes += 1
         if room < len(data) or self.writes == self.faults.fail_write_at:
             full = self.writes != self.faults.fail_write_at
             self.events.append("disk full" if full else "write failed")
@@ -163,20 +204,29 @@ class SimulatedDisk:
         """The disk after a power cut; faults are off."""
         after = SimulatedDisk(self.random.randrange(2**32))
         names = dict(self._durable_names)
+        for source, target in self._moves:
+            if self.random.random() < 0.5:
+                names = {_moved(name, source, target): file for name, file in names.items()}
+        undone = {os.path.dirname(name) for name in names} ^ {os.path.dirname(name) for name in self._names}
         for name, file in self._names.items():
-            if name not in names and self.random.random() < 0.5:
+            if name not in names and os.path.dirname(name) not in undone and self.random.random() < 0.5:
                 names[name] = file
         for name in list(names):
-            if name not in self._names and self.random.random() < 0.5:
+            if name not in self._names and os.path.dirname(name) not in undone and self.random.random() < 0.5:
                 del names[name]
         for name, file in names.items():
             content = self._torn(file.durable, bytes(file.current))
-            after._names[name] = after._durable_names[name] = _File(content, bytearray(content))
+            after._put(name, content)
         return after
+
+    def _put(self, path: str, content: bytes) -> None:
+        file = _File(next(self._inodes), content, bytearray(content))
+        self._names[path] = self._durable_names[path] = file
 
     def flip(self, path: str, *, byte: int | None = None) -> int:
         """Turn one bit of a file; returns which byte."""
         file = self._names[path]
+        file.changes += 1
         position = self.random.randrange(len(file.current)) if byte is None else byte
         file.current[position] ^= 1 << self.random.randrange(8)
         file.durable = bytes(file.current)
@@ -214,6 +264,15 @@ class SimulatedFile:
     def truncate(self, size: int) -> None:
         """Cut; durable only after a sync."""
         del self._file.current[size:]
+        self._file.changes += 1
 
     def close(self) -> None:
         """Nothing to do."""
+
+    def status(self) -> FileStatus:
+        """Of the file, whatever its name is."""
+        return self._file.status()
+
+
+def _moved(name: str, source: str, target: str) -> str:
+    return target + name[len(source) :] if name.startswith(source + "/") else name

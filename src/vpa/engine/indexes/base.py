@@ -84,6 +84,9 @@ class Index(ABC):
         del view
         return None
 
+    def saved(self) -> None:  # noqa: B027 - an index that dumps nothing has nothing to note
+        """The snapshot that holds the last `dump` is on the disk."""
+
     def restore(self, rows: RowStore, dump: Dump) -> None:
         """Take up what `dump` gave for the same rows; what cannot be read is made anew."""
         del rows, dump

@@ -84,6 +84,7 @@ class CodedIndex(Index):
         super().__init__(options)
         self._state: _State | None = None
         self._saved: tuple[Codes, ...] = ()
+        self._dumped: tuple[Codes, ...] | None = None
         self._tending = threading.Lock()
 
     # Searching
@@ -233,13 +234,14 @@ class CodedIndex(Index):
 
     def dump(self, view: View) -> Dump | None:
         """The codes of `view`, or None where they are being made, or rows of it are dead and so would get other numbers."""
+        self._dumped = None
         if view.live is not None or not self._tending.acquire(blocking=False):
             return None
         try:
             state = self._state
             if state is None or state.rows is not view.rows or any(len(one.codes) > view.count for one in state.passes):
                 return None
-            self._saved = tuple(one.codes for one in state.passes)
+            self._dumped = tuple(one.codes for one in state.passes)
             parts = [
                 Part({"name": one.codes.name, "scale": one.space.scale, **one.plan.to_json()}, one.space.centre, one.codes.dump())
                 for one in state.passes if one.plan is not None
@@ -247,6 +249,11 @@ class CodedIndex(Index):
             return Dump({"changes": state.changes, "first": state.first}, parts)
         finally:
             self._tending.release()
+
+    def saved(self) -> None:
+        """Only now: a snapshot that failed holds nothing."""
+        if self._dumped is not None:
+            self._saved, self._dumped = self._dumped, None
 
     def restore(self, rows: RowStore, dump: Dump) -> None:
         """Take up what `dump` gave for the same rows. Codes that cannot be read are made anew."""

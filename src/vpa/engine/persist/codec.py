@@ -15,6 +15,7 @@ from vpa.base.scope import Scope
 from vpa.engine.columns import Column, ColumnKey, Columns, Entries
 from vpa.engine.growable import GrowableArray, Heap, Packed
 from vpa.engine.indexes.base import Dump, Part
+from vpa.engine.persist.manifest import SnapshotEntry
 from vpa.engine.persist.snapshot import Snapshot, SnapshotWriter
 from vpa.engine.quant.scalar import CodedRows, Scalar
 from vpa.engine.rows import RowStore
@@ -23,7 +24,7 @@ from vpa.engine.view import View
 from vpa.filters.ast import Field
 
 
-def write_view(writer: SnapshotWriter, view: View, *, sequence: int, index: Dump | None = None) -> None:
+def write_view(writer: SnapshotWriter, view: View, *, sequence: int, index: Dump | None = None) -> SnapshotEntry:
     """Write the live rows of `view`; `sequence` is the last change that they contain, `index` is of the same rows."""
     rows = view.rows
     live = np.ones(view.count, dtype=np.bool_) if view.live is None else view.live
@@ -43,7 +44,7 @@ def write_view(writer: SnapshotWriter, view: View, *, sequence: int, index: Dump
             if part.centre is not None:
                 writer.add_array(f"index.{number}.centre", part.centre)
     described = _write_columns(writer, rows.columns.kept(live))
-    writer.finish(
+    return writer.finish(
         {
             "sequence": sequence,
             "rows": len(numbers),

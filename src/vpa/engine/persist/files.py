@@ -5,17 +5,31 @@ Names are paths as text. OSError is what every method may raise.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
-import shutil
 import threading
 import weakref
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from vpa.engine.growable import Buffer
 
 _JOIN_BELOW: Final = 1 << 20
+TEMPORARY: Final = ".tmp"
+
+
+class FileStatus(NamedTuple):
+    """Which file a name stands for, and whether it has changed."""
+
+    device: int
+    inode: int
+    size_bytes: int
+    modified_ns: int
+
+    def is_same_file(self, other: FileStatus | None) -> bool:
+        """Whether both are one file, changed or not."""
+        return other is not None and (self.device, self.inode) == (other.device, other.inode)
 
 
 class AppendFile(Protocol):
@@ -39,12 +53,21 @@ class AppendFile(Protocol):
         ...
 
     def close(self) -> None:
-        """Let the file go; may be called twice."""
+        """Close the file; may be called twice."""
+        ...
+
+    def status(self) -> FileStatus:
+        """Of the file itself, whatever its name is now."""
         ...
 
 
 class ReadFile(Protocol):
-    """A file that is read at places, by any thread; it is let go with its last user."""
+    """A file that is read at places, by any thread; it is closed when the last reference goes."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file now: another process may append to it."""
+        ...
 
     def read_at(self, offset: int, into: memoryview) -> None:
         """Fill `into`; raises OSError where the file ends before."""
@@ -52,18 +75,22 @@ class ReadFile(Protocol):
 
 
 class FileSystem(Protocol):
-    """The file calls that the engine needs, and no others."""
+    """The file calls that the engine needs, and no others. None of them removes a directory that holds anything."""
 
-    def make_directory(self, path: str) -> None:
-        """Make a directory and those above it; no error if it is there."""
+    def make_directory(self, path: str, *, parents: bool = False) -> None:
+        """Make a directory that does not exist. With `parents` those above it too, and it may exist."""
         ...
 
     def list_directory(self, path: str) -> list[str]:
-        """Names in a directory, sorted; empty if there is none."""
+        """Names in a directory, sorted; empty if it does not exist."""
         ...
 
-    def exists(self, path: str) -> bool:
-        """Whether a file or directory is there."""
+    def is_directory(self, path: str) -> bool:
+        """Whether a directory of that name exists."""
+        ...
+
+    def status(self, path: str) -> FileStatus | None:
+        """Which file or directory has this name; None if none has."""
         ...
 
     def open_append(self, path: str) -> AppendFile:
@@ -71,7 +98,7 @@ class FileSystem(Protocol):
         ...
 
     def read(self, path: str) -> memoryview:
-        """The file's bytes, read-only; mapped where that is possible."""
+        """The file's bytes, read-only; mapped where that is possible. Not for files that another process may cut."""
         ...
 
     def open_read(self, path: str) -> ReadFile:
@@ -79,15 +106,19 @@ class FileSystem(Protocol):
         ...
 
     def release(self, data: memoryview) -> None:
-        """Let memory that holds a mapped file go; what is read again comes from the file."""
+        """Give memory back that holds a mapped file; what is read again comes from the file."""
         ...
 
     def rename(self, source: str, target: str) -> None:
         """Give a file or directory another name; a file of that name is replaced, atomically."""
         ...
 
-    def remove(self, path: str) -> None:
-        """Remove a file, or a directory with all in it; no error if it is missing."""
+    def remove_file(self, path: str) -> None:
+        """Remove a file; no error if it is missing."""
+        ...
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory; raises OSError if it holds anything."""
         ...
 
     def sync_directory(self, path: str) -> None:
@@ -139,14 +170,27 @@ class OSAppendFile:
         if descriptor is not None:
             os.close(descriptor)
 
+    def status(self) -> FileStatus:
+        """`fstat`."""
+        return _status(os.fstat(self._open()))
+
+
+def _status(found: os.stat_result) -> FileStatus:
+    return FileStatus(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
 
 class OSReadFile:
-    """A descriptor that is closed when nobody holds this any more."""
+    """A descriptor that is closed when the last reference goes."""
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         self._lock = None if hasattr(os, "preadv") else threading.Lock()
         weakref.finalize(self, os.close, self._descriptor)
+
+    @property
+    def size(self) -> int:
+        """`fstat`."""
+        return os.fstat(self._descriptor).st_size
 
     def read_at(self, offset: int, into: memoryview) -> None:
         """`preadv`, or a seek and a read where there is none."""
@@ -170,17 +214,27 @@ class OSReadFile:
 class OSFiles:
     """The operating system's files."""
 
-    def make_directory(self, path: str) -> None:
-        """`os.makedirs`."""
-        os.makedirs(path, exist_ok=True)
+    def make_directory(self, path: str, *, parents: bool = False) -> None:
+        """`os.mkdir`, or `os.makedirs`."""
+        if parents:
+            os.makedirs(path, exist_ok=True)
+        else:
+            os.mkdir(path)
 
     def list_directory(self, path: str) -> list[str]:
         """`os.listdir`, sorted."""
         return sorted(os.listdir(path)) if os.path.isdir(path) else []
 
-    def exists(self, path: str) -> bool:
-        """`os.path.exists`."""
-        return os.path.exists(path)
+    def is_directory(self, path: str) -> bool:
+        """`os.path.isdir`."""
+        return os.path.isdir(path)
+
+    def status(self, path: str) -> FileStatus | None:
+        """`stat`."""
+        try:
+            return _status(os.stat(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def open_append(self, path: str) -> AppendFile:
         """A new `OSAppendFile`."""
@@ -207,12 +261,14 @@ class OSFiles:
         """`os.replace`."""
         os.replace(source, target)
 
-    def remove(self, path: str) -> None:
-        """`os.remove`, or `shutil.rmtree` for a directory."""
-        if os.path.isdir(path):
-            shutil.rmtree(path)
-        elif os.path.exists(path):
+    def remove_file(self, path: str) -> None:
+        """`os.remove`."""
+        with contextlib.suppress(FileNotFoundError):
             os.remove(path)
+
+    def remove_directory(self, path: str) -> None:
+        """`os.rmdir`."""
+        os.rmdir(path)
 
     def sync_directory(self, path: str) -> None:
         """`fsync` of the directory, where the system has it."""
@@ -225,15 +281,37 @@ class OSFiles:
             os.close(descriptor)
 
 
+class HalfDoneError(OSError):
+    """A file has its new name, but whether the name is on the disk is unknown."""
+
+
 def write_whole(files: FileSystem, path: str, parts: Sequence[Buffer]) -> None:
-    """Write a file so that it is there whole or not at all: another name, sync, rename, sync the directory."""
-    temporary = path + ".tmp"
-    files.remove(temporary)
-    file = files.open_append(temporary)
+    """Write a file so that it exists whole or not at all: another name, sync, rename, sync the directory.
+
+    Raises HalfDoneError if the last step failed; after any other OSError the old file is what it was.
+    """
+    temporary = path + TEMPORARY
+    files.remove_file(temporary)
     try:
-        file.write(parts)
-        file.sync()
-    finally:
-        file.close()
-    files.rename(temporary, path)
-    files.sync_directory(os.path.dirname(path))
+        file = files.open_append(temporary)
+        try:
+            file.write(parts)
+            file.sync()
+        finally:
+            file.close()
+        files.rename(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            files.remove_file(temporary)
+        raise
+    try:
+        files.sync_directory(os.path.dirname(path))
+    except OSError as error:
+        raise HalfDoneError(error.errno, f"{error.strerror} (after {path} was replaced)") from error
+
+
+def read_copy(file: ReadFile, start: int = 0) -> bytes:
+    """The bytes from `start` to what is the end now, copied: safe where another process may cut the file."""
+    data = bytearray(max(0, file.size - start))
+    file.read_at(start, memoryview(data))
+    return bytes(data)

@@ -1,22 +1,29 @@
-"""A collection made durable: its log, and checkpoints that turn a long log into a snapshot."""
+"""A collection made durable: its log, its manifest, and checkpoints that turn a long log into a snapshot."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
-from vpa.base.errors import VectorDatabaseError
+from vpa.base.errors import ReadOnlyError, StorageError, VectorDatabaseError
 from vpa.base.index_options import Quantization
 from vpa.base.records import CollectionInfo
 from vpa.engine.change import Change, encode
 from vpa.engine.collection import Collection
 from vpa.engine.persist.codec import filed_vectors, write_view
-from vpa.engine.persist.files import FileSystem
-from vpa.engine.persist.recover import Recovery, RecoveryReport, generations, log_path, snapshot_path
-from vpa.engine.persist.snapshot import Snapshot, SnapshotWriter
-from vpa.engine.persist.wal import Log, storage_error
+from vpa.engine.persist.files import AppendFile, FileSystem, HalfDoneError
+from vpa.engine.persist.frames import LogHeader
+from vpa.engine.persist.manifest import LogEntry, Manifest, Owner, SnapshotEntry, new_id, write_manifest
+from vpa.engine.persist.names import COLLECTION, log_path, snapshot_path
+from vpa.engine.persist.recover import Recovery, RecoveryReport, Tail
+from vpa.engine.persist.snapshot import Snapshot, SnapshotIdentity, SnapshotWriter
+from vpa.engine.persist.tidy import NO_ROOM, set_tail_aside, tidy
+from vpa.engine.persist.wal import Log, forked_error, storage_error
 from vpa.engine.view import View
 
 CHECKPOINT_BYTES: Final = 64 << 20
@@ -27,71 +34,173 @@ _FEW_ROWS, _HELD_SHARE = 1000, 0.05
 
 
 class DurableJournal:
-    """Implements the engine's Journal over a directory. One generation back is kept until the next is proved at open."""
+    """Implements the engine's Journal over a directory. One generation back is kept until the next is proved at open.
 
-    def __init__(self, collection: Collection, recovery: Recovery, *, random_bytes: Callable[[int], bytes]) -> None:
+    Nothing is written before the first change, so a store on a full or read-only disk can be opened and read.
+    """
+
+    def __init__(
+        self, collection: Collection, recovery: Recovery, tail: Tail, *,
+        guard: Callable[[], str | None], random_bytes: Callable[[int], bytes],
+    ) -> None:  # fmt: skip
+        """`guard` says why the store's directory is not what was opened, if so."""
         self.report: RecoveryReport = recovery.report
         self.checkpoint_error: str | None = None
         self._files = recovery.files
         self._directory = recovery.directory
         self._collection = collection
+        self._guard = guard
         self._random_bytes = random_bytes
-        self._log, self._generation = recovery.writable_log(random_bytes)
+        self._manifest = recovery.manifest
+        self._manifest_status = self._files.status(f"{self._directory}/{COLLECTION}")
+        self._manifest_lock = threading.RLock()
+        self._saving = False
+        self._tail: Tail | None = tail
+        self._log: Log | None = None
+        self._failed: str | None = None
+        self._ended = False
         self._checkpoint_lock = threading.Lock()
         self._rotate_lock = threading.Lock()
         self._background: threading.Thread | None = None
+        self._process = os.getpid()
 
     @classmethod
     def open(
-        cls,
-        files: FileSystem,
-        directory: str,
-        info: CollectionInfo,
-        *,
-        salvage: bool = False,
-        random_bytes: Callable[[int], bytes] = os.urandom,
-    ) -> tuple[Collection, DurableJournal]:
+        cls, files: FileSystem, directory: str, manifest: Manifest, *,
+        guard: Callable[[], str | None] = lambda: None, random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> tuple[Collection, DurableJournal]:  # fmt: skip
         """Recover the collection and take over its directory."""
-        recovery = Recovery(files, directory, info, salvage)
-        collection = recovery.run()
+        recovery = Recovery(files, directory, manifest)
         try:
-            journal = cls(collection, recovery, random_bytes=random_bytes)
-            if recovery.report.set_aside:
-                journal._set_aside(recovery.report.set_aside)
-                journal.checkpoint()
-            else:
-                journal._remove_before(recovery.report.snapshot or 0)
+            collection, tail = recovery.run()
+            recovery.manifest = tidy(recovery)
+            if tail.contents.torn_bytes:
+                tail = set_tail_aside(recovery, tail)
         except OSError as error:
-            raise storage_error(error, f"collection {info.name!r} could not be opened for writing") from error
+            raise storage_error(error, f"collection {manifest.info.name!r} could not be opened") from error
+        # The frames were applied: nothing may hold on to the mapped log, which is going to be appended to and cut.
+        tail = replace(tail, contents=replace(tail.contents, frames=[]))
+        journal = cls(collection, recovery, tail, guard=guard, random_bytes=random_bytes)
         collection.attach(journal)
         return collection, journal
 
     @property
+    def _last_entry(self) -> LogEntry:
+        return self._manifest.logs[-1]
+
+    @property
     def log_bytes(self) -> int:
         """Size of the current log."""
-        return self._log.size
+        if self._log is not None:
+            return self._log.size
+        return 0 if self._tail is None else self._tail.contents.good_bytes
 
     @property
     def read_only_reason(self) -> str | None:
         """Why no write is taken, if so."""
-        return self._log.failed
+        return self._failed if self._log is None else self._log.failed or self._failed
+
+    # Writing
 
     def append(self, change: Change) -> int:
         """See `Journal.append`; called by one thread at a time."""
         with self._rotate_lock:
-            ticket = self._log.append(encode(change))
+            ticket = self._writable().append(encode(change))
             # A ticket belongs to one log: rotation syncs the log it leaves, so a ticket of an older one is always met.
-            return ticket | self._generation << 44
+            return ticket | self._last_entry.generation << 44
+
+    def _writable(self) -> Log:
+        """The log, opened for writing when it is first needed."""
+        if os.getpid() != self._process:
+            raise forked_error(self._process)
+        if self._failed is not None:
+            raise ReadOnlyError(f"the store is read-only since {self._failed}; close it and open it again")
+        if self._log is None:
+            self._log = self._begin()
+        return self._log
+
+    def _begin(self) -> Log:
+        tail, header = self._tail, None if self._tail is None else self._tail.contents.header
+        if tail is None or header is None:
+            raise StorageError("the log was closed")
+        path = log_path(self._directory, self._last_entry.generation)
+        try:
+            if tail.contents.torn_bytes:
+                recovery = Recovery(self._files, self._directory, self._manifest, report=self.report)
+                tail = self._tail = set_tail_aside(recovery, tail, must=True)
+            file = self._files.open_append(path)
+            try:
+                # What a killed process left may not be on the disk yet.
+                file.sync()
+                log = Log(file, header, last=tail.last, check=tail.check, still_there=partial(self._lost, path))
+                if file.size != tail.contents.good_bytes:
+                    raise StorageError(
+                        f"{path} has {file.size} bytes, and {tail.contents.good_bytes} were read: another process writes to it"
+                    )
+                self._save(replace(self._manifest.with_log(log.entry(sealed=False)), closed=False))
+            except BaseException:
+                file.close()
+                raise
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                # What the disk holds of the log is unknown, as after any sync that failed.
+                self._fail(f"the log could not be opened for writing: {error}")
+            raise storage_error(error, "the change was not written") from error
+        self._tail = None
+        return log
+
+    def _lost(self, path: str, file: AppendFile) -> str | None:
+        """Why the file, and so what is written to it, would not be found again."""
+        if not file.status().is_same_file(self._files.status(path)):
+            return f"{path} was removed or replaced while it was open"
+        return self._moved()
+
+    def _moved(self) -> str | None:
+        expected, found = self._manifest_status, self._files.status(f"{self._directory}/{COLLECTION}")
+        # A sync may come while another thread replaces the manifest: then the next one looks again.
+        if found != expected and not self._saving and self._manifest_status is expected:
+            return f"{self._directory}/{COLLECTION} was removed or replaced while the store was open"
+        return self._guard()
+
+    def _save(self, manifest: Manifest) -> None:
+        """Replace the manifest; raises OSError, and takes no more writes where it is unknown which one the disk has."""
+        reason = self._moved()
+        if reason is not None:
+            self._fail(reason)
+            raise StorageError(f"{reason}; nothing more is written to it")
+        self._saving = True
+        try:
+            write_manifest(self._files, self._directory, manifest)
+        except HalfDoneError as error:
+            self._fail(f"a directory could not be synced: {error}")
+            raise
+        else:
+            self._manifest = manifest
+            self._manifest_status = self._files.status(f"{self._directory}/{COLLECTION}")
+        finally:
+            self._saving = False
+
+    def _fail(self, reason: str) -> None:
+        self._failed = self._failed or reason
+        if self._log is not None:
+            self._log.fail(reason)
+
+    def set_info(self, info: CollectionInfo) -> None:
+        """Store another description of the collection; raises OSError."""
+        with self._manifest_lock:
+            self._save(replace(self._manifest, info=info))
 
     def commit(self, ticket: int) -> None:
         """See `Journal.commit`; may begin a checkpoint in the background."""
         with self._rotate_lock:
-            log = self._log if ticket >> 44 == self._generation else None
+            log = self._log if ticket >> 44 == self._last_entry.generation else None
         if log is not None:
             log.commit(ticket & (1 << 44) - 1)
-        if self._log.size > self._longest_log and self._background is None:
+        if self.log_bytes > self._longest_log and self._background is None:
             self._background = threading.Thread(target=self._background_checkpoint, name="vpa-checkpoint", daemon=True)
             self._background.start()
+
+    # Checkpoints
 
     @property
     def _longest_log(self) -> int:
@@ -103,7 +212,6 @@ class DurableJournal:
     def _background_checkpoint(self) -> None:
         try:
             self.checkpoint()
-            self.checkpoint_error = None
         except (OSError, VectorDatabaseError) as error:
             # The log still has everything; the next write tries again.
             self.checkpoint_error = str(error)
@@ -111,17 +219,23 @@ class DurableJournal:
             self._background = None
 
     def checkpoint(self) -> None:
-        """Begin a new log, write a snapshot of all before it, and remove the generation before the last."""
+        """Begin a new log, write a snapshot of all before it, and remove what is older than the snapshot before that."""
         with self._checkpoint_lock:
+            if self._ended:
+                return
             view, sequence, generation = self._rotate()
             path = snapshot_path(self._directory, generation)
-            writer = SnapshotWriter(self._files, path)
+            info = self._collection.info.to_json()
+            identity = SnapshotIdentity(self._manifest.owner, generation, new_id(self._random_bytes), info)
+            writer = SnapshotWriter(self._files, path, identity)
             try:
-                write_view(writer, view, sequence=sequence, index=self._collection.index.dump(view))
+                entry = write_view(writer, view, sequence=sequence, index=self._collection.index.dump(view))
             except BaseException:
                 self._discard(writer)
                 raise
-            self._remove_before(generation - 1)
+            self._name(entry)
+            self._collection.index.saved()
+            self.checkpoint_error = None
             if self._files_originals and view.live is None:
                 # The rows of the snapshot have the numbers of the view only where none is dead.
                 self._collection.move_vectors(
@@ -141,20 +255,40 @@ class DurableJournal:
         return self._files_originals and held > max(_FEW_ROWS, _HELD_SHARE * view.count)
 
     def _rotate(self) -> tuple[View, int, int]:
-        with self._collection.paused_writes() as view, self._rotate_lock:
-            self._log.commit(self._log.size)
-            generation = self._generation + 1
-            sequence = self._log.next_sequence - 1
-            log = Log.create(
-                self._files,
-                log_path(self._directory, generation),
-                directory=self._directory,
-                next_sequence=sequence + 1,
-                random_bytes=self._random_bytes,
-            )
-            self._log.close()
-            self._log, self._generation = log, generation
+        with self._collection.paused_writes() as view, self._rotate_lock, self._manifest_lock:
+            old = self._writable()
+            old.seal()
+            generation, sequence = self._last_entry.generation + 1, old.next_sequence - 1
+            header = LogHeader(
+                self._manifest.owner, generation, new_id(self._random_bytes), first=sequence + 1,
+                previous=old.header.id, info=self._manifest.info.to_json(),
+            )  # fmt: skip
+            path = log_path(self._directory, generation)
+            log = Log.create(self._files, path, header, still_there=partial(self._lost, path))
+            try:
+                self._save(self._manifest.with_log(old.entry(sealed=True)).with_log(log.entry(sealed=False)))
+            except (OSError, VectorDatabaseError) as error:
+                log.close()
+                if not isinstance(error, HalfDoneError):
+                    self._files.remove_file(path)
+                raise
+            old.close()
+            self._log = log
             return view, sequence, generation
+
+    def _name(self, entry: SnapshotEntry) -> None:
+        """Make the snapshot the one to open; the one before stays until this one was read."""
+        with self._manifest_lock:
+            kept = self._manifest.snapshots[-1:]
+            oldest = kept[0].generation if kept else 0
+            gone = [log for log in self._manifest.logs if log.generation < oldest]
+            older = self._manifest.snapshots[:-1]
+            logs = tuple(log for log in self._manifest.logs if log.generation >= oldest)
+            self._save(replace(self._manifest, snapshots=(*kept, entry), logs=logs))
+        for log in gone:
+            self._files.remove_file(log_path(self._directory, log.generation))
+        for snapshot in older:
+            self._files.remove_file(snapshot_path(self._directory, snapshot.generation))
 
     def _discard(self, writer: SnapshotWriter) -> None:
         try:
@@ -162,39 +296,58 @@ class DurableJournal:
         except OSError as error:
             self.checkpoint_error = str(error)
 
-    def _remove_before(self, generation: int) -> None:
-        """Remove older generations, and what an interrupted checkpoint left."""
-        for kind, path in (("snapshot", snapshot_path), ("log", log_path)):
-            for number in generations(self._files, self._directory, kind):
-                if number < generation:
-                    self._files.remove(path(self._directory, number))
-        for name in self._files.list_directory(self._directory):
-            if name.endswith(".tmp"):
-                self._files.remove(f"{self._directory}/{name}")
-
-    def _set_aside(self, paths: list[str]) -> None:
-        for path in paths:
-            if self._files.exists(path):
-                self._files.rename(path, path + ".damaged")
-        self._files.sync_directory(self._directory)
+    # The end
 
     def abandon(self) -> None:
-        """Let the files go without another checkpoint: they are about to be removed."""
+        """Close the files without another checkpoint: the directory is about to be given away."""
+        self._end()
+        self._close_log()
+
+    def _end(self) -> None:
         background = self._background
         if background is not None:
             background.join()
-        self._log.close()
+        with self._checkpoint_lock:
+            self._ended = True
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            self._log.fail("it was closed")
+            self._log.close()
 
     def close(self) -> None:
-        """Wait for a running checkpoint, make one if the log is long or codes are new, and let the files go."""
+        """Wait for a running checkpoint, make one if the log is long or codes are new, and say in the manifest what was synced."""
+        if os.getpid() != self._process:
+            return
         background = self._background
         if background is not None:
             background.join()
         try:
-            worth_it = self._log.size > _CLOSE_CHECKPOINT_BYTES or self._collection.index.unsaved
-            if self._log.failed is None and worth_it:
+            worth_it = self.log_bytes > _CLOSE_CHECKPOINT_BYTES or self._collection.index.unsaved
+            if self.read_only_reason is None and worth_it:
                 self.checkpoint()
         except (OSError, VectorDatabaseError) as error:
             self.checkpoint_error = str(error)
-        finally:
-            self._log.close()
+        self._end()
+        with contextlib.suppress(OSError, VectorDatabaseError):
+            # Without this proof the next opening says that the store was not closed.
+            self._seal()
+        self._close_log()
+
+    def _seal(self) -> None:
+        if self._log is None or self.read_only_reason is not None:
+            return
+        self._log.seal()
+        with self._manifest_lock:
+            self._save(replace(self._manifest.with_log(self._log.entry(sealed=False)), closed=True))
+
+
+def begin(
+    files: FileSystem, directory: str, info: CollectionInfo, *, store: str, random_bytes: Callable[[int], bytes]
+) -> None:
+    """Write the first log and the manifest of a new collection into an empty directory."""
+    owner = Owner(store, new_id(random_bytes))
+    header = LogHeader(owner, 0, new_id(random_bytes), first=1, previous=None, info=info.to_json())
+    log = Log.create(files, log_path(directory, 0), header, still_there=lambda _: None)
+    log.close()
+    write_manifest(files, directory, Manifest(owner, info, (log.entry(sealed=False),)))

@@ -1,161 +1,283 @@
-"""Brings a collection back from its directory: the newest sound snapshot, then every log behind it, in order."""
+"""Brings a collection back from its directory: the newest sound snapshot, then every log behind it, in order.
+
+Reads only. What the manifest names must exist and be what it says; what it does not name is ours and empty, or an error.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from vpa.base.errors import StorageCorruptedError
-from vpa.base.records import CollectionInfo
 from vpa.engine.change import decode
 from vpa.engine.collection import Collection
 from vpa.engine.persist.codec import read_index, read_rows
-from vpa.engine.persist.files import FileSystem
+from vpa.engine.persist.files import FileSystem, read_copy
+from vpa.engine.persist.frames import Contents, Frame, read_log
+from vpa.engine.persist.manifest import LogEntry, Manifest, SnapshotEntry
+from vpa.engine.persist.names import generations, is_temporary, log_path, snapshot_path
 from vpa.engine.persist.snapshot import Snapshot
-from vpa.engine.persist.wal import Contents, Log, read_log
 
-_NAME: Final = re.compile(r"(snapshot|log)-(\d{8})\.vpa")
-_WAYS_OUT: Final = "run `vpa doctor --salvage` to keep what precedes the damage, or restore the directory from a backup"
+WAYS_OUT: Final = "run `vpa doctor --salvage` to keep whatever is sound, or restore the directory from a backup"
+UNREADABLE: Final = (ValueError, KeyError, TypeError, IndexError, AttributeError)
 
 
 @dataclass(slots=True)
 class RecoveryReport:
-    """What recovery found; shown by `stats` and `doctor`, logged when it is not clean."""
+    """What recovery found; shown by `stats` and `doctor`, logged when it is not clean.
+
+    `closed` False: the writer was killed or is still at work, so what the logs hold at their end was not proved.
+    """
 
     snapshot: int | None = None
     replayed_changes: int = 0
+    last_change: int = 0
     torn_bytes: int = 0
+    closed: bool = True
     damage: list[str] = field(default_factory=list)
     set_aside: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
-        """Whether nothing was torn and nothing damaged."""
-        return not self.torn_bytes and not self.damage
+        """Whether the collection was closed, nothing was torn and nothing damaged."""
+        return self.closed and not self.torn_bytes and not self.damage
 
 
-def log_path(directory: str, generation: int) -> str:
-    """The log that follows snapshot `generation`."""
-    return f"{directory}/log-{generation:08d}.vpa"
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Where the last log ends: what a writer goes on from, or a reader waits at."""
 
-
-def snapshot_path(directory: str, generation: int) -> str:
-    """The snapshot that holds everything in the logs before `generation`."""
-    return f"{directory}/snapshot-{generation:08d}.vpa"
-
-
-def generations(files: FileSystem, directory: str, kind: str) -> list[int]:
-    """Numbers of the snapshots or logs that are there, rising."""
-    found = (_NAME.fullmatch(name) for name in files.list_directory(directory))
-    return sorted(int(match[2]) for match in found if match is not None and match[1] == kind)
+    contents: Contents
+    last: int
+    check: int
 
 
 @dataclass(slots=True)
 class Recovery:
-    """Reads one directory. After `run`, `collection` is as it was and `sequence` is its last change."""
+    """Reads one directory. `mapped` False copies logs, which another process may be cutting."""
 
     files: FileSystem
     directory: str
-    info: CollectionInfo
-    salvage: bool = False
+    manifest: Manifest
+    mapped: bool = True
     report: RecoveryReport = field(default_factory=RecoveryReport)
     sequence: int = 0
-    _last: tuple[int, Contents] | None = None
+    base: SnapshotEntry | None = None
+    # Files that an interrupted step of ours left behind, and that hold nothing; files that are not what their names say.
+    leftovers: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
 
-    def run(self) -> Collection:
-        """Load and replay; raises StorageCorruptedError where acknowledged data is damaged.
-
-        With `salvage` it stops at the damage instead, and lists the files to be set aside in the report.
-        """
+    def run(self) -> tuple[Collection, Tail]:
+        """Load and replay; raises StorageCorruptedError where something is missing, foreign, or damaged."""
+        self.report.closed = self.manifest.closed
+        self._look_around()
         collection = self._from_snapshot()
-        logs = [number for number in self._generations("log") if number >= (self.report.snapshot or 0)]
-        for position, number in enumerate(logs):
-            contents = read_log(self.files, log_path(self.directory, number))
-            if contents is None:
-                continue
-            damage = self._replay(collection, contents, number) or contents.damage
-            if damage is not None:
-                self._damaged(damage, [log_path(self.directory, later) for later in logs[position:]])
-                break
-            self._last = (number, contents)
-            self.report.torn_bytes += contents.torn_bytes
-        return collection
+        tail = None
+        for entry in self._needed_logs():
+            tail = self._replay_log(collection, entry)
+        if tail is None:
+            raise self._corrupted("the manifest names no log")
+        self.report.torn_bytes = tail.contents.torn_bytes
+        self.report.last_change = self.sequence
+        return collection, tail
 
-    def _generations(self, kind: str) -> list[int]:
-        return generations(self.files, self.directory, kind)
+    def _corrupted(self, what: str) -> StorageCorruptedError:
+        before = "" if self.base is None else "a snapshot and "
+        return StorageCorruptedError(
+            f"{'; '.join([*self.report.damage, what])}; {before}{self.report.replayed_changes} changes before it are readable; {WAYS_OUT}"
+        )
+
+    # What is there
+
+    def _look_around(self) -> None:
+        names = self.files.list_directory(self.directory)
+        named = {log.generation for log in self.manifest.logs}
+        for number in generations(names, "log"):
+            if number not in named:
+                self._judge_log(number)
+        self.leftovers += [f"{self.directory}/{name}" for name in names if is_temporary(name)]
+
+    def _judge_log(self, number: int) -> None:
+        path = log_path(self.directory, number)
+        contents = self._read(path)
+        header = contents.header
+        ours = header is not None and header.owner == self.manifest.owner and header.generation == number
+        oldest = self.manifest.logs[0].generation if self.manifest.logs else 0
+        if (number < oldest and ours) or (
+            not contents.frames and not contents.damage and (ours or not contents.torn_bytes)
+        ):
+            self.leftovers.append(path)
+        elif ours:
+            raise self._corrupted(
+                f"{path} holds changes from {contents.frames[0].sequence if contents.frames else '?'} on, but collection.json does not name it: "
+                "collection.json is older than this log"
+            )
+        else:
+            self._is_foreign(path, f"{path} is no log of this collection ({_whose(contents)})")
+
+    def _is_foreign(self, path: str, why: str) -> None:
+        self.report.damage.append(why)
+        self.foreign.append(path)
+
+    def _read(self, path: str) -> Contents:
+        if self.mapped:
+            return read_log(self.files.read(path), path)
+        return read_log(memoryview(read_copy(self.files.open_read(path))), path)
+
+    # Snapshots
+
+    def _candidates(self) -> Iterator[tuple[int, SnapshotEntry | None]]:
+        """Newest first; with None those that an interrupted checkpoint finished, but did not name."""
+        named = {snapshot.generation: snapshot for snapshot in self.manifest.snapshots}
+        there = generations(self.files.list_directory(self.directory), "snapshot")
+        for number in sorted({*named, *there}, reverse=True):
+            yield number, named.get(number)
 
     def _from_snapshot(self) -> Collection:
-        for number in reversed(self._generations("snapshot")):
-            path = snapshot_path(self.directory, number)
+        for number, entry in self._candidates():
+            collection = self._try_snapshot(number, entry)
+            if collection is not None:
+                return self._with_older(collection)
+        if self.manifest.snapshots and not self._logs_begin_at_the_beginning():
+            raise self._corrupted("no older snapshot is left, and the logs do not reach back")
+        return Collection(self.manifest.info)
+
+    def _with_older(self, collection: Collection) -> Collection:
+        for number, entry in self._candidates():
+            if self.base is not None and number < self.base.generation:
+                self._judge_older(number, entry)
+        return collection
+
+    def _judge_older(self, number: int, entry: SnapshotEntry | None) -> None:
+        """One that is not needed any more: said if it is missing; removed if it is ours, as it is going to be anyway."""
+        path = snapshot_path(self.directory, number)
+        if self.files.status(path) is None:
+            self.report.damage.append(f"{path} is missing; a newer snapshot holds everything that was in it")
+        elif entry is None:
             try:
-                snapshot = Snapshot(self.files, path)
-            except StorageCorruptedError as error:
-                self.report.damage.append(error.message)
-                self.report.set_aside.append(path)
-                continue
-            self.report.snapshot = number
-            self.sequence = int(snapshot.facts["sequence"])
-            collection = Collection(self.info, read_rows(snapshot, self.info))
-            index = read_index(snapshot)
-            if index is not None:
-                collection.index.restore(collection.view.rows, index)
-            return collection
-        # Without any snapshot the logs must begin at the first change; `_replay` sees whether they do.
-        if self.report.damage and not self.salvage and not self._logs_begin_at_the_beginning():
-            raise StorageCorruptedError(
-                f"{'; '.join(self.report.damage)}; no older snapshot is left and the logs do not reach back; {_WAYS_OUT}"
-            )
-        return Collection(self.info)
+                ours = Snapshot(self.files, path, lenient=True).identity.owner == self.manifest.owner
+            except StorageCorruptedError:
+                ours = False
+            if ours:
+                self.leftovers.append(path)
+            else:
+                self._is_foreign(path, f"{path} is no snapshot of this collection")
+
+    def _try_snapshot(self, number: int, entry: SnapshotEntry | None) -> Collection | None:
+        path = snapshot_path(self.directory, number)
+        if self.files.status(path) is None:
+            self.report.damage.append(f"{path} is missing")
+            return None
+        try:
+            snapshot = Snapshot(self.files, path)
+            found = self._check_identity(snapshot, path, number, entry)
+            collection = self._load(snapshot)
+        except StorageCorruptedError as error:
+            self._is_foreign(path, error.message)
+            return None
+        except UNREADABLE as error:
+            self._is_foreign(path, f"{path} cannot be read ({error!r})")
+            return None
+        self.base = found
+        self.report.snapshot = number
+        self.sequence = found.sequence
+        return collection
+
+    def _check_identity(self, snapshot: Snapshot, path: str, number: int, entry: SnapshotEntry | None) -> SnapshotEntry:
+        found = snapshot.identity
+        _check_owner(found.owner, self.manifest, path)
+        if found.generation != number:
+            raise StorageCorruptedError(f"{path} is a copy of snapshot {found.generation}")
+        result = SnapshotEntry(number, found.id, int(snapshot.facts["sequence"]), snapshot.size_bytes)
+        if entry is not None and entry != result:
+            raise StorageCorruptedError(f"{path} is not the snapshot that collection.json names: it was replaced")
+        if not any(log.generation == number and log.first == result.sequence + 1 for log in self.manifest.logs):
+            raise StorageCorruptedError(f"{path} does not belong to any log that collection.json names")
+        return result
+
+    def _load(self, snapshot: Snapshot) -> Collection:
+        collection = Collection(self.manifest.info, read_rows(snapshot, self.manifest.info))
+        index = read_index(snapshot)
+        if index is not None:
+            collection.index.restore(collection.view.rows, index)
+        return collection
 
     def _logs_begin_at_the_beginning(self) -> bool:
-        logs = self._generations("log")
-        contents = read_log(self.files, log_path(self.directory, logs[0])) if logs else None
-        return contents is not None and bool(contents.frames) and contents.frames[0].sequence == 1
+        return bool(self.manifest.logs) and self.manifest.logs[0].first == 1
 
-    def _replay(self, collection: Collection, contents: Contents, number: int) -> str | None:
-        path = log_path(self.directory, number)
-        for frame in contents.frames:
-            if frame.sequence <= self.sequence:
-                continue
-            if frame.sequence != self.sequence + 1:
-                return (
-                    f"{path} goes on with change {frame.sequence}, the last one known is {self.sequence}: "
-                    "a log or a snapshot before it is missing or was cut"
-                )
+    # Logs
+
+    def _needed_logs(self) -> Iterator[LogEntry]:
+        """Those behind the snapshot; what is wrong with those before it is only said."""
+        from_generation = 0 if self.base is None else self.base.generation
+        for entry in self.manifest.logs:
+            if entry.generation >= from_generation:
+                yield entry
+            elif self.files.status(log_path(self.directory, entry.generation)) is None:
+                missing = log_path(self.directory, entry.generation)
+                self.report.damage.append(f"{missing} is missing; a newer snapshot holds everything that was in it")
+
+    def _replay_log(self, collection: Collection, entry: LogEntry) -> Tail:
+        path = log_path(self.directory, entry.generation)
+        if self.files.status(path) is None:
+            raise self._corrupted(f"{path} is missing")
+        if entry.first != self.sequence + 1:
+            raise self._corrupted(f"{path} begins with change {entry.first}, the last one known is {self.sequence}")
+        contents = self._read(path)
+        ends = entry.sealed or (self.manifest.closed and entry == self.manifest.logs[-1])
+        problem = check_log(contents, entry, self.manifest, path=path, ends=ends)
+        problem = self.replay(collection, contents.frames, path) or problem
+        if problem is not None:
+            raise self._corrupted(problem)
+        check = contents.frames[-1].check if contents.frames else 0
+        return Tail(contents, contents.last, check)
+
+    def replay(self, collection: Collection, frames: list[Frame], path: str) -> str | None:
+        """Apply changes in order; returns what is wrong with the first that cannot be."""
+        for frame in frames:
             try:
-                change = decode(frame.payload)
-            except (ValueError, KeyError, TypeError) as error:
+                collection.apply(decode(frame.payload))
+            except UNREADABLE as error:
                 return f"change {frame.sequence} in {path} cannot be read ({error!r})"
-            collection.apply(change)
             self.sequence = frame.sequence
             self.report.replayed_changes += 1
         return None
 
-    def _damaged(self, damage: str, unreadable: list[str]) -> None:
-        if not self.salvage:
-            raise StorageCorruptedError(
-                f"{damage}; {self.report.replayed_changes} changes in the logs before it"
-                f"{'' if self.report.snapshot is None else ' and a snapshot'} are readable; {_WAYS_OUT}"
-            )
-        self.report.damage.append(damage)
-        self.report.set_aside += unreadable
 
-    def writable_log(self, random_bytes: Callable[[int], bytes]) -> tuple[Log, int]:
-        """The log to go on with and its generation; torn tails are cut off."""
-        newest = max([*self._generations("log"), *self._generations("snapshot"), 0])
-        if self._last is not None and self._last[1].torn_bytes and self._last[0] != newest:
-            Log.reopen(self.files, log_path(self.directory, self._last[0]), self._last[1], next_sequence=0).close()
-        if self._last is not None and self._last[0] == newest and not self.report.set_aside:
-            path = log_path(self.directory, newest)
-            return Log.reopen(self.files, path, self._last[1], next_sequence=self.sequence + 1), newest
-        generation = newest + 1 if self.report.set_aside else newest
-        log = Log.create(
-            self.files,
-            log_path(self.directory, generation),
-            directory=self.directory,
-            next_sequence=self.sequence + 1,
-            random_bytes=random_bytes,
-        )
-        return log, generation
+def check_log(contents: Contents, entry: LogEntry, manifest: Manifest, *, path: str, ends: bool) -> str | None:
+    """What is wrong with a log that the manifest names; `ends`: nothing may follow what the entry says."""
+    header = contents.header
+    if header is None:
+        return contents.damage or f"{path} is empty"
+    try:
+        _check_owner(header.owner, manifest, path)
+    except StorageCorruptedError as error:
+        return error.message
+    if (header.generation, header.id, header.first) != (entry.generation, entry.id, entry.first):
+        return f"{path} is not the log that collection.json names: it is a copy of log {header.generation}, or was replaced"
+    if contents.damage is not None:
+        return contents.damage
+    if contents.good_bytes < entry.size_bytes or contents.last < entry.last:
+        return f"{path} was cut: it is good up to byte {contents.good_bytes} and change {contents.last}, and {entry.size_bytes} bytes up to change {entry.last} had been synced"
+    if entry.last >= entry.first and contents.frames[entry.last - entry.first].check != entry.check:
+        return f"{path} was replaced: its change {entry.last} is not the one that had been synced"
+    if ends and (contents.torn_bytes or contents.good_bytes != entry.size_bytes or contents.last != entry.last):
+        return f"{path} goes on behind byte {entry.size_bytes}, where it had been closed"
+    return None
+
+
+def _check_owner(owner: object, manifest: Manifest, path: str) -> None:
+    if owner != manifest.owner:
+        store = getattr(owner, "store", None)
+        whose = "another collection of this store" if store == manifest.owner.store else "another store"
+        raise StorageCorruptedError(f"{path} belongs to {whose}")
+
+
+def _whose(contents: Contents) -> str:
+    header = contents.header
+    return (
+        contents.damage or "its beginning is missing"
+        if header is None
+        else f"generation {header.generation} of another place"
+    )

@@ -83,9 +83,15 @@ class EmbeddedStore(VectorStore):
                     torn_bytes=report.torn_bytes,
                     damage=report.damage,
                     changes=report.replayed_changes,
+                    closed=report.closed,
+                    set_aside=report.set_aside,
                 )
+        damaged = self._database.damaged
+        for name, error in damaged.items():
+            _log.error("collection_unusable", collection=name, error=str(error))
         for name in self._database.names():
-            self._tend(self._database.get(name))
+            if name not in damaged:
+                self._tend(self._database.get(name))
 
     def _open_directory(self) -> None:
         # Kept by the thread itself: an `open` that was cancelled must not leave a locked directory behind.
@@ -109,6 +115,8 @@ class EmbeddedStore(VectorStore):
     def _open_database(self) -> Database:
         if self._database is None:
             raise ClosedError("the embedded store is not open")
+        # Before any thread is asked: a forked process has none of them.
+        self._database.check_open()
         return self._database
 
     def _collection(self, info: CollectionInfo) -> Collection:
@@ -293,7 +301,13 @@ class EmbeddedStore(VectorStore):
                 "log_bytes": journal.log_bytes,
                 "read_only": journal.read_only_reason,
                 "checkpoint_error": journal.checkpoint_error,
-                "recovery": {"torn_bytes": report.torn_bytes, "damage": report.damage, "set_aside": report.set_aside},
+                "recovery": {
+                    "closed": report.closed,
+                    "last_change": report.last_change,
+                    "torn_bytes": report.torn_bytes,
+                    "damage": report.damage,
+                    "set_aside": report.set_aside,
+                },
             }
         return facts
 

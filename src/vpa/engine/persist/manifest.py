@@ -1,0 +1,163 @@
+"""Which files a collection consists of, whose they are, and how far each was known to be on the disk.
+
+`collection.json` is this manifest; `store.json` names the store. Both are JSON with a checksum, replaced as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from vpa.base.errors import ConfigurationError, StorageCorruptedError
+from vpa.base.records import CollectionInfo
+from vpa.engine.persist.files import FileSystem, write_whole
+from vpa.engine.persist.names import COLLECTION, STORE
+
+FORMAT: Final = 3
+_ID_BYTES: Final = 16
+RESTORE: Final = "restore it from a backup, or run `vpa doctor --salvage`"
+
+
+def new_id(random_bytes: Callable[[int], bytes]) -> str:
+    """An id that no other store, collection or file has."""
+    return random_bytes(_ID_BYTES).hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The ids of a store and of one of its collections: what every file carries."""
+
+    store: str
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One log. Its first `size_bytes` were synced; the last frame in them is number `last` with checksum `check`.
+
+    A sealed log ends exactly there; the one that is written to may go on. `last` is `first - 1` before any frame.
+    """
+
+    generation: int
+    id: str
+    first: int
+    size_bytes: int
+    last: int
+    check: int
+    sealed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotEntry:
+    """One snapshot; it holds every change up to `sequence`."""
+
+    generation: int
+    id: str
+    sequence: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The files of one collection, in order. `closed`: nothing follows what the entry of the last log says."""
+
+    owner: Owner
+    info: CollectionInfo
+    logs: tuple[LogEntry, ...]
+    snapshots: tuple[SnapshotEntry, ...] = ()
+    closed: bool = False
+
+    def with_log(self, entry: LogEntry) -> Manifest:
+        """The entry replaces that of its generation, or comes last."""
+        logs = [log for log in self.logs if log.generation != entry.generation]
+        return replace(self, logs=(*logs, entry))
+
+    def to_json(self) -> dict[str, Any]:
+        """What `read_manifest` reads."""
+        return {
+            "format": FORMAT,
+            "store": self.owner.store,
+            "collection": self.owner.collection,
+            "info": self.info.to_json(),
+            "logs": [asdict(log) for log in self.logs],
+            "snapshots": [asdict(snapshot) for snapshot in self.snapshots],
+            "closed": self.closed,
+        }
+
+
+def write_manifest(files: FileSystem, directory: str, manifest: Manifest) -> None:
+    """Replace the manifest; see `write_whole`."""
+    write_sealed(files, f"{directory}/{COLLECTION}", manifest.to_json())
+
+
+def read_manifest(files: FileSystem, directory: str) -> Manifest:
+    """The manifest; raises StorageCorruptedError, or ConfigurationError for another format."""
+    path = f"{directory}/{COLLECTION}"
+    stored = read_sealed(files, path)
+    check_format(stored.get("format"), path)
+    try:
+        return Manifest(
+            Owner(stored["store"], stored["collection"]),
+            CollectionInfo.from_json(stored["info"]),
+            tuple(LogEntry(**log) for log in stored["logs"]),
+            tuple(SnapshotEntry(**snapshot) for snapshot in stored["snapshots"]),
+            stored["closed"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageCorruptedError(f"{path} is not what vpa writes ({error!r}); {RESTORE}") from error
+
+
+def check_format(found: object, path: str) -> None:
+    """Raise ConfigurationError for a format that this version does not read."""
+    if found == FORMAT:
+        return
+    if isinstance(found, int) and found > FORMAT:
+        raise ConfigurationError(
+            f"{path} has format {found}, this vpa knows format {FORMAT}; nothing was touched; upgrade vpa"
+        )
+    raise ConfigurationError(
+        f"{path} has format {found or 'of an early development version'}, this vpa reads format {FORMAT} only; nothing "
+        "was touched; export it with the version that wrote it (vpa export) and import the file here (vpa import)"
+    )
+
+
+def write_sealed(files: FileSystem, path: str, value: dict[str, Any]) -> None:
+    """Write JSON with its checksum."""
+    body = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    write_whole(files, path, [json.dumps({"checksum": zlib.crc32(body.encode()), "body": body}).encode()])
+
+
+def read_sealed(files: FileSystem, path: str) -> dict[str, Any]:
+    """What `write_sealed` wrote; raises StorageCorruptedError, or ConfigurationError for a file of an early format."""
+    try:
+        whole: Any = json.loads(bytes(files.read(path)))
+        if isinstance(whole, dict) and "info" in whole and "body" not in whole:
+            check_format(None, path)
+        body = whole["body"]
+        sound = zlib.crc32(body.encode()) == whole["checksum"]
+        value: Any = json.loads(body)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise StorageCorruptedError(f"{path} cannot be read ({error!r}); {RESTORE}") from error
+    if not sound or not isinstance(value, dict):
+        raise StorageCorruptedError(f"{path} does not have the checksum that it was written with; {RESTORE}")
+    return value
+
+
+def write_store(files: FileSystem, directory: str, store: str) -> None:
+    """Name the store."""
+    write_sealed(files, f"{directory}/{STORE}", {"format": FORMAT, "store": store})
+
+
+def read_store(files: FileSystem, directory: str) -> str | None:
+    """The id of the store, None if it has no file of that name; raises as `read_manifest` does."""
+    path = f"{directory}/{STORE}"
+    if files.status(path) is None:
+        return None
+    stored = read_sealed(files, path)
+    check_format(stored.get("format"), path)
+    if not isinstance(stored.get("store"), str):
+        raise StorageCorruptedError(f"{path} names no store; {RESTORE}")
+    return str(stored["store"])
