@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from persist.stores import INFO, SCOPE, filled, of_docs, records, write
 from vpa.base import errors
 from vpa.base.query import OnConflict
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, Record, RecordBatch
@@ -27,37 +28,6 @@ from vpa.engine.persist.files import OSFiles
 from vpa.engine.persist.frames import read_log
 from vpa.filters.ast import ALWAYS
 
-INFO = CollectionInfo(name="docs", dimension=4, metric=Metric.COSINE)
-SCOPE = Scope()
-
-
-def records(start: int, stop: int) -> list[Record]:
-    rng = np.random.default_rng(start)
-    return [
-        Record(f"r{n}", vector=rng.standard_normal(4), text=f"text {n}", metadata={"n": n}) for n in range(start, stop)
-    ]
-
-
-def write(database: Database, start: int, stop: int) -> None:
-    batch = check_batch(records(start, stop), info=INFO)
-    database.get("docs").upsert(batch, scope=SCOPE, on_conflict=OnConflict.REPLACE, replacing=None)
-
-
-def filled(directory: Path, *, close: bool = True) -> Database:
-    """Two operations in the log, then a snapshot, then two more."""
-    database = Database(str(directory))
-    database.create(INFO)
-    write(database, 0, 5)
-    write(database, 5, 10)
-    journal = database.journal("docs")
-    assert journal is not None
-    journal.checkpoint()
-    write(database, 10, 15)
-    write(database, 15, 20)
-    if close:
-        database.close()
-    return database
-
 
 def ids(directory: Path) -> set[str]:
     database = Database(str(directory))
@@ -68,10 +38,6 @@ def ids(directory: Path) -> set[str]:
         }
     finally:
         database.close()
-
-
-def path_of(directory: Path, name: str) -> Path:
-    return directory / "collections" / "docs" / name
 
 
 def problem(directory: Path) -> errors.VectorDatabaseError:
@@ -155,7 +121,7 @@ def test_a_log_after_a_snapshot_is_replayed(tmp_path: Path) -> None:
 def test_only_one_generation_is_left_after_opening(tmp_path: Path) -> None:
     filled(tmp_path)
     ids(tmp_path)
-    names = sorted(path.name for path in path_of(tmp_path, "").iterdir())
+    names = sorted(path.name for path in of_docs(tmp_path, "").iterdir())
     assert names == ["collection.json", "log-00000001.vpa", "snapshot-00000001.vpa"]
 
 
@@ -163,7 +129,7 @@ def test_only_one_generation_is_left_after_opening(tmp_path: Path) -> None:
 def test_an_unfinished_end_is_set_aside_and_reported(tmp_path: Path, cut: int) -> None:
     database = filled(tmp_path / "store", close=False)
     killed = copied(tmp_path)
-    log = path_of(killed, "log-00000001.vpa")
+    log = of_docs(killed, "log-00000001.vpa")
     # The mark behind the last frame, and a part of that frame.
     whole = log.read_bytes()
     log.write_bytes(whole[: -40 - cut])
@@ -196,7 +162,7 @@ def test_damage_to_what_was_acknowledged_is_never_taken_for_an_unfinished_end(
     database = filled(tmp_path / "store", close=close)
     store = copied(tmp_path)
     # Of a killed store the mark at the end is not acknowledged data.
-    flip(path_of(store, "log-00000001.vpa"), -back - (0 if close else 40))
+    flip(of_docs(store, "log-00000001.vpa"), -back - (0 if close else 40))
     assert isinstance(problem(store), errors.StorageCorruptedError)
     database.close()
 
@@ -204,7 +170,7 @@ def test_damage_to_what_was_acknowledged_is_never_taken_for_an_unfinished_end(
 @pytest.mark.parametrize("what", ["cut", "cut in a frame", "longer"])
 def test_a_closed_log_ends_where_it_was_closed(tmp_path: Path, what: str) -> None:
     filled(tmp_path)
-    log = path_of(tmp_path, "log-00000001.vpa")
+    log = of_docs(tmp_path, "log-00000001.vpa")
     data = log.read_bytes()
     contents = read_log(memoryview(data), "log")
     end = contents.frames[0].end if what == "cut" else contents.frames[0].end + 50
@@ -217,7 +183,7 @@ def test_a_closed_log_ends_where_it_was_closed(tmp_path: Path, what: str) -> Non
 
 def test_damage_inside_acknowledged_data_is_an_error_with_its_place(tmp_path: Path) -> None:
     filled(tmp_path)
-    log = path_of(tmp_path, "log-00000001.vpa")
+    log = of_docs(tmp_path, "log-00000001.vpa")
     contents = read_log(memoryview(log.read_bytes()), "log")
     flip(log, contents.header_bytes + 60)
     found = str(problem(tmp_path))
@@ -228,20 +194,20 @@ def test_damage_inside_acknowledged_data_is_an_error_with_its_place(tmp_path: Pa
 @pytest.mark.parametrize("position", [0, 64, 130, -1, -30, -200])
 def test_a_damaged_snapshot_falls_back_to_the_generation_before(tmp_path: Path, position: int) -> None:
     filled(tmp_path)
-    flip(path_of(tmp_path, "snapshot-00000001.vpa"), position)
+    flip(of_docs(tmp_path, "snapshot-00000001.vpa"), position)
     database = Database(str(tmp_path))
     assert database.reports()["docs"].damage
     database.close()
     assert ids(tmp_path) == ALL
-    assert path_of(tmp_path, "snapshot-00000001.vpa.damaged").exists()
+    assert of_docs(tmp_path, "snapshot-00000001.vpa.damaged").exists()
 
 
 def test_a_damaged_snapshot_without_an_older_one_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     filled(tmp_path)
     ids(tmp_path)
-    flip(path_of(tmp_path, "snapshot-00000001.vpa"), 70)
+    flip(of_docs(tmp_path, "snapshot-00000001.vpa"), 70)
     assert "section 'vectors'" in str(problem(tmp_path))
-    assert path_of(tmp_path, "snapshot-00000001.vpa").exists()
+    assert of_docs(tmp_path, "snapshot-00000001.vpa").exists()
 
 
 def test_a_missing_log_is_named(tmp_path: Path) -> None:
@@ -252,21 +218,21 @@ def test_a_missing_log_is_named(tmp_path: Path) -> None:
     journal._rotate()
     write(database, 25, 30)
     database.close()
-    path_of(tmp_path, "log-00000001.vpa").unlink()
+    of_docs(tmp_path, "log-00000001.vpa").unlink()
     assert "log-00000001.vpa is missing" in str(problem(tmp_path))
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"body": "{}", "checksum": 5}', "[]", "null", "[" * 100_000])
 def test_a_damaged_description_is_an_error(tmp_path: Path, content: str) -> None:
     filled(tmp_path)
-    path_of(tmp_path, "collection.json").write_text(content)
+    of_docs(tmp_path, "collection.json").write_text(content)
     found = problem(tmp_path)
     assert isinstance(found, errors.StorageCorruptedError)
     assert "collection.json" in str(found)
 
 
 def change_description(directory: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    path = path_of(directory, "collection.json")
+    path = of_docs(directory, "collection.json")
     body = json.loads(json.loads(path.read_text())["body"])
     change(body)
     text = json.dumps(body)
@@ -287,18 +253,18 @@ def test_another_format_is_refused_and_nothing_touched(
 ) -> None:
     filled(tmp_path)
     change_description(tmp_path, change)
-    before = {p.name: p.read_bytes() for p in path_of(tmp_path, "").iterdir()}
+    before = {p.name: p.read_bytes() for p in of_docs(tmp_path, "").iterdir()}
     found = problem(tmp_path)
     assert isinstance(found, errors.ConfigurationError)
     assert re.search(message, str(found))
-    assert {p.name: p.read_bytes() for p in path_of(tmp_path, "").iterdir()} == before
+    assert {p.name: p.read_bytes() for p in of_docs(tmp_path, "").iterdir()} == before
 
 
 def test_stored_data_never_looks_like_a_frame(tmp_path: Path) -> None:
     database = Database(str(tmp_path))
     database.create(INFO)
     write(database, 0, 3)
-    log = path_of(tmp_path, "log-00000000.vpa")
+    log = of_docs(tmp_path, "log-00000000.vpa")
     evil = log.read_bytes().decode("latin-1").replace("\0", "\x01")
     batch = check_batch([Record("evil", vector=[1, 0, 0, 0], text=evil)], info=INFO)
     database.get("docs").upsert(batch, scope=SCOPE, on_conflict=OnConflict.REPLACE, replacing=None)
@@ -351,7 +317,7 @@ def test_a_long_log_becomes_a_snapshot_in_the_background(tmp_path: Path, monkeyp
     assert journal is not None
     database.close()
     assert journal.checkpoint_error is None
-    assert any(path.name.startswith("snapshot") for path in path_of(tmp_path, "").iterdir())
+    assert any(path.name.startswith("snapshot") for path in of_docs(tmp_path, "").iterdir())
     reopened = Database(str(tmp_path))
     assert reopened.get("docs").count(ALWAYS, SCOPE) == 200
     reopened.close()

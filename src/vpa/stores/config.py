@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -80,7 +81,7 @@ class VectorDatabaseConfig:
         object.__setattr__(self, "metric", Metric.parse(self.metric))
         check_collection_name(self.index_name)
         if self.path is not None:
-            object.__setattr__(self, "path", str(self.path))
+            object.__setattr__(self, "path", absolute_path(str(self.path)))
         if self.dimension is not None and not 1 <= self.dimension <= 65_535:
             raise ConfigurationError(f"dimension must be from 1 to 65535, not {self.dimension}")
         for name, least in (("timeout_seconds", 0.001), ("max_retries", 0), ("connection_pool_size", 1)):
@@ -88,10 +89,30 @@ class VectorDatabaseConfig:
                 raise ConfigurationError(f"{name} must be at least {least}, not {getattr(self, name)}")
 
 
+def absolute_path(path: str) -> str:
+    """`~` expanded, and absolute: what a program changes its directory to later moves no store.
+
+    Raises ConfigurationError for what is no path.
+    """
+    if not path or "\0" in path:
+        raise ConfigurationError(f"{path!r} is no path; leave path out to keep the store in memory")
+    if "://" in path or path.startswith(f"{VectorDatabaseProvider.MOCK}:"):
+        raise ConfigurationError(
+            f"path={path!r} is a URL, not a directory: pass it to vpa.connect(…), or give the directory alone, for example "
+            f"{unquote(urlsplit(path).netloc + urlsplit(path).path) or './data'!r}"
+        )
+    expanded = os.path.expanduser(path)
+    if expanded.startswith("~") and not os.path.exists(expanded):
+        raise ConfigurationError(
+            f"{path!r}: no home directory is known for {path.split('/')[0]!r}; write ./{path} for a directory of that name"
+        )
+    return os.path.abspath(expanded)
+
+
 def parse_url(url: str) -> dict[str, Any]:
     """Fields of VectorDatabaseConfig from `provider://host:port/path?option=value`; raises ConfigurationError.
 
-    `mock://` is in memory, `mock:///abs/path` and `mock://./rel` are durable. `provider+https://…` asks for TLS.
+    `mock://` is in memory; `mock:///abs/path`, `mock://./rel` and `mock://~/in/home` are durable. `provider+https://…` asks for TLS.
     A `postgresql://` URL is a DSN as PostgreSQL's own tools take it.
     """
     parts = urlsplit(url)
@@ -112,7 +133,7 @@ def parse_url(url: str) -> dict[str, Any]:
             raise ConfigurationError(f"{url!r}: the embedded engine is in this process and has no transport")
         return {"provider": provider, "path": _directory(url, parts), "options": _options(parts)}
     fields: dict[str, Any] = {"provider": provider, "options": _options(parts)}
-    if parts.netloc in ("", ".", ".."):
+    if parts.netloc in ("", ".", "..", "~"):
         return {**fields, "path": _directory(url, parts)}
     try:
         fields |= {"host": parts.hostname, "port": parts.port}
@@ -135,7 +156,7 @@ def _directory(url: str, parts: SplitResult) -> str | None:
                 f"{url!r} would use the root directory; write {parts.scheme}:// for memory or {parts.scheme}:///data/dir"
             )
         return None
-    if host in ("", ".", ".."):
+    if host in ("", ".", "..", "~"):
         return f"{host}{path}" or None
     raise ConfigurationError(
         f"{url!r}: write {parts.scheme}://./{host}{path} for a relative or {parts.scheme}:///{host}{path} for an absolute path"
