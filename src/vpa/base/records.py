@@ -242,9 +242,14 @@ class CollectionInfo:
         return cls(**{**known_fields, "metric": Metric.parse(stored["metric"]), "embedding": embedding, "index": index})
 
 
+def is_collection_name(name: str) -> bool:
+    """Whether `check_collection_name` accepts it."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
 def check_collection_name(name: str) -> str:
     """Return `name`, or raise ConfigurationError with the rule that it breaks."""
-    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+    if not is_collection_name(name):
         raise ConfigurationError(
             f"collection name {name!r} is not allowed: 2 to 45 characters, a-z 0-9 _ -, starting with a letter"
         )

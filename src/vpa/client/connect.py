@@ -18,10 +18,12 @@ def connect(
     max_retries: int = 3,
     connection_pool_size: int = 20,
     max_concurrent_requests: int = 100,
+    read_only: bool = False,
 ) -> VectorDatabaseManager:
     """A manager for `provider://host:port/path`, to be used as `async with vpa.connect(url) as db`.
 
     `mock://` is the embedded engine in memory, `mock:///abs/path` and `mock://./rel` keep its data on disk.
+    `read_only` reads a directory beside the process that writes to it, as it grows; writes raise ReadOnlyError.
     Secrets go in `api_key`, never in the URL. Raises ConfigurationError for a URL that cannot be right.
     """
     fields = parse_url(url)
@@ -37,5 +39,6 @@ def connect(
             max_retries=max_retries,
             connection_pool_size=connection_pool_size,
             max_concurrent_requests=max_concurrent_requests,
+            read_only=read_only,
         )
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -13,19 +12,18 @@ from vpa.base.errors import (
     ClosedError,
     CollectionExistsError,
     CollectionNotFoundError,
-    ConfigurationError,
     StorageCorruptedError,
     StorageError,
     VectorDatabaseError,
 )
-from vpa.base.records import CollectionInfo, EmbeddingIdentity, check_collection_name
+from vpa.base.records import CollectionInfo, EmbeddingIdentity, is_collection_name
 from vpa.engine.collection import Collection
 from vpa.engine.persist.files import FileSystem, OSFiles
 from vpa.engine.persist.journal import DurableJournal, begin
 from vpa.engine.persist.lock import NAME, DirectoryLock
-from vpa.engine.persist.manifest import Manifest, new_id, read_manifest, read_store, write_store
-from vpa.engine.persist.names import COLLECTION, COLLECTIONS, CREATING, DROPPED, STORE, is_ours
-from vpa.engine.persist.recover import WAYS_OUT, RecoveryReport
+from vpa.engine.persist.manifest import find_store, manifest_of, new_id, read_manifest, write_store
+from vpa.engine.persist.names import COLLECTION, COLLECTIONS, CREATING, DROPPED, is_ours
+from vpa.engine.persist.recover import RecoveryReport
 from vpa.engine.persist.wal import forked_error, storage_error
 
 _PROVIDER: Final = "mock"
@@ -144,7 +142,7 @@ class Database:
     def names(self) -> list[str]:
         """Names of the collections, sorted; also of those that cannot be opened, see `damaged`."""
         self.check_open()
-        return sorted({*self._collections, *filter(_is_name, self._damaged)})
+        return sorted({*self._collections, *filter(is_collection_name, self._damaged)})
 
     @property
     def damaged(self) -> dict[str, VectorDatabaseError]:
@@ -271,53 +269,3 @@ class Database:
             raise ClosedError("the embedded engine is closed; connect again")
         if os.getpid() != self._process:
             raise forked_error(self._process)
-
-
-def _is_name(name: str) -> bool:
-    try:
-        check_collection_name(name)
-    except ConfigurationError:
-        return False
-    return True
-
-
-def find_store(files: FileSystem, directory: str) -> str | None:
-    """The id of the store in a directory, None where there is none yet.
-
-    Raises ConfigurationError for another format, StorageCorruptedError where collections exist and the store's file does not.
-    """
-    store = read_store(files, directory)
-    if store is not None:
-        return store
-    for name in files.list_directory(f"{directory}/{COLLECTIONS}"):
-        path = f"{directory}/{COLLECTIONS}/{name}"
-        if files.status(f"{path}/{COLLECTION}") is None:
-            continue
-        with contextlib.suppress(StorageCorruptedError):
-            read_manifest(files, path)
-        raise StorageCorruptedError(
-            f"{directory}/{STORE} is missing, and {path} holds a collection; nothing was touched; {WAYS_OUT}"
-        )
-    return None
-
-
-def manifest_of(files: FileSystem, path: str, name: str, store: str) -> Manifest:
-    """The manifest of the collection in a directory; raises StorageCorruptedError where it is missing or of another."""
-    if files.status(f"{path}/{COLLECTION}") is None:
-        raise StorageCorruptedError(
-            f"{path} holds no {COLLECTION}: it is no collection of this store, or was restored in part; nothing was "
-            f"touched; move it away, or {WAYS_OUT}"
-        )
-    try:
-        manifest = read_manifest(files, path)
-    except OSError as error:
-        raise storage_error(error, f"{path} could not be read") from error
-    if manifest.owner.store != store:
-        raise StorageCorruptedError(
-            f"{path} belongs to another store ({manifest.owner.store}); nothing was touched; move it away, or copy its records with `vpa migrate`"
-        )
-    if manifest.info.name != name:
-        raise StorageCorruptedError(
-            f"{path} is a copy of collection {manifest.info.name!r}; nothing was touched; move it away"
-        )
-    return manifest

@@ -55,7 +55,7 @@ class VectorDatabaseConfig:
     """One store, one default collection. `api_key` (or password) and `url` are hidden in repr; times are in seconds.
 
     `dimension` None: `connect` makes no collection, and the manager's own verbs need one that exists. `url` stands for
-    host, port and TLS where a store has a URL or DSN. `options` are the provider's own, listed in docs/providers.md.
+    host, port and TLS where a store has a URL or DSN. `read_only`: follow the embedded store of another process. `options` are the provider's own, listed in docs/providers.md.
     Raises ConfigurationError for values that cannot be right.
     """
 
@@ -75,6 +75,7 @@ class VectorDatabaseConfig:
     max_concurrent_requests: int = 100
     encrypt_at_rest: bool = False
     encrypt_in_transit: bool = False
+    read_only: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "provider", provider_name(self.provider))
@@ -82,6 +83,11 @@ class VectorDatabaseConfig:
         check_collection_name(self.index_name)
         if self.path is not None:
             object.__setattr__(self, "path", absolute_path(str(self.path)))
+        if self.read_only and (self.provider != VectorDatabaseProvider.MOCK or self.path is None):
+            raise ConfigurationError(
+                "read_only opens a directory of the embedded store beside the process that writes to it; for a server, "
+                "connect as a user that may only read"
+            )
         if self.dimension is not None and not 1 <= self.dimension <= 65_535:
             raise ConfigurationError(f"dimension must be from 1 to 65535, not {self.dimension}")
         for name, least in (("timeout_seconds", 0.001), ("max_retries", 0), ("connection_pool_size", 1)):

@@ -182,8 +182,10 @@ def _find(data: memoryview, nonce: bytes, start: int) -> int:
     return len(data)
 
 
-def read_frames(data: memoryview, path: str, *, header: LogHeader, position: int, expected: int) -> Contents:
-    """The frames from `position` on, of which the first is number `expected`."""
+def read_frames(
+    data: memoryview, path: str, *, header: LogHeader, position: int, expected: int, offset: int = 0
+) -> Contents:
+    """The frames from `position` on, of which the first is number `expected`; `data` begins at byte `offset` of the file."""
     start, frames, nonce = position, [], header.nonce
     damage = None
     while position < len(data) and damage is None:
@@ -191,14 +193,14 @@ def read_frames(data: memoryview, path: str, *, header: LogHeader, position: int
         payload = None if found is None else payload_of(data, position, found)
         whole = found is not None and payload is not None and len(payload) == found.length
         if found is None or payload is None or not whole or _is_unsound(found, payload):
-            if _was_synced(data, position, nonce):
-                damage = f"{path} is damaged at byte {position}, inside data that had been acknowledged"
+            if _was_synced(data, position, nonce, offset):
+                damage = f"{path} is damaged at byte {offset + position}, inside data that had been acknowledged"
             break
         if not found.is_mark:
-            damage = _disorder(found.sequence, expected, path, position)
+            damage = _disorder(found.sequence, expected, path, offset + position)
             if damage is not None:
                 break
-            frames.append(Frame(found.sequence, payload, position + found.size_bytes, found.check))
+            frames.append(Frame(found.sequence, payload, offset + position + found.size_bytes, found.check))
             expected += 1
         position += found.size_bytes
     return Contents(header, start, frames, position, len(data) - position, damage)
@@ -218,11 +220,11 @@ def _disorder(sequence: int, expected: int, path: str, position: int) -> str | N
     )
 
 
-def _was_synced(data: memoryview, bad: int, nonce: bytes) -> bool:
+def _was_synced(data: memoryview, bad: int, nonce: bytes, offset: int) -> bool:
     """Whether a later frame or mark knew the bytes at `bad` to be synced."""
     for position in frame_positions(data, bad + 1, nonce):
         header = frame_header(data, position, nonce)
-        if header is not None and header.synced > bad:
+        if header is not None and header.synced > offset + bad:
             return True
     return False
 

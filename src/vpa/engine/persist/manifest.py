@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from vpa.base.errors import ConfigurationError, StorageCorruptedError
+from vpa.base.errors import ConfigurationError, StorageCorruptedError, StorageError
 from vpa.base.records import CollectionInfo
 from vpa.engine.persist.files import FileSystem, write_whole
-from vpa.engine.persist.names import COLLECTION, STORE
+from vpa.engine.persist.names import COLLECTION, COLLECTIONS, STORE
 
 FORMAT: Final = 3
 _ID_BYTES: Final = 16
@@ -161,3 +162,45 @@ def read_store(files: FileSystem, directory: str) -> str | None:
     if not isinstance(stored.get("store"), str):
         raise StorageCorruptedError(f"{path} names no store; {RESTORE}")
     return str(stored["store"])
+
+
+def find_store(files: FileSystem, directory: str) -> str | None:
+    """The id of the store in a directory, None where there is none yet.
+
+    Raises ConfigurationError for another format, StorageCorruptedError where collections exist and the store's file does not.
+    """
+    store = read_store(files, directory)
+    if store is not None:
+        return store
+    for name in files.list_directory(f"{directory}/{COLLECTIONS}"):
+        path = f"{directory}/{COLLECTIONS}/{name}"
+        if files.status(f"{path}/{COLLECTION}") is None:
+            continue
+        with contextlib.suppress(StorageCorruptedError):
+            read_manifest(files, path)
+        raise StorageCorruptedError(
+            f"{directory}/{STORE} is missing, and {path} holds a collection; nothing was touched; {RESTORE}"
+        )
+    return None
+
+
+def manifest_of(files: FileSystem, path: str, name: str, store: str) -> Manifest:
+    """The manifest of the collection in a directory; raises StorageCorruptedError where it is missing or of another."""
+    if files.status(f"{path}/{COLLECTION}") is None:
+        raise StorageCorruptedError(
+            f"{path} holds no {COLLECTION}: it is no collection of this store, or was restored in part; nothing was "
+            f"touched; move it away, {RESTORE}"
+        )
+    try:
+        manifest = read_manifest(files, path)
+    except OSError as error:
+        raise StorageError(f"{path} could not be read ({error}); look at its permissions and at the disk") from error
+    if manifest.owner.store != store:
+        raise StorageCorruptedError(
+            f"{path} belongs to another store ({manifest.owner.store}); nothing was touched; move it away, or copy its records with `vpa migrate`"
+        )
+    if manifest.info.name != name:
+        raise StorageCorruptedError(
+            f"{path} is a copy of collection {manifest.info.name!r}; nothing was touched; move it away"
+        )
+    return manifest

@@ -20,6 +20,7 @@ from vpa.engine.collection import Collection
 from vpa.engine.database import Database
 from vpa.engine.persist.files import FileSystem
 from vpa.engine.quant.choice import codes_types
+from vpa.engine.reading import ReadOnlyDatabase
 from vpa.filters import Filter
 from vpa.kit.threads import Workers
 from vpa.observe.log import get_logger
@@ -50,8 +51,13 @@ class EmbeddedStore(VectorStore):
         workers: int = 8,
         files: FileSystem | None = None,
         index: IndexOptions | None = None,
+        read_only: bool = False,
     ) -> None:
-        """`path` None keeps everything in memory. `files` is for tests that break the disk. `index`: of new collections."""
+        """`path` None keeps everything in memory. `files` is for tests that break the disk. `index`: of new collections.
+
+        `read_only` follows a directory that another process may be writing to.
+        """
+        self._read_only = read_only
         self.default_index = index or IndexOptions()
         self._path = path
         self._files = files
@@ -62,7 +68,7 @@ class EmbeddedStore(VectorStore):
         self._tending: dict[Collection, asyncio.Task[None]] = {}
         self._gatherers: dict[tuple[Collection, bool], Gatherer] = {}
         self._closing = False
-        self._database: Database | None = None
+        self._database: Database | ReadOnlyDatabase | None = None
         self.capabilities = Capabilities(
             durable=path is not None, atomic_conflict=True, atomic_replace=True, atomic_update=True, approximate=True, index_options=True
         )  # fmt: skip
@@ -76,7 +82,8 @@ class EmbeddedStore(VectorStore):
         if self._database is None:
             raise ClosedError("the embedded store was closed while it was opening")
         for name, report in self._database.reports().items():
-            if not report.clean:
+            # Beside a writer it is no news that the store was not closed.
+            if report.damage or not (report.clean or self._read_only):
                 _log.warning(
                     "recovered",
                     collection=name,
@@ -95,7 +102,10 @@ class EmbeddedStore(VectorStore):
 
     def _open_directory(self) -> None:
         # Kept by the thread itself: an `open` that was cancelled must not leave a locked directory behind.
-        self._database = Database(self._path, files=self._files)
+        if self._read_only and self._path is not None:
+            self._database = ReadOnlyDatabase(self._path, files=self._files)
+        else:
+            self._database = Database(self._path, files=self._files)
 
     async def close(self) -> None:
         """Finish what runs, checkpoint, unlock."""
@@ -112,7 +122,7 @@ class EmbeddedStore(VectorStore):
             await self._workers.run(database.close)
             await self._workers.close()
 
-    def _open_database(self) -> Database:
+    def _open_database(self) -> Database | ReadOnlyDatabase:
         if self._database is None:
             raise ClosedError("the embedded store is not open")
         # Before any thread is asked: a forked process has none of them.
@@ -121,6 +131,13 @@ class EmbeddedStore(VectorStore):
 
     def _collection(self, info: CollectionInfo) -> Collection:
         return self._open_database().get(info.name)
+
+    async def _current(self, name: str) -> Database | ReadOnlyDatabase:
+        """Where another process writes, with what it had acknowledged before this call."""
+        database = self._open_database()
+        if database.is_behind(name):
+            await self._workers.run(database.refresh, name)
+        return database
 
     async def ping(self) -> dict[str, Any]:
         """The engine's versions and place."""
@@ -139,7 +156,7 @@ class EmbeddedStore(VectorStore):
 
     async def describe_collection(self, name: str) -> CollectionInfo | None:
         """From memory."""
-        found = self._open_database().find(name)
+        found = (await self._current(name)).find(name)
         return None if found is None else found.info
 
     async def list_collections(self) -> list[str]:
@@ -212,7 +229,7 @@ class EmbeddedStore(VectorStore):
         self, info: CollectionInfo, ids: Sequence[str], *, scope: Scope, include_vectors: bool
     ) -> list[Record]:
         """From memory."""
-        collection = self._collection(info)
+        collection = (await self._current(info.name)).get(info.name)
         if len(ids) <= _INLINE_RECORDS:
             return collection.get(ids, scope=scope, include_vectors=include_vectors)
         return await self._workers.run(collection.get, ids, scope=scope, include_vectors=include_vectors)
@@ -244,14 +261,14 @@ class EmbeddedStore(VectorStore):
 
     async def count(self, info: CollectionInfo, node: Filter, *, scope: Scope | AllScopes) -> int:
         """By row mask."""
-        collection = self._collection(info)
+        collection = (await self._current(info.name)).get(info.name)
         if collection.view.count <= _INLINE_ROWS:
             return collection.count(node, scope)
         return await self._workers.run(collection.count, node, scope)
 
     async def search(self, info: CollectionInfo, request: SearchRequest, node: Filter) -> list[Matches]:
         """Small ones at once, larger ones together with those that come meanwhile."""
-        collection = self._collection(info)
+        collection = (await self._current(info.name)).get(info.name)
         if collection.view.count * info.dimension * len(request.vectors) <= _INLINE_PRODUCTS:
             found = collection.search(request, node)
         else:
@@ -273,8 +290,10 @@ class EmbeddedStore(VectorStore):
         include_vectors: bool,
     ) -> AsyncIterator[RecordBatch]:
         """In id order, from the state at the first batch."""
-        batches = self._collection(info).scan(
-            node, scope=scope, batch_size=batch_size, cursor=cursor, include_vectors=include_vectors
+        batches = (
+            (await self._current(info.name))
+            .get(info.name)
+            .scan(node, scope=scope, batch_size=batch_size, cursor=cursor, include_vectors=include_vectors)
         )
         while (batch := await self._workers.run(next, batches, None)) is not None:
             yield batch
@@ -286,7 +305,7 @@ class EmbeddedStore(VectorStore):
 
     async def statistics(self, info: CollectionInfo) -> dict[str, Any]:
         """Rows, and for a durable collection its log and what recovery found."""
-        database = self._open_database()
+        database = await self._current(info.name)
         view = database.get(info.name).view
         facts: dict[str, Any] = {"records": view.live_count, "rows": view.count, "durable": self._path is not None}
         index = database.get(info.name).index
@@ -295,12 +314,12 @@ class EmbeddedStore(VectorStore):
             facts["index"]["exact_because"] = because
         facts["vectors"] = view.rows.vectors.stats()
         journal = database.journal(info.name)
-        if journal is not None:
-            report = journal.report
+        report = database.reports().get(info.name)
+        if report is not None:
             facts |= {
-                "log_bytes": journal.log_bytes,
-                "read_only": journal.read_only_reason,
-                "checkpoint_error": journal.checkpoint_error,
+                "log_bytes": None if journal is None else journal.log_bytes,
+                "read_only": "opened with read_only=True" if journal is None else journal.read_only_reason,
+                "checkpoint_error": None if journal is None else journal.checkpoint_error,
                 "recovery": {
                     "closed": report.closed,
                     "last_change": report.last_change,
@@ -316,5 +335,8 @@ def create_store(config: VectorDatabaseConfig) -> EmbeddedStore:
     """The factory that the registry calls."""
     options = check_options(config, *(one.name for one in fields(IndexOptions)))
     return EmbeddedStore(
-        path=config.path, workers=min(8, config.connection_pool_size), index=IndexOptions.parse_text(options)
+        path=config.path,
+        workers=min(8, config.connection_pool_size),
+        index=IndexOptions.parse_text(options),
+        read_only=config.read_only,
     )

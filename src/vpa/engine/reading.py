@@ -1,0 +1,151 @@
+"""A directory that another process may be writing to, or that nobody can write to: read, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import NoReturn
+
+from vpa.base.errors import (
+    ClosedError,
+    CollectionNotFoundError,
+    ReadOnlyError,
+    StorageError,
+    VectorDatabaseError,
+)
+from vpa.base.records import CollectionInfo, EmbeddingIdentity, is_collection_name
+from vpa.engine.collection import Collection
+from vpa.engine.persist.files import FileSystem, OSFiles
+from vpa.engine.persist.follow import Follower
+from vpa.engine.persist.manifest import find_store
+from vpa.engine.persist.names import COLLECTIONS
+from vpa.engine.persist.recover import RecoveryReport
+from vpa.engine.persist.wal import forked_error, storage_error
+
+
+class ReadOnlyDatabase:
+    """As `Database`, for reading: no lock is taken, no file is written. `refresh` takes over what has been written since."""
+
+    def __init__(self, directory: str, *, files: FileSystem | None = None) -> None:
+        """Read the collections of a directory. Raises StorageError where it holds no store."""
+        self.directory = os.path.abspath(directory)
+        self._files: FileSystem = files or OSFiles()
+        self._followers: dict[str, Follower] = {}
+        self._damaged: dict[str, VectorDatabaseError] = {}
+        self._lock = threading.RLock()
+        self._closed = False
+        self._process = os.getpid()
+        try:
+            store = find_store(self._files, self.directory)
+            if store is None:
+                exists = self._files.is_directory(self.directory)
+                raise StorageError(
+                    f"no store in {self.directory}: the directory {'holds none' if exists else 'does not exist'}; nothing was "
+                    "made; check the path, or open it without read_only to begin a store there"
+                )
+            self._store = store
+            for name in self._names_there():
+                self._load(name)
+        except OSError as error:
+            raise storage_error(error, f"{self.directory} could not be read") from error
+
+    def _names_there(self) -> list[str]:
+        names = self._files.list_directory(f"{self.directory}/{COLLECTIONS}")
+        return [name for name in names if is_collection_name(name) and self._files.is_directory(self._path(name))]
+
+    def _path(self, name: str) -> str:
+        return f"{self.directory}/{COLLECTIONS}/{name}"
+
+    def _load(self, name: str) -> None:
+        try:
+            self._followers[name] = Follower(self._files, self._path(name), name, self._store)
+            self._damaged.pop(name, None)
+        except CollectionNotFoundError:
+            self._damaged.pop(name, None)
+        except VectorDatabaseError as error:
+            self._damaged[name] = error.located(provider="mock", collection=name)
+
+    def names(self) -> list[str]:
+        """Names of the collections that exist now, sorted; also of those that cannot be read, see `damaged`."""
+        self.check_open()
+        return self._names_there()
+
+    @property
+    def damaged(self) -> dict[str, VectorDatabaseError]:
+        """Why a collection cannot be read, by name."""
+        return dict(self._damaged)
+
+    def get(self, name: str) -> Collection:
+        """A collection as it was at the last `refresh`; raises CollectionNotFoundError, or what is wrong with its files."""
+        found = self.find(name)
+        if found is None:
+            raise CollectionNotFoundError(f"no collection {name!r}; there are: {', '.join(self.names()) or 'none'}")
+        return found
+
+    def find(self, name: str) -> Collection | None:
+        """A collection, or None; raises what is wrong with its files."""
+        self.check_open()
+        if name in self._damaged:
+            raise self._damaged[name]
+        follower = self._followers.get(name)
+        return None if follower is None else follower.collection
+
+    def is_behind(self, name: str) -> bool:
+        """Whether another process has written since the last `refresh`."""
+        self.check_open()
+        follower = self._followers.get(name)
+        if follower is not None and name not in self._damaged:
+            return follower.is_behind()
+        return self._files.is_directory(self._path(name))
+
+    def refresh(self, name: str) -> None:
+        """Take over what another process has written: changes, a new collection, or that it was dropped."""
+        with self._lock:
+            follower = self._followers.get(name)
+            if follower is None or name in self._damaged:
+                self._load(name)
+                return
+            try:
+                follower.refresh()
+            except CollectionNotFoundError:
+                del self._followers[name]
+            except VectorDatabaseError as error:
+                self._damaged[name] = error.located(provider="mock", collection=name)
+
+    def create(self, info: CollectionInfo) -> Collection:
+        """Raises ReadOnlyError."""
+        self._refuse(f"collection {info.name!r} does not exist")
+
+    def set_embedding(self, name: str, embedding: EmbeddingIdentity) -> CollectionInfo:
+        """Raises ReadOnlyError."""
+        del embedding
+        self._refuse(f"the embedding of collection {name!r} was not noted")
+
+    def drop(self, name: str) -> None:
+        """Raises ReadOnlyError."""
+        self._refuse(f"collection {name!r} was not dropped")
+
+    def _refuse(self, what: str) -> NoReturn:
+        self.check_open()
+        raise ReadOnlyError(f"{what}: the store was opened with read_only=True; open it without that to write")
+
+    def reports(self) -> dict[str, RecoveryReport]:
+        """What was found, by collection."""
+        return {name: follower.report for name, follower in self._followers.items()}
+
+    def journal(self, name: str) -> None:
+        """Nothing is written, so there is none."""
+        del name
+
+    def close(self) -> None:
+        """Forget everything. May be called twice."""
+        with self._lock:
+            self._closed = True
+            self._followers.clear()
+
+    def check_open(self) -> None:
+        """Raise ClosedError after `close`, StorageLockedError in a forked process."""
+        if self._closed:
+            raise ClosedError("the embedded engine is closed; connect again")
+        if os.getpid() != self._process:
+            raise forked_error(self._process)
