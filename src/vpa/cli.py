@@ -38,7 +38,11 @@ def build_parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser(
         "doctor", parents=[common], help="check settings, store, model and disk; say how to fix"
     )
-    doctor.add_argument("--salvage", action="store_true", help="open a damaged store, keep what precedes the damage")
+    doctor.add_argument(
+        "--salvage",
+        action="store_true",
+        help="make damaged collections again from whatever is sound; the originals are set aside",
+    )
 
     explain = commands.add_parser("explain", parents=[common], help="show what the store does with a filter")
     explain.add_argument("filter", metavar="JSON", help="the filter")
@@ -47,6 +51,12 @@ def build_parser() -> argparse.ArgumentParser:
     conformance.add_argument("url", metavar="URL", help="provider://host:port/path, for example mock://")
     conformance.add_argument("--report", default="conformance.json", metavar="FILE", help="where to write the report")
     conformance.add_argument("--json", action="store_true", help="print the report")
+    backup = commands.add_parser(
+        "backup", help="copy an embedded store, also while it is written to, and verify the copy"
+    )
+    backup.add_argument("directory", metavar="DIR", help="the store's directory")
+    backup.add_argument("--to", dest="target", required=True, metavar="DIR", help="a directory that does not exist yet")
+    backup.add_argument("--json", action="store_true", help="machine-readable output on stdout")
     _add_transfers(commands)
     return parser
 

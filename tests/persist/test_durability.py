@@ -25,7 +25,7 @@ from vpa.client.connect import connect
 from vpa.engine.database import Database
 from vpa.engine.persist import journal as journal_module
 from vpa.engine.persist.files import OSFiles
-from vpa.engine.persist.frames import read_log
+from vpa.engine.persist.frames import FRAME_BYTES, read_log
 from vpa.filters.ast import ALWAYS
 
 
@@ -132,7 +132,7 @@ def test_an_unfinished_end_is_set_aside_and_reported(tmp_path: Path, cut: int) -
     log = of_docs(killed, "log-00000001.vpa")
     # The mark behind the last frame, and a part of that frame.
     whole = log.read_bytes()
-    log.write_bytes(whole[: -40 - cut])
+    log.write_bytes(whole[: -FRAME_BYTES - cut])
     opened = Database(str(killed))
     report = opened.reports()["docs"]
     assert report.torn_bytes > 0
@@ -140,7 +140,7 @@ def test_an_unfinished_end_is_set_aside_and_reported(tmp_path: Path, cut: int) -
     assert report.replayed_changes == 1
     assert opened.get("docs").count(ALWAYS, SCOPE) == 15
     [aside] = report.set_aside
-    assert log.read_bytes() + Path(aside).read_bytes() == whole[: -40 - cut]
+    assert log.read_bytes() + Path(aside).read_bytes() == whole[: -FRAME_BYTES - cut]
     opened.close()
     assert ids(killed) == {f"r{n}" for n in range(15)}
     assert Path(aside).exists()
@@ -162,7 +162,7 @@ def test_damage_to_what_was_acknowledged_is_never_taken_for_an_unfinished_end(
     database = filled(tmp_path / "store", close=close)
     store = copied(tmp_path)
     # Of a killed store the mark at the end is not acknowledged data.
-    flip(of_docs(store, "log-00000001.vpa"), -back - (0 if close else 40))
+    flip(of_docs(store, "log-00000001.vpa"), -back - (0 if close else FRAME_BYTES))
     assert isinstance(problem(store), errors.StorageCorruptedError)
     database.close()
 

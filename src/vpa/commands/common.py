@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from vpa.base.errors import InvalidFilterError
 from vpa.base.scope import Scope
+from vpa.compose import database_config
 from vpa.config.settings import DeploymentConfig, get_config
 from vpa.observe.log import configure_logging
+from vpa.stores.config import VectorDatabaseConfig, absolute_path
 
 DEFAULT_PATH: Final = "./.vpa"
 _EMBEDDED: Final = ("mock", "embedded", "numpy")
@@ -25,6 +29,18 @@ def settings(args: Namespace) -> DeploymentConfig:
     level = "DEBUG" if config.debug else max(config.log_level, "WARNING", key=_severity)
     configure_logging(level=level, fmt=config.log_format)
     return config
+
+
+def reading(config: DeploymentConfig) -> VectorDatabaseConfig:
+    """The store of a command that only reads: beside a process that writes, and without making a directory.
+
+    Where nothing was stored yet in the default place it is an empty store in memory.
+    """
+    stored = database_config(config)
+    if stored.provider not in _EMBEDDED or stored.path is None:
+        return stored
+    is_default = stored.path == absolute_path(DEFAULT_PATH) and not os.path.exists(stored.path)
+    return replace(stored, path=None) if is_default else replace(stored, read_only=True)
 
 
 def _severity(level: str) -> int:

@@ -8,24 +8,27 @@ import os
 import shutil
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from vpa.base.errors import VectorDatabaseError
 from vpa.client.manager import VectorDatabaseManager
-from vpa.commands.common import print_json, print_line, print_table, settings
-from vpa.compose import database_config
+from vpa.commands.common import print_json, print_line, print_table, reading, settings
 from vpa.config.check import unknown_variables, validate_config
 from vpa.config.settings import DeploymentConfig
 from vpa.embeddings.catalog import HASHING, MINILM, default_model
 from vpa.embeddings.weights import find_weights, verify
-from vpa.engine.database import Database
+from vpa.engine.persist.replace import REMAINS
+from vpa.engine.persist.salvage import Salvaged
+from vpa.engine.repair import Repair
+from vpa.stores.config import absolute_path
 from vpa.trust.recall import check_recall
 
 _LEAST_FREE_BYTES: Final = 1 << 30
 _LEAST_RECALL: Final = 0.99
+_NO_COLLECTION: Final = "vpa-doctor-looks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +44,23 @@ class Check:
 def run(args: Namespace) -> int:
     """Exit status 1 if any check failed."""
     config = settings(args)
-    salvaged = _salvage(config) if args.salvage else []
+    salvaged = _salvage(config, quiet=args.json) if args.salvage else []
     checks = [*salvaged, *_settings(config), *_embedder(config), *_disk(config), *asyncio.run(_store(config))]
     if args.json:
         print_json([asdict(check) for check in checks])
     else:
         print_table(["check", "status", "found", "what to do"], [(c.area, c.status, c.found, c.fix) for c in checks])
-        failed = sum(check.status == "fail" for check in checks)
-        print_line(f"\n{failed} problems" if failed else "\nall well")
+        print_line("\n" + _summary(checks))
     return 1 if any(check.status == "fail" for check in checks) else 0
+
+
+def _summary(checks: Sequence[Check]) -> str:
+    counts = [
+        f"{count} {word}{'' if count == 1 else 's'}"
+        for word, status in (("problem", "fail"), ("warning", "warn"))
+        if (count := sum(check.status == status for check in checks))
+    ]
+    return ", ".join(counts) or "all well"
 
 
 def _settings(config: DeploymentConfig) -> Iterator[Check]:
@@ -116,31 +127,56 @@ def _disk(config: DeploymentConfig) -> Iterator[Check]:
 
 async def _store(config: DeploymentConfig) -> list[Check]:
     try:
-        manager = VectorDatabaseManager(database_config(config))
+        stored = reading(config)
+        if config.vector_db_path and stored.path is None:
+            return [Check("store", "ok", f"nothing is stored yet in {absolute_path(config.vector_db_path)}")]
+        # Under a name that does not exist, so that a damaged collection does not keep the others from being looked at.
+        manager = VectorDatabaseManager(replace(stored, index_name=_NO_COLLECTION, dimension=None))
         await manager.connect()
     except VectorDatabaseError as error:
         return [Check("store", "fail", str(error), _fix(error))]
     try:
         health = await manager.health()
         names = await manager.list_collections()
-        checks = [*_versions(manager, health), *await _recall(manager, config, names)]
+        damaged = await _damaged(manager, names)
+        sound = [name for name in names if name not in damaged]
+        checks = [*_versions(manager, health), *await _recall(manager, config, sound)]
         statistics = (await manager.get_statistics())["collections"]
+    except VectorDatabaseError as error:
+        return [Check("store", "fail", str(error), _fix(error))]
     finally:
         await manager.close()
     checks = [
-        Check("store", "ok", f"{health['provider']} answers; collections: {', '.join(names) or 'none yet'}"),
+        Check("store", "ok", f"{health['provider']} answers; collections: {', '.join(sound) or 'none yet'}"),
+        *(Check("store", "fail", str(error), _fix(error)) for error in damaged.values()),
         *checks,
     ]
     for name, facts in statistics.items():
-        recovery = facts.get("recovery", {})
-        if recovery.get("torn_bytes"):
-            torn = f"{name}: {recovery['torn_bytes']} bytes of an unfinished write were cut off"
-            checks.append(Check("store", "warn", torn, "nothing acknowledged was lost; no action needed"))
-        for damage in recovery.get("damage", ()):
-            checks.append(
-                Check("store", "warn", f"{name}: {damage}", "recovered from an older generation; check the disk")
-            )
+        checks += _recovered(name, facts.get("recovery", {}))
     return checks
+
+
+async def _damaged(manager: VectorDatabaseManager, names: Sequence[str]) -> dict[str, VectorDatabaseError]:
+    found = {}
+    for name in names:
+        try:
+            await manager.collection(name)
+        except VectorDatabaseError as error:
+            found[name] = error
+    return found
+
+
+def _recovered(name: str, recovery: Mapping[str, Any]) -> Iterator[Check]:
+    if recovery.get("torn_bytes"):
+        torn = f"{name}: {recovery['torn_bytes']} bytes of an unfinished write at the end of the log"
+        yield Check("store", "warn", torn, "it was not acknowledged; the next process that writes sets it aside")
+    for damage in recovery.get("damage", ()):
+        yield Check("store", "warn", f"{name}: {damage}", "everything was read from other files; check the disk")
+    if recovery.get("closed") is False:
+        last = (
+            f"{name} is open in another process, or was not closed; its log ends with change {recovery['last_change']}"
+        )
+        yield Check("store", "ok", last)
 
 
 def _versions(manager: VectorDatabaseManager, health: Mapping[str, Any]) -> Iterator[Check]:
@@ -187,27 +223,62 @@ def _fix(error: VectorDatabaseError) -> str:
         "storage_locked": "close the other process",
         "storage_corrupted": "vpa doctor --salvage, or restore a backup",
         "storage_full": "free some space",
+        "storage_error": "correct --path or VPA_VECTOR_DB_PATH",
         "provider_not_installed": "install the extra that the message names",
     }
     return hints.get(error.code, "see the message")
 
 
-def _salvage(config: DeploymentConfig) -> list[Check]:
+def _salvage(config: DeploymentConfig, *, quiet: bool) -> list[Check]:
+    """Make damaged collections again. What will be kept and lost is said before anything is written."""
     if not config.vector_db_path:
         return [
             Check("salvage", "fail", "only the embedded engine's directory can be salvaged", "set VPA_VECTOR_DB_PATH")
         ]
-    database = Database(config.vector_db_path)
+    repair = Repair(absolute_path(config.vector_db_path))
     try:
-        checks = []
-        for name, report in database.reports().items():
-            aside = ", ".join(Path(path).name + ".damaged" for path in report.set_aside)
-            kept = f"{name}: kept {database.get(name).view.live_count} records" + (
-                f"; set aside {aside}" if aside else ""
-            )
-            checks.append(
-                Check("salvage", "warn" if aside else "ok", kept, "add lost documents again" if aside else "")
-            )
-        return checks
+        plan = repair.plan()
+        for name, salvaged in plan.salvaged.items():
+            if not quiet:
+                print_line(f"{name}: {_described(salvaged)}; the damaged directory will be set aside")
+        aside = repair.carry_out(plan)
+    except VectorDatabaseError as error:
+        return [Check("salvage", "fail", error.message, _fix(error))]
     finally:
-        database.close()
+        repair.close()
+    checks = [
+        Check(
+            "salvage",
+            "ok" if salvaged.is_whole else "fail",
+            f"{name}: {_described(salvaged)}; the original is in {aside[name]}",
+            "" if salvaged.is_whole else f"add again what was lost{_remains(salvaged, aside[name])}",
+        )
+        for name, salvaged in plan.salvaged.items()
+    ]
+    checks += [
+        Check("salvage", "fail", f"{name}: {why}; nothing was touched", "restore a backup, or move it away")
+        for name, why in plan.helpless.items()
+    ]
+    if not checks:
+        checks = [
+            Check("salvage", "ok", f"no collection is damaged ({len(plan.sound)} looked at); nothing was changed")
+        ]
+    return checks
+
+
+def _described(salvaged: Salvaged) -> str:
+    lost = [
+        f"{salvaged.lost_records:,} records lost" if salvaged.lost_records else "",
+        f"{salvaged.lost_texts:,} records lost their text" if salvaged.lost_texts else "",
+        f"{salvaged.lost_changes:,} changes lost" if salvaged.lost_changes else "",
+        f"{salvaged.unfinished_bytes:,} bytes of an unfinished write" if salvaged.unfinished_bytes else "",
+    ]
+    said = ", ".join(filter(None, lost)) or "nothing lost"
+    notes = f" ({'; '.join(salvaged.notes)})" if salvaged.notes else ""
+    return f"{salvaged.kept:,} records kept, {said}{notes}"
+
+
+def _remains(salvaged: Salvaged, aside: str) -> str:
+    if not salvaged.remains:
+        return ""
+    return f"; text and metadata of {len(salvaged.remains):,} records are in {aside}/{REMAINS}"

@@ -22,6 +22,6 @@ def run(args: Namespace) -> int:
 
 async def _write(args: Namespace) -> int:
     with progress_bar(quiet=args.json) as advance:
-        async with place(args.url, "VPA_FROM_API_KEY", timeout_s=args.timeout) as manager:
+        async with place(args.url, "VPA_FROM_API_KEY", timeout_s=args.timeout, reads=True) as manager:
             collection = await manager.collection(args.collection)
             return await export_parquet(collection, args.file, progress=lambda count: advance("write", count))

@@ -28,7 +28,7 @@ def run(args: Namespace) -> int:
 async def _copy(args: Namespace) -> Migration:
     with progress_bar(quiet=args.json) as advance:
         async with (
-            place(args.source, "VPA_FROM_API_KEY", timeout_s=args.timeout) as source,
+            place(args.source, "VPA_FROM_API_KEY", timeout_s=args.timeout, reads=True) as source,
             place(args.target, "VPA_TO_API_KEY", timeout_s=args.timeout) as target,
         ):
             return await migrate(

@@ -10,13 +10,21 @@ from typing import Any
 from vpa.client.connect import connect
 from vpa.client.manager import VectorDatabaseManager
 from vpa.observe.log import configure_logging
+from vpa.stores.config import VectorDatabaseProvider, parse_url
 
 
 @asynccontextmanager
-async def place(url: str, variable: str, *, timeout_s: float) -> AsyncIterator[VectorDatabaseManager]:
-    """A connected manager; the API key or password is in `variable`, else in VPA_VECTOR_DB_API_KEY."""
+async def place(
+    url: str, variable: str, *, timeout_s: float, reads: bool = False
+) -> AsyncIterator[VectorDatabaseManager]:
+    """A connected manager; the API key or password is in `variable`, else in VPA_VECTOR_DB_API_KEY.
+
+    `reads`: an embedded store is opened beside the process that writes to it.
+    """
+    fields = parse_url(url)
+    follows = reads and fields["provider"] == VectorDatabaseProvider.MOCK and fields["path"] is not None
     key = os.environ.get(variable) or os.environ.get("VPA_VECTOR_DB_API_KEY") or None
-    async with connect(url, api_key=key, timeout_seconds=timeout_s) as manager:
+    async with connect(url, api_key=key, timeout_seconds=timeout_s, read_only=follows) as manager:
         yield manager
 
 

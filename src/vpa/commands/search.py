@@ -7,14 +7,20 @@ import textwrap
 from argparse import Namespace
 from dataclasses import asdict
 
-from vpa.commands.common import parse_filter, print_json, print_line, scope, settings
+from vpa.base.errors import ReadOnlyError
+from vpa.client.manager import VectorDatabaseManager
+from vpa.commands.common import parse_filter, print_json, print_line, reading, scope, settings
 from vpa.compose import create_enhanced_rag_system
 from vpa.rag.documents import SearchResult
 
 
 def run(args: Namespace) -> int:
     """Exit status 0 also when nothing was found."""
-    results, stored = asyncio.run(_search(args))
+    try:
+        results, stored = asyncio.run(_search(args))
+    except ReadOnlyError:
+        # The collection does not exist yet, and a search does not make it.
+        results, stored = [], 0
     if args.json:
         print_json([asdict(result) for result in results])
     elif not results:
@@ -25,8 +31,11 @@ def run(args: Namespace) -> int:
 
 
 async def _search(args: Namespace) -> tuple[list[SearchResult], int]:
-    filters = parse_filter(args.filter)
-    async with create_enhanced_rag_system(settings(args)) as system:
+    filters, config = parse_filter(args.filter), settings(args)
+    async with (
+        VectorDatabaseManager(reading(config)) as manager,
+        create_enhanced_rag_system(config, manager=manager) as system,
+    ):
         results = await system.search_knowledge(
             args.query,
             top_k=args.top_k,

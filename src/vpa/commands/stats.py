@@ -7,8 +7,8 @@ from argparse import Namespace
 from typing import Any
 
 from vpa.base.errors import CollectionNotFoundError
-from vpa.commands.common import print_json, print_table, scope, settings
-from vpa.compose import create_vector_database_manager
+from vpa.client.manager import VectorDatabaseManager
+from vpa.commands.common import print_json, print_table, reading, scope, settings
 from vpa.rag.chunks import first_chunks
 
 
@@ -29,7 +29,7 @@ def run(args: Namespace) -> int:
 
 async def _facts(args: Namespace) -> dict[str, Any]:
     config = settings(args)
-    async with create_vector_database_manager(config) as manager:
+    async with VectorDatabaseManager(reading(config)) as manager:
         name = config.vector_db_index_name
         if name not in await manager.list_collections():
             raise CollectionNotFoundError(

@@ -26,8 +26,8 @@ def run(args: Namespace) -> int:
 async def _compare(args: Namespace) -> Verification:
     with progress_bar(quiet=args.json) as advance:
         async with (
-            place(args.source, "VPA_FROM_API_KEY", timeout_s=args.timeout) as left,
-            place(args.target, "VPA_TO_API_KEY", timeout_s=args.timeout) as right,
+            place(args.source, "VPA_FROM_API_KEY", timeout_s=args.timeout, reads=True) as left,
+            place(args.target, "VPA_TO_API_KEY", timeout_s=args.timeout, reads=True) as right,
         ):
             return await verify(
                 await left.collection(args.collection),

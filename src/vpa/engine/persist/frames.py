@@ -1,10 +1,10 @@
 """How a log is laid out, and how it is read and checked.
 
 File: a header (magic, version, checksum, then JSON: whose log it is, where it stands in the order, a description of the
-collection), then frames. A frame is a header of 40 bytes (nonce, sequence number, length, how much of the file was
-known to be synced when it was written, bytes under one checksum, checksum of this header), the checksums of the
-payload, and the payload. The nonce is part of the log's id and keeps stored data from ever looking like a frame. A
-frame without a payload is a mark: it says only how much had been synced.
+collection), then frames. A frame is a header of 44 bytes (nonce, sequence number, length, how much of the file was
+known to be synced when it was written, bytes under one checksum, checksum of the table, checksum of this header), the
+table of the checksums of its payload, and the payload. The nonce is part of the log's id and keeps stored data from
+ever looking like a frame. A frame without a payload is a mark: it says only how much had been synced.
 
 A bad frame at the end is an unfinished write, unless a later frame or a mark says that it had been synced: then
 acknowledged data is damaged, and `Contents.damage` says so.
@@ -25,9 +25,8 @@ from vpa.engine.persist.manifest import FORMAT, Owner
 
 _MAGIC: Final = b"VPALOG\x00\x03"
 _FILE: Final = struct.Struct("<8sIII")  # magic, version, length of the JSON, checksum of these and of the JSON
-_FRAME: Final = struct.Struct(
-    "<8sQQQII"
-)  # nonce, sequence, length, synced, bytes per checksum, checksum of this and of the table
+# Nonce, sequence, length, synced, bytes per checksum, checksum of the table, checksum of this.
+_FRAME: Final = struct.Struct("<8sQQQIII")
 NONCE_BYTES: Final = 8
 FRAME_BYTES: Final = _FRAME.size
 
@@ -71,13 +70,14 @@ class Frame(NamedTuple):
 
 
 class FrameHeader(NamedTuple):
-    """A frame's header that has its checksum; `table` are the checksums of the payload."""
+    """A frame's header that has its checksum; `table` are the checksums of the payload, not checked yet."""
 
     sequence: int
     length: int
     synced: int
     check_bytes: int
     check: int
+    table_check: int
     table: memoryview
 
     @property
@@ -118,8 +118,8 @@ def encode_frame(payload: list[Buffer], *, nonce: bytes, sequence: int, synced: 
     """Header and table of a frame, and the header's checksum; without a payload a mark."""
     length = sum(len(part) for part in payload)
     size, table = payload_checks(payload, length) if payload else (0, b"")
-    head = _FRAME.pack(nonce, sequence, length, synced, size, 0)[:-4]
-    check = zlib.crc32(table, zlib.crc32(head))
+    head = _FRAME.pack(nonce, sequence, length, synced, size, zlib.crc32(table), 0)[:-4]
+    check = zlib.crc32(head)
     return head + check.to_bytes(4, "little") + table, check
 
 
@@ -140,17 +140,15 @@ def read_header(data: memoryview) -> tuple[LogHeader, int] | None:
 
 
 def frame_header(data: memoryview, position: int, nonce: bytes) -> FrameHeader | None:
-    """The header of a frame at `position`, if a sound one stands there."""
+    """The header of a frame at `position`, if a sound one stands there; its table may be damaged."""
     if position + FRAME_BYTES > len(data):
         return None
-    found, sequence, length, synced, size, check = _FRAME.unpack_from(data, position)
-    if found != nonce or (length and not size):
+    found, sequence, length, synced, size, table_check, check = _FRAME.unpack_from(data, position)
+    if found != nonce or zlib.crc32(data[position : position + FRAME_BYTES - 4]) != check or (length and not size):
         return None
     count = 4 * max(1, -(-length // size)) if size else 0
     table = data[position + FRAME_BYTES : position + FRAME_BYTES + count]
-    if len(table) != count or zlib.crc32(table, zlib.crc32(data[position : position + FRAME_BYTES - 4])) != check:
-        return None
-    return FrameHeader(sequence, length, synced, size, check, table)
+    return FrameHeader(sequence, length, synced, size, check, table_check, table) if len(table) == count else None
 
 
 def payload_of(data: memoryview, position: int, header: FrameHeader) -> memoryview:
@@ -207,6 +205,8 @@ def read_frames(
 
 
 def _is_unsound(found: FrameHeader, payload: memoryview) -> bool:
+    if zlib.crc32(found.table) != found.table_check:
+        return True
     return not found.is_mark and bool(unsound_parts(payload, found.check_bytes, found.table))
 
 

@@ -1,0 +1,128 @@
+"""Opens a damaged store to salvage it: says first what will be kept and lost, then does it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from vpa.base.errors import StorageCorruptedError, StorageError, VectorDatabaseError
+from vpa.base.records import is_collection_name
+from vpa.engine.persist.files import FileSystem, OSFiles
+from vpa.engine.persist.lock import DirectoryLock
+from vpa.engine.persist.manifest import manifest_of, new_id, read_manifest, read_store, write_store
+from vpa.engine.persist.names import COLLECTIONS, DAMAGED, STORE, free_path
+from vpa.engine.persist.recover import Recovery
+from vpa.engine.persist.replace import replace_collection
+from vpa.engine.persist.salvage import Salvaged, examine
+from vpa.engine.persist.wal import storage_error
+
+
+@dataclass(slots=True)
+class Plan:
+    """What salvage will do: the damaged collections with what can be kept of each, and those that it cannot help."""
+
+    salvaged: dict[str, Salvaged] = field(default_factory=dict)
+    helpless: dict[str, str] = field(default_factory=dict)
+    sound: dict[str, int] = field(default_factory=dict)
+
+
+class Repair:
+    """Holds the directory's lock from construction to `close`."""
+
+    def __init__(
+        self, directory: str, *, files: FileSystem | None = None, random_bytes: Callable[[int], bytes] = os.urandom
+    ) -> None:
+        """Lock the directory; raises StorageError where there is none, StorageLockedError, ConfigurationError for another format."""
+        self._directory = os.path.abspath(directory)
+        self._files: FileSystem = files or OSFiles()
+        self._random_bytes = random_bytes
+        self._lock: DirectoryLock | None = None
+        if not self._files.is_directory(f"{self._directory}/{COLLECTIONS}"):
+            raise StorageError(f"no store in {self._directory}; nothing was made; check the path")
+        if files is None:
+            self._lock = DirectoryLock(self._directory)
+        try:
+            self._store, self._store_is_sound, self._is_known = self._find_store()
+        except BaseException:
+            self.close()
+            raise
+
+    def _find_store(self) -> tuple[str, bool, bool]:
+        """The store's id, whether its file is sound, and whether the id is that of the files that are there."""
+        try:
+            store = read_store(self._files, self._directory)
+            if store is not None:
+                return store, True, True
+        except StorageCorruptedError:
+            pass
+        owners: Counter[str] = Counter()
+        for name in self._names():
+            try:
+                owners[read_manifest(self._files, self._path(name)).owner.store] += 1
+            except (StorageCorruptedError, OSError):
+                continue
+        if not owners:
+            return new_id(self._random_bytes), False, False
+        return owners.most_common(1)[0][0], False, True
+
+    def _names(self) -> list[str]:
+        names = self._files.list_directory(f"{self._directory}/{COLLECTIONS}")
+        return [name for name in names if is_collection_name(name) and self._files.is_directory(self._path(name))]
+
+    def _path(self, name: str) -> str:
+        return f"{self._directory}/{COLLECTIONS}/{name}"
+
+    def plan(self) -> Plan:
+        """Look at every collection; nothing is written."""
+        plan = Plan()
+        for name in self._names():
+            try:
+                manifest = manifest_of(self._files, self._path(name), name, self._store)
+                collection, _ = Recovery(self._files, self._path(name), manifest).run()
+                plan.sound[name] = collection.view.live_count
+            except VectorDatabaseError as error:
+                self._plan_damaged(plan, name, error)
+            except OSError as error:
+                plan.helpless[name] = str(error)
+        return plan
+
+    def _plan_damaged(self, plan: Plan, name: str, error: VectorDatabaseError) -> None:
+        if not isinstance(error, StorageCorruptedError):
+            plan.helpless[name] = error.message
+            return
+        try:
+            plan.salvaged[name] = examine(
+                self._files, self._path(name), name=name, store=self._store if self._is_known else None
+            )
+            plan.salvaged[name].notes.insert(0, error.message.partition("; run `vpa doctor")[0])
+        except VectorDatabaseError as other:
+            plan.helpless[name] = other.message
+
+    def carry_out(self, plan: Plan) -> dict[str, str]:
+        """Do it; returns, by collection, where the damaged directory was set aside. Raises StorageError, StorageFullError."""
+        try:
+            if not self._store_is_sound:
+                self._name_store()
+            return {
+                name: replace_collection(
+                    self._files, self._directory, salvaged, store=self._store, random_bytes=self._random_bytes
+                )
+                for name, salvaged in plan.salvaged.items()
+            }
+        except OSError as error:
+            raise storage_error(
+                error, "salvage stopped; the damaged files are where they were, or in set-aside"
+            ) from error
+
+    def _name_store(self) -> None:
+        path = f"{self._directory}/{STORE}"
+        if self._files.status(path) is not None:
+            self._files.rename(path, free_path(self._files, path + DAMAGED))
+        write_store(self._files, self._directory, self._store)
+
+    def close(self) -> None:
+        """Unlock. May be called twice."""
+        if self._lock is not None:
+            self._lock.release()

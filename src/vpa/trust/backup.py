@@ -1,0 +1,39 @@
+"""A backup of the embedded store's directory, also while another process writes to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vpa.engine.persist.backup import Copied, copy_store
+from vpa.stores.config import absolute_path
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """Where the copy is, and what is in it, by collection."""
+
+    path: str
+    collections: Mapping[str, Copied]
+
+    @property
+    def records(self) -> int:
+        """Of all collections."""
+        return sum(one.records for one in self.collections.values())
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all files."""
+        return sum(one.size_bytes for one in self.collections.values())
+
+
+async def backup(source: str | Path, target: str | Path) -> Backup:
+    """Copy the store in directory `source` to a new directory `target`, read it back and verify it.
+
+    Needs no lock: the process that writes goes on. To restore, open the copy, or put it in the place of the original.
+    Raises StorageError where `target` exists or `source` holds no store, StorageCorruptedError for a damaged collection.
+    """
+    place = absolute_path(str(target))
+    return Backup(place, await asyncio.to_thread(copy_store, absolute_path(str(source)), place))
