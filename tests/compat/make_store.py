@@ -1,4 +1,4 @@
-"""Writes the store of `tests/compat/format-2` again. Run by hand, and only for a new format: old ones stay as they are."""
+"""Writes the store of `tests/compat/format-3` again. Run by hand, and only for a new format: old ones stay as they are."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ async def write(directory: str) -> None:
 
 
 if __name__ == "__main__":
-    target = Path(__file__).with_name("format-2")
+    target = Path(__file__).with_name("format-3")
     shutil.rmtree(target, ignore_errors=True)
     asyncio.run(write(sys.argv[1] if len(sys.argv) > 1 else str(target.absolute())))
+    for name in ("LOCK", "RESERVE"):
+        (target / name).unlink()

@@ -51,8 +51,8 @@ async def test_no_acknowledged_write_is_lost_and_none_is_invented(tmp_path: Path
 
 
 @pytest.mark.long
-async def test_sixty_kills(tmp_path: Path) -> None:
+async def test_five_hundred_kills(tmp_path: Path) -> None:
     total = 0
-    for seed in range(100, 160):
+    for seed in range(100, 600):
         total += await _kill_once(tmp_path / f"store-{seed}", seed)
-    sys.stderr.write(f"\n60 kills, {total} acknowledged operations, 0 lost, 0 invented\n")
+    sys.stderr.write(f"\n500 kills, {total} acknowledged operations, 0 lost, 0 invented\n")

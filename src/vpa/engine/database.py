@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -21,9 +21,10 @@ from vpa.engine.collection import Collection
 from vpa.engine.persist.files import FileSystem, OSFiles
 from vpa.engine.persist.journal import DurableJournal, begin
 from vpa.engine.persist.lock import NAME, DirectoryLock
-from vpa.engine.persist.manifest import find_store, manifest_of, new_id, read_manifest, write_store
+from vpa.engine.persist.manifest import StoreFile, find_store, manifest_of, new_id, read_manifest, write_store
 from vpa.engine.persist.names import COLLECTION, COLLECTIONS, CREATING, DROPPED, is_ours
 from vpa.engine.persist.recover import RecoveryReport
+from vpa.engine.persist.reserve import Reserve
 from vpa.engine.persist.wal import forked_error, storage_error
 
 _PROVIDER: Final = "mock"
@@ -53,11 +54,12 @@ class Database:
         self._collections: dict[str, Collection] = {}
         self._journals: dict[str, DurableJournal] = {}
         self._damaged: dict[str, VectorDatabaseError] = {}
-        self._store = ""
+        self._store = StoreFile("")
         self._lock = threading.RLock()
         self._closed = False
         self._process = os.getpid()
         self._directory_lock: DirectoryLock | None = None
+        self._reserve: Reserve | None = None
         if self.directory is not None:
             self._open(self.directory, lock=files is None)
 
@@ -70,10 +72,12 @@ class Database:
                 self._directory_lock = DirectoryLock(directory)
                 store = find_store(self._files, directory)
             if store is None:
-                store = new_id(self._random_bytes)
+                store = StoreFile(new_id(self._random_bytes))
                 write_store(self._files, directory, store)
             self._store = store
-            for name in self._files.list_directory(f"{directory}/{COLLECTIONS}"):
+            self._reserve = Reserve(self._files, directory)
+            self._reserve.fill()
+            for name in sorted({*self._files.list_directory(f"{directory}/{COLLECTIONS}"), *store.collections}):
                 self._open_entry(name)
         except OSError as error:
             self.close()
@@ -86,7 +90,7 @@ class Database:
         return f"{self.directory}/{COLLECTIONS}/{name}"
 
     def _open_entry(self, name: str) -> None:
-        if not self._files.is_directory(self._path(name)):
+        if not self._files.is_directory(self._path(name)) and name not in self._store.collections:
             return
         if name.startswith((CREATING, DROPPED)):
             self._sweep(name)
@@ -99,8 +103,16 @@ class Database:
     def _open_collection(self, name: str) -> None:
         manifest = manifest_of(self._files, self._path(name), name, self._store)
         self._collections[name], self._journals[name] = DurableJournal.open(
-            self._files, self._path(name), manifest, guard=self._moved, random_bytes=self._random_bytes
+            self._files,
+            self._path(name),
+            manifest,
+            guard=self._moved,
+            make_room=self._make_room,
+            random_bytes=self._random_bytes,
         )
+
+    def _make_room(self) -> bool:
+        return self._reserve is not None and self._reserve.give()
 
     def _sweep(self, name: str) -> None:
         """Finish a drop, or undo a create, that was cut short: what this store wrote goes, anything else stays."""
@@ -108,7 +120,7 @@ class Database:
         names = self._files.list_directory(path)
         if COLLECTION in names:
             try:
-                if read_manifest(self._files, path).owner.store != self._store:
+                if read_manifest(self._files, path).owner.store != self._store.id:
                     return
             except VectorDatabaseError:
                 return
@@ -192,17 +204,32 @@ class Database:
                     f"{path} exists and is no collection of this store; nothing was touched; move it away"
                 )
             self._files.make_directory(building)
-            begin(self._files, building, info, store=self._store, random_bytes=self._random_bytes)
+            begin(self._files, building, info, store=self._store.id, random_bytes=self._random_bytes)
             self._files.rename(building, path)
-            self._files.sync_directory(f"{self.directory}/{COLLECTIONS}")
-            manifest = read_manifest(self._files, path)
+            try:
+                self._files.sync_directory(f"{self.directory}/{COLLECTIONS}")
+                manifest = read_manifest(self._files, path)
+                self._write_store({**self._store.collections, info.name: manifest.owner.collection})
+            except OSError:
+                self._files.rename(path, building)
+                raise
         except OSError as error:
             raise storage_error(error, f"collection {info.name!r} was not made") from error
         collection, self._journals[info.name] = DurableJournal.open(
-            self._files, path, manifest, guard=self._moved, random_bytes=self._random_bytes
+            self._files,
+            path,
+            manifest,
+            guard=self._moved,
+            make_room=self._make_room,
+            random_bytes=self._random_bytes,
         )
         self._journals[info.name].report.closed = True
         return collection
+
+    def _write_store(self, collections: Mapping[str, str]) -> None:
+        store = StoreFile(self._store.id, collections)
+        write_store(self._files, str(self.directory), store)
+        self._store = store
 
     def set_embedding(self, name: str, embedding: EmbeddingIdentity) -> CollectionInfo:
         """Note which model the vectors are from."""
@@ -231,6 +258,7 @@ class Database:
                 return
             try:
                 journal.abandon()
+                self._write_store({key: value for key, value in self._store.collections.items() if key != name})
                 gone = self._path(DROPPED + new_id(self._random_bytes))
                 self._files.rename(self._path(name), gone)
                 self._files.sync_directory(f"{self.directory}/{COLLECTIONS}")

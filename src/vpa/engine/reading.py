@@ -17,7 +17,7 @@ from vpa.base.records import CollectionInfo, EmbeddingIdentity, is_collection_na
 from vpa.engine.collection import Collection
 from vpa.engine.persist.files import FileSystem, OSFiles
 from vpa.engine.persist.follow import Follower
-from vpa.engine.persist.manifest import find_store
+from vpa.engine.persist.manifest import StoreFile, find_store
 from vpa.engine.persist.names import COLLECTIONS
 from vpa.engine.persist.recover import RecoveryReport
 from vpa.engine.persist.wal import forked_error, storage_error
@@ -46,8 +46,19 @@ class ReadOnlyDatabase:
             self._store = store
             for name in self._names_there():
                 self._load(name)
+            self._note_missing(store)
         except OSError as error:
             raise storage_error(error, f"{self.directory} could not be read") from error
+
+    def _note_missing(self, store: StoreFile) -> None:
+        """Collections that the store names and that have no directory, unless they were dropped meanwhile."""
+        missing = [name for name in store.collections if not self._files.is_directory(self._path(name))]
+        if not missing:
+            return
+        now = find_store(self._files, self.directory)
+        for name in missing:
+            if now is not None and name in now.collections and not self._files.is_directory(self._path(name)):
+                self._load(name)
 
     def _names_there(self) -> list[str]:
         names = self._files.list_directory(f"{self.directory}/{COLLECTIONS}")
@@ -60,15 +71,13 @@ class ReadOnlyDatabase:
         try:
             self._followers[name] = Follower(self._files, self._path(name), name, self._store)
             self._damaged.pop(name, None)
-        except CollectionNotFoundError:
-            self._damaged.pop(name, None)
         except VectorDatabaseError as error:
             self._damaged[name] = error.located(provider="mock", collection=name)
 
     def names(self) -> list[str]:
         """Names of the collections that exist now, sorted; also of those that cannot be read, see `damaged`."""
         self.check_open()
-        return self._names_there()
+        return sorted({*self._names_there(), *self._damaged})
 
     @property
     def damaged(self) -> dict[str, VectorDatabaseError]:
@@ -103,7 +112,9 @@ class ReadOnlyDatabase:
         with self._lock:
             follower = self._followers.get(name)
             if follower is None or name in self._damaged:
-                self._load(name)
+                self._damaged.pop(name, None)
+                if self._files.is_directory(self._path(name)):
+                    self._load(name)
                 return
             try:
                 follower.refresh()

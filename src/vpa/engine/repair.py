@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from vpa.base.errors import StorageCorruptedError, StorageError, VectorDatabaseE
 from vpa.base.records import is_collection_name
 from vpa.engine.persist.files import FileSystem, OSFiles
 from vpa.engine.persist.lock import DirectoryLock
-from vpa.engine.persist.manifest import manifest_of, new_id, read_manifest, read_store, write_store
+from vpa.engine.persist.manifest import StoreFile, manifest_of, new_id, read_manifest, read_store, write_store
 from vpa.engine.persist.names import COLLECTIONS, DAMAGED, STORE, free_path
 from vpa.engine.persist.recover import Recovery
 from vpa.engine.persist.replace import replace_collection
@@ -49,23 +50,19 @@ class Repair:
             self.close()
             raise
 
-    def _find_store(self) -> tuple[str, bool, bool]:
-        """The store's id, whether its file is sound, and whether the id is that of the files that are there."""
-        try:
+    def _find_store(self) -> tuple[StoreFile, bool, bool]:
+        """The store, whether its file is sound, and whether its id is that of the files that are there."""
+        with contextlib.suppress(StorageCorruptedError):
             store = read_store(self._files, self._directory)
             if store is not None:
                 return store, True, True
-        except StorageCorruptedError:
-            pass
         owners: Counter[str] = Counter()
         for name in self._names():
-            try:
+            with contextlib.suppress(StorageCorruptedError, OSError):
                 owners[read_manifest(self._files, self._path(name)).owner.store] += 1
-            except (StorageCorruptedError, OSError):
-                continue
         if not owners:
-            return new_id(self._random_bytes), False, False
-        return owners.most_common(1)[0][0], False, True
+            return StoreFile(new_id(self._random_bytes)), False, False
+        return StoreFile(owners.most_common(1)[0][0]), False, True
 
     def _names(self) -> list[str]:
         names = self._files.list_directory(f"{self._directory}/{COLLECTIONS}")
@@ -77,7 +74,7 @@ class Repair:
     def plan(self) -> Plan:
         """Look at every collection; nothing is written."""
         plan = Plan()
-        for name in self._names():
+        for name in sorted({*self._names(), *self._store.collections}):
             try:
                 manifest = manifest_of(self._files, self._path(name), name, self._store)
                 collection, _ = Recovery(self._files, self._path(name), manifest).run()
@@ -94,33 +91,43 @@ class Repair:
             return
         try:
             plan.salvaged[name] = examine(
-                self._files, self._path(name), name=name, store=self._store if self._is_known else None
+                self._files, self._path(name), name=name, store=self._store.id if self._is_known else None
             )
             plan.salvaged[name].notes.insert(0, error.message.partition("; run `vpa doctor")[0])
         except VectorDatabaseError as other:
-            plan.helpless[name] = other.message
+            exists = self._files.is_directory(self._path(name))
+            plan.helpless[name] = other.message if exists else f"{self._path(name)} is missing; its name is given up"
 
     def carry_out(self, plan: Plan) -> dict[str, str]:
         """Do it; returns, by collection, where the damaged directory was set aside. Raises StorageError, StorageFullError."""
         try:
-            if not self._store_is_sound:
-                self._name_store()
-            return {
+            aside = {
                 name: replace_collection(
-                    self._files, self._directory, salvaged, store=self._store, random_bytes=self._random_bytes
+                    self._files, self._directory, salvaged, store=self._store.id, random_bytes=self._random_bytes
                 )
                 for name, salvaged in plan.salvaged.items()
             }
+            self._name_store()
+            return aside
         except OSError as error:
             raise storage_error(
                 error, "salvage stopped; the damaged files are where they were, or in set-aside"
             ) from error
 
     def _name_store(self) -> None:
-        path = f"{self._directory}/{STORE}"
-        if self._files.status(path) is not None:
+        """The collections are those that are there now; a damaged file of the store is set aside."""
+        path, catalogue = f"{self._directory}/{STORE}", {}
+        for name in self._names():
+            with contextlib.suppress(VectorDatabaseError, OSError):
+                found = read_manifest(self._files, self._path(name))
+                if found.owner.store == self._store.id and found.info.name == name:
+                    catalogue[name] = found.owner.collection
+        store = StoreFile(self._store.id, catalogue)
+        if self._store_is_sound and store == self._store:
+            return
+        if not self._store_is_sound and self._files.status(path) is not None:
             self._files.rename(path, free_path(self._files, path + DAMAGED))
-        write_store(self._files, self._directory, self._store)
+        write_store(self._files, self._directory, store)
 
     def close(self) -> None:
         """Unlock. May be called twice."""

@@ -232,6 +232,25 @@ class SimulatedDisk:
         file.durable = bytes(file.current)
         return position
 
+    def put(self, path: str, content: bytes) -> None:
+        """Another file of that name, as if it had been copied there."""
+        self._put(path, content)
+
+    def lose(self, path: str) -> None:
+        """A file, or everything below a directory, is gone for good."""
+        for names in (self._names, self._durable_names):
+            for name in [name for name in names if name == path or name.startswith(path + "/")]:
+                del names[name]
+        self._directories = {name for name in self._directories if name != path and not name.startswith(path + "/")}
+
+    def copy(self) -> SimulatedDisk:
+        """Every file with what a process sees of it, as a kill leaves it."""
+        other = SimulatedDisk(self.random.randrange(2**32))
+        other._directories = set(self._directories)
+        for name, file in self._names.items():
+            other._put(name, bytes(file.current))
+        return other
+
     def files(self) -> list[str]:
         """Paths of all files that are not empty."""
         return sorted(name for name, file in self._names.items() if file.current)

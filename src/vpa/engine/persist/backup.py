@@ -12,7 +12,16 @@ from vpa.base.errors import StorageCorruptedError, StorageError, VectorDatabaseE
 from vpa.base.records import is_collection_name
 from vpa.engine.persist.files import FileSystem, OSFiles
 from vpa.engine.persist.frames import read_log
-from vpa.engine.persist.manifest import LogEntry, Manifest, find_store, manifest_of, new_id, write_manifest, write_store
+from vpa.engine.persist.manifest import (
+    LogEntry,
+    Manifest,
+    StoreFile,
+    find_store,
+    manifest_of,
+    new_id,
+    write_manifest,
+    write_store,
+)
 from vpa.engine.persist.names import COLLECTIONS, is_ours, log_path, snapshot_path
 from vpa.engine.persist.recover import check_log
 from vpa.engine.persist.wal import storage_error
@@ -59,7 +68,7 @@ def copy_store(
 
 
 class _Backup:
-    def __init__(self, files: FileSystem, source: str, building: str, store: str) -> None:
+    def __init__(self, files: FileSystem, source: str, building: str, store: StoreFile) -> None:
         self._files = files
         self._source = source
         self._building = building
@@ -68,11 +77,11 @@ class _Backup:
 
     def run(self, target: str) -> dict[str, Copied]:
         files, base = self._files, f"{self._source}/{COLLECTIONS}"
-        write_store(files, self._building, self._store)
-        manifests = {}
-        for name in files.list_directory(base):
-            if is_collection_name(name) and files.is_directory(f"{base}/{name}"):
-                manifests[name] = self._copy_collection(name)
+        there = [name for name in files.list_directory(base) if is_collection_name(name)]
+        names = {*self._store.collections, *(name for name in there if files.is_directory(f"{base}/{name}"))}
+        manifests = {name: self._copy_collection(name) for name in sorted(names)}
+        catalogue = {name: manifest.owner.collection for name, manifest in manifests.items()}
+        write_store(files, self._building, StoreFile(self._store.id, catalogue))
         files.sync_directory(f"{self._building}/{COLLECTIONS}")
         done = self._prove(manifests)
         files.rename(self._building, target)

@@ -11,7 +11,7 @@ from vpa.engine.change import Change
 from vpa.engine.collection import Collection
 from vpa.engine.persist.files import FileStatus, FileSystem, ReadFile, read_copy
 from vpa.engine.persist.frames import Contents, LogHeader, read_frames, read_header
-from vpa.engine.persist.manifest import LogEntry, Manifest, manifest_of, read_manifest
+from vpa.engine.persist.manifest import LogEntry, Manifest, StoreFile, manifest_of, read_manifest
 from vpa.engine.persist.names import COLLECTION, log_path
 from vpa.engine.persist.recover import Recovery, RecoveryReport, check_log
 from vpa.engine.persist.wal import storage_error
@@ -39,12 +39,13 @@ class ReadOnlyJournal:
 class Follower:
     """`collection` is as it was at the last `refresh`; after some it is another object. For any thread."""
 
-    def __init__(self, files: FileSystem, directory: str, name: str, store: str) -> None:
+    def __init__(self, files: FileSystem, directory: str, name: str, store: StoreFile) -> None:
         """Load it; raises what recovery raises."""
         self._files = files
         self._directory = directory
         self._name = name
-        self._store = store
+        # Collections are dropped and made again while this reads: only whose store it is counts.
+        self._store = StoreFile(store.id)
         self._lock = threading.Lock()
         self._seen_size = 0
         self._again(self._load)

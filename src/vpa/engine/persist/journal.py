@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from vpa.base.errors import ReadOnlyError, StorageError, VectorDatabaseError
+from vpa.base.errors import ReadOnlyError, StorageError, StorageFullError, VectorDatabaseError
 from vpa.base.index_options import Quantization
 from vpa.base.records import CollectionInfo
 from vpa.engine.change import Change, encode
@@ -41,15 +41,16 @@ class DurableJournal:
 
     def __init__(
         self, collection: Collection, recovery: Recovery, tail: Tail, *,
-        guard: Callable[[], str | None], random_bytes: Callable[[int], bytes],
+        guard: Callable[[], str | None], make_room: Callable[[], bool] = lambda: False, random_bytes: Callable[[int], bytes],
     ) -> None:  # fmt: skip
-        """`guard` says why the store's directory is not what was opened, if so."""
+        """`guard` says why the store's directory is not what was opened, if so; `make_room` frees some, if it can."""
         self.report: RecoveryReport = recovery.report
         self.checkpoint_error: str | None = None
         self._files = recovery.files
         self._directory = recovery.directory
         self._collection = collection
         self._guard = guard
+        self._make_room = make_room
         self._random_bytes = random_bytes
         self._manifest = recovery.manifest
         self._manifest_status = self._files.status(f"{self._directory}/{COLLECTION}")
@@ -67,7 +68,8 @@ class DurableJournal:
     @classmethod
     def open(
         cls, files: FileSystem, directory: str, manifest: Manifest, *,
-        guard: Callable[[], str | None] = lambda: None, random_bytes: Callable[[int], bytes] = os.urandom,
+        guard: Callable[[], str | None] = lambda: None,
+        make_room: Callable[[], bool] = lambda: False, random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> tuple[Collection, DurableJournal]:  # fmt: skip
         """Recover the collection and take over its directory."""
         recovery = Recovery(files, directory, manifest)
@@ -80,7 +82,7 @@ class DurableJournal:
             raise storage_error(error, f"collection {manifest.info.name!r} could not be opened") from error
         # The frames were applied: nothing may hold on to the mapped log, which is going to be appended to and cut.
         tail = replace(tail, contents=replace(tail.contents, frames=[]))
-        journal = cls(collection, recovery, tail, guard=guard, random_bytes=random_bytes)
+        journal = cls(collection, recovery, tail, guard=guard, make_room=make_room, random_bytes=random_bytes)
         collection.attach(journal)
         return collection, journal
 
@@ -105,7 +107,13 @@ class DurableJournal:
     def append(self, change: Change) -> int:
         """See `Journal.append`; called by one thread at a time."""
         with self._rotate_lock:
-            ticket = self._writable().append(encode(change))
+            try:
+                ticket = self._writable().append(encode(change))
+            except StorageFullError:
+                if change.ids or not self._make_room():
+                    raise
+                # What frees room must not fail for want of it.
+                ticket = self._writable().append(encode(change))
             # A ticket belongs to one log: rotation syncs the log it leaves, so a ticket of an older one is always met.
             return ticket | self._last_entry.generation << 44
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import zlib
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from vpa.base.errors import ConfigurationError, StorageCorruptedError, StorageError
@@ -147,25 +147,34 @@ def read_sealed(files: FileSystem, path: str) -> dict[str, Any]:
     return value
 
 
-def write_store(files: FileSystem, directory: str, store: str) -> None:
-    """Name the store."""
-    write_sealed(files, f"{directory}/{STORE}", {"format": FORMAT, "store": store})
+@dataclass(frozen=True, slots=True)
+class StoreFile:
+    """What `store.json` says: the id of the store, and the id of each of its collections by name."""
+
+    id: str
+    collections: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_store(files: FileSystem, directory: str) -> str | None:
-    """The id of the store, None if it has no file of that name; raises as `read_manifest` does."""
+def write_store(files: FileSystem, directory: str, store: StoreFile) -> None:
+    """Replace `store.json`; see `write_whole`."""
+    value = {"format": FORMAT, "store": store.id, "collections": dict(store.collections)}
+    write_sealed(files, f"{directory}/{STORE}", value)
+
+
+def read_store(files: FileSystem, directory: str) -> StoreFile | None:
+    """Read `store.json`, None if there is none; raises as `read_manifest` does."""
     path = f"{directory}/{STORE}"
     if files.status(path) is None:
         return None
     stored = read_sealed(files, path)
     check_format(stored.get("format"), path)
-    if not isinstance(stored.get("store"), str):
+    if not isinstance(stored.get("store"), str) or not isinstance(stored.get("collections"), dict):
         raise StorageCorruptedError(f"{path} names no store; {RESTORE}")
-    return str(stored["store"])
+    return StoreFile(stored["store"], stored["collections"])
 
 
-def find_store(files: FileSystem, directory: str) -> str | None:
-    """The id of the store in a directory, None where there is none yet.
+def find_store(files: FileSystem, directory: str) -> StoreFile | None:
+    """The store in a directory, None where there is none yet.
 
     Raises ConfigurationError for another format, StorageCorruptedError where collections exist and the store's file does not.
     """
@@ -184,8 +193,10 @@ def find_store(files: FileSystem, directory: str) -> str | None:
     return None
 
 
-def manifest_of(files: FileSystem, path: str, name: str, store: str) -> Manifest:
+def manifest_of(files: FileSystem, path: str, name: str, store: StoreFile) -> Manifest:
     """The manifest of the collection in a directory; raises StorageCorruptedError where it is missing or of another."""
+    if not files.is_directory(path):
+        raise StorageCorruptedError(f"{path} is missing, and store.json names a collection {name!r}; {RESTORE}")
     if files.status(f"{path}/{COLLECTION}") is None:
         raise StorageCorruptedError(
             f"{path} holds no {COLLECTION}: it is no collection of this store, or was restored in part; nothing was "
@@ -195,12 +206,19 @@ def manifest_of(files: FileSystem, path: str, name: str, store: str) -> Manifest
         manifest = read_manifest(files, path)
     except OSError as error:
         raise StorageError(f"{path} could not be read ({error}); look at its permissions and at the disk") from error
-    if manifest.owner.store != store:
+    problem = _stranger(manifest, name, store)
+    if problem is not None:
         raise StorageCorruptedError(
-            f"{path} belongs to another store ({manifest.owner.store}); nothing was touched; move it away, or copy its records with `vpa migrate`"
-        )
-    if manifest.info.name != name:
-        raise StorageCorruptedError(
-            f"{path} is a copy of collection {manifest.info.name!r}; nothing was touched; move it away"
+            f"{path} {problem}; nothing was touched; move it away, or copy its records with `vpa migrate`"
         )
     return manifest
+
+
+def _stranger(manifest: Manifest, name: str, store: StoreFile) -> str | None:
+    if manifest.owner.store != store.id:
+        return f"belongs to another store ({manifest.owner.store})"
+    if manifest.info.name != name:
+        return f"is a copy of collection {manifest.info.name!r}"
+    if store.collections.get(name, manifest.owner.collection) != manifest.owner.collection:
+        return "is not the collection that store.json names: it was replaced by an older one of the same name"
+    return None
