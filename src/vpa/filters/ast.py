@@ -35,7 +35,11 @@ class Field:
 class Filter:
     """A node of the tree. Combine with `&`, `|` and `~`."""
 
-    __slots__ = ()
+    # Notes of `normalize.normal` and `render.canonical_text`. Nodes never change, so a note never becomes untrue;
+    # equality, hashes and copies do not see them.
+    __slots__ = ("_canonical_text", "_is_normal")
+    _canonical_text: str
+    _is_normal: bool
 
     def __and__(self, other: Filter) -> Filter:
         return And(_members(self, other, And)) if isinstance(other, Filter) else NotImplemented

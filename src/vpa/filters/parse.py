@@ -21,6 +21,7 @@ from vpa.filters.ast import (
     depth,
     literal_count,
 )
+from vpa.filters.normalize import NormalFilter, is_normal, mark_normal, normalize
 
 FilterLike: TypeAlias = Filter | Mapping[str, Any] | None
 
@@ -45,6 +46,13 @@ _OPERATORS: Final[dict[str, _Builder]] = {
 _CONNECTIVES: Final = ("$and", "$or", "$nor", "$not")
 
 
+def normal(given: FilterLike) -> NormalFilter:
+    """The normal form of what a caller wrote; free for a filter that came from here. Raises InvalidFilterError."""
+    if isinstance(given, Filter) and is_normal(given):
+        return NormalFilter(given)
+    return mark_normal(normalize(as_filter(given)))
+
+
 def as_filter(given: FilterLike) -> Filter:
     """Return the tree for an expression, a JSON object, or None (always); raises InvalidFilterError."""
     if given is None:
@@ -52,14 +60,43 @@ def as_filter(given: FilterLike) -> Filter:
     if isinstance(given, Filter):
         tree = given
     elif isinstance(given, Mapping):
+        if weight(given) > MAX_LITERALS:
+            # Refused before anything is built: building is the expensive part.
+            raise _too_many()
         tree = _object(given, at="", level=0)
     else:
         raise InvalidFilterError(f"a filter is an F expression or a mapping, not {type(given).__name__}: {given!r:.80}")
     if depth(tree) > MAX_DEPTH:
         raise InvalidFilterError(f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
     if literal_count(tree) > MAX_LITERALS:
-        raise InvalidFilterError(f"the filter has more than {MAX_LITERALS} literals; split the call")
+        raise _too_many()
     return tree
+
+
+def weight(given: FilterLike) -> int:
+    """About how many literals a filter holds, which is what parsing it costs; stops counting above 10,000."""
+    if isinstance(given, Filter):
+        return literal_count(given)
+    total = 0
+    waiting: list[Any] = [given]
+    while waiting and total <= MAX_LITERALS:
+        part = waiting.pop()
+        if isinstance(part, Mapping) and part:
+            waiting.extend(part.values())
+        elif isinstance(part, list | tuple) and part:
+            # A long list is not looked into once its length alone is too much.
+            nested = (
+                [] if len(part) > MAX_LITERALS else [one for one in part if isinstance(one, Mapping | list | tuple)]
+            )
+            total += len(part) - len(nested)
+            waiting.extend(nested)
+        else:
+            total += 1
+    return total
+
+
+def _too_many() -> InvalidFilterError:
+    return InvalidFilterError(f"the filter has more than {MAX_LITERALS} literals; split the call")
 
 
 def _object(given: object, *, at: str, level: int) -> Filter:
