@@ -98,7 +98,7 @@ class Maintenance:
             self._begin(table, Work.CODES)
 
     def _begin(self, table: Table, work: Work) -> _Job | None:
-        if self._closed or self._paused[table]:
+        if self._closed or table in self._paused or table.writer.state.closed:
             return None
         if (table, work) in self._jobs:
             return self._jobs[table, work][0]
