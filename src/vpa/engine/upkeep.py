@@ -15,6 +15,8 @@ from vpa.kit.memory import give_back
 
 # With no more rows than these to catch up with, the last step of a compaction, for which writers wait, may begin.
 _FEW_ROWS: Final = 1_000
+# More dead rows than this share of the live ones are left out before recall is measured, which takes seconds.
+_UNTIDY: Final = 0.1
 # The bound on dead rows: so many for each live one, and these. Background compaction begins at half of the rows; the distance is
 # what two writers that replace rows without pause add while it runs (scripts/benchmarks/garbage.py).
 DEAD_PER_LIVE, DEAD_FREE = 2, 10_000
@@ -68,7 +70,13 @@ class Upkeep:
 
     def make_codes(self, *, stop: Callable[[], bool]) -> None:
         """Codes for rows that have none, and recall measured again where the data has changed."""
-        self._index.tend(stop=lambda: stop() or self._writer.state.closed)
+
+        def tidy() -> None:
+            view = self._writer.state.view
+            if dead_rows(view) > _UNTIDY * view.live_count:
+                self.compact(stop=stop)
+
+        self._index.tend(tidy=tidy, stop=lambda: stop() or self._writer.state.closed)
         give_back()
 
     def run(self, *, stop: Callable[[], bool]) -> None:
@@ -97,6 +105,7 @@ class Upkeep:
         with self._compacting, contextlib.suppress(StoppedError):
             if self._writer.state.view.live is not None:
                 self._compact(lambda: stop() or self._writer.state.closed)
+                give_back()
 
     def _compact(self, stop: Callable[[], bool]) -> None:
         """Only the last step keeps writers waiting, and no step a reader."""

@@ -61,9 +61,12 @@ class Index(ABC):
         del view
         return False
 
-    def tend(self, *, stop: Callable[[], bool]) -> None:
-        """Catch up with the rows; returns soon when `stop` says so. Whatever it raises, searches go on as before."""
-        del stop
+    def tend(self, *, tidy: Callable[[], object], stop: Callable[[], bool]) -> None:
+        """Catch up with the rows; returns soon when `stop` says so. Whatever it raises, searches go on as before.
+
+        `tidy` leaves dead rows out; it is called before work that keeps a view for seconds, and with it the memory of its rows.
+        """
+        del tidy, stop
 
     def successor(self, view: View, *, stop: Callable[[], bool]) -> object | None:
         """Codes for the rows of `view`, which are those of now under other numbers."""

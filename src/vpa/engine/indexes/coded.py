@@ -124,14 +124,16 @@ class CodedIndex(Index):
         tail = view.count - min((one.coded for one in state.passes), default=0)
         return tail > max(_TAIL_ROWS, _TAIL_SHARE * view.count) or _stale(state, view)
 
-    def tend(self, *, stop: Callable[[], bool]) -> None:
+    def tend(self, *, tidy: Callable[[], object], stop: Callable[[], bool]) -> None:
         """Give codes to rows that have none, and measure recall again where the data has changed. Stops soon when asked.
 
         A compaction may replace the rows meanwhile: what was measured is then kept, and only codes are made again.
         """
         with self._tending:
-            while not stop() and self.wants(view := self._writer.state.view):
-                state = self._state
+            while not stop() and self.wants(self._writer.state.view):
+                if self._is_old(self._writer.state.view):
+                    tidy()
+                view, state = self._writer.state.view, self._state
                 if state is None or state.rows is not view.rows or view.live_count > _TRY_AGAIN * state.first:
                     self._make(view, stop)
                     continue
@@ -139,6 +141,11 @@ class CodedIndex(Index):
                 self._writer.publish_codes(state, view.rows)
                 if not stop() and _stale(state, view):
                     self._measure_again(state, view, stop)
+
+    def _is_old(self, view: View) -> bool:
+        """Whether what was measured, if anything, is to be measured again."""
+        state = self._state
+        return state is None or state.rows is not view.rows or _stale(state, view)
 
     def _publish(self, state: _State, stop: Callable[[], bool]) -> None:
         while not self._writer.publish_codes(state, state.rows):
