@@ -18,11 +18,12 @@ from vpa.base.metadata import Scalar, canonical_metadata
 from vpa.base.query import OnConflict, SearchRequest, check_threshold, check_top_k
 from vpa.base.records import Matches, Record, RecordBatch, Usage
 from vpa.base.scope import AllScopes, Scope
-from vpa.base.validation import check_batch, check_ids, check_query_vectors
+from vpa.base.validation import check_query_vectors
 from vpa.client import describe
 from vpa.client import residual as operations
 from vpa.client.binding import Binding
-from vpa.filters import Filter, FilterLike, as_filter, normalize
+from vpa.client.validating import checked_batch, checked_filter, checked_ids
+from vpa.filters import FilterLike, as_filter, normalize
 from vpa.filters.ast import ALWAYS
 from vpa.stores.contract import MetadataEdit, Target
 
@@ -77,8 +78,8 @@ class CollectionVerbs(ABC):
         """
         bound = self._bound()
         choice = OnConflict.parse(on_conflict)
-        batch = check_batch(records, info=bound.info)
-        old = None if replacing is None else normalize(as_filter(replacing))
+        batch = await checked_batch(records, info=bound.info)
+        old = None if replacing is None else await checked_filter(replacing)
         if not len(batch) and old is None:
             return 0
         return await self._write(
@@ -93,7 +94,7 @@ class CollectionVerbs(ABC):
     async def get(self, ids: Iterable[str], *, include_vectors: bool = True, scope: Scope = _SCOPE) -> list[Record]:
         """The records found, in the order asked; ids that do not exist are left out."""
         bound = self._bound()
-        wanted = check_ids(ids)
+        wanted = await checked_ids(ids)
         if not wanted:
             return []
         return await self._read(
@@ -112,7 +113,7 @@ class CollectionVerbs(ABC):
     ) -> int:
         """Remove by ids or by filter; returns how many existed. `dry_run` only counts."""
         bound = self._bound()
-        target = _target(ids, filter, allow_all=allow_all, scope=scope, verb="delete")
+        target = await _target(ids, filter, allow_all=allow_all, scope=scope, verb="delete")
         work = lambda: operations.delete(bound.store, bound.info, target, dry_run=dry_run)  # noqa: E731
         return await (self._read("delete", work) if dry_run else self._write("delete", work))
 
@@ -134,7 +135,7 @@ class CollectionVerbs(ABC):
         either way nothing was changed.
         """
         bound = self._bound()
-        target = _target(ids, filter, allow_all=allow_all, scope=scope, verb="update_metadata")
+        target = await _target(ids, filter, allow_all=allow_all, scope=scope, verb="update_metadata")
         edit = MetadataEdit(assign=canonical_metadata(set or {}), remove=_keys(remove))
         work = lambda: operations.update_metadata(bound.store, bound.info, target, edit=edit, dry_run=dry_run)  # noqa: E731
         return await (self._read("update_metadata", work) if dry_run else self._write("update_metadata", work))
@@ -143,7 +144,7 @@ class CollectionVerbs(ABC):
     async def count(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> int:
         """How many records match, exactly."""
         bound = self._bound()
-        node = normalize(as_filter(filter))
+        node = await checked_filter(filter)
         return await self._read("count", lambda: operations.count(bound.store, bound.info, node, scope=_one(scope)))
 
     @_located
@@ -198,7 +199,7 @@ class CollectionVerbs(ABC):
 
     async def _search(self, verb: str, request: SearchRequest, filter: FilterLike) -> list[Matches]:
         bound = self._bound()
-        node = normalize(as_filter(filter))
+        node = await checked_filter(filter)
         if not len(request.vectors):
             return []
         started = bound.clock.monotonic()
@@ -236,7 +237,7 @@ class CollectionVerbs(ABC):
             raise InvalidQueryError(f"batch_size must be an integer from 1 to 100000, not {batch_size!r}")
         if not isinstance(scope, Scope | AllScopes):
             raise InvalidQueryError(f"scope must be a vpa.Scope or vpa.ALL_SCOPES, not {scope!r}")
-        node = normalize(as_filter(filter))
+        node = await checked_filter(filter)
         last = cursor
 
         def begin() -> AsyncIterator[RecordBatch]:
@@ -308,12 +309,12 @@ def _one(scope: Scope) -> Scope:
     return scope
 
 
-def _target(ids: Iterable[str] | None, given: FilterLike, *, allow_all: bool, scope: Scope, verb: str) -> Target:
+async def _target(ids: Iterable[str] | None, given: FilterLike, *, allow_all: bool, scope: Scope, verb: str) -> Target:
     if (ids is None) is (given is None):
         raise InvalidFilterError(f"{verb} takes exactly one of ids= and filter=")
     if ids is not None:
-        return Target(scope=_one(scope), ids=check_ids(ids))
-    node: Filter = normalize(as_filter(given))
+        return Target(scope=_one(scope), ids=await checked_ids(ids))
+    node = await checked_filter(given)
     if node is ALWAYS and not allow_all:
         raise InvalidFilterError(f"the filter of {verb} matches every record; pass allow_all=True if that is meant")
     return Target(scope=_one(scope), filter=node)

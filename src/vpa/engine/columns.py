@@ -65,6 +65,11 @@ class _Ranking(NamedTuple):
         return rows
 
 
+def _is_behind(ranking: _Ranking, length: int) -> bool:
+    """Whether so many entries stand behind it that it is made anew."""
+    return length > ranking.length + max(_TAIL, ranking.length // 4)
+
+
 class Rows(NamedTuple):
     """Rows that a leaf holds for, in pieces; `distinct` says that none stands in them twice.
 
@@ -225,13 +230,19 @@ class Column:
         found: IntColumn = rows[wanted[places]]
         return found
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether all values have codes, and a ranking stands that `equal` and `between` would use as it is."""
+        ranking = self._ranking
+        return not self._pending and ranking is not None and not _is_behind(ranking, self._rows.length)
+
     def _ranked(self, entries: Entries) -> _Ranking:
         known = self._ranking
         length = len(entries.rows)
-        if known is None or length > known.length + max(_TAIL, known.length // 4):
+        if known is None or _is_behind(known, length):
             with self._lock:
                 known = self._ranking
-                if known is None or length > known.length + max(_TAIL, known.length // 4):
+                if known is None or _is_behind(known, length):
                     self._ranking = known = self._rank(entries)
         return known
 

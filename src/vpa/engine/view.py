@@ -10,7 +10,7 @@ import numpy as np
 from vpa.base.arrays import FloatMatrix, RowMask, RowNumbers
 from vpa.base.records import Match, Record, RecordBatch
 from vpa.base.scope import AllScopes, Scope
-from vpa.engine.predicate import leaf_rows, row_mask
+from vpa.engine.predicate import is_ready, leaf_rows, row_mask
 from vpa.engine.rows import RowStore
 from vpa.engine.selection import Selection
 from vpa.filters.ast import ALWAYS, Filter
@@ -63,6 +63,10 @@ class View:
         """Numbers of the rows of `selection`."""
         chosen = self.selection(node, scope)
         return np.arange(self.count) if chosen is None else chosen.rows
+
+    def is_ready(self, node: Filter) -> bool:
+        """Whether a filter is small, and every column it reads is ranked already, so that `selection` does array work only."""
+        return is_ready(node, self.rows.columns)
 
     def is_live(self, row: int) -> bool:
         """Whether a row is part of this view."""

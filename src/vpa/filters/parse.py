@@ -16,10 +16,11 @@ from vpa.filters.ast import (
     Comparison,
     Field,
     Filter,
+    In,
     Not,
     Or,
+    children,
     depth,
-    literal_count,
 )
 from vpa.filters.normalize import NormalFilter, is_normal, mark_normal, normalize
 
@@ -43,6 +44,8 @@ _OPERATORS: Final[dict[str, _Builder]] = {
     "$exists": lambda target, value, at: build.exists(target, value, at=at),
     **{str(comparison): _comparison(comparison) for comparison in Comparison},
 }
+# A filter with more literals takes some milliseconds to parse.
+_LONG: Final = 200
 _CONNECTIVES: Final = ("$and", "$or", "$nor", "$not")
 
 
@@ -53,50 +56,45 @@ def normal(given: FilterLike) -> NormalFilter:
     return mark_normal(normalize(as_filter(given)))
 
 
+def is_long(given: FilterLike) -> bool:
+    """Whether parsing it takes so long that it should not be done on an event loop."""
+    return given is not None and _is_larger(given, _LONG)
+
+
+def _is_larger(given: object, limit: int) -> bool:
+    """Whether there are more than so many literals, or four times as many objects; looks at no more than that."""
+    waiting = [given]
+    literals = objects = 0
+    while waiting and literals <= limit and objects <= 4 * limit:
+        node = waiting.pop()
+        objects += 1
+        if isinstance(node, Mapping) and node:
+            waiting += node.values()
+        elif isinstance(node, list | tuple) and node:
+            waiting += node
+        elif isinstance(node, And | Or | Not):
+            waiting += children(node)
+        else:
+            literals += len(node.values) if isinstance(node, In) else 1
+    return literals > limit or objects > 4 * limit
+
+
 def as_filter(given: FilterLike) -> Filter:
     """Return the tree for an expression, a JSON object, or None (always); raises InvalidFilterError."""
     if given is None:
         return ALWAYS
+    if _is_larger(given, MAX_LITERALS):
+        # Counted before anything is built: a caller must not be able to buy seconds of work with one request.
+        raise InvalidFilterError(f"the filter has more than {MAX_LITERALS} literals; split the call")
     if isinstance(given, Filter):
         tree = given
     elif isinstance(given, Mapping):
-        if weight(given) > MAX_LITERALS:
-            # Refused before anything is built: building is the expensive part.
-            raise _too_many()
         tree = _object(given, at="", level=0)
     else:
         raise InvalidFilterError(f"a filter is an F expression or a mapping, not {type(given).__name__}: {given!r:.80}")
     if depth(tree) > MAX_DEPTH:
         raise InvalidFilterError(f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
-    if literal_count(tree) > MAX_LITERALS:
-        raise _too_many()
     return tree
-
-
-def weight(given: FilterLike) -> int:
-    """About how many literals a filter holds, which is what parsing it costs; stops counting above 10,000."""
-    if isinstance(given, Filter):
-        return literal_count(given)
-    total = 0
-    waiting: list[Any] = [given]
-    while waiting and total <= MAX_LITERALS:
-        part = waiting.pop()
-        if isinstance(part, Mapping) and part:
-            waiting.extend(part.values())
-        elif isinstance(part, list | tuple) and part:
-            # A long list is not looked into once its length alone is too much.
-            nested = (
-                [] if len(part) > MAX_LITERALS else [one for one in part if isinstance(one, Mapping | list | tuple)]
-            )
-            total += len(part) - len(nested)
-            waiting.extend(nested)
-        else:
-            total += 1
-    return total
-
-
-def _too_many() -> InvalidFilterError:
-    return InvalidFilterError(f"the filter has more than {MAX_LITERALS} literals; split the call")
 
 
 def _object(given: object, *, at: str, level: int) -> Filter:
