@@ -9,7 +9,7 @@ from typing import Any
 from vpa.base.errors import InvalidFilterError
 from vpa.base.metadata import Scalar, kind_of, leaves
 from vpa.base.records import CollectionInfo, Record
-from vpa.filters import Filter, to_json
+from vpa.filters import Filter, NormalFilter, to_json
 from vpa.filters.ast import Constant
 from vpa.filters.ast import leaves as filter_leaves
 from vpa.stores.contract import VectorStore
@@ -53,7 +53,7 @@ def _rank(value: Scalar) -> tuple[str, Any, str]:
     return kind_of(value), value, type(value).__name__
 
 
-def explain(store: VectorStore, info: CollectionInfo, node: Filter) -> dict[str, Any]:
+def explain(store: VectorStore, info: CollectionInfo, node: NormalFilter) -> dict[str, Any]:
     """The division of a normalised filter, with the native part in the store's language."""
     parts = store.split(node)
     return {

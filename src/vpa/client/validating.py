@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from vpa.base.records import CollectionInfo, Record, RecordBatch
 from vpa.base.validation import batch_steps, id_steps
-from vpa.filters import Filter, FilterLike, as_filter, normalize
+from vpa.filters import FilterLike, NormalFilter, normal
 from vpa.filters.parse import is_long
 from vpa.kit.steps import finish_beside
 
@@ -29,11 +29,11 @@ async def checked_ids(ids: Iterable[str]) -> list[str]:
     return await finish_beside(id_steps(ids if isinstance(ids, str | bytes) else await _listed(ids)))
 
 
-async def checked_filter(given: FilterLike) -> Filter:
+async def checked_filter(given: FilterLike) -> NormalFilter:
     """Parsed and normalised; one with many literals in a thread. Raises InvalidFilterError."""
     if is_long(given):
-        return await asyncio.to_thread(lambda: normalize(as_filter(given)))
-    return normalize(as_filter(given))
+        return await asyncio.to_thread(normal, given)
+    return normal(given)
 
 
 async def _listed(values: Iterable[T]) -> list[T] | tuple[T, ...]:

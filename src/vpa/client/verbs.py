@@ -9,23 +9,34 @@ import contextlib
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from numpy.typing import ArrayLike
 
 from vpa.base.errors import InvalidFilterError, InvalidQueryError, InvalidRecordError, VectorDatabaseError
 from vpa.base.metadata import Scalar, canonical_metadata
-from vpa.base.query import OnConflict, SearchRequest, check_threshold, check_top_k
+from vpa.base.query import OnConflict, check_threshold, check_top_k
 from vpa.base.records import Matches, Record, RecordBatch, Usage
 from vpa.base.scope import AllScopes, Scope
 from vpa.base.validation import check_query_vectors
-from vpa.client import describe
-from vpa.client import residual as operations
+from vpa.client import describe, residual
 from vpa.client.binding import Binding
 from vpa.client.validating import checked_batch, checked_filter, checked_ids
-from vpa.filters import FilterLike, as_filter, normalize
-from vpa.filters.ast import ALWAYS
-from vpa.stores.contract import MetadataEdit, Target
+from vpa.filters import FilterLike, NormalFilter
+from vpa.stores.requests import (
+    ALWAYS,
+    Count,
+    Delete,
+    Explain,
+    Get,
+    Optimize,
+    Scan,
+    Search,
+    SearchBatch,
+    UpdateMetadata,
+    Upsert,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -82,13 +93,8 @@ class CollectionVerbs(ABC):
         old = None if replacing is None else await checked_filter(replacing)
         if not len(batch) and old is None:
             return 0
-        return await self._write(
-            "upsert",
-            lambda: operations.upsert(
-                bound.store, bound.info, batch, scope=_one(scope), on_conflict=choice, replacing=old
-            ),
-            idempotent=choice is not OnConflict.ERROR,
-        )
+        request = Upsert(batch=batch, scope=_one(scope), on_conflict=choice, replacing=old)
+        return await bound.run(request, lambda: residual.upsert(bound.store, bound.info, request))
 
     @_located
     async def get(self, ids: Iterable[str], *, include_vectors: bool = True, scope: Scope = _SCOPE) -> list[Record]:
@@ -97,9 +103,8 @@ class CollectionVerbs(ABC):
         wanted = await checked_ids(ids)
         if not wanted:
             return []
-        return await self._read(
-            "get", lambda: bound.store.get(bound.info, wanted, scope=_one(scope), include_vectors=include_vectors)
-        )
+        request = Get(ids=wanted, scope=_one(scope), include_vectors=include_vectors)
+        return await bound.run(request, lambda: bound.store.get(bound.info, request))
 
     @_located
     async def delete(
@@ -113,9 +118,9 @@ class CollectionVerbs(ABC):
     ) -> int:
         """Remove by ids or by filter; returns how many existed. `dry_run` only counts."""
         bound = self._bound()
-        target = await _target(ids, filter, allow_all=allow_all, scope=scope, verb="delete")
-        work = lambda: operations.delete(bound.store, bound.info, target, dry_run=dry_run)  # noqa: E731
-        return await (self._read("delete", work) if dry_run else self._write("delete", work))
+        chosen, node = await _targets(ids, filter, allow_all=allow_all, verb=Delete.verb)
+        request = Delete(ids=chosen, filter=node, scope=_one(scope), dry_run=dry_run)
+        return await bound.run(request, lambda: residual.delete(bound.store, bound.info, request))
 
     @_located
     async def update_metadata(
@@ -135,17 +140,23 @@ class CollectionVerbs(ABC):
         either way nothing was changed.
         """
         bound = self._bound()
-        target = await _target(ids, filter, allow_all=allow_all, scope=scope, verb="update_metadata")
-        edit = MetadataEdit(assign=canonical_metadata(set or {}), remove=_keys(remove))
-        work = lambda: operations.update_metadata(bound.store, bound.info, target, edit=edit, dry_run=dry_run)  # noqa: E731
-        return await (self._read("update_metadata", work) if dry_run else self._write("update_metadata", work))
+        chosen, node = await _targets(ids, filter, allow_all=allow_all, verb=UpdateMetadata.verb)
+        request = UpdateMetadata(
+            ids=chosen,
+            filter=node,
+            scope=_one(scope),
+            dry_run=dry_run,
+            assign=canonical_metadata(set or {}),
+            remove=_keys(remove),
+        )
+        return await bound.run(request, lambda: residual.update_metadata(bound.store, bound.info, request))
 
     @_located
     async def count(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> int:
         """How many records match, exactly."""
         bound = self._bound()
-        node = await checked_filter(filter)
-        return await self._read("count", lambda: operations.count(bound.store, bound.info, node, scope=_one(scope)))
+        request = Count(filter=await checked_filter(filter), scope=_one(scope))
+        return await bound.run(request, lambda: residual.count(bound.store, bound.info, request))
 
     @_located
     async def search(
@@ -163,16 +174,17 @@ class CollectionVerbs(ABC):
 
         Raises InvalidQueryError, InvalidFilterError, UnsupportedFilterError.
         """
-        request = SearchRequest(
+        request = Search(
             vectors=check_query_vectors(vector, info=self._bound().info, dimensions=1),
             top_k=check_top_k(top_k),
             score_threshold=check_threshold(score_threshold),
             include_vectors=include_vectors,
             exact=exact,
             scope=_one(scope),
+            filter=await checked_filter(filter),
         )
-        [found] = await self._search("search", request, filter)
-        return found
+        [matches] = await self._search(request)
+        return matches
 
     @_located
     async def search_batch(
@@ -187,25 +199,28 @@ class CollectionVerbs(ABC):
         scope: Scope = _SCOPE,
     ) -> list[Matches]:
         """As `search`, for each row of `vectors` `(m, d)`, in one call."""
-        request = SearchRequest(
+        request = SearchBatch(
             vectors=check_query_vectors(vectors, info=self._bound().info, dimensions=2),
             top_k=check_top_k(top_k),
             score_threshold=check_threshold(score_threshold),
             include_vectors=include_vectors,
             exact=exact,
             scope=_one(scope),
+            filter=await checked_filter(filter),
         )
-        return await self._search("search_batch", request, filter)
+        return await self._search(request)
 
-    async def _search(self, verb: str, request: SearchRequest, filter: FilterLike) -> list[Matches]:
+    async def _search(self, request: Search) -> list[Matches]:
         bound = self._bound()
-        node = await checked_filter(filter)
         if not len(request.vectors):
             return []
         started = bound.clock.monotonic()
-        found = await self._read(verb, lambda: operations.search(bound.store, bound.info, request, node=node))
+        answers = await bound.run(request, lambda: residual.search(bound.store, bound.info, request))
         time_s = bound.clock.monotonic() - started
-        return [Matches(one.items, one.exact, Usage(time_s, one.usage.candidates, one.usage.requests)) for one in found]
+        return [
+            Matches(answer.items, answer.exact, Usage(time_s, answer.usage.candidates, answer.usage.requests))
+            for answer in answers
+        ]
 
     async def scan(
         self,
@@ -237,27 +252,26 @@ class CollectionVerbs(ABC):
             raise InvalidQueryError(f"batch_size must be an integer from 1 to 100000, not {batch_size!r}")
         if not isinstance(scope, Scope | AllScopes):
             raise InvalidQueryError(f"scope must be a vpa.Scope or vpa.ALL_SCOPES, not {scope!r}")
-        node = await checked_filter(filter)
-        last = cursor
-
-        def begin() -> AsyncIterator[RecordBatch]:
-            return operations.scan(
-                bound.store, bound.info, node, scope=scope, batch_size=batch_size, cursor=last, include_vectors=include_vectors
-            )  # fmt: skip
-
-        batches = begin()
+        request = Scan(
+            filter=await checked_filter(filter),
+            scope=scope,
+            batch_size=batch_size,
+            cursor=cursor,
+            include_vectors=include_vectors,
+        )
+        batches = residual.scan(bound.store, bound.info, request)
 
         async def step() -> RecordBatch | None:
             nonlocal batches
             try:
                 return await anext(batches, None)
             except VectorDatabaseError:
-                # A generator that raised is finished; the next try goes on behind the last batch that arrived.
-                batches = begin()
+                # A generator that raised is finished; the next attempt goes on behind the last batch that arrived.
+                batches = residual.scan(bound.store, bound.info, request)
                 raise
 
-        while (batch := await self._read("scan", step)) is not None:
-            last = batch.cursor
+        while (batch := await bound.run(request, step)) is not None:
+            request = replace(request, cursor=batch.cursor)
             yield batch
 
     async def fields(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> dict[str, dict[str, int]]:
@@ -278,22 +292,18 @@ class CollectionVerbs(ABC):
     async def optimize(self) -> None:
         """Build what makes searches fast, once much was loaded; may take minutes, so it has no deadline."""
         bound = self._bound()
-        await bound.store.optimize(bound.info)
+        await bound.run(Optimize(), lambda: bound.store.optimize(bound.info))
 
-    def explain(self, filter: FilterLike = None) -> dict[str, Any]:
+    @_located
+    async def explain(self, filter: FilterLike = None) -> dict[str, Any]:
         """What the store evaluates, in its own language, and what is left to this library."""
         bound = self._bound()
-        return describe.explain(bound.store, bound.info, normalize(as_filter(filter)))
+        request = Explain(await checked_filter(filter))
 
-    async def _read(self, verb: str, work: Callable[[], Awaitable[T]]) -> T:
-        return await self._bound().run(verb, work)
+        async def described() -> dict[str, Any]:
+            return describe.explain(bound.store, bound.info, request.filter)
 
-    async def _write(self, verb: str, work: Callable[[], Awaitable[T]], *, idempotent: bool = True) -> T:
-        bound = self._bound()
-        try:
-            return await bound.run(verb, work, idempotent=idempotent)
-        finally:
-            bound.generation += 1
+        return await bound.run(request, described)
 
 
 def _keys(remove: Iterable[str]) -> frozenset[str]:
@@ -309,12 +319,14 @@ def _one(scope: Scope) -> Scope:
     return scope
 
 
-async def _target(ids: Iterable[str] | None, given: FilterLike, *, allow_all: bool, scope: Scope, verb: str) -> Target:
+async def _targets(
+    ids: Iterable[str] | None, given: FilterLike, *, allow_all: bool, verb: str
+) -> tuple[list[str] | None, NormalFilter]:
     if (ids is None) is (given is None):
         raise InvalidFilterError(f"{verb} takes exactly one of ids= and filter=")
     if ids is not None:
-        return Target(scope=_one(scope), ids=await checked_ids(ids))
+        return await checked_ids(ids), ALWAYS
     node = await checked_filter(given)
     if node is ALWAYS and not allow_all:
         raise InvalidFilterError(f"the filter of {verb} matches every record; pass allow_all=True if that is meant")
-    return Target(scope=_one(scope), filter=node)
+    return None, node

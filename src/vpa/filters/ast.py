@@ -121,8 +121,8 @@ class Constant(Filter):
     value: bool
 
 
-ALWAYS: Final = Constant(True)
-NEVER: Final = Constant(False)
+ALWAYS: Final[Filter] = Constant(True)
+NEVER: Final[Filter] = Constant(False)
 Leaf: TypeAlias = Eq | In | Range | Exists
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import fields
+from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
 import numpy as np
@@ -13,9 +14,7 @@ import numpy as np
 from vpa.base.capabilities import Capabilities
 from vpa.base.errors import ClosedError, ConfigurationError
 from vpa.base.index_options import IndexOptions, Quantization
-from vpa.base.query import OnConflict, SearchRequest
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch, Usage
-from vpa.base.scope import AllScopes, Scope
 from vpa.engine.database import Database
 from vpa.engine.persist.files import FileSystem
 from vpa.engine.quant.choice import codes_types
@@ -24,11 +23,12 @@ from vpa.engine.upkeep import room_for_dead
 from vpa.filters import Filter
 from vpa.kit.threads import Workers
 from vpa.stores.config import VectorDatabaseConfig
-from vpa.stores.contract import MetadataEdit, Target, VectorStore
+from vpa.stores.contract import VectorStore
 from vpa.stores.embedded.facts import is_light, log_recovery, table_facts
 from vpa.stores.embedded.maintenance import Maintenance
 from vpa.stores.embedded.searching import SearchQueue
 from vpa.stores.remote.endpoint import check_options
+from vpa.stores.requests import Count, Delete, Get, Scan, Search, UpdateMetadata, Upsert
 
 T = TypeVar("T")
 # A thread hop costs some 45 µs; below this many multiplications, or records written, the call itself costs less.
@@ -44,7 +44,7 @@ _LARGE_RECORDS: Final = 10_000
 class EmbeddedStore(VectorStore):
     """The engine in this process. One process, and one store in it, may have a directory open."""
 
-    provider: ClassVar[str] = "mock"
+    provider = "mock"
     is_local: ClassVar[bool] = True
 
     def __init__(
@@ -158,89 +158,72 @@ class EmbeddedStore(VectorStore):
             if self._database is not None:
                 self._maintenance.notice(table, was_large=large)
 
-    async def upsert(
-        self,
-        info: CollectionInfo,
-        batch: RecordBatch,
-        *,
-        scope: Scope,
-        on_conflict: OnConflict,
-        replacing: Filter | None,
-    ) -> int:
+    async def upsert(self, info: CollectionInfo, request: Upsert) -> int:
         """One atomic step, `replacing` included; durable when it returns, if there is a path."""
-        table = self._table(info)
+        table, batch, replacing = self._table(info), request.batch, request.replacing
         return await self._write(
             table,
-            lambda: table.upsert(batch, scope=scope, on_conflict=on_conflict, replacing=replacing),
+            lambda: table.upsert(batch, scope=request.scope, on_conflict=request.on_conflict, replacing=replacing),
             light=is_light(batch) and (replacing is None or _is_quick(table, replacing)),
             large=len(batch) >= _LARGE_RECORDS,
         )
 
-    async def get(
-        self, info: CollectionInfo, ids: Sequence[str], *, scope: Scope, include_vectors: bool
-    ) -> list[Record]:
+    async def get(self, info: CollectionInfo, request: Get) -> list[Record]:
         """From memory."""
-        table = self._table(info)
-        if len(ids) <= _INLINE_RECORDS:
-            return table.get(ids, scope=scope, include_vectors=include_vectors)
-        return await self._workers.run(table.get, ids, scope=scope, include_vectors=include_vectors)
+        get = partial(self._table(info).get, request.ids, scope=request.scope, include_vectors=request.include_vectors)
+        return get() if len(request.ids) <= _INLINE_RECORDS else await self._workers.run(get)
 
-    async def delete(self, info: CollectionInfo, target: Target, *, dry_run: bool) -> int:
+    async def delete(self, info: CollectionInfo, request: Delete) -> int:
         """One atomic step."""
         table = self._table(info)
         return await self._write(
             table,
-            lambda: table.delete(ids=target.ids, node=target.filter, scope=target.scope, dry_run=dry_run),
-            light=_concerns_few(table, target),
+            lambda: table.delete(ids=request.ids, node=request.filter, scope=request.scope, dry_run=request.dry_run),
+            light=_concerns_few(table, request),
         )
 
-    async def update_metadata(self, info: CollectionInfo, target: Target, edit: MetadataEdit, *, dry_run: bool) -> int:
+    async def update_metadata(self, info: CollectionInfo, request: UpdateMetadata) -> int:
         """One atomic step."""
         table = self._table(info)
         return await self._write(
             table,
             lambda: table.update_metadata(
-                ids=target.ids,
-                node=target.filter,
-                scope=target.scope,
-                assign=edit.assign,
-                remove=edit.remove,
-                dry_run=dry_run,
+                ids=request.ids,
+                node=request.filter,
+                scope=request.scope,
+                assign=request.assign,
+                remove=request.remove,
+                dry_run=request.dry_run,
             ),
-            light=_concerns_few(table, target),
+            light=_concerns_few(table, request),
         )
 
-    async def count(self, info: CollectionInfo, node: Filter, *, scope: Scope | AllScopes) -> int:
+    async def count(self, info: CollectionInfo, request: Count) -> int:
         """By row mask."""
         table = self._table(info)
-        if _is_quick(table, node):
-            return table.count(node, scope)
-        return await self._workers.run(table.count, node, scope)
+        if _is_quick(table, request.filter):
+            return table.count(request.filter, request.scope)
+        return await self._workers.run(table.count, request.filter, request.scope)
 
-    async def search(self, info: CollectionInfo, request: SearchRequest, node: Filter) -> list[Matches]:
+    async def search(self, info: CollectionInfo, request: Search) -> list[Matches]:
         """Small ones at once, larger ones together with those that come meanwhile."""
         table = self._table(info)
         products = table.view.count * info.dimension * len(request.vectors)
         few = request.top_k * len(request.vectors) <= _INLINE_MATCHES
-        if products <= _INLINE_PRODUCTS and few and _is_quick(table, node):
-            found = table.search(request, node)
+        if products <= _INLINE_PRODUCTS and few and _is_quick(table, request.filter):
+            answers = table.search(request, request.filter)
         else:
-            found = await self._searches.run(table, request, node)
-        return [Matches(tuple(answer.matches), answer.exact, Usage(candidates=answer.candidates)) for answer in found]
+            answers = await self._searches.run(table, request, request.filter)
+        return [Matches(tuple(answer.matches), answer.exact, Usage(candidates=answer.candidates)) for answer in answers]
 
-    async def scan(
-        self,
-        info: CollectionInfo,
-        node: Filter,
-        *,
-        scope: Scope | AllScopes,
-        batch_size: int,
-        cursor: str | None,
-        include_vectors: bool,
-    ) -> AsyncIterator[RecordBatch]:
+    async def scan(self, info: CollectionInfo, request: Scan) -> AsyncIterator[RecordBatch]:
         """In id order, from the state at the first batch."""
         batches = self._table(info).scan(
-            node, scope=scope, batch_size=batch_size, cursor=cursor, include_vectors=include_vectors
+            request.filter,
+            scope=request.scope,
+            batch_size=request.batch_size,
+            cursor=request.cursor,
+            include_vectors=request.include_vectors,
         )
         while (batch := await self._workers.run(next, batches, None)) is not None:
             yield batch
@@ -265,10 +248,10 @@ def _is_quick(table: Table, node: Filter) -> bool:
     return table.view.count <= _INLINE_ROWS and table.view.is_ready(node)
 
 
-def _concerns_few(table: Table, target: Target) -> bool:
-    if target.ids is None:
+def _concerns_few(table: Table, request: Delete | UpdateMetadata) -> bool:
+    if request.ids is None:
         return table.view.count <= _INLINE_RECORDS
-    return len(target.ids) <= _INLINE_RECORDS
+    return len(request.ids) <= _INLINE_RECORDS
 
 
 def create_store(config: VectorDatabaseConfig) -> EmbeddedStore:
