@@ -47,7 +47,7 @@ class ChromaStore(LayoutStore):
     def __init__(self, config: VectorDatabaseConfig) -> None:
         super().__init__(config)
         options = check_options(config, "tenant", "database")
-        self._server = server_of(config, port=8000, tls_port=443)
+        self._server = server_of(config)
         self._place = {
             "tenant": options.get("tenant", "default_tenant"),
             "database": options.get("database", "default_database"),

@@ -50,7 +50,7 @@ class MilvusStore(LayoutStore):
     def __init__(self, config: VectorDatabaseConfig) -> None:
         super().__init__(config)
         options = check_options(config, "database")
-        server = server_of(config, port=19530)
+        server = server_of(config)
         if server is None and config.path is None:
             raise ConfigurationError(
                 "milvus needs a server (milvus://host:19530) or a file for Milvus Lite (milvus:///path/to/file.db)"

@@ -74,7 +74,7 @@ class PineconeStore(LayoutStore):
         super().__init__(config)
         options = check_options(config, "cloud", "region")
         self._spec = ServerlessSpec(cloud=options.get("cloud", "aws"), region=options.get("region", "us-east-1"))
-        self._server = server_of(config, port=443)
+        self._server = server_of(config)
         self._client: AsyncPinecone | None = None
         self._indexes: dict[str, AsyncIndex] = {}
         self._intervals = IntervalPages(number=convert.key_number, largest=16**12 - 1)

@@ -59,7 +59,7 @@ class QdrantStore(LayoutStore):
     def __init__(self, config: VectorDatabaseConfig) -> None:
         super().__init__(config)
         check_options(config)
-        self._server = server_of(config, port=6333)
+        self._server = server_of(config)
         self.capabilities = Capabilities(
             durable=self._server is not None or config.path is not None,
             atomic_conflict=False,

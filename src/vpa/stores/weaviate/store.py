@@ -67,7 +67,7 @@ class WeaviateStore(LayoutStore):
     def __init__(self, config: VectorDatabaseConfig) -> None:
         super().__init__(config)
         options = check_options(config, "grpc_port", "grpc_host")
-        server = server_of(config, port=8080, tls_port=443)
+        server = server_of(config)
         if server is None:
             raise ConfigurationError("weaviate needs a server: weaviate://host:8080?grpc_port=50051")
         self.renewable: Renewable[weaviate.WeaviateAsyncClient] = Renewable(
