@@ -33,9 +33,7 @@ class Endpoint:
         return self.host in _LOOPBACK or self.host.startswith("127.")
 
 
-def server_of(
-    config: VectorDatabaseConfig, *, port: int | None = None, tls_port: int | None = None
-) -> Endpoint | None:
+def server_of(config: VectorDatabaseConfig, *, port: int | None = None, tls_port: int | None = None) -> Endpoint | None:
     """The server that the settings name, or None where they name none. Raises ConfigurationError.
 
     The default ports are those of the table of providers; a provider that is not in it gives its own.
