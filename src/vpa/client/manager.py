@@ -86,12 +86,13 @@ class VectorDatabaseManager(CollectionVerbs):
         return self
 
     def _refuse_unmet_encryption(self, store: VectorStore) -> None:
-        wanted = {
-            "encrypt_at_rest": (store.capabilities.encrypts_at_rest, "put the data directory on an encrypted volume"),
-            "encrypt_in_transit": (store.capabilities.encrypts_in_transit, "keep the store on this host"),
-        }
-        for name, (able, instead) in wanted.items():
-            if getattr(self.config, name) and not able:
+        able = store.capabilities
+        unmet = {
+            "encrypt_at_rest": (self.config.encrypt_at_rest and not able.encrypts_at_rest, "put its data on an encrypted volume"),
+            "encrypt_in_transit": (self.config.encrypt_in_transit and not able.encrypts_in_transit, "keep the store on this host"),
+        }  # fmt: skip
+        for name, (is_unmet, instead) in unmet.items():
+            if is_unmet:
                 raise ConfigurationError(
                     f"{name} is on (VPA_{name.upper()}), but provider {store.provider!r} cannot do it in this version; "
                     f"{instead} and set VPA_{name.upper()}=false",

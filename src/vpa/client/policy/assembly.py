@@ -30,7 +30,7 @@ class Pipelines:
         self._expired_in_store: Callable[[], None] = lambda: None
         self._around: tuple[Interceptor, ...] = (
             *interceptors,
-            Metering(meter, clock),
+            *((Metering(meter, clock),) if config.enable_metrics else ()),
             Deadline(config.timeout_seconds, expired=self._expired),
         )
         self._limit = Limit(config.max_concurrent_requests)

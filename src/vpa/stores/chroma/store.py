@@ -302,7 +302,7 @@ def _info_of(name: str, found: Any) -> CollectionInfo:
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
     options = check_options(config, "tenant", "database")
-    connection = Connection(config, server_of(config, port=8000, tls_port=443))
+    connection = Connection(config, server_of(config))
     session = Session(connection, provider=ChromaDriver.provider, translate=errors.translate, secret=config.api_key)
     place = {
         "tenant": options.get("tenant", "default_tenant"),

@@ -65,7 +65,8 @@ class EmbeddedStore(VectorStore):
         self._resources = AsyncExitStack()
         self._database: Database | None = None
         self.capabilities = Capabilities(
-            durable=path is not None, atomic_conflict=True, atomic_replace=True, atomic_update=True, approximate=True, index_options=True
+            durable=path is not None, atomic_conflict=True, atomic_replace=True, atomic_update=True, approximate=True, index_options=True,
+            encrypts_in_transit=True,  # Nothing leaves the process.
         )  # fmt: skip
 
     async def open(self) -> None:

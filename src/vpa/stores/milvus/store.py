@@ -309,7 +309,7 @@ class MilvusDriver(LayoutDriver):
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
     options = check_options(config, "database")
-    server = server_of(config, port=19530)
+    server = server_of(config)
     if server is None and config.path is None:
         raise ConfigurationError(
             "milvus needs a server (milvus://host:19530) or a file for Milvus Lite (milvus:///path/to/file.db)"

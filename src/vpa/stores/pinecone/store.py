@@ -362,7 +362,7 @@ def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     options = check_options(config, "cloud", "region")
     if not config.api_key:
         raise ConfigurationError("pinecone needs an API key: pass api_key=… or set VPA_VECTOR_DB_API_KEY")
-    connection = Connection(config, server_of(config, port=443))
+    connection = Connection(config, server_of(config))
     session = Session(
         connection,
         provider=PineconeDriver.provider,

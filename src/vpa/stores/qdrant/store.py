@@ -267,6 +267,6 @@ def _info_of(name: str, found: models.CollectionInfo) -> CollectionInfo:
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
     check_options(config)
-    connection = Connection(config, server_of(config, port=6333))
+    connection = Connection(config, server_of(config))
     session = Session(connection, provider=QdrantDriver.provider, translate=errors.translate, secret=config.api_key)
     return LayoutStore(QdrantDriver(session, connection), session)

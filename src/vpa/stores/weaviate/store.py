@@ -368,7 +368,7 @@ def _first_cause(error: WeaviateInsertManyAllFailedError) -> Exception:
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
     options = check_options(config, "grpc_port", "grpc_host")
-    server = server_of(config, port=8080, tls_port=443)
+    server = server_of(config)
     if server is None:
         raise ConfigurationError("weaviate needs a server: weaviate://host:8080?grpc_port=50051")
     connection = Connection(config, server, options)
