@@ -152,7 +152,6 @@ def shown(stalls: list[float]) -> str:
     return f"{longest[0]:7.1f} {np.quantile(longest, 0.999):7.1f}"
 
 
-
 def wanted(names: list[str]) -> Iterator[str]:
     for name in VERBS:
         if not names or any(name.startswith(given) for given in names):

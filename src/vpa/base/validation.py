@@ -133,9 +133,7 @@ def _mismatch(record_id: str, found: int, info: CollectionInfo) -> DimensionMism
     )
 
 
-def _check_vectors(
-    vectors: ArrayLike | None, *, ids: Sequence[str], info: CollectionInfo
-) -> Steps[arrays.FloatMatrix]:
+def _check_vectors(vectors: ArrayLike | None, *, ids: Sequence[str], info: CollectionInfo) -> Steps[arrays.FloatMatrix]:
     if vectors is None:
         raise InvalidRecordError("the batch has no vectors")
     if not ids and np.size(vectors) == 0:

@@ -18,6 +18,7 @@ from vpa.engine.indexes import flat
 from vpa.engine.indexes.choice import create_index
 from vpa.engine.rows import RowStore, encode_mappings
 from vpa.engine.scan import scan_view
+from vpa.engine.slices import sliced
 from vpa.engine.upkeep import Upkeep
 from vpa.engine.view import View
 from vpa.engine.writer import State, Writer
@@ -177,7 +178,9 @@ class Table:
                 )
             targets = _existing(state, ids, node=node, scope=scope)
             rows = [known[value] for value in targets]
-            merged = [merged_mapping(mapping, assign, removed) for mapping in state.view.rows.metadata_of(rows)]
+            merged = sliced(
+                rows, lambda part: [merged_mapping(old, assign, removed) for old in state.view.rows.metadata_of(part)]
+            )
             return Change(
                 scope,
                 ids=targets,
