@@ -22,7 +22,7 @@ from vpa.base.validation import check_query_vectors
 from vpa.client import describe
 from vpa.client import residual as operations
 from vpa.client.binding import Binding
-from vpa.client.validating import checked_batch, checked_filter, checked_ids
+from vpa.client.validating import checked_batch, checked_filter, checked_ids, checked_queries
 from vpa.filters import FilterLike, as_filter, normalize
 from vpa.filters.ast import ALWAYS
 from vpa.stores.contract import MetadataEdit, Target
@@ -188,7 +188,7 @@ class CollectionVerbs(ABC):
     ) -> list[Matches]:
         """As `search`, for each row of `vectors` `(m, d)`, in one call."""
         request = SearchRequest(
-            vectors=check_query_vectors(vectors, info=self._bound().info, dimensions=2),
+            vectors=await checked_queries(vectors, info=self._bound().info),
             top_k=check_top_k(top_k),
             score_threshold=check_threshold(score_threshold),
             include_vectors=include_vectors,
@@ -260,19 +260,37 @@ class CollectionVerbs(ABC):
             last = batch.cursor
             yield batch
 
+    @_located
     async def fields(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> dict[str, dict[str, int]]:
         """Each metadata path with how many records hold which type there: `{"year": {"int": 12, "str": 1}}`."""
-        return await describe.fields(self.scan(filter=filter, include_vectors=False, scope=scope))
+        bound, node = self._bound(), await checked_filter(filter)
+        if bound.store.split(node).is_complete:
+            found = await self._read("fields", lambda: bound.store.field_types(bound.info, node, scope=_one(scope)))
+            if found is not None:
+                return found
+        return await describe.fields(self.scan(filter=node, include_vectors=False, scope=scope))
 
+    @_located
     async def distinct(self, field: str, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> list[Scalar]:
         """The values of a field, each once and type-exact: `1`, `1.0`, `"1"` and `True` are four."""
-        return await describe.distinct(self.scan(filter=filter, include_vectors=False, scope=scope), field)
+        return await describe.ordered(await self._values("distinct", field, filter=filter, scope=scope))
 
+    @_located
     async def min_max(
         self, field: str, *, filter: FilterLike = None, scope: Scope = _SCOPE
     ) -> dict[str, tuple[Scalar, Scalar]]:
         """Least and greatest value of a field by kind: `{"number": (1, 9.5), "string": ("a", "z")}`."""
-        return await describe.min_max(self.scan(filter=filter, include_vectors=False, scope=scope), field)
+        return await describe.extremes(await self._values("min_max", field, filter=filter, scope=scope))
+
+    async def _values(self, verb: str, field: str, *, filter: FilterLike, scope: Scope) -> list[Scalar]:
+        bound, node, path = self._bound(), await checked_filter(filter), describe.check_field(field)
+        if bound.store.split(node).is_complete:
+            found = await self._read(
+                verb, lambda: bound.store.distinct_values(bound.info, node, scope=_one(scope), field=path)
+            )
+            if found is not None:
+                return found
+        return await describe.values(self.scan(filter=node, include_vectors=False, scope=scope), path)
 
     @_located
     async def optimize(self) -> None:

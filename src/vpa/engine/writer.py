@@ -15,7 +15,7 @@ from vpa.base.errors import ClosedError, ProviderError
 from vpa.base.records import CollectionInfo
 from vpa.base.scope import Scope
 from vpa.engine.change import Change
-from vpa.engine.compaction import Compaction
+from vpa.engine.compaction import Compaction, drain
 from vpa.engine.rows import NewRows, RowStore
 from vpa.engine.slices import sliced, slices
 from vpa.engine.vectors import FileBlock
@@ -131,8 +131,9 @@ class Writer:
                 self._lock.release()
 
     def find(self, ids: Sequence[str], scope: Scope) -> Located:
-        """The rows of those ids that exist, in the order asked. Waits for no writer, unless many came between."""
+        """The rows of those ids that exist, in the order asked. Waits for no writer, unless many came between. Raises ClosedError."""
         for _ in range(_TRIES):
+            self._check_open()
             state, before = self._state, self._before
             located = _located(state, before, ids, scope)
             if self._state is state and self._before is before:
@@ -215,6 +216,8 @@ class Writer:
             self._state = State(
                 state.info, View(RowStore.of(state.info), 0, None, 0), {}, revision=state.revision, closed=True
             )
+        # All at once would keep every other thread waiting.
+        drain(state.rows_by_id)
 
     def _check_open(self) -> None:
         if self._state.closed:

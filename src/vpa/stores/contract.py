@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from vpa.base.capabilities import Capabilities
 from vpa.base.index_options import IndexOptions
+from vpa.base.metadata import Scalar
 from vpa.base.query import OnConflict, SearchRequest
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
 from vpa.base.scope import AllScopes, Scope
@@ -155,6 +156,20 @@ class VectorStore(ABC):
     async def optimize(self, info: CollectionInfo) -> None:
         """Do what makes searches fast after loading, such as building an index; nothing where there is nothing to do."""
         del info
+
+    async def distinct_values(
+        self, info: CollectionInfo, node: Filter, *, scope: Scope, field: str
+    ) -> list[Scalar] | None:
+        """The values of a metadata path, each once and type-exact, unordered; None where the store cannot tell without a scan."""
+        del info, node, scope, field
+        return None
+
+    async def field_types(
+        self, info: CollectionInfo, node: Filter, *, scope: Scope
+    ) -> dict[str, dict[str, int]] | None:
+        """Metadata path -> type name -> number of records with such a value; None where the store cannot tell without a scan."""
+        del info, node, scope
+        return None
 
     async def statistics(self, info: CollectionInfo) -> dict[str, Any]:
         """Facts about one collection that the store knows cheaply."""

@@ -13,10 +13,12 @@ import numpy as np
 from vpa.base.capabilities import Capabilities
 from vpa.base.errors import ClosedError, ConfigurationError
 from vpa.base.index_options import IndexOptions, Quantization
+from vpa.base.metadata import Scalar
 from vpa.base.query import OnConflict, SearchRequest
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch, Usage
 from vpa.base.scope import AllScopes, Scope
 from vpa.engine.database import Database
+from vpa.engine.facets import distinct_values, field_types
 from vpa.engine.persist.files import FileSystem
 from vpa.engine.quant.choice import codes_types
 from vpa.engine.table import Table
@@ -244,6 +246,14 @@ class EmbeddedStore(VectorStore):
         )
         while (batch := await self._workers.run(next, batches, None)) is not None:
             yield batch
+
+    async def distinct_values(self, info: CollectionInfo, node: Filter, *, scope: Scope, field: str) -> list[Scalar]:
+        """From the columns; numbers from the records that have one."""
+        return await self._workers.run(distinct_values, self._table(info).view, node, scope=scope, field=field)
+
+    async def field_types(self, info: CollectionInfo, node: Filter, *, scope: Scope) -> dict[str, dict[str, int]]:
+        """From the records, in slices."""
+        return await self._workers.run(field_types, self._table(info).view, node, scope=scope)
 
     def revision(self, info: CollectionInfo) -> int:
         """The engine's own counter of published changes."""
