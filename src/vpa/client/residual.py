@@ -7,10 +7,21 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from vpa.base.errors import UnsupportedFilterError
+from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, Matches, RecordBatch, Usage
 from vpa.filters import NormalFilter, matches, to_json
 from vpa.stores.contract import VectorStore
-from vpa.stores.requests import ALWAYS, Count, Delete, Scan, Search, UpdateMetadata, Upsert
+from vpa.stores.requests import (
+    ALWAYS,
+    Count,
+    Delete,
+    Distinct,
+    FieldTypes,
+    Scan,
+    Search,
+    UpdateMetadata,
+    Upsert,
+)
 
 Targeted = TypeVar("Targeted", Delete, UpdateMetadata)
 _NO_LIMIT: Final = 2**31 - 1
@@ -44,6 +55,20 @@ def _keep(batch: RecordBatch, residual: NormalFilter) -> RecordBatch:
         metadata=None if batch.metadata is None else [batch.metadata[i] for i in rows],
         system=None if batch.system is None else [batch.system[i] for i in rows],
     )
+
+
+async def field_types(
+    store: VectorStore, info: CollectionInfo, request: FieldTypes
+) -> dict[str, dict[str, int]] | None:
+    """As the store knows them, where it evaluates the whole filter and has them without a scan; else None."""
+    parts = store.split(request.filter)
+    return await store.field_types(info, replace(request, filter=parts.native)) if parts.is_complete else None
+
+
+async def distinct_values(store: VectorStore, info: CollectionInfo, request: Distinct) -> list[Scalar] | None:
+    """As the store knows them, where it evaluates the whole filter and has them without a scan; else None."""
+    parts = store.split(request.filter)
+    return await store.distinct_values(info, replace(request, filter=parts.native)) if parts.is_complete else None
 
 
 async def resolve(store: VectorStore, info: CollectionInfo, request: Targeted) -> Targeted:

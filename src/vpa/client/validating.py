@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from itertools import islice
 from typing import Final, TypeVar
 
+from numpy.typing import ArrayLike
+
+from vpa.base.arrays import FloatMatrix
 from vpa.base.records import CollectionInfo, Record, RecordBatch
-from vpa.base.validation import batch_steps, id_steps
+from vpa.base.validation import batch_steps, check_query_vectors, id_steps
 from vpa.filters import FilterLike, NormalFilter, normal
 from vpa.filters.parse import is_long
 from vpa.kit.steps import finish_beside
@@ -16,6 +19,7 @@ from vpa.kit.steps import finish_beside
 T = TypeVar("T")
 # Items taken from a caller's iterator before the loop gets a turn; an iterator stays in its thread, which it may be bound to.
 _TAKEN: Final = 256
+_FEW_QUERIES: Final = 64
 
 
 async def checked_batch(records: Iterable[Record] | RecordBatch, *, info: CollectionInfo) -> RecordBatch:
@@ -34,6 +38,13 @@ async def checked_filter(given: FilterLike) -> NormalFilter:
     if is_long(given):
         return await asyncio.to_thread(normal, given)
     return normal(given)
+
+
+async def checked_queries(vectors: ArrayLike, *, info: CollectionInfo) -> FloatMatrix:
+    """As `base.validation.check_query_vectors` of many; more than a few in a thread."""
+    if isinstance(vectors, Sized) and len(vectors) > _FEW_QUERIES:
+        return await asyncio.to_thread(check_query_vectors, vectors, info=info, dimensions=2)
+    return check_query_vectors(vectors, info=info, dimensions=2)
 
 
 async def _listed(values: Iterable[T]) -> list[T] | tuple[T, ...]:

@@ -22,14 +22,17 @@ from vpa.base.scope import AllScopes, Scope
 from vpa.base.validation import check_query_vectors
 from vpa.client import describe, residual
 from vpa.client.binding import Binding
-from vpa.client.validating import checked_batch, checked_filter, checked_ids
+from vpa.client.validating import checked_batch, checked_filter, checked_ids, checked_queries
 from vpa.filters import FilterLike, NormalFilter
 from vpa.stores.requests import (
     ALWAYS,
     Count,
     Delete,
+    Distinct,
     Explain,
+    FieldTypes,
     Get,
+    MinMax,
     Optimize,
     Scan,
     Search,
@@ -200,7 +203,7 @@ class CollectionVerbs(ABC):
     ) -> list[Matches]:
         """As `search`, for each row of `vectors` `(m, d)`, in one call."""
         request = SearchBatch(
-            vectors=check_query_vectors(vectors, info=self._bound().info, dimensions=2),
+            vectors=await checked_queries(vectors, info=self._bound().info),
             top_k=check_top_k(top_k),
             score_threshold=check_threshold(score_threshold),
             include_vectors=include_vectors,
@@ -274,19 +277,37 @@ class CollectionVerbs(ABC):
             request = replace(request, cursor=batch.cursor)
             yield batch
 
+    @_located
     async def fields(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> dict[str, dict[str, int]]:
         """Each metadata path with how many records hold which type there: `{"year": {"int": 12, "str": 1}}`."""
-        return await describe.fields(self.scan(filter=filter, include_vectors=False, scope=scope))
+        bound, request = self._bound(), FieldTypes(filter=await checked_filter(filter), scope=_one(scope))
 
+        known = await bound.run(request, lambda: residual.field_types(bound.store, bound.info, request))
+        if known is not None:
+            return known
+        return await describe.fields(self.scan(filter=request.filter, include_vectors=False, scope=scope))
+
+    @_located
     async def distinct(self, field: str, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> list[Scalar]:
         """The values of a field, each once and type-exact: `1`, `1.0`, `"1"` and `True` are four."""
-        return await describe.distinct(self.scan(filter=filter, include_vectors=False, scope=scope), field)
+        request = Distinct(field=describe.check_field(field), filter=await checked_filter(filter), scope=_one(scope))
+        return await describe.ordered(await self._values(request))
 
+    @_located
     async def min_max(
         self, field: str, *, filter: FilterLike = None, scope: Scope = _SCOPE
     ) -> dict[str, tuple[Scalar, Scalar]]:
         """Least and greatest value of a field by kind: `{"number": (1, 9.5), "string": ("a", "z")}`."""
-        return await describe.min_max(self.scan(filter=filter, include_vectors=False, scope=scope), field)
+        request = MinMax(field=describe.check_field(field), filter=await checked_filter(filter), scope=_one(scope))
+        return await describe.extremes(await self._values(request))
+
+    async def _values(self, request: Distinct) -> list[Scalar]:
+        bound = self._bound()
+        known = await bound.run(request, lambda: residual.distinct_values(bound.store, bound.info, request))
+        if known is not None:
+            return known
+        records = self.scan(filter=request.filter, include_vectors=False, scope=request.scope)
+        return await describe.values(records, request.field)
 
     @_located
     async def optimize(self) -> None:

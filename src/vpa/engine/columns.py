@@ -20,6 +20,7 @@ from vpa.base.metadata import Scalar, Value, kind_of, leaves
 from vpa.base.tables import Column as TypedColumn
 from vpa.base.tables import MetadataColumns
 from vpa.engine.growable import GrowableArray
+from vpa.engine.slices import slices
 from vpa.filters.ast import Comparison, Field
 
 # So many entries may stand behind a ranking before it is made anew.
@@ -297,6 +298,12 @@ class Columns:
         if isinstance(metadata, MetadataColumns):
             self._append_typed(first_row, metadata)
             metadata = ()
+        for part in slices(max(len(metadata), len(system or ()))):
+            self._append_part(first_row + part.start, metadata[part], None if system is None else system[part])
+
+    def _append_part(
+        self, first_row: int, metadata: Sequence[Mapping[str, Any]], system: Sequence[Mapping[str, Scalar]] | None
+    ) -> None:
         pending: dict[ColumnKey, tuple[Column, list[int], list[int]]] = {}
         plain: dict[tuple[str, type], tuple[Column, list[int], list[int]]] = {}
         for row, mapping in enumerate(metadata, first_row):

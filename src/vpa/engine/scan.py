@@ -11,6 +11,7 @@ from vpa.base.arrays import RowNumbers
 from vpa.base.cursor import decode_cursor, encode_cursor
 from vpa.base.records import RecordBatch
 from vpa.base.scope import AllScopes, Scope
+from vpa.engine.slices import sliced, slices
 from vpa.engine.view import View
 from vpa.filters.ast import Filter
 
@@ -40,14 +41,15 @@ def _ordered(numbers: RowNumbers, ids: Sequence[str], *, after: str) -> Iterator
     """Rows with ids above `after` in id order. Divided by ids of a sample and then sorted part by part, because one sort of all
     would keep the interpreter from every other thread for as long as it takes.
     """
-    rows = [row for row in numbers.tolist() if ids[row] > after]
+    rows = sliced(numbers.tolist(), lambda part: [row for row in part if ids[row] > after])
     if len(rows) <= _SORTED:
         yield from sorted(rows, key=ids.__getitem__)
         return
     bounds = sorted(ids[row] for row in rows[:: max(1, _SORTED // _SAMPLED)])[_SAMPLED - 1 :: _SAMPLED]
     parts: list[list[int]] = [[] for _ in range(len(bounds) + 1)]
-    for row in rows:
-        parts[bisect_right(bounds, ids[row])].append(row)
+    for span in slices(len(rows)):
+        for row in rows[span]:
+            parts[bisect_right(bounds, ids[row])].append(row)
     del rows
     for part in parts:
         yield from sorted(part, key=ids.__getitem__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -18,10 +18,14 @@ from vpa.engine.indexes import flat
 from vpa.engine.indexes.choice import create_index
 from vpa.engine.rows import RowStore, encode_mappings
 from vpa.engine.scan import scan_view
+from vpa.engine.slices import sliced, slices
 from vpa.engine.upkeep import Upkeep
 from vpa.engine.view import View
 from vpa.engine.writer import State, Writer
 from vpa.filters.ast import Filter
+
+# Answers between two rests.
+_ANSWERS: Final = 32
 
 
 class Answer(NamedTuple):
@@ -95,10 +99,12 @@ class Table:
             found, exact = self.index.search(
                 view, request.vectors, top_k=request.top_k, chosen=chosen, codes=state.codes
             )
-        return [
-            Answer(self._matches(view, request, found=hits, query=query), hits.candidates, exact)
-            for hits, query in zip(found, request.vectors, strict=True)
-        ]
+        answers: list[Answer] = []
+        for part in slices(len(found), _ANSWERS):
+            for hits, query in zip(found[part], request.vectors[part], strict=True):
+                matches = self._matches(view, request, found=hits, query=query)
+                answers.append(Answer(matches, hits.candidates, exact))
+        return answers
 
     def _matches(self, view: View, request: SearchRequest, *, found: flat.Found, query: Any) -> list[Match]:
         rows, scores = found.rows, found.scores
@@ -177,7 +183,9 @@ class Table:
                 )
             targets = _existing(state, ids, node=node, scope=scope)
             rows = [known[value] for value in targets]
-            merged = [merged_mapping(mapping, assign, removed) for mapping in state.view.rows.metadata_of(rows)]
+            merged = sliced(
+                rows, lambda part: [merged_mapping(old, assign, removed) for old in state.view.rows.metadata_of(part)]
+            )
             return Change(
                 scope,
                 ids=targets,

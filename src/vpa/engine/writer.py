@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
@@ -16,13 +15,12 @@ from vpa.base.errors import ClosedError, ProviderError
 from vpa.base.records import CollectionInfo
 from vpa.base.scope import Scope
 from vpa.engine.change import Change
-from vpa.engine.compaction import Compaction
+from vpa.engine.compaction import Compaction, drain
 from vpa.engine.rows import NewRows, RowStore
+from vpa.engine.slices import sliced, slices
 from vpa.engine.vectors import FileBlock
 from vpa.engine.view import View
 
-# Ids per call into C while a large change is published: about a millisecond, after which another thread can have the interpreter.
-_SLICE: Final = 4_096
 # A look-up that was overtaken this often by writers takes their lock.
 _TRIES: Final = 8
 RowsById = dict[Scope, dict[str, int]]
@@ -133,8 +131,9 @@ class Writer:
                 self._lock.release()
 
     def find(self, ids: Sequence[str], scope: Scope) -> Located:
-        """The rows of those ids that exist, in the order asked. Waits for no writer, unless many came between."""
+        """The rows of those ids that exist, in the order asked. Waits for no writer, unless many came between. Raises ClosedError."""
         for _ in range(_TRIES):
+            self._check_open()
             state, before = self._state, self._before
             located = _located(state, before, ids, scope)
             if self._state is state and self._before is before:
@@ -162,15 +161,13 @@ class Writer:
             rows = state.view.rows
             known = state.rows_by_id.setdefault(change.scope, {})
             first = rows.append(_new_rows(state.view, change, known), change.scope) if change.ids else rows.count
-            before = {value: known[value] for value in change.removed if value in known}
-            if known:
-                before |= {value: row for value in change.ids if (row := known.get(value)) is not None}
+            before = _rows_of(known, change)
             self._before = _Before(change.scope, before)
-            for value in change.removed:
-                known.pop(value, None)
-            coming = zip(change.ids, range(first, rows.count), strict=True)
-            while part := tuple(islice(coming, _SLICE)):
-                known.update(part)
+            for part in slices(len(change.removed)):
+                for value in change.removed[part]:
+                    known.pop(value, None)
+            for part in slices(len(change.ids)):
+                known.update(zip(change.ids[part], range(first + part.start, rows.count), strict=False))
             self._publish(rows, list(before.values()))
 
     def _publish(self, rows: RowStore, dead: list[int]) -> None:
@@ -219,6 +216,8 @@ class Writer:
             self._state = State(
                 state.info, View(RowStore.of(state.info), 0, None, 0), {}, revision=state.revision, closed=True
             )
+        # All at once would keep every other thread waiting.
+        drain(state.rows_by_id)
 
     def _check_open(self) -> None:
         if self._state.closed:
@@ -242,16 +241,29 @@ def _ids_of(rows: RowStore) -> RowsById:
 def _located(state: State, before: _Before, ids: Sequence[str], scope: Scope) -> Located:
     known, view = state.rows_by_id.get(scope, {}), state.view
     earlier = before.rows if before.scope == scope else {}
-    found = []
-    for value in ids:
-        row = known.get(value)
-        if row is None or row >= view.count:
-            # Not there, or touched by a change that is not published yet.
-            row = earlier.get(value)
-            if row is None or not view.is_live(row):
-                continue
-        found.append(row)
-    return Located(view, found)
+
+    def rows_of(part: Sequence[str]) -> list[int]:
+        found = []
+        for value in part:
+            row = known.get(value)
+            if row is None or row >= view.count:
+                # Not there, or touched by a change that is not published yet.
+                row = earlier.get(value)
+                if row is None or not view.is_live(row):
+                    continue
+            found.append(row)
+        return found
+
+    return Located(view, sliced(ids, rows_of))
+
+
+def _rows_of(known: Mapping[str, int], change: Change) -> dict[str, int]:
+    """The rows that a change makes obsolete, by id."""
+    before: dict[str, int] = {}
+    for ids in (change.removed, change.ids) if known else ():
+        for part in slices(len(ids)):
+            before.update((value, row) for value in ids[part] if (row := known.get(value)) is not None)
+    return before
 
 
 def _new_rows(view: View, change: Change, known: Mapping[str, int]) -> NewRows:

@@ -13,9 +13,21 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from vpa.base.capabilities import Capabilities
 from vpa.base.index_options import IndexOptions
+from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
 from vpa.filters import Filter, NormalFilter, Split, split, to_json
-from vpa.stores.requests import Count, Delete, Get, NativeRequest, Scan, Search, UpdateMetadata, Upsert
+from vpa.stores.requests import (
+    Count,
+    Delete,
+    Distinct,
+    FieldTypes,
+    Get,
+    NativeRequest,
+    Scan,
+    Search,
+    UpdateMetadata,
+    Upsert,
+)
 
 T = TypeVar("T")
 
@@ -139,6 +151,16 @@ class VectorStore(ABC):
     async def optimize(self, info: CollectionInfo) -> None:
         """Do what makes searches fast after loading, such as building an index; nothing where there is nothing to do."""
         del info
+
+    async def distinct_values(self, info: CollectionInfo, request: Distinct) -> list[Scalar] | None:
+        """The values of a metadata path, each once and type-exact, unordered; None where the store cannot tell without a scan."""
+        del info, request
+        return None
+
+    async def field_types(self, info: CollectionInfo, request: FieldTypes) -> dict[str, dict[str, int]] | None:
+        """Metadata path -> type name -> number of records with such a value; None where the store cannot tell without a scan."""
+        del info, request
+        return None
 
     async def statistics(self, info: CollectionInfo) -> dict[str, Any]:
         """Facts about one collection that the store knows cheaply."""

@@ -5,8 +5,9 @@ Everything that stands around a call (metering, limits, retries, audit, quotas) 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from vpa.base.query import OnConflict, SearchRequest
@@ -117,7 +118,7 @@ class UpdateMetadata(_Targeted):
     """Merge metadata into the targets: top-level keys to set (canonical values) and to remove."""
 
     verb: ClassVar[str] = "update_metadata"
-    assign: Mapping[str, Any] = field(default_factory=dict)
+    assign: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     remove: frozenset[str] = frozenset()
 
 
@@ -155,6 +156,32 @@ class Scan(Request):
     batch_size: int = 1000
     cursor: str | None = None
     include_vectors: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldTypes(Request):
+    """Each metadata path with how many of the matching records hold which type there."""
+
+    verb: ClassVar[str] = "fields"
+    filter: NormalFilter = ALWAYS
+    scope: Scope = Scope()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distinct(Request):
+    """The values that the matching records hold at one metadata path, each once and type-exact."""
+
+    verb: ClassVar[str] = "distinct"
+    field: str
+    filter: NormalFilter = ALWAYS
+    scope: Scope = Scope()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinMax(Distinct):
+    """The least and the greatest of those values, by kind."""
+
+    verb: ClassVar[str] = "min_max"
 
 
 @dataclass(frozen=True, slots=True)

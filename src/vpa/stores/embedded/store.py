@@ -14,8 +14,10 @@ import numpy as np
 from vpa.base.capabilities import Capabilities
 from vpa.base.errors import ClosedError, ConfigurationError
 from vpa.base.index_options import IndexOptions, Quantization
+from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch, Usage
 from vpa.engine.database import Database
+from vpa.engine.facets import distinct_values, field_types
 from vpa.engine.persist.files import FileSystem
 from vpa.engine.quant.choice import codes_types
 from vpa.engine.table import Table
@@ -28,7 +30,7 @@ from vpa.stores.embedded.facts import is_light, log_recovery, table_facts
 from vpa.stores.embedded.maintenance import Maintenance
 from vpa.stores.embedded.searching import SearchQueue
 from vpa.stores.remote.endpoint import check_options
-from vpa.stores.requests import Count, Delete, Get, Scan, Search, UpdateMetadata, Upsert
+from vpa.stores.requests import Count, Delete, Distinct, FieldTypes, Get, Scan, Search, UpdateMetadata, Upsert
 
 T = TypeVar("T")
 # A thread hop costs some 45 µs; below this many multiplications, or records written, the call itself costs less.
@@ -228,6 +230,15 @@ class EmbeddedStore(VectorStore):
         )
         while (batch := await self._workers.run(next, batches, None)) is not None:
             yield batch
+
+    async def distinct_values(self, info: CollectionInfo, request: Distinct) -> list[Scalar]:
+        """From the columns; numbers from the records that have one."""
+        view, scope = self._table(info).view, request.scope
+        return await self._workers.run(distinct_values, view, request.filter, scope=scope, field=request.field)
+
+    async def field_types(self, info: CollectionInfo, request: FieldTypes) -> dict[str, dict[str, int]]:
+        """From the records, in slices."""
+        return await self._workers.run(field_types, self._table(info).view, request.filter, scope=request.scope)
 
     def revision(self, info: CollectionInfo) -> int:
         """The engine's own counter of published changes."""
