@@ -13,9 +13,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from servers import chroma_server, milvus_lite, postgres_server
+import servers
+from servers import milvus_lite, running
 from vpa.stores.config import VectorDatabaseConfig, parse_url
 from wire import pinecone_server, qdrant_server, weaviate_server
+
+# Built by `make weaviate`; without it the double in tests/wire/ stands for every release.
+WEAVIATE_IS_BUILT: Final = servers.WEAVIATE.is_file()
 
 
 @contextmanager
@@ -30,7 +34,7 @@ def _chroma_in_process(directory: Path) -> Iterator[VectorDatabaseConfig]:
 
 @contextmanager
 def _chroma(directory: Path) -> Iterator[VectorDatabaseConfig]:
-    with chroma_server(directory) as url:
+    with running(servers.chroma(directory)) as url:
         yield VectorDatabaseConfig(provider="chromadb", url=url)
 
 
@@ -58,14 +62,20 @@ def _milvus(directory: Path) -> Iterator[VectorDatabaseConfig]:
 
 @contextmanager
 def _pgvector(directory: Path) -> Iterator[VectorDatabaseConfig]:
-    with postgres_server(directory) as url:
+    with running(servers.Postgres(directory)) as url:
         yield VectorDatabaseConfig(provider="pgvector", url=url)
 
 
 @contextmanager
 def _pgvector_indexed(directory: Path) -> Iterator[VectorDatabaseConfig]:
-    with postgres_server(directory) as url:
+    with running(servers.Postgres(directory)) as url:
         yield VectorDatabaseConfig(provider="pgvector", url=url, options=MappingProxyType({"index": "hnsw"}))
+
+
+@contextmanager
+def _weaviate_server(directory: Path) -> Iterator[VectorDatabaseConfig]:
+    with running(servers.weaviate(directory)) as url:
+        yield VectorDatabaseConfig(**parse_url(url), api_key="secret")
 
 
 def _weaviate(release: str) -> Callable[[Path], object]:
@@ -102,6 +112,7 @@ STORES: Final[Mapping[str, Callable[[Path], object]]] = {
     "pinecone, missing fields match nothing": _pinecone("skip"),
     "qdrant engine": _qdrant,
     "qdrant local mode": _qdrant_local,
+    **({"weaviate server": _weaviate_server} if WEAVIATE_IS_BUILT else {}),
     "weaviate 1.32": _weaviate("1.32.5"),
     "weaviate 1.34": _weaviate("1.34.0"),
 }
@@ -113,7 +124,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "pgvector": "pgvector",
     "pinecone": "pinecone, missing fields match nothing",
     "qdrant": "qdrant engine",
-    "weaviate": "weaviate 1.34",
+    "weaviate": "weaviate server" if WEAVIATE_IS_BUILT else "weaviate 1.34",
 }
 
 
