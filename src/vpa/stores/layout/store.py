@@ -385,6 +385,22 @@ class LayoutStore(LayoutRequests):
                 run.append((stored, record))
             yield _batch(run, current, include_vectors=include_vectors)
 
+    def native_batches(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[RecordBatch] | None:
+        """Every record by the store's own iteration, where that is not what `scan` does; in no promised order."""
+        pages = self.own_pages(info, include_vectors=include_vectors)
+        return None if pages is None else self._native_batches(info, pages, include_vectors=include_vectors)
+
+    async def _native_batches(
+        self, info: CollectionInfo, pages: AsyncIterator[Sequence[Stored]], *, include_vectors: bool
+    ) -> AsyncIterator[RecordBatch]:
+        async for page in pages:
+            runs: dict[Scope, list[tuple[Stored, Record]]] = {}
+            for stored in page:
+                record, scope = self._read(info, stored, None)
+                runs.setdefault(scope, []).append((stored, record))
+            for scope, run in runs.items():
+                yield _batch(run, scope, include_vectors=include_vectors)
+
     async def _pages(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
     ) -> AsyncIterator[Sequence[Stored]]:
