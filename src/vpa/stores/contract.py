@@ -133,9 +133,9 @@ class VectorStore(ABC):
         del sender
         return None
 
-    def native_ids(self, info: CollectionInfo) -> AsyncIterator[str] | None:
-        """The ids of every record as the store itself iterates, where that is another way than `scan`; else None."""
-        del info
+    def native_batches(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[RecordBatch] | None:
+        """Every record by the store's own iteration, where that is not what `scan` does; in no promised order."""
+        del info, include_vectors
         return None
 
     def concerns(self, facts: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, ClassVar, Final, TypeVar
 from uuid import UUID
@@ -259,6 +259,16 @@ class ChromaDriver(LayoutDriver):
         chosen = [value for value in ids if value > after][:limit]
         found = await self.fetch_keys(info, chosen, scope=Scope(), payloads=True, include_vectors=include_vectors)
         return sorted(found, key=lambda stored: stored.key)
+
+    async def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[list[Stored]]:
+        """By offset, without a condition."""
+        foreign, offset = info.layout_version == FOREIGN, 0
+        include = _include(foreign=foreign, vectors=include_vectors)
+        while page := stored_of(
+            await self._get(info, "scan", limit=self.limits.page, offset=offset, include=include), foreign=foreign
+        ):
+            offset += len(page)
+            yield page
 
     def spell(self, where: Where) -> Any:
         """As JSON."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -212,3 +212,8 @@ class LayoutDriver(ABC):
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
     ) -> Sequence[Stored]:
         """The next rows in the order of their keys, at least one and at most `limit`; empty at the end."""
+
+    def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[Sequence[Stored]] | None:
+        """Every row as the store itself lists them, without a filter or an order; None where `page` does just that."""
+        del info, include_vectors
+        return None

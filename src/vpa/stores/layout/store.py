@@ -190,6 +190,22 @@ class LayoutStore(VectorStore):
                 run.append((stored, record))
             yield _batch(run, current, include_vectors=request.include_vectors)
 
+    def native_batches(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[RecordBatch] | None:
+        """Every record by the store's own iteration, where that is not what `scan` does; in no promised order."""
+        pages = self.driver.own_pages(info, include_vectors=include_vectors)
+        return None if pages is None else self._native_batches(info, pages, include_vectors=include_vectors)
+
+    async def _native_batches(
+        self, info: CollectionInfo, pages: AsyncIterator[Sequence[Stored]], *, include_vectors: bool
+    ) -> AsyncIterator[RecordBatch]:
+        async for page in pages:
+            runs: dict[Scope, list[tuple[Stored, Record]]] = {}
+            for stored in page:
+                record, scope = self._reader.read(info, stored, None)
+                runs.setdefault(scope, []).append((stored, record))
+            for scope, run in runs.items():
+                yield _batch(run, scope, include_vectors=include_vectors)
+
 
 def _refuse_foreign(info: CollectionInfo) -> None:
     if info.layout_version == FOREIGN:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, ClassVar, Final
@@ -307,13 +307,21 @@ class WeaviateDriver(LayoutDriver):
     async def _foreign_page(
         self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool
     ) -> list[Stored]:
+        foreign = info.layout_version == FOREIGN
         answer = await self.ask(
             "scan",
             lambda: self._of(info).query.fetch_objects(
-                limit=limit, after=after or None, include_vector=include_vectors
+                limit=limit, after=after or None, include_vector=include_vectors, return_properties=_properties(foreign)
             ),
         )
-        return stored_of(answer.objects, with_vectors=include_vectors, foreign=True)
+        return stored_of(answer.objects, with_vectors=include_vectors, foreign=foreign)
+
+    async def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[list[Stored]]:
+        """The objects themselves, by UUID: the only way to them that no index stands in."""
+        after = ""
+        while page := await self._foreign_page(info, after=after, limit=1000, include_vectors=include_vectors):
+            after = page[-1].key
+            yield page
 
     async def _filter(self, info: CollectionInfo, where: Where) -> Any:
         speller = Speller(known=self._known.get(info.name, set()), negates=self._negates)
