@@ -126,9 +126,9 @@ def _one_vector(record: Record, *, info: CollectionInfo) -> arrays.FloatVector:
     return vector
 
 
-def _mismatch(record_id: str, found: int, info: CollectionInfo) -> DimensionMismatchError:
+def _mismatch(record_id: str, dimension: int, info: CollectionInfo) -> DimensionMismatchError:
     return DimensionMismatchError(
-        f"record {record_id!r} has {found} dimensions, collection {info.name!r} has {info.dimension}; "
+        f"record {record_id!r} has {dimension} dimensions, collection {info.name!r} has {info.dimension}; "
         "embed with the model the collection was made for, or make a new collection"
     )
 
