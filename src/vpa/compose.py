@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from vpa.base.errors import ConfigurationError
 from vpa.client.manager import VectorDatabaseManager
 from vpa.config.check import validate_config
 from vpa.config.settings import DeploymentConfig, get_config
 from vpa.embeddings.batched import BatchedEmbedder
 from vpa.embeddings.catalog import load_embedder
-from vpa.embeddings.contract import Embedder
 from vpa.rag.options import RagOptions
 from vpa.rag.system import EnhancedRAGSystem
 from vpa.stores.config import VectorDatabaseConfig
@@ -49,11 +51,12 @@ def create_enhanced_rag_system(
     config: DeploymentConfig | None = None,
     *,
     manager: VectorDatabaseManager | None = None,
-    embedder: Embedder | None = None,
+    embedder: Any = None,
 ) -> EnhancedRAGSystem:
     """A RAG system, not yet initialized, from settings (by default `VPA_*` and the files).
 
-    A given `manager` stays open at `shutdown`; a given `embedder` replaces the configured model.
+    A given `manager` stays open at `shutdown`; a given `embedder` replaces the configured model: anything that
+    `as_embedder` accepts, or the name of a model.
     Raises ConfigurationError, with every problem, for settings that cannot work or that production refuses.
     """
     settings = _sound(config)
@@ -70,12 +73,18 @@ def create_enhanced_rag_system(
     return EnhancedRAGSystem(
         manager or VectorDatabaseManager(database_config(settings)),
         BatchedEmbedder(
-            (lambda: load_embedder(model, path=path)) if embedder is None else (lambda: embedder),
+            _loader(embedder, model=model, path=path),
             batch_size=settings.embedding_batch_size,
         ),
         options=options,
         owns_manager=manager is None,
     )
+
+
+def _loader(embedder: Any, *, model: str | None, path: str | None) -> Callable[[], Any]:
+    if embedder is None:
+        return lambda: load_embedder(model, path=path)
+    return (lambda: load_embedder(embedder, path=path)) if isinstance(embedder, str) else (lambda: embedder)
 
 
 def _sound(config: DeploymentConfig | None) -> DeploymentConfig:

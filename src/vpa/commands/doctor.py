@@ -20,7 +20,7 @@ from vpa.compose import database_config
 from vpa.config.check import unknown_variables, validate_config
 from vpa.config.settings import DeploymentConfig
 from vpa.embeddings.catalog import HASHING, MINILM, default_model
-from vpa.embeddings.weights import find_weights, verify
+from vpa.embeddings.minilm.weights import find_weights, verify
 from vpa.engine.database import Database
 from vpa.trust.recall import check_recall
 
