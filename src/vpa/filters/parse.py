@@ -91,7 +91,9 @@ def as_filter(condition: FilterLike) -> Filter:
     elif isinstance(condition, Mapping):
         tree = _object(condition, at="", level=0)
     else:
-        raise InvalidFilterError(f"a filter is an F expression or a mapping, not {type(condition).__name__}: {condition!r:.80}")
+        raise InvalidFilterError(
+            f"a filter is an F expression or a mapping, not {type(condition).__name__}: {condition!r:.80}"
+        )
     if depth(tree) > MAX_DEPTH:
         raise InvalidFilterError(f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
     return tree

@@ -22,8 +22,7 @@ from vpa.engine.persist.files import FileSystem
 from vpa.engine.quant.choice import codes_types
 from vpa.engine.table import Table
 from vpa.engine.upkeep import room_for_dead
-from vpa.filters import Filter, Split
-from vpa.filters.ast import ALWAYS
+from vpa.filters import Filter, NormalFilter, Split
 from vpa.kit.threads import Workers
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import VectorStore
@@ -31,7 +30,7 @@ from vpa.stores.embedded.facts import is_light, log_recovery, table_facts
 from vpa.stores.embedded.maintenance import Maintenance
 from vpa.stores.embedded.searching import SearchQueue
 from vpa.stores.remote.endpoint import check_options
-from vpa.stores.requests import Count, Delete, Distinct, FieldTypes, Get, Scan, Search, UpdateMetadata, Upsert
+from vpa.stores.requests import ALWAYS, Count, Delete, Distinct, FieldTypes, Get, Scan, Search, UpdateMetadata, Upsert
 
 T = TypeVar("T")
 # A thread hop costs some 45 µs; below this many multiplications, or records written, the call itself costs less.
@@ -241,7 +240,7 @@ class EmbeddedStore(VectorStore):
         """From the records, in slices."""
         return await self._workers.run(field_types, self._table(info).view, request.filter, scope=request.scope)
 
-    def split(self, node: Filter) -> Split:
+    def split(self, node: NormalFilter) -> Split:
         """All of it, without a walk: the engine evaluates every filter."""
         return Split(node, ALWAYS)
 
