@@ -279,6 +279,11 @@ class Columns:
         """The column, if any row ever had such a value."""
         return self._columns.get(ColumnKey(field, kind))
 
+    def are_ready(self, field: Field) -> bool:
+        """Whether those of exactly this field are."""
+        found = (self._columns.get(ColumnKey(field, kind)) for kind in ("string", "number", "boolean"))
+        return all(column is None or column.is_ready for column in found)
+
     def items(self) -> list[tuple[ColumnKey, Column]]:
         """All columns; a copy, for readers."""
         return list(self._columns.items())
