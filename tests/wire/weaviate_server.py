@@ -33,7 +33,9 @@ from weaviate.proto.v1.v6300.v1 import (
 from wire.http import Refused, Request, Response, serve
 
 MAXIMUM_RESULTS = 10_000
-STOP_WORDS = frozenset("a an and are as at be but by for if in into is it no not of on or the to".split())
+STOP_WORDS = frozenset(
+    ["a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no", "not", "of", "on", "or", "the", "to"]
+)  # fmt: skip
 _O = base_pb2.Filters
 
 

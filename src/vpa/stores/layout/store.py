@@ -101,7 +101,9 @@ class LayoutStore(LayoutRequests):
         """Make it and store `info` with it."""
         if await self.describe_collection(info.name) is not None:
             raise CollectionExistsError(f"collection {info.name!r} exists", collection=info.name)
-        await self.make(info)
+        # A write to a collection of this name that was dropped may still be under way.
+        async with self.fence.writing(info.name, None):
+            await self.make(info)
 
     async def describe_collection(self, name: str) -> CollectionInfo | None:
         """What was stored with it, or None."""
@@ -168,7 +170,8 @@ class LayoutStore(LayoutRequests):
             return 0
 
         async def write(part: Rows) -> Sequence[str]:
-            await self.write_rows(info, part)
+            async with self.fence.writing(info.name, part.keys):
+                await self.write_rows(info, part)
             return part.ids
 
         parts = layout.parts(
@@ -190,12 +193,15 @@ class LayoutStore(LayoutRequests):
                 where = self._where(info, target.filter, target.scope)
                 found = _whole_number(await self.count_where(info, where))
                 if found and not dry_run:
-                    await self.remove_where(info, where)
+                    async with self.fence.writing(info.name, None):
+                        await self.remove_where(info, where)
                 return found
             wanted = list(dict.fromkeys(layout.record_key(target.scope, value) for value in target.ids))
             keys = [stored.key for stored in await self._fetch(info, wanted, scope=target.scope)]
             for start in () if dry_run else range(0, len(keys), self.limits.ids):
-                await self.remove_keys(info, keys[start : start + self.limits.ids], scope=target.scope)
+                part = keys[start : start + self.limits.ids]
+                async with self.fence.writing(info.name, part):
+                    await self.remove_keys(info, part, scope=target.scope)
             return len(keys)
 
     async def update_metadata(self, info: CollectionInfo, target: Target, edit: MetadataEdit, *, dry_run: bool) -> int:
@@ -222,7 +228,8 @@ class LayoutStore(LayoutRequests):
                 bytes_of_number=self.limits.bytes_of_number,
                 vector_bytes=0,
             ):
-                await self.rewrite_rows(info, part)
+                async with self.fence.writing(info.name, part.keys):
+                    await self.rewrite_rows(info, part)
             return len(records)
 
     async def _targets(self, info: CollectionInfo, target: Target) -> list[Record]:

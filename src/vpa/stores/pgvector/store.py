@@ -255,8 +255,12 @@ class PgvectorStore(RemoteStore):
         sql = f"{verb} {self._table(info.name)} WHERE {where}"
         if dry_run:
             return int((await self._fetch("delete", sql, statement.parameters))[0]["n"])
-        sql = f"WITH gone AS ({sql} RETURNING 1) SELECT count(*) AS n FROM gone"
-        return int((await self._fetch("delete", sql, statement.parameters))[0]["n"])
+
+        async def remove(lent: Any) -> int:
+            return int((await lent.execute(sql, *statement.parameters)).rpartition(" ")[2])
+
+        # In a transaction it is not committed if its answer was not waited for.
+        return await self._in_transaction("delete", remove)
 
     def _condition(self, target: Target) -> tuple[Statement, str]:
         statement = Statement()

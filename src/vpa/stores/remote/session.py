@@ -18,6 +18,7 @@ from vpa.base.errors import (
 from vpa.observe.redact import HIDDEN, redact_text
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import VectorStore
+from vpa.stores.remote.fence import SETTLING_S, Fence, given_up
 from vpa.stores.remote.renewable import Renewable
 
 T = TypeVar("T")
@@ -53,6 +54,7 @@ class RemoteStore(VectorStore):
         self.config = config
         self.sender: Sender = _straight
         self.renewable: Renewable[Any] | None = None
+        self.fence = Fence(settling_s=min(SETTLING_S, config.timeout_seconds))
 
     @abstractmethod
     def translate(self, error: Exception) -> VectorDatabaseError:
@@ -72,12 +74,20 @@ class RemoteStore(VectorStore):
                 if self.renewable is not None:
                     await self.renewable.renew()
                 result = await work()
-            except VectorDatabaseError:
+            except asyncio.CancelledError:
+                given_up()
+                raise
+            except VectorDatabaseError as error:
+                if isinstance(error, _UNKNOWN):
+                    given_up()
                 raise
             except Exception as error:
                 if cancellations() > cancelled:
+                    given_up()
                     raise asyncio.CancelledError from error
                 found = self.translate(error)
+                if isinstance(found, _UNKNOWN):
+                    given_up()
                 if isinstance(found, OperationTimeoutError):
                     self.stalled()
                 found.message = self.scrub(found.message)
