@@ -11,6 +11,7 @@ from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric
 from vpa.client.binding import Binding
 from vpa.client.verbs import CollectionVerbs
 from vpa.stores.contract import VectorStore
+from vpa.stores.requests import SetEmbedding
 
 
 class Collection(CollectionVerbs):
@@ -56,7 +57,8 @@ class Collection(CollectionVerbs):
                 provider=bound.store.provider,
                 collection=bound.info.name,
             )
-        bound.info = await bound.run("set_embedding", lambda: bound.store.set_embedding(bound.info.name, embedding))
+        request = SetEmbedding(bound.info.name, embedding)
+        bound.info = await bound.run(request, lambda: bound.store.set_embedding(request.name, embedding))
 
     def __repr__(self) -> str:
         info = self.info

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -23,20 +22,20 @@ from vpa.base.errors import (
     ConfigurationError,
     PartialWriteError,
     ProviderError,
-    VectorDatabaseError,
 )
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.kit.tasks import together
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, Limits, Stored, Where
-from vpa.stores.layout.rows import Rows, native_name
+from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, Stored, Where
+from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
+from vpa.stores.layout.tokens import native_name
 from vpa.stores.remote.endpoint import check_options, server_of
-from vpa.stores.remote.renewable import Renewable
+from vpa.stores.remote.session import Session
 from vpa.stores.weaviate import errors, filters
-from vpa.stores.weaviate.connection import connect
+from vpa.stores.weaviate.connection import Connection
 from vpa.stores.weaviate.convert import companions_of, fixed_properties, properties_of, stored_of
 from vpa.stores.weaviate.filters import KEY, PAYLOAD, Speller
 
@@ -54,7 +53,7 @@ _NEGATES: Final = (1, 33)
 _MOST: Final = 10_000
 
 
-class WeaviateStore(LayoutStore):
+class WeaviateDriver(LayoutDriver):
     """A server with REST and gRPC. Option: grpc_port (50051, or 443 with TLS)."""
 
     provider: ClassVar[str] = "weaviate"
@@ -64,18 +63,9 @@ class WeaviateStore(LayoutStore):
         batch_bytes=24 << 20, page=1000, tokens=2000, terms=2000, text_literal_bytes=filters.TEXT_CHARACTERS - 1
     )
 
-    def __init__(self, config: VectorDatabaseConfig) -> None:
-        super().__init__(config)
-        options = check_options(config, "grpc_port", "grpc_host")
-        server = server_of(config, port=8080, tls_port=443)
-        if server is None:
-            raise ConfigurationError("weaviate needs a server: weaviate://host:8080?grpc_port=50051")
-        self.renewable: Renewable[weaviate.WeaviateAsyncClient] = Renewable(
-            "Weaviate",
-            lambda: connect(config, server, options),
-            weaviate.WeaviateAsyncClient.close,
-            patience_s=config.timeout_seconds,
-        )
+    def __init__(self, session: Session, connection: Connection) -> None:
+        super().__init__(session)
+        self._connection = connection
         self._negates = True
         self._known: dict[str, set[str]] = {}
         self._schema_lock = asyncio.Lock()
@@ -85,45 +75,25 @@ class WeaviateStore(LayoutStore):
             atomic_replace=False,
             atomic_update=False,
             approximate=True,
-            encrypts_in_transit=server.tls,
+            encrypts_in_transit=connection.server.tls,
             max_top_k=_MOST,
         )
 
-    def translate(self, error: Exception) -> VectorDatabaseError:
-        """By the tables in errors.py."""
-        return errors.translate(error) or self.unexpected(error)
-
-    # Lifecycle
-
-    async def open(self) -> None:
-        """Connect, and ask for the version: a wrong key or address shows here."""
-        if self.renewable.is_open:
-            return
-        # The client logs refused objects with their data.
-        logging.getLogger("weaviate-client").setLevel(logging.CRITICAL)
-        try:
-            await self.ask("connect", self.renewable.open)
-            facts = await self.ping()
-        except BaseException:
-            await self.close()
-            raise
-        self._negates = _release(facts["server_version"]) >= _NEGATES
-
-    async def close(self) -> None:
-        """Close both connections."""
+    def forget(self) -> None:
+        """The properties of classes."""
         self._known.clear()
-        await self.renewable.close()
 
     @property
     def client(self) -> weaviate.WeaviateAsyncClient:
         """The open client."""
-        return self.renewable.client
+        return self._connection.client
 
     async def ping(self) -> dict[str, Any]:
-        """The server's version, and how many collections there are."""
+        """The server's version, which says how filters are negated, and how many collections there are."""
 
         async def facts() -> dict[str, Any]:
             about = await self.client.get_meta()
+            self._negates = _release(about["version"]) >= _NEGATES
             return {"server_version": about["version"], "collections": len(await self.client.collections.list_all())}
 
         return await self.ask("ping", facts)
@@ -403,6 +373,18 @@ def _first_cause(error: WeaviateInsertManyAllFailedError) -> Exception:
     return found if found is not None else ProviderError(f"Weaviate refused every object: {error}")
 
 
-def create_store(config: VectorDatabaseConfig) -> WeaviateStore:
+def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
-    return WeaviateStore(config)
+    options = check_options(config, "grpc_port", "grpc_host")
+    server = server_of(config)
+    if server is None:
+        raise ConfigurationError("weaviate needs a server: weaviate://host:8080?grpc_port=50051")
+    connection = Connection(config, server, options)
+    session = Session(
+        connection,
+        provider=WeaviateDriver.provider,
+        translate=errors.translate,
+        secret=config.api_key,
+        renewable=connection.renewable,
+    )
+    return LayoutStore(WeaviateDriver(session, connection), session)
