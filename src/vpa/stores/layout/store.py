@@ -20,6 +20,7 @@ from vpa.stores.layout.reader import Reader
 from vpa.stores.layout.search import search
 from vpa.stores.layout.tokens import record_key
 from vpa.stores.layout.writer import Writer
+from vpa.stores.remote.fence import Fence
 from vpa.stores.remote.session import Session
 from vpa.stores.requests import ALWAYS as EVERYTHING
 from vpa.stores.requests import Count, Delete, Get, Scan, Search, UpdateMetadata, Upsert
@@ -36,7 +37,8 @@ class LayoutStore(VectorStore):
         self.tested_clients = driver.tested_clients
         self.capabilities = driver.capabilities
         self._reader = Reader(driver)
-        self._writer = Writer(driver, self._reader)
+        self.fence = Fence()
+        self._writer = Writer(driver, self._reader, self.fence)
 
     def send_through(self, sender: Sender) -> Callable[[], None] | None:
         """Each request of the driver on its own."""
@@ -94,7 +96,9 @@ class LayoutStore(VectorStore):
         """Make it and store `info` with it."""
         if await self.describe_collection(info.name) is not None:
             raise CollectionExistsError(f"collection {info.name!r} exists", collection=info.name)
-        await self.driver.make(info)
+        # A write to a collection of this name that was dropped may still be under way.
+        async with self.fence.writing(info.name, None):
+            await self.driver.make(info)
 
     async def describe_collection(self, name: str) -> CollectionInfo | None:
         """What was stored with it, or None."""

@@ -17,6 +17,7 @@ from vpa.stores.layout.driver import LayoutDriver
 from vpa.stores.layout.reader import Reader, some
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.tokens import record_key
+from vpa.stores.remote.fence import Fence
 from vpa.stores.remote.parts import write_parts
 from vpa.stores.requests import Delete, UpdateMetadata, Upsert
 
@@ -27,9 +28,10 @@ _STEP: Final = 100
 class Writer:
     """The writes of one driver. Among the tasks of one manager, a conflict is decided and metadata merged undisturbed."""
 
-    def __init__(self, driver: LayoutDriver, reader: Reader) -> None:
+    def __init__(self, driver: LayoutDriver, reader: Reader, fence: Fence) -> None:
         self._driver = driver
         self._reader = reader
+        self._fence = fence
         self._locks: dict[str, SharedLock] = {}
 
     def _lock(self, info: CollectionInfo) -> SharedLock:
@@ -64,7 +66,8 @@ class Writer:
             return 0
 
         async def write(part: Rows) -> Sequence[str]:
-            await self._driver.write_rows(info, part)
+            async with self._fence.writing(info.name, part.keys):
+                await self._driver.write_rows(info, part)
             return part.ids
 
         return await write_parts(
@@ -88,13 +91,16 @@ class Writer:
                 where = self._reader.where(info, request.filter, request.scope)
                 count = await self._reader.count(info, where)
                 if count and not request.dry_run:
-                    await self._driver.remove_where(info, where)
+                    async with self._fence.writing(info.name, None):
+                        await self._driver.remove_where(info, where)
                 return count
             wanted = list(dict.fromkeys(record_key(request.scope, record_id) for record_id in request.ids))
             keys = [row.key for row in await self._reader.fetch(info, wanted, scope=request.scope)]
             step = self._driver.limits.ids
             for start in () if request.dry_run else range(0, len(keys), step):
-                await self._driver.remove_keys(info, keys[start : start + step], scope=request.scope)
+                part = keys[start : start + step]
+                async with self._fence.writing(info.name, part):
+                    await self._driver.remove_keys(info, part, scope=request.scope)
             return len(keys)
 
     async def update_metadata(self, info: CollectionInfo, request: UpdateMetadata) -> int:
@@ -112,7 +118,8 @@ class Writer:
             )
             rows = await self._encoded(info, merged, request.scope)
             for part in self._parts(info, rows):
-                await self._driver.rewrite_rows(info, part)
+                async with self._fence.writing(info.name, part.keys):
+                    await self._driver.rewrite_rows(info, part)
             return len(records)
 
     async def _targets(self, info: CollectionInfo, request: UpdateMetadata) -> list[Record]:

@@ -75,8 +75,12 @@ class Writes:
         sql = f"{verb} {self._database.table(info.name)} WHERE {where}"
         if request.dry_run:
             return int((await self._database.fetch("delete", sql, statement.parameters))[0]["n"])
-        sql = f"WITH gone AS ({sql} RETURNING 1) SELECT count(*) AS n FROM gone"
-        return int((await self._database.fetch("delete", sql, statement.parameters))[0]["n"])
+
+        async def remove(lent: Any) -> int:
+            return int(str(await lent.execute(sql, *statement.parameters)).rpartition(" ")[2])
+
+        # In a transaction: arriving late, after its caller gave up, it is not committed.
+        return await self._database.in_transaction("delete", remove)
 
     async def update_metadata(self, info: CollectionInfo, request: UpdateMetadata) -> int:
         """Reads the rows and locks them, merges, writes: one transaction."""

@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, TypeVar
 
-from vpa.base.errors import OperationTimeoutError, ProviderError, VectorDatabaseError
+from vpa.base.errors import ConnectionFailedError, OperationTimeoutError, ProviderError, VectorDatabaseError
 from vpa.observe.redact import HIDDEN, redact_text
 from vpa.stores.contract import Sender
+from vpa.stores.remote.fence import given_up
 from vpa.stores.remote.renewable import Renewable
 from vpa.stores.requests import NativeRequest
 
 T = TypeVar("T")
 _LONGEST_MESSAGE: Final = 500
+# After one of these it is not known whether the store did the work, or will do it.
+_UNANSWERED: Final = (ConnectionFailedError, OperationTimeoutError)
 
 
 class Connection(Protocol):
@@ -100,12 +103,21 @@ class Session:
             if self._renewable is not None:
                 await self._renewable.renew()
             result = await work()
-        except VectorDatabaseError:
+        except asyncio.CancelledError:
+            given_up()
+            raise
+        except VectorDatabaseError as error:
+            if isinstance(error, _UNANSWERED):
+                given_up()
             raise
         except Exception as error:
             if cancellations() > cancelled:
+                given_up()
                 raise asyncio.CancelledError from error
-            raise self._ours(error) from error
+            ours = self._ours(error)
+            if isinstance(ours, _UNANSWERED):
+                given_up()
+            raise ours from error
         if cancellations() > cancelled:
             raise asyncio.CancelledError
         return result

@@ -34,7 +34,7 @@ from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
 from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
-from vpa.stores.weaviate import errors, filters
+from vpa.stores.weaviate import errors, filters, foreign
 from vpa.stores.weaviate.connection import Connection
 from vpa.stores.weaviate.convert import companions_of, fixed_properties, properties_of, stored_of
 from vpa.stores.weaviate.filters import KEY, PAYLOAD, Speller
@@ -46,7 +46,6 @@ _DISTANCES: Final = {
     Metric.DOT: VectorDistances.DOT,
     Metric.EUCLIDEAN: VectorDistances.L2_SQUARED,
 }
-_THEIRS: Final = {"cosine": Metric.COSINE, "dot": Metric.DOT, "l2-squared": Metric.EUCLIDEAN}
 # A search among fewer than this is brute force, and so exact, wherever it is filtered: ours always is.
 _EXACT_BELOW: Final = 40_000
 _NEGATES: Final = (1, 33)
@@ -54,7 +53,7 @@ _MOST: Final = 10_000
 
 
 class WeaviateDriver(LayoutDriver):
-    """A server with REST and gRPC. Option: grpc_port (50051, or 443 with TLS)."""
+    """A server with REST and gRPC. Options: grpc_port (50051, or 443 with TLS); of others' collections, vector and tenant."""
 
     provider: ClassVar[str] = "weaviate"
     client_version: ClassVar[str] = f"weaviate-client {version('weaviate-client')}"
@@ -63,11 +62,13 @@ class WeaviateDriver(LayoutDriver):
         batch_bytes=24 << 20, page=1000, tokens=2000, terms=2000, text_literal_bytes=filters.TEXT_CHARACTERS - 1
     )
 
-    def __init__(self, session: Session, connection: Connection) -> None:
+    def __init__(self, session: Session, connection: Connection, options: Mapping[str, str]) -> None:
         super().__init__(session)
         self._connection = connection
+        self._options = options
         self._negates = True
         self._known: dict[str, set[str]] = {}
+        self._foreign: dict[str, foreign.Choice] = {}
         self._schema_lock = asyncio.Lock()
         self.capabilities = Capabilities(
             durable=True,
@@ -105,7 +106,16 @@ class WeaviateDriver(LayoutDriver):
         return native[0].upper() + native[1:]
 
     def _of(self, info: CollectionInfo) -> Any:
-        return self.client.collections.get(self._native(info.name))
+        collection = self.client.collections.get(self._native(info.name))
+        tenant = self._choice(info).tenant
+        return collection if tenant is None else collection.with_tenant(tenant)
+
+    def _choice(self, info: CollectionInfo) -> foreign.Choice:
+        return self._foreign.get(info.name, foreign.Choice()) if info.layout_version == FOREIGN else foreign.Choice()
+
+    def _stored(self, info: CollectionInfo, answer: Any, *, with_vectors: bool) -> list[Stored]:
+        name, is_foreign = self._choice(info).vector, info.layout_version == FOREIGN
+        return stored_of(answer.objects, with_vectors=with_vectors, foreign=is_foreign, vector_name=name)
 
     async def make(self, info: CollectionInfo) -> None:
         """Every property is declared, so that auto-schema has nothing to do; the info is the description."""
@@ -140,21 +150,13 @@ class WeaviateDriver(LayoutDriver):
         return await self._foreign_info(name, found, collection)
 
     async def _foreign_info(self, name: str, found: Any, collection: Any) -> CollectionInfo:
-        if found.vector_config is not None and len(found.vector_config) != 1:
-            raise ConfigurationError(f"collection {name!r} was made by others and has several vectors, not one")
-        index = (
-            next(iter(found.vector_config.values())).vector_index_config
-            if found.vector_config
-            else found.vector_index_config
-        )
-        metric = _THEIRS.get(str(getattr(index.distance_metric, "value", index.distance_metric)), Metric.COSINE)
+        theirs = self._foreign[name] = foreign.choose(name, found, self._options)
+        objects = collection if theirs.tenant is None else collection.with_tenant(theirs.tenant)
         answer = await self.ask(
-            "describe_collection", lambda: collection.query.fetch_objects(limit=1, include_vector=True)
+            "describe_collection", lambda: objects.query.fetch_objects(limit=1, include_vector=True)
         )
-        rows = stored_of(answer.objects, with_vectors=True, foreign=True)
-        if not rows or rows[0].vector is None or not len(rows[0].vector):
-            raise ConfigurationError(f"collection {name!r} was made by others and is empty: its dimension is unknown")
-        return CollectionInfo(name=name, dimension=len(rows[0].vector), metric=metric, layout_version=FOREIGN)
+        rows = stored_of(answer.objects, with_vectors=True, foreign=True, vector_name=theirs.vector)
+        return foreign.info_of(name, found, rows, theirs)
 
     async def list_collections(self) -> list[str]:
         """Those of vpa under their own names, those of others with a small first letter."""
@@ -236,15 +238,14 @@ class WeaviateDriver(LayoutDriver):
     ) -> list[Stored]:
         """By UUID."""
         del scope
-        foreign = info.layout_version == FOREIGN
         answer = await self.ask(
             "get",
             lambda: self._of(info).query.fetch_objects_by_ids(
                 list(keys), limit=len(keys), include_vector=include_vectors,
-                return_properties=_properties(foreign) if payloads else [],
+                return_properties=_properties(info) if payloads else [],
             ),
         )  # fmt: skip
-        return stored_of(answer.objects, with_vectors=include_vectors, foreign=foreign)
+        return self._stored(info, answer, with_vectors=include_vectors)
 
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
         """By UUID."""
@@ -273,17 +274,18 @@ class WeaviateDriver(LayoutDriver):
     ) -> list[Stored]:
         """By the HNSW index, or brute force among few."""
         del exact
-        foreign = info.layout_version == FOREIGN
-        chosen = None if foreign else await self._filter(info, where)
+        is_foreign = info.layout_version == FOREIGN
+        chosen = None if is_foreign else await self._filter(info, where)
+        target = self._choice(info).vector if is_foreign else None
         answer = await self.ask(
             "search",
             lambda: self._of(info).query.near_vector(
-                query.tolist(), limit=limit, filters=chosen, include_vector=include_vectors,
-                return_metadata=MetadataQuery(distance=True), return_properties=_properties(foreign),
+                query.tolist(), limit=limit, filters=chosen, include_vector=include_vectors, target_vector=target,
+                return_metadata=MetadataQuery(distance=True), return_properties=_properties(info),
             ),
         )  # fmt: skip
-        found = stored_of(answer.objects, with_vectors=include_vectors, foreign=foreign)
-        if foreign and info.metric is Metric.COSINE:
+        found = self._stored(info, answer, with_vectors=include_vectors)
+        if is_foreign and info.metric is Metric.COSINE:
             # Of others: Weaviate's own cosine distance, 1 - similarity, where ours is the negative product.
             return [replace(one, raw=one.raw - 1.0) for one in found]
         return found
@@ -302,19 +304,18 @@ class WeaviateDriver(LayoutDriver):
                 include_vector=include_vectors, return_properties=[PAYLOAD],
             ),
         )  # fmt: skip
-        return stored_of(answer.objects, with_vectors=include_vectors, foreign=False)
+        return self._stored(info, answer, with_vectors=include_vectors)
 
     async def _foreign_page(
         self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool
     ) -> list[Stored]:
-        foreign = info.layout_version == FOREIGN
         answer = await self.ask(
             "scan",
             lambda: self._of(info).query.fetch_objects(
-                limit=limit, after=after or None, include_vector=include_vectors, return_properties=_properties(foreign)
+                limit=limit, after=after or None, include_vector=include_vectors, return_properties=_properties(info)
             ),
         )
-        return stored_of(answer.objects, with_vectors=include_vectors, foreign=foreign)
+        return self._stored(info, answer, with_vectors=include_vectors)
 
     async def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[list[Stored]]:
         """The objects themselves, by UUID: the only way to them that no index stands in."""
@@ -348,8 +349,8 @@ class WeaviateDriver(LayoutDriver):
         return distance * distance if metric is Metric.EUCLIDEAN else -score
 
 
-def _properties(foreign: bool) -> Any:
-    return None if foreign else [PAYLOAD]
+def _properties(info: CollectionInfo) -> Any:
+    return None if info.layout_version == FOREIGN else [PAYLOAD]
 
 
 def _info_of(description: str | None) -> CollectionInfo | None:
@@ -375,7 +376,7 @@ def _first_cause(error: WeaviateInsertManyAllFailedError) -> Exception:
 
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
-    options = check_options(config, "grpc_port", "grpc_host")
+    options = check_options(config, "grpc_port", "grpc_host", "vector", "tenant")
     server = server_of(config)
     if server is None:
         raise ConfigurationError("weaviate needs a server: weaviate://host:8080?grpc_port=50051")
@@ -387,4 +388,4 @@ def create_store(config: VectorDatabaseConfig) -> LayoutStore:
         secret=config.api_key,
         renewable=connection.renewable,
     )
-    return LayoutStore(WeaviateDriver(session, connection), session)
+    return LayoutStore(WeaviateDriver(session, connection, options), session)
