@@ -23,8 +23,7 @@ from vpa.engine.persist.files import FileSystem
 from vpa.engine.quant.choice import codes_types
 from vpa.engine.table import Table
 from vpa.engine.upkeep import room_for_dead
-from vpa.filters import Filter, Split
-from vpa.filters.ast import ALWAYS
+from vpa.filters import Filter
 from vpa.kit.threads import Workers
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import MetadataEdit, Target, VectorStore
@@ -255,10 +254,6 @@ class EmbeddedStore(VectorStore):
     async def field_types(self, info: CollectionInfo, node: Filter, *, scope: Scope) -> dict[str, dict[str, int]]:
         """From the records, in slices."""
         return await self._workers.run(field_types, self._table(info).view, node, scope=scope)
-
-    def split(self, node: Filter) -> Split:
-        """All of it, without a walk: the engine evaluates every filter."""
-        return Split(node, ALWAYS)
 
     def revision(self, info: CollectionInfo) -> int:
         """The engine's own counter of published changes."""
