@@ -22,7 +22,7 @@ from vpa.engine.persist.files import FileSystem
 from vpa.engine.quant.choice import codes_types
 from vpa.engine.table import Table
 from vpa.engine.upkeep import room_for_dead
-from vpa.filters import Filter, NormalFilter, Split
+from vpa.filters import Filter
 from vpa.kit.threads import Workers
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import VectorStore
@@ -30,7 +30,7 @@ from vpa.stores.embedded.facts import is_light, log_recovery, table_facts
 from vpa.stores.embedded.maintenance import Maintenance
 from vpa.stores.embedded.searching import SearchQueue
 from vpa.stores.remote.endpoint import check_options
-from vpa.stores.requests import ALWAYS, Count, Delete, Distinct, FieldTypes, Get, Scan, Search, UpdateMetadata, Upsert
+from vpa.stores.requests import Count, Delete, Distinct, FieldTypes, Get, Scan, Search, UpdateMetadata, Upsert
 
 T = TypeVar("T")
 # A thread hop costs some 45 µs; below this many multiplications, or records written, the call itself costs less.
@@ -239,10 +239,6 @@ class EmbeddedStore(VectorStore):
     async def field_types(self, info: CollectionInfo, request: FieldTypes) -> dict[str, dict[str, int]]:
         """From the records, in slices."""
         return await self._workers.run(field_types, self._table(info).view, request.filter, scope=request.scope)
-
-    def split(self, node: NormalFilter) -> Split:
-        """All of it, without a walk: the engine evaluates every filter."""
-        return Split(node, ALWAYS)
 
     def revision(self, info: CollectionInfo) -> int:
         """The engine's own counter of published changes."""
