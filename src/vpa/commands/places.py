@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from vpa.base.providers import VectorDatabaseProvider
 from vpa.client.connect import connect
 from vpa.client.manager import VectorDatabaseManager
+from vpa.config.store_url import parse_url
 from vpa.observe.log import configure_logging
-from vpa.stores.config import VectorDatabaseProvider, parse_url
 
 
 @asynccontextmanager

@@ -17,7 +17,6 @@ from vpa.base.errors import (
     VectorDatabaseError,
 )
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, is_collection_name
-from vpa.engine.collection import Collection
 from vpa.engine.persist.files import FileSystem, OSFiles
 from vpa.engine.persist.journal import DurableJournal, begin
 from vpa.engine.persist.lock import NAME, DirectoryLock
@@ -26,6 +25,7 @@ from vpa.engine.persist.names import COLLECTION, COLLECTIONS, CREATING, DROPPED,
 from vpa.engine.persist.recover import RecoveryReport
 from vpa.engine.persist.reserve import Reserve
 from vpa.engine.persist.wal import forked_error, storage_error
+from vpa.engine.table import Table
 
 _PROVIDER: Final = "mock"
 
@@ -51,7 +51,7 @@ class Database:
         self.directory = None if directory is None else os.path.abspath(directory)
         self._files: FileSystem = files or OSFiles()
         self._random_bytes = random_bytes
-        self._collections: dict[str, Collection] = {}
+        self._collections: dict[str, Table] = {}
         self._journals: dict[str, DurableJournal] = {}
         self._damaged: dict[str, VectorDatabaseError] = {}
         self._store = StoreFile("")
@@ -161,7 +161,7 @@ class Database:
         """Why a collection cannot be opened, by the name of its directory."""
         return dict(self._damaged)
 
-    def get(self, name: str) -> Collection:
+    def get(self, name: str) -> Table:
         """A collection; raises CollectionNotFoundError, or what is wrong with its files."""
         found = self.find(name)
         if found is None:
@@ -169,7 +169,7 @@ class Database:
             raise CollectionNotFoundError(f"no collection {name!r}; there are: {known}; make it with create_collection")
         return found
 
-    def find(self, name: str) -> Collection | None:
+    def find(self, name: str) -> Table | None:
         """A collection, or None; raises what is wrong with its files."""
         self.check_open()
         if name in self._damaged:
@@ -186,16 +186,16 @@ class Database:
 
     # Writing
 
-    def create(self, info: CollectionInfo) -> Collection:
+    def create(self, info: CollectionInfo) -> Table:
         """Make a collection; on the disk when this returns. Raises CollectionExistsError."""
         with self._lock:
             if self.find(info.name) is not None:
                 raise CollectionExistsError(f"collection {info.name!r} exists")
-            collection = Collection(info) if self.directory is None else self._create_durable(info)
+            collection = Table(info) if self.directory is None else self._create_durable(info)
             self._collections[info.name] = collection
             return collection
 
-    def _create_durable(self, info: CollectionInfo) -> Collection:
+    def _create_durable(self, info: CollectionInfo) -> Table:
         self._check_in_place()
         path, building = self._path(info.name), self._path(CREATING + new_id(self._random_bytes))
         try:
@@ -242,7 +242,7 @@ class Database:
                     journal.set_info(info)
                 except OSError as error:
                     raise storage_error(error, "the embedding was not noted") from error
-            collection.info = info
+            collection.writer.describe(info)
             return info
 
     def drop(self, name: str) -> None:

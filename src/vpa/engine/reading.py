@@ -14,13 +14,13 @@ from vpa.base.errors import (
     VectorDatabaseError,
 )
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, is_collection_name
-from vpa.engine.collection import Collection
 from vpa.engine.persist.files import FileSystem, OSFiles
 from vpa.engine.persist.follow import Follower
 from vpa.engine.persist.manifest import StoreFile, find_store
 from vpa.engine.persist.names import COLLECTIONS
 from vpa.engine.persist.recover import RecoveryReport
 from vpa.engine.persist.wal import forked_error, storage_error
+from vpa.engine.table import Table
 
 
 class ReadOnlyDatabase:
@@ -84,14 +84,14 @@ class ReadOnlyDatabase:
         """Why a collection cannot be read, by name."""
         return dict(self._damaged)
 
-    def get(self, name: str) -> Collection:
+    def get(self, name: str) -> Table:
         """A collection as it was at the last `refresh`; raises CollectionNotFoundError, or what is wrong with its files."""
         found = self.find(name)
         if found is None:
             raise CollectionNotFoundError(f"no collection {name!r}; there are: {', '.join(self.names()) or 'none'}")
         return found
 
-    def find(self, name: str) -> Collection | None:
+    def find(self, name: str) -> Table | None:
         """A collection, or None; raises what is wrong with its files."""
         self.check_open()
         if name in self._damaged:
@@ -123,7 +123,7 @@ class ReadOnlyDatabase:
             except VectorDatabaseError as error:
                 self._damaged[name] = error.located(provider="mock", collection=name)
 
-    def create(self, info: CollectionInfo) -> Collection:
+    def create(self, info: CollectionInfo) -> Table:
         """Raises ReadOnlyError."""
         self._refuse(f"collection {info.name!r} does not exist")
 

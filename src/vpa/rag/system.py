@@ -14,7 +14,6 @@ import numpy as np
 from vpa.base.clock import Clock, SystemClock
 from vpa.base.errors import (
     ClosedError,
-    ConfigurationError,
     DimensionMismatchError,
     DocumentNotFoundError,
     InvalidQueryError,
@@ -65,7 +64,7 @@ class EnhancedRAGSystem:
         self._counters = SystemCounters()
         self._history = SearchHistory()
         self._cache: TtlCache[tuple[object, ...], list[SearchResult]] = TtlCache(
-            max_bytes=self.options.cache_bytes, ttl_s=self.options.cache_ttl_s, clock=self._clock
+            max_bytes=self.options.cache_bytes, ttl_s=self.options.cache_ttl_seconds, clock=self._clock
         )
         self._collection: Collection | None = None
         self._opening = asyncio.Lock()
@@ -85,9 +84,9 @@ class EnhancedRAGSystem:
                 self._check_dimension(identity.dimension, str(identity))
                 await self.manager.connect()
                 self._collection = await self.manager.create_collection(
-                    self.options.collection,
+                    self.manager.config.index_name,
                     dimension=identity.dimension,
-                    metric=self.options.metric,
+                    metric=self.manager.config.metric,
                     embedding=identity,
                     exist_ok=True,
                 )
@@ -97,13 +96,9 @@ class EnhancedRAGSystem:
         return self
 
     def _check_dimension(self, dimension: int, model: str) -> None:
-        if self.options.chunk_overlap >= self.options.chunk_size:
-            raise ConfigurationError(
-                f"VPA_CHUNK_OVERLAP ({self.options.chunk_overlap}) must be less than VPA_CHUNK_SIZE ({self.options.chunk_size})"
-            )
-        if self.options.dimension not in (None, dimension):
+        if self.manager.config.dimension not in (None, dimension):
             raise DimensionMismatchError(
-                f"VPA_VECTOR_DB_DIMENSION is {self.options.dimension}, but {model} makes {dimension} dimensions; unset the one "
+                f"VPA_VECTOR_DB_DIMENSION is {self.manager.config.dimension}, but {model} makes {dimension} dimensions; unset the one "
                 "or choose another VPA_EMBEDDING_MODEL"
             )
 
@@ -305,7 +300,7 @@ class EnhancedRAGSystem:
         known = self._cache.get(key)
         if known is not None:
             return _copies(known), True
-        vector = await self._embedder.query(query)
+        vector = await self._embedder.queries([query])
         results = await retrieve(collection, vector, node=node, options=options)
         self._cache.put(key, _copies(results), size_bytes=_weight(query, results))
         return results, False
@@ -340,7 +335,7 @@ class EnhancedRAGSystem:
                 "entries": len(self._cache),
                 "size_bytes": self._cache.size_bytes,
                 "max_bytes": self._cache.max_bytes,
-                "ttl_seconds": self.options.cache_ttl_s,
+                "ttl_seconds": self.options.cache_ttl_seconds,
             },
             "users": len(self._history),
             "vector_database": await self.manager.get_statistics(),

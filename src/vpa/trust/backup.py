@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vpa.config.store_url import absolute_path
 from vpa.engine.persist.backup import Copied, copy_store
-from vpa.stores.config import absolute_path
 
 
 @dataclass(frozen=True, slots=True)

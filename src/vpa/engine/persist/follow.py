@@ -8,13 +8,13 @@ from typing import Final
 
 from vpa.base.errors import CollectionNotFoundError, ReadOnlyError, StorageCorruptedError
 from vpa.engine.change import Change
-from vpa.engine.collection import Collection
 from vpa.engine.persist.files import FileStatus, FileSystem, ReadFile, read_copy
 from vpa.engine.persist.frames import Contents, LogHeader, read_frames, read_header
 from vpa.engine.persist.manifest import LogEntry, Manifest, StoreFile, manifest_of, read_manifest
 from vpa.engine.persist.names import COLLECTION, log_path
 from vpa.engine.persist.recover import Recovery, RecoveryReport, check_log
 from vpa.engine.persist.wal import storage_error
+from vpa.engine.table import Table
 
 # A writer replaces files in milliseconds; so many times in a row it is not a writer.
 _ATTEMPTS: Final = 20
@@ -34,6 +34,14 @@ class ReadOnlyJournal:
 
     def commit(self, ticket: int) -> None:
         """Never called: there are no tickets."""
+
+    def checkpoint(self) -> None:
+        """Nothing: the process that writes makes them."""
+
+    @property
+    def holds_much(self) -> bool:
+        """Nothing can be moved to the disk from here."""
+        return False
 
 
 class Follower:
@@ -100,8 +108,8 @@ class Follower:
         log = self._files.open_read(log_path(self._directory, manifest.logs[-1].generation))
         if self._manifest_status() != status or tail.contents.header is None:
             raise _GoneError
-        collection.attach(ReadOnlyJournal())
-        self.collection: Collection = collection
+        collection.writer.attach(ReadOnlyJournal())
+        self.collection: Table = collection
         self._recovery, self._manifest, self._status = recovery, manifest, status
         self._follow(log, tail.contents.header, tail.contents)
 
@@ -132,7 +140,7 @@ class Follower:
         self._manifest, self._status = manifest, status
         self._recovery.manifest = manifest
         self._recovery.report.closed = manifest.closed
-        self.collection.info = manifest.info
+        self.collection.writer.describe(manifest.info)
 
     def _read_on(self) -> None:
         """Apply the whole frames that came; an unfinished one is left for the next time."""

@@ -10,11 +10,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from vpa.base.errors import ReadOnlyError, StorageError, StorageFullError, VectorDatabaseError
+from vpa.base.errors import ClosedError, ReadOnlyError, StorageError, StorageFullError, VectorDatabaseError
 from vpa.base.index_options import Quantization
 from vpa.base.records import CollectionInfo
 from vpa.engine.change import Change, encode
-from vpa.engine.collection import Collection
 from vpa.engine.persist.codec import filed_vectors, write_view
 from vpa.engine.persist.files import AppendFile, FileSystem, HalfDoneError
 from vpa.engine.persist.frames import LogHeader
@@ -24,6 +23,7 @@ from vpa.engine.persist.recover import Recovery, RecoveryReport, Tail
 from vpa.engine.persist.snapshot import Snapshot, SnapshotIdentity, SnapshotWriter
 from vpa.engine.persist.tidy import NO_ROOM, set_tail_aside, tidy
 from vpa.engine.persist.wal import Log, forked_error, storage_error
+from vpa.engine.table import Table
 from vpa.engine.view import View
 
 CHECKPOINT_BYTES: Final = 64 << 20
@@ -40,7 +40,7 @@ class DurableJournal:
     """
 
     def __init__(
-        self, collection: Collection, recovery: Recovery, tail: Tail, *,
+        self, collection: Table, recovery: Recovery, tail: Tail, *,
         guard: Callable[[], str | None], make_room: Callable[[], bool] = lambda: False, random_bytes: Callable[[int], bytes],
     ) -> None:  # fmt: skip
         """`guard` says why the store's directory is not what was opened, if so; `make_room` frees some, if it can."""
@@ -70,7 +70,7 @@ class DurableJournal:
         cls, files: FileSystem, directory: str, manifest: Manifest, *,
         guard: Callable[[], str | None] = lambda: None,
         make_room: Callable[[], bool] = lambda: False, random_bytes: Callable[[int], bytes] = os.urandom,
-    ) -> tuple[Collection, DurableJournal]:  # fmt: skip
+    ) -> tuple[Table, DurableJournal]:  # fmt: skip
         """Recover the collection and take over its directory."""
         recovery = Recovery(files, directory, manifest)
         try:
@@ -83,7 +83,7 @@ class DurableJournal:
         # The frames were applied: nothing may hold on to the mapped log, which is going to be appended to and cut.
         tail = replace(tail, contents=replace(tail.contents, frames=[]))
         journal = cls(collection, recovery, tail, guard=guard, make_room=make_room, random_bytes=random_bytes)
-        collection.attach(journal)
+        collection.writer.attach(journal)
         return collection, journal
 
     @property
@@ -230,7 +230,7 @@ class DurableJournal:
         """Begin a new log, write a snapshot of all before it, and remove what is older than the snapshot before that."""
         with self._checkpoint_lock:
             if self._ended:
-                return
+                raise ClosedError(f"collection {self._collection.info.name!r} was dropped, or its store was closed")
             view, sequence, generation = self._rotate()
             path = snapshot_path(self._directory, generation)
             info = self._collection.info.to_json()
@@ -246,7 +246,7 @@ class DurableJournal:
             self.checkpoint_error = None
             if self._files_originals and view.live is None:
                 # The rows of the snapshot have the numbers of the view only where none is dead.
-                self._collection.move_vectors(
+                self._collection.writer.move_vectors(
                     view, filed_vectors(Snapshot(self._files, path), self._collection.info.dimension)
                 )
 
@@ -263,7 +263,7 @@ class DurableJournal:
         return self._files_originals and held > max(_FEW_ROWS, _HELD_SHARE * view.count)
 
     def _rotate(self) -> tuple[View, int, int]:
-        with self._collection.paused_writes() as view, self._rotate_lock, self._manifest_lock:
+        with self._collection.writer.paused() as state, self._rotate_lock, self._manifest_lock:
             old = self._writable()
             old.seal()
             generation, sequence = self._last_entry.generation + 1, old.next_sequence - 1
@@ -282,7 +282,7 @@ class DurableJournal:
                 raise
             old.close()
             self._log = log
-            return view, sequence, generation
+            return state.view, sequence, generation
 
     def _name(self, entry: SnapshotEntry) -> None:
         """Make the snapshot the one to open; the one before stays until this one was read."""

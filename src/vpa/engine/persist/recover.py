@@ -11,13 +11,13 @@ from typing import Final
 
 from vpa.base.errors import StorageCorruptedError
 from vpa.engine.change import decode
-from vpa.engine.collection import Collection
 from vpa.engine.persist.codec import read_index, read_rows
 from vpa.engine.persist.files import FileSystem, read_copy
 from vpa.engine.persist.frames import Contents, Frame, read_log
 from vpa.engine.persist.manifest import LogEntry, Manifest, SnapshotEntry
 from vpa.engine.persist.names import generations, is_temporary, log_path, snapshot_path
 from vpa.engine.persist.snapshot import Snapshot
+from vpa.engine.table import Table
 
 WAYS_OUT: Final = "run `vpa doctor --salvage` to keep whatever is sound, or restore the directory from a backup"
 UNREADABLE: Final = (ValueError, KeyError, TypeError, IndexError, AttributeError)
@@ -68,7 +68,7 @@ class Recovery:
     leftovers: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
 
-    def run(self) -> tuple[Collection, Tail]:
+    def run(self) -> tuple[Table, Tail]:
         """Load and replay; raises StorageCorruptedError where something is missing, foreign, or damaged."""
         self.report.closed = self.manifest.closed
         self._look_around()
@@ -134,16 +134,16 @@ class Recovery:
         for number in sorted({*named, *there}, reverse=True):
             yield number, named.get(number)
 
-    def _from_snapshot(self) -> Collection:
+    def _from_snapshot(self) -> Table:
         for number, entry in self._candidates():
             collection = self._try_snapshot(number, entry)
             if collection is not None:
                 return self._with_older(collection)
         if self.manifest.snapshots and not self._logs_begin_at_the_beginning():
             raise self._corrupted("no older snapshot is left, and the logs do not reach back")
-        return Collection(self.manifest.info)
+        return Table(self.manifest.info)
 
-    def _with_older(self, collection: Collection) -> Collection:
+    def _with_older(self, collection: Table) -> Table:
         for number, entry in self._candidates():
             if self.base is not None and number < self.base.generation:
                 self._judge_older(number, entry)
@@ -164,7 +164,7 @@ class Recovery:
             else:
                 self._is_foreign(path, f"{path} is no snapshot of this collection")
 
-    def _try_snapshot(self, number: int, entry: SnapshotEntry | None) -> Collection | None:
+    def _try_snapshot(self, number: int, entry: SnapshotEntry | None) -> Table | None:
         path = snapshot_path(self.directory, number)
         if self.files.status(path) is None:
             self.report.damage.append(f"{path} is missing")
@@ -196,8 +196,8 @@ class Recovery:
             raise StorageCorruptedError(f"{path} does not belong to any log that collection.json names")
         return result
 
-    def _load(self, snapshot: Snapshot) -> Collection:
-        collection = Collection(self.manifest.info, read_rows(snapshot, self.manifest.info))
+    def _load(self, snapshot: Snapshot) -> Table:
+        collection = Table(self.manifest.info, read_rows(snapshot, self.manifest.info))
         index = read_index(snapshot)
         if index is not None:
             collection.index.restore(collection.view.rows, index)
@@ -218,7 +218,7 @@ class Recovery:
                 missing = log_path(self.directory, entry.generation)
                 self.report.damage.append(f"{missing} is missing; a newer snapshot holds everything that was in it")
 
-    def _replay_log(self, collection: Collection, entry: LogEntry) -> Tail:
+    def _replay_log(self, collection: Table, entry: LogEntry) -> Tail:
         path = log_path(self.directory, entry.generation)
         if self.files.status(path) is None:
             raise self._corrupted(f"{path} is missing")
@@ -233,11 +233,11 @@ class Recovery:
         check = contents.frames[-1].check if contents.frames else 0
         return Tail(contents, contents.last, check)
 
-    def replay(self, collection: Collection, frames: list[Frame], path: str) -> str | None:
+    def replay(self, collection: Table, frames: list[Frame], path: str) -> str | None:
         """Apply changes in order; returns what is wrong with the first that cannot be."""
         for frame in frames:
             try:
-                collection.apply(decode(frame.payload))
+                collection.writer.apply(decode(frame.payload))
             except UNREADABLE as error:
                 return f"change {frame.sequence} in {path} cannot be read ({error!r})"
             self.sequence = frame.sequence

@@ -27,7 +27,7 @@ def replace_collection(
     recovery = Recovery(files, building, read_manifest(files, building))
     _, tail = recovery.run()
     journal = DurableJournal(salvaged.collection, recovery, tail, guard=lambda: None, random_bytes=random_bytes)
-    salvaged.collection.attach(journal)
+    salvaged.collection.writer.attach(journal)
     journal.checkpoint()
     journal.close()
     files.make_directory(f"{directory}/{SET_ASIDE}", parents=True)

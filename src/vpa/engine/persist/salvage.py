@@ -18,7 +18,6 @@ from vpa.base.errors import StorageCorruptedError, VectorDatabaseError
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.engine.change import Change, decode
-from vpa.engine.collection import Collection
 from vpa.engine.growable import Packed
 from vpa.engine.persist.checks import unsound_parts
 from vpa.engine.persist.codec import read_rows
@@ -31,6 +30,7 @@ from vpa.engine.persist.recover import UNREADABLE
 from vpa.engine.persist.snapshot import Snapshot
 from vpa.engine.quant.scalar import CodedRows, Scalar
 from vpa.engine.rows import decode_mapping
+from vpa.engine.table import Table
 
 _CHANGE_COSTS: Final = 1_000
 
@@ -43,7 +43,7 @@ class Salvaged:
     """
 
     info: CollectionInfo
-    collection: Collection
+    collection: Table
     owner: Owner
     lost_records: int = 0
     lost_texts: int = 0
@@ -151,7 +151,7 @@ class _Salvage:
         self._logs = logs
         self._manifest = manifest
         self._last = 0
-        self.result = Salvaged(info, Collection(info), owner)
+        self.result = Salvaged(info, Table(info), owner)
 
     def run(self) -> Salvaged:
         """Load and replay."""
@@ -181,7 +181,7 @@ class _Salvage:
         damaged = [name for name in sections if snapshot.unsound(name)]
         needed = [name for name in damaged if not name.startswith(("columns.", "index.", "half_squares"))]
         if not damaged:
-            self.result.collection = Collection(self.result.info, read_rows(snapshot, self.result.info))
+            self.result.collection = Table(self.result.info, read_rows(snapshot, self.result.info))
             return
         if needed:
             self.result.notes.append(f"snapshot {snapshot.identity.generation}: damage in {', '.join(needed)}")
@@ -245,7 +245,7 @@ class _Salvage:
             self.result.remains.append(left)
 
     def _apply(self, change: Change) -> None:
-        self.result.collection.apply(change)
+        self.result.collection.writer.apply(change)
 
     # Logs
 
