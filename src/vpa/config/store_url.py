@@ -41,10 +41,9 @@ def absolute_path(path: str) -> str:
     if not path or "\0" in path:
         raise ConfigurationError(f"{path!r} is no path; leave path out to keep the store in memory")
     if "://" in path or path.startswith(f"{VectorDatabaseProvider.MOCK}:"):
-        bare = (path.partition("://")[2] or path.partition(":")[2]).partition("?")[0]
         raise ConfigurationError(
-            f"path={redact_url(path)!r} is a URL, not a directory: pass it to vpa.connect(…), or give the directory "
-            f"alone, for example {bare.rpartition('@')[2] or './data'!r}"
+            f"path={redact_url(path)!r} is a URL, not a directory: pass it to vpa.connect(…), or give the directory alone, "
+            "as in ./data"
         )
     expanded = os.path.expanduser(path)
     if expanded.startswith("~") and not os.path.exists(expanded):
