@@ -12,6 +12,7 @@ import pytest
 from crash.workload import DIMENSION, State, Workload, stored_state
 from vpa.base.errors import StorageCorruptedError, StorageFullError, VectorDatabaseError
 from vpa.client.manager import VectorDatabaseManager
+from vpa.engine.database import Database
 from vpa.stores.embedded.store import EmbeddedStore
 from vpa.testing.disk import Faults, SimulatedDisk
 
@@ -25,9 +26,7 @@ class DiskStore(EmbeddedStore):
         super().__init__(path="/data", files=disk, workers=1)
         self._disk = disk
 
-    async def open(self) -> None:
-        from vpa.engine.database import Database
-
+    def _open_directory(self) -> None:
         self._database = Database("/data", files=self._disk, random_bytes=self._disk.random_bytes)
 
 
@@ -101,8 +100,9 @@ async def _write(disk: SimulatedDisk, seed: int, rng: random.Random) -> Story:
 
 async def _lose_power(manager: VectorDatabaseManager) -> None:
     """The process is gone: its threads are, and nothing more reaches the disk."""
-    await manager._store._workers.close()  # type: ignore[union-attr]
+    await manager._store._maintenance.close()  # type: ignore[union-attr]
     await manager._store._searches.close()  # type: ignore[union-attr]
+    await manager._store._workers.close()  # type: ignore[union-attr]
 
 
 async def _nothing_more_is_acknowledged(docs) -> None:

@@ -70,7 +70,7 @@ def test_changes_before_and_behind_damage_are_kept(tmp_path: Path) -> None:
     original = content(of_docs(tmp_path, "."))
     plan, aside = salvage(tmp_path)
     found = plan.salvaged["docs"]
-    assert (found.kept, found.lost_changes, found.lost_records) == (15, 1, 0)
+    assert (found.kept_records, found.lost_changes, found.lost_records) == (15, 1, 0)
     assert "change 1 is lost" in found.notes
     assert content(Path(aside["docs"])) == original
     assert set(stored(tmp_path)) == {f"r{n}" for n in range(5, 20)}
@@ -129,9 +129,9 @@ def test_eight_damaged_bytes_cost_few_records_wherever_they_are(tmp_path: Path, 
         # Between two sections.
         assert len(kept) == 2_000
         return
-    assert len(kept) == found.kept
+    assert len(kept) == found.kept_records
     # A change whose header is damaged is lost whole.
-    assert found.kept + found.lost_records == 2_000 - 1_000 * found.lost_changes
+    assert found.kept_records + found.lost_records == 2_000 - 1_000 * found.lost_changes
     # Ids are 12 kB in parts of 4 kB, so a part of them costs the most.
     assert len(kept) >= 1_000
     without_text = 0
@@ -162,7 +162,7 @@ def test_each_part_of_a_snapshot_may_be_damaged(tmp_path: Path, part: str) -> No
         "ids": lost[0] > 0, "vectors": 0 < lost[0] < 100, "texts.bytes": lost[0] == 0 < lost[1] < 200,
         "texts.lengths": lost[0] == 0 < lost[1] < 1_000, "metadata.bytes": lost[0] > 0, "scopes": lost[0] > 0, "columns.0.rows": lost == (0, 0),
     }[part], lost  # fmt: skip
-    assert len(stored(tmp_path)) == found.kept == 2_000 - lost[0]
+    assert len(stored(tmp_path)) == found.kept_records == 2_000 - lost[0]
     if part == "vectors":
         [remains] = Path(aside["docs"]).glob("*.jsonl")
         rows = [json.loads(line) for line in remains.read_text().splitlines()]
@@ -183,8 +183,8 @@ def test_quantised_collections_are_salvaged(tmp_path: Path, kind: str, originals
         damage(path, path.stat().st_size // 4)
     plan, _ = salvage(tmp_path)
     # The codes of `binary` are 8 kB in parts of 4 kB.
-    assert plan.salvaged["docs"].kept >= 900
-    assert len(stored(tmp_path)) == plan.salvaged["docs"].kept
+    assert plan.salvaged["docs"].kept_records >= 900
+    assert len(stored(tmp_path)) == plan.salvaged["docs"].kept_records
 
 
 def test_what_is_no_collection_is_left_alone(tmp_path: Path) -> None:

@@ -288,7 +288,7 @@ def _described(salvaged: Salvaged) -> str:
     ]
     said = ", ".join(filter(None, lost)) or "nothing lost"
     notes = f" ({'; '.join(salvaged.notes)})" if salvaged.notes else ""
-    return f"{salvaged.kept:,} records kept, {said}{notes}"
+    return f"{salvaged.kept_records:,} records kept, {said}{notes}"
 
 
 def _remains(salvaged: Salvaged, aside: str) -> str:

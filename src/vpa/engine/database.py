@@ -131,7 +131,7 @@ class Database:
     def _remove_ours(self, path: str) -> None:
         """The manifest goes last: as long as it exists it says whose the rest is."""
         names = self._files.list_directory(path)
-        for name in sorted(filter(is_ours, names), key=lambda one: one == COLLECTION):
+        for name in sorted(filter(is_ours, names), key=COLLECTION.__eq__):
             self._files.remove_file(f"{path}/{name}")
         if all(map(is_ours, names)) and self._files.is_directory(path):
             self._files.remove_directory(path)

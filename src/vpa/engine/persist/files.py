@@ -175,8 +175,8 @@ class OSAppendFile:
         return _status(os.fstat(self._open()))
 
 
-def _status(found: os.stat_result) -> FileStatus:
-    return FileStatus(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+def _status(result: os.stat_result) -> FileStatus:
+    return FileStatus(result.st_dev, result.st_ino, result.st_size, result.st_mtime_ns)
 
 
 class OSReadFile:

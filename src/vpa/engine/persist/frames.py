@@ -204,10 +204,10 @@ def read_frames(
     return Contents(header, start, frames, position, len(data) - position, damage)
 
 
-def _is_unsound(found: FrameHeader, payload: memoryview) -> bool:
-    if zlib.crc32(found.table) != found.table_check:
+def _is_unsound(header: FrameHeader, payload: memoryview) -> bool:
+    if zlib.crc32(header.table) != header.table_check:
         return True
-    return not found.is_mark and bool(unsound_parts(payload, found.check_bytes, found.table))
+    return not header.is_mark and bool(unsound_parts(payload, header.check_bytes, header.table))
 
 
 def _disorder(sequence: int, expected: int, path: str, position: int) -> str | None:

@@ -111,16 +111,16 @@ def read_manifest(files: FileSystem, directory: str) -> Manifest:
         raise StorageCorruptedError(f"{path} is not what vpa writes ({error!r}); {RESTORE}") from error
 
 
-def check_format(found: object, path: str) -> None:
+def check_format(version: object, path: str) -> None:
     """Raise ConfigurationError for a format that this version does not read."""
-    if found == FORMAT:
+    if version == FORMAT:
         return
-    if isinstance(found, int) and found > FORMAT:
+    if isinstance(version, int) and version > FORMAT:
         raise ConfigurationError(
-            f"{path} has format {found}, this vpa knows format {FORMAT}; nothing was touched; upgrade vpa"
+            f"{path} has format {version}, this vpa knows format {FORMAT}; nothing was touched; upgrade vpa"
         )
     raise ConfigurationError(
-        f"{path} has format {found or 'of an early development version'}, this vpa reads format {FORMAT} only; nothing "
+        f"{path} has format {version or 'of an early development version'}, this vpa reads format {FORMAT} only; nothing "
         "was touched; export it with the version that wrote it (vpa export) and import the file here (vpa import)"
     )
 

@@ -53,7 +53,7 @@ class Salvaged:
     remains: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def kept(self) -> int:
+    def kept_records(self) -> int:
         """Records."""
         return self.collection.view.live_count
 
@@ -65,7 +65,7 @@ class Salvaged:
     @property
     def cost(self) -> tuple[int, int]:
         """To compare two ways. Of a lost change it is unknown what was in it: as bad as many records."""
-        return _CHANGE_COSTS * self.lost_changes + self.lost_records + self.lost_texts, -self.kept
+        return _CHANGE_COSTS * self.lost_changes + self.lost_records + self.lost_texts, -self.kept_records
 
 
 def examine(files: FileSystem, directory: str, *, name: str, store: str | None) -> Salvaged:
@@ -261,20 +261,20 @@ class _Salvage:
             if found.sequence > self._last + 1:
                 self._lose(self._last + 1, found.sequence - 1)
             self._last = found.sequence
-            self._one(found, payload)
+            self._apply_frame(found, payload)
 
-    def _one(self, found: FrameHeader, payload: memoryview) -> None:
-        unsound = unsound_parts(payload, found.check_bytes, found.table)
+    def _apply_frame(self, header: FrameHeader, payload: memoryview) -> None:
+        unsound = unsound_parts(payload, header.check_bytes, header.table)
         try:
             if unsound:
                 self._damaged(payload, unsound)
             else:
                 self._apply_known(decode(payload))
         except (*UNREADABLE, VectorDatabaseError):
-            self._lose(found.sequence, found.sequence)
+            self._lose(header.sequence, header.sequence)
             return
         if unsound:
-            self.result.notes.append(f"change {found.sequence} is damaged; its sound records were kept")
+            self.result.notes.append(f"change {header.sequence} is damaged; its sound records were kept")
 
     def _apply_known(self, change: Change) -> None:
         """As it was; a change of metadata only of the records that are left."""
