@@ -42,13 +42,13 @@ def absolute_path(path: str) -> str:
         raise ConfigurationError(f"{path!r} is no path; leave path out to keep the store in memory")
     if "://" in path or path.startswith(f"{VectorDatabaseProvider.MOCK}:"):
         raise ConfigurationError(
-            f"path={redact_url(path)!r} is a URL, not a directory: pass it to vpa.connect(…), or give the directory alone, "
-            "as in ./data"
+            f"path={redact_url(path)!r} is a URL, not a directory: pass it to vpa.connect(…), or give the directory "
+            "alone, as in ./data"
         )
     expanded = os.path.expanduser(path)
     if expanded.startswith("~") and not os.path.exists(expanded):
         raise ConfigurationError(
-            f"{path!r}: no home directory is known for {path.split('/')[0]!r}; write ./{path} for a directory of that name"
+            f"{path!r}: no home directory is known for {path.split('/')[0]!r}; write ./{path} for a directory here"
         )
     return os.path.abspath(expanded)
 
@@ -56,7 +56,8 @@ def absolute_path(path: str) -> str:
 def parse_url(url: str) -> dict[str, Any]:
     """Fields of VectorDatabaseConfig from `provider://host:port/path?option=value`; raises ConfigurationError.
 
-    `mock://` is in memory; `mock:///abs/path`, `mock://./rel` and `mock://~/in/home` are durable. `provider+https://…` asks for TLS.
+    `mock://` is in memory; `mock:///abs/path`, `mock://./rel` and `mock://~/in/home` are durable. `provider+https://…`
+    asks for TLS.
     A `postgresql://` URL is a DSN as PostgreSQL's own tools take it.
     """
     try:

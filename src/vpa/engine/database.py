@@ -46,7 +46,7 @@ class Database:
     ) -> None:
         """Open a directory (made if missing) or, without one, live in memory.
 
-        Raises StorageLockedError, StorageError, ConfigurationError for another format. A given `files` is used without a lock.
+        Raises StorageLockedError, StorageError, ConfigurationError for another format. `files` is used without a lock.
         """
         self.directory = None if directory is None else os.path.abspath(directory)
         self._files: FileSystem = files or OSFiles()

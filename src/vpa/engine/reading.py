@@ -24,7 +24,7 @@ from vpa.engine.table import Table
 
 
 class ReadOnlyDatabase:
-    """As `Database`, for reading: no lock is taken, no file is written. `refresh` takes over what has been written since."""
+    """As `Database`, for reading: no lock is taken, no file written. `refresh` takes over what was written since."""
 
     def __init__(self, directory: str, *, files: FileSystem | None = None) -> None:
         """Read the collections of a directory. Raises StorageError where it holds no store."""
@@ -40,8 +40,8 @@ class ReadOnlyDatabase:
             if store is None:
                 exists = self._files.is_directory(self.directory)
                 raise StorageError(
-                    f"no store in {self.directory}: the directory {'holds none' if exists else 'does not exist'}; nothing was "
-                    "made; check the path, or open it without read_only to begin a store there"
+                    f"no store in {self.directory}: the directory {'holds none' if exists else 'does not exist'}; "
+                    "nothing was made; check the path, or open it without read_only to begin a store there"
                 )
             self._store = store
             for name in self._names_there():
@@ -85,7 +85,7 @@ class ReadOnlyDatabase:
         return dict(self._damaged)
 
     def get(self, name: str) -> Table:
-        """A collection as it was at the last `refresh`; raises CollectionNotFoundError, or what is wrong with its files."""
+        """A collection as of the last `refresh`; raises CollectionNotFoundError, or what is wrong with its files."""
         found = self.find(name)
         if found is None:
             raise CollectionNotFoundError(f"no collection {name!r}; there are: {', '.join(self.names()) or 'none'}")

@@ -35,7 +35,7 @@ class Repair:
     def __init__(
         self, directory: str, *, files: FileSystem | None = None, random_bytes: Callable[[int], bytes] = os.urandom
     ) -> None:
-        """Lock the directory; raises StorageError where there is none, StorageLockedError, ConfigurationError for another format."""
+        """Lock the directory; raises StorageError where there is none, StorageLockedError, or ConfigurationError."""
         self._directory = os.path.abspath(directory)
         self._files: FileSystem = files or OSFiles()
         self._random_bytes = random_bytes
@@ -99,7 +99,7 @@ class Repair:
             plan.helpless[name] = other.message if exists else f"{self._path(name)} is missing; its name is given up"
 
     def carry_out(self, plan: Plan) -> dict[str, str]:
-        """Do it; returns, by collection, where the damaged directory was set aside. Raises StorageError, StorageFullError."""
+        """Do it; returns, by collection, where the damaged directory was set aside. Raises StorageError."""
         try:
             aside = {
                 name: replace_collection(

@@ -1,4 +1,4 @@
-"""What befalls the files of a store: lost, doubled, swapped, cut, replaced by older ones or by those of another store."""
+"""What befalls the files of a store: lost, doubled, swapped, cut, replaced by older or foreign ones."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ async def backup(source: str | Path, target: str | Path) -> Backup:
     """Copy the store in directory `source` to a new directory `target`, read it back and verify it.
 
     Needs no lock: the process that writes goes on. To restore, open the copy, or put it in the place of the original.
-    Raises StorageError where `target` exists or `source` holds no store, StorageCorruptedError for a damaged collection.
+    Raises StorageError where `target` exists or `source` holds no store, StorageCorruptedError for damage.
     """
     place = absolute_path(str(target))
     return Backup(place, await asyncio.to_thread(copy_store, absolute_path(str(source)), place))

@@ -46,7 +46,8 @@ def copy_store(
     """Copy every collection of `source` to a new directory `target`; each is as it was at one moment of the copying.
 
     Every file is read back and compared, then the copy is opened and verified, and only then given its name. Raises
-    StorageError where `target` exists or `source` holds no store, StorageCorruptedError for a collection that is damaged.
+    StorageError where `target` exists or `source` holds no store, StorageCorruptedError for a
+    damaged collection.
     """
     files = files or OSFiles()
     source, target = os.path.abspath(source), os.path.abspath(target)

@@ -146,7 +146,8 @@ class Follower:
         """Apply the whole frames that came; an unfinished one is left for the next time."""
         path = log_path(self._directory, self._header.generation)
         data = memoryview(read_copy(self._log, self._position))
-        found = read_frames(data, path, header=self._header, position=0, expected=self._recovery.sequence + 1, offset=self._position)  # fmt: skip
+        expected = self._recovery.sequence + 1
+        found = read_frames(data, path, header=self._header, position=0, expected=expected, offset=self._position)
         problem = found.damage or self._recovery.replay(self.collection, found.frames, path)
         if problem is not None:
             raise StorageCorruptedError(problem)

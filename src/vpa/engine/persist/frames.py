@@ -33,7 +33,7 @@ FRAME_BYTES: Final = _FRAME.size
 
 @dataclass(frozen=True, slots=True)
 class LogHeader:
-    """Whose log it is and where it stands: `first` is the number of its first change, `previous` the id of the log before it."""
+    """Whose log it is and where it stands: `first` is its first change, `previous` the id of the log before it."""
 
     owner: Owner
     generation: int
@@ -158,7 +158,7 @@ def payload_of(data: memoryview, position: int, header: FrameHeader) -> memoryvi
 
 
 def frame_positions(data: memoryview, start: int, nonce: bytes) -> Iterator[int]:
-    """Where sound frame headers stand from `start` on, also behind damage; what lies inside a whole frame is passed over."""
+    """Where sound frame headers stand from `start` on, also behind damage; what is inside a whole frame is skipped."""
     position = start
     while position < len(data):
         header = frame_header(data, position, nonce)
@@ -183,7 +183,7 @@ def _find(data: memoryview, nonce: bytes, start: int) -> int:
 def read_frames(
     data: memoryview, path: str, *, header: LogHeader, position: int, expected: int, offset: int = 0
 ) -> Contents:
-    """The frames from `position` on, of which the first is number `expected`; `data` begins at byte `offset` of the file."""
+    """The frames from `position` on, the first with number `expected`; `data` begins at byte `offset` of the file."""
     start, frames, nonce = position, [], header.nonce
     damage = None
     while position < len(data) and damage is None:

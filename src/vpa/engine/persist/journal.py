@@ -41,7 +41,8 @@ class DurableJournal:
 
     def __init__(
         self, collection: Table, recovery: Recovery, tail: Tail, *,
-        guard: Callable[[], str | None], make_room: Callable[[], bool] = lambda: False, random_bytes: Callable[[int], bytes],
+        guard: Callable[[], str | None], make_room: Callable[[], bool] = lambda: False,
+        random_bytes: Callable[[int], bytes],
     ) -> None:  # fmt: skip
         """`guard` says why the store's directory is not what was opened, if so; `make_room` frees some, if it can."""
         self.report: RecoveryReport = recovery.report
@@ -143,7 +144,8 @@ class DurableJournal:
                 log = Log(file, header, last=tail.last, check=tail.check, still_there=partial(self._lost, path))
                 if file.size != tail.contents.good_bytes:
                     raise StorageError(
-                        f"{path} has {file.size} bytes, and {tail.contents.good_bytes} were read: another process writes to it"
+                        f"{path} has {file.size} bytes, and {tail.contents.good_bytes} were read: another process "
+                        "writes to it"
                     )
                 self._save(replace(self._manifest.with_log(log.entry(sealed=False)), closed=False))
             except BaseException:
@@ -227,7 +229,7 @@ class DurableJournal:
             self._background = None
 
     def checkpoint(self) -> None:
-        """Begin a new log, write a snapshot of all before it, and remove what is older than the snapshot before that."""
+        """Begin a new log, write a snapshot of all before it, and remove what is older than the snapshot before."""
         with self._checkpoint_lock:
             if self._ended:
                 raise ClosedError(f"collection {self._collection.info.name!r} was dropped, or its store was closed")
@@ -324,7 +326,7 @@ class DurableJournal:
             self._log.close()
 
     def close(self) -> None:
-        """Wait for a running checkpoint, make one if the log is long or codes are new, and say in the manifest what was synced."""
+        """Make a checkpoint if the log is long or codes are new, and say in the manifest what was synced."""
         if os.getpid() != self._process:
             return
         background = self._background

@@ -53,7 +53,7 @@ class DirectoryLock:
 
 @functools.cache
 def _held() -> weakref.WeakSet[DirectoryLock]:
-    """Locks of this process. A forked child closes its copies: unlocking them, or outliving its parent with them, would be wrong."""
+    """Locks of this process. A forked child closes its copies: it may not unlock them, nor keep them after its parent."""
     held: weakref.WeakSet[DirectoryLock] = weakref.WeakSet()
 
     def close_copies() -> None:

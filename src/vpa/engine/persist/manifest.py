@@ -120,8 +120,9 @@ def check_format(version: object, path: str) -> None:
             f"{path} has format {version}, this vpa knows format {FORMAT}; nothing was touched; upgrade vpa"
         )
     raise ConfigurationError(
-        f"{path} has format {version or 'of an early development version'}, this vpa reads format {FORMAT} only; nothing "
-        "was touched; export it with the version that wrote it (vpa export) and import the file here (vpa import)"
+        f"{path} has format {version or 'of an early development version'}, this vpa reads format {FORMAT} only; "
+        "nothing was touched; export it with the version that wrote it (vpa export) and import the file here "
+        "(vpa import)"
     )
 
 
@@ -176,7 +177,7 @@ def read_store(files: FileSystem, directory: str) -> StoreFile | None:
 def find_store(files: FileSystem, directory: str) -> StoreFile | None:
     """The store in a directory, None where there is none yet.
 
-    Raises ConfigurationError for another format, StorageCorruptedError where collections exist and the store's file does not.
+    Raises ConfigurationError for another format, StorageCorruptedError for collections without a store file.
     """
     store = read_store(files, directory)
     if store is not None:

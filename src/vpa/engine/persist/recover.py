@@ -1,6 +1,6 @@
 """Brings a collection back from its directory: the newest sound snapshot, then every log behind it, in order.
 
-Reads only. What the manifest names must exist and be what it says; what it does not name is ours and empty, or an error.
+Reads only. What the manifest names must exist and be what it says; anything else is ours and empty, or an error.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Recovery:
     report: RecoveryReport = field(default_factory=RecoveryReport)
     sequence: int = 0
     base: SnapshotEntry | None = None
-    # Files that an interrupted step of ours left behind, and that hold nothing; files that are not what their names say.
+    # What an interrupted step of ours left behind, and holds nothing; and files that are not what they are called.
     leftovers: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
 
@@ -84,9 +84,8 @@ class Recovery:
 
     def _corrupted(self, what: str) -> StorageCorruptedError:
         before = "" if self.base is None else "a snapshot and "
-        return StorageCorruptedError(
-            f"{'; '.join([*self.report.damage, what])}; {before}{self.report.replayed_changes} changes before it are readable; {WAYS_OUT}"
-        )
+        readable = f"{before}{self.report.replayed_changes} changes before it are readable"
+        return StorageCorruptedError(f"{'; '.join([*self.report.damage, what])}; {readable}; {WAYS_OUT}")
 
     # What is there
 
@@ -110,8 +109,7 @@ class Recovery:
             self.leftovers.append(path)
         elif ours:
             raise self._corrupted(
-                f"{path} holds changes from {contents.frames[0].sequence if contents.frames else '?'} on, but collection.json does not name it: "
-                "collection.json is older than this log"
+                f"{path} holds changes, but collection.json does not name it: collection.json is older than this log"
             )
         else:
             self._is_foreign(path, f"{path} is no log of this collection ({_whose(contents)})")
@@ -150,7 +148,7 @@ class Recovery:
         return collection
 
     def _judge_older(self, number: int, entry: SnapshotEntry | None) -> None:
-        """One that is not needed any more: said if it is missing; removed if it is ours, as it is going to be anyway."""
+        """One that is not needed any more: said if it is missing; removed if it is ours, as it will be anyway."""
         path = snapshot_path(self.directory, number)
         if self.files.status(path) is None:
             self.report.damage.append(f"{path} is missing; a newer snapshot holds everything that was in it")
@@ -255,11 +253,14 @@ def check_log(contents: Contents, entry: LogEntry, manifest: Manifest, *, path: 
     except StorageCorruptedError as error:
         return error.message
     if (header.generation, header.id, header.first) != (entry.generation, entry.id, entry.first):
-        return f"{path} is not the log that collection.json names: it is a copy of log {header.generation}, or was replaced"
+        copy = f"it is a copy of log {header.generation}, or was replaced"
+        return f"{path} is not the log that collection.json names: {copy}"
     if contents.damage is not None:
         return contents.damage
     if contents.good_bytes < entry.size_bytes or contents.last < entry.last:
-        return f"{path} was cut: it is good up to byte {contents.good_bytes} and change {contents.last}, and {entry.size_bytes} bytes up to change {entry.last} had been synced"
+        good = f"byte {contents.good_bytes} and change {contents.last}"
+        synced = f"{entry.size_bytes} bytes up to change {entry.last}"
+        return f"{path} was cut: it is good up to {good}, and {synced} had been synced"
     if entry.last >= entry.first and contents.frames[entry.last - entry.first].check != entry.check:
         return f"{path} was replaced: its change {entry.last} is not the one that had been synced"
     if ends and (contents.torn_bytes or contents.good_bytes != entry.size_bytes or contents.last != entry.last):

@@ -19,7 +19,7 @@ REMAINS: Final = "records-without-vectors.jsonl"
 def replace_collection(
     files: FileSystem, directory: str, salvaged: Salvaged, *, store: str, random_bytes: Callable[[int], bytes]
 ) -> str:
-    """Write the new directory, set the old one aside, give the new one its name; returns where the old one is. Raises OSError."""
+    """Write the new directory, set the old one aside, rename the new one; returns where the old one is."""
     name = salvaged.info.name
     building = f"{directory}/{COLLECTIONS}/{CREATING}{new_id(random_bytes)}"
     files.make_directory(building)

@@ -12,7 +12,10 @@ _BYTES: Final = 64 << 10
 
 
 class Reserve:
-    """One file of 64 KiB per store: the deletes of some thousand ids. Given up for a delete that finds no room, filled at the next opening."""
+    """One file of 64 KiB per store: the deletes of some thousand ids.
+
+    Given up when a delete finds no room, filled at the next opening.
+    """
 
     def __init__(self, files: FileSystem, directory: str) -> None:
         self._files = files

@@ -1,4 +1,4 @@
-"""Makes a collection again from whatever is sound in a damaged directory: rows of a snapshot, changes before and behind damage.
+"""Makes a collection again from whatever is sound in a damaged directory: rows of a snapshot, changes around damage.
 
 `examine` reads only and says what would be lost. A record is kept if its id, vector, metadata and scope are sound; its
 text may be lost. What is left of the others is kept as JSON lines, to be added again.
@@ -39,7 +39,7 @@ _CHANGE_COSTS: Final = 1_000
 class Salvaged:
     """What can be kept of one collection, and exactly what cannot.
 
-    `lost_changes` counts changes of which nothing is left; `remains` has a JSON object for each record that lost its vector.
+    `lost_changes` counts changes of which nothing is left; `remains` has a JSON object per record that lost its vector.
     """
 
     info: CollectionInfo

@@ -93,11 +93,12 @@ class SnapshotWriter:
             checks.add(memoryview(buffer))
             self._file.write([buffer])
         self._sections[name] = {
-            "offset": offset, "length": self._file.size - offset, "check_bytes": checks.size, "checks": checks.finish(), **facts,
+            "offset": offset, "length": self._file.size - offset,
+            "check_bytes": checks.size, "checks": checks.finish(), **facts,
         }  # fmt: skip
 
     def finish(self, facts: dict[str, Any]) -> SnapshotEntry:
-        """Write the table with `facts` in it, sync, and give the file its name; returns what the manifest says of it."""
+        """Write the table with `facts` in it, sync, and name the file; returns what the manifest says of it."""
         whole = {**facts, **self._identity.to_json(), "checksum": _CHECKSUM, "sections": self._sections}
         table = json.dumps(whole, ensure_ascii=False).encode()
         trailer = _TRAILER.pack(self._file.size, len(table), zlib.crc32(table), FORMAT, _MAGIC)
@@ -122,7 +123,10 @@ def _weights() -> NDArray[np.uint64]:
 
 
 def multilinear(part: memoryview) -> int:
-    """Σ wᵢ xᵢ + length, modulo 2⁶⁴, over the words of at most `LARGEST` bytes (Lemire and Kaser 2014): the speed of reading memory."""
+    """Σ wᵢ xᵢ + length, modulo 2⁶⁴, over the words of at most `LARGEST` bytes (Lemire and Kaser 2014).
+
+    As fast as memory is read.
+    """
     whole = len(part) // 8
     words = np.frombuffer(part[: whole * 8], dtype=np.uint64)
     total = int(np.einsum("i,i->", words, _weights()[:whole])) if whole else 0
@@ -248,9 +252,9 @@ class Snapshot:
     def _verify(self, name: str) -> None:
         unsound = self.unsound(name)
         if unsound:
-            at = self._sections[name]["offset"] + unsound[0][0]
+            (start, end), offset = unsound[0], self._sections[name]["offset"]
             raise StorageCorruptedError(
-                f"{self._path} is damaged: section {name!r}, in the {unsound[0][1] - unsound[0][0]} bytes from byte {at} on"
+                f"{self._path} is damaged: section {name!r}, in the {end - start} bytes from byte {offset + start} on"
             )
 
     def unsound(self, name: str) -> list[tuple[int, int]]:

@@ -18,7 +18,7 @@ NO_ROOM: Final = (ENOSPC, EDQUOT, EROFS)
 
 
 def tidy(recovery: Recovery) -> Manifest:
-    """Keep what was read, set aside what was damaged, remove what is superseded; returns the manifest that holds then."""
+    """Keep what was read, set aside what was damaged, remove what is superseded; returns the new manifest."""
     try:
         return _tidy(recovery)
     except HalfDoneError:
@@ -55,7 +55,7 @@ def _tidy(recovery: Recovery) -> Manifest:
 
 
 def set_tail_aside(recovery: Recovery, tail: Tail, *, must: bool = False) -> Tail:
-    """Copy the unfinished end of the last log to a file of its own, then cut it off; on a full disk only if it `must` be."""
+    """Copy the unfinished end of the last log to its own file, then cut it off; on a full disk only if it `must` be."""
     files, contents = recovery.files, tail.contents
     generation = recovery.manifest.logs[-1].generation
     path = log_path(recovery.directory, generation)

@@ -46,7 +46,7 @@ class Log:
     def create(
         cls, files: FileSystem, path: str, header: LogHeader, *, still_there: Callable[[AppendFile], str | None]
     ) -> Log:
-        """Begin a log file; when this returns, the file and its name are on the disk. After an error it does not exist."""
+        """Begin a log file; on the disk with its name when this returns. After an error it does not exist."""
         file = files.open_append(path)
         try:
             file.write([header.encode()])
@@ -130,7 +130,7 @@ class Log:
         self._synced = reached
 
     def _mark(self) -> None:
-        """Say in the file what was synced, so that damage to it is never taken for an unfinished write. Not synced itself."""
+        """Say in the file what was synced, so that damage to it is never taken for an unfinished write."""
         if not self._append_lock.acquire(blocking=False):
             # A frame is coming, which will be followed by a mark.
             return
@@ -161,8 +161,8 @@ class Log:
 def forked_error(owner: int) -> StorageLockedError:
     """The error for a store that a forked process inherited."""
     return StorageLockedError(
-        f"this store was opened by process {owner} and is used in process {os.getpid()}, forked from it: connect after the "
-        "fork, in one process for writing and with read_only=True in the others"
+        f"this store was opened by process {owner} and is used in process {os.getpid()}, forked from it: connect after "
+        "the fork, in one process for writing and with read_only=True in the others"
     )
 
 

@@ -42,7 +42,7 @@ def _more(value: object) -> int:
 
 
 def log_recovery(database: Database | ReadOnlyDatabase, *, live: bool) -> None:
-    """Say what was not clean when the directory was opened. `live`: another process is writing, so that an open end is no news."""
+    """Say what was not clean when the directory was opened. `live`: another process writes, so an open end is no news."""
     for name, error in database.damaged.items():
         _log.error("collection_unusable", collection=name, error=str(error))
     for name, report in database.reports().items():
