@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from errno import EACCES, EROFS
 from typing import Final
 
 from vpa.base.errors import (
@@ -81,7 +82,8 @@ class Database:
                 self._open_entry(name)
         except OSError as error:
             self.close()
-            raise storage_error(error, f"{directory} could not be opened") from error
+            hint = "; with read_only=True it can be read" if error.errno in (EACCES, EROFS) else ""
+            raise storage_error(error, f"{directory} could not be opened{hint}") from error
         except VectorDatabaseError:
             self.close()
             raise
