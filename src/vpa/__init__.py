@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vpa.transfer.parquet import export_parquet, import_parquet
     from vpa.transfer.verify import verify
     from vpa.trust.audit import audit, repair
+    from vpa.trust.check import check
     from vpa.trust.recall import check_recall
 
 __version__ = "0.1.0"
@@ -56,6 +57,7 @@ _HOME = {
     "VectorDatabaseManager": "vpa.client.manager",
     "VectorDatabaseProvider": "vpa.stores.config",
     "audit": "vpa.trust.audit",
+    "check": "vpa.trust.check",
     "check_recall": "vpa.trust.recall",
     "connect": "vpa.client.connect",
     "create_enhanced_rag_system": "vpa.compose",
@@ -88,6 +90,7 @@ __all__ = [
     "VectorDatabaseProvider",
     "__version__",
     "audit",
+    "check",
     "check_recall",
     "connect",
     "create_enhanced_rag_system",

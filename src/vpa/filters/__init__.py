@@ -9,8 +9,8 @@ from __future__ import annotations
 from vpa.filters.ast import Filter
 from vpa.filters.evaluate import matches
 from vpa.filters.expressions import F
-from vpa.filters.normalize import normalize
-from vpa.filters.parse import FilterLike, as_filter
+from vpa.filters.normalize import NormalFilter, normalize
+from vpa.filters.parse import FilterLike, as_filter, normal
 from vpa.filters.render import canonical_text, to_json
 from vpa.filters.split import Split, split
 
@@ -18,10 +18,12 @@ __all__ = [
     "F",
     "Filter",
     "FilterLike",
+    "NormalFilter",
     "Split",
     "as_filter",
     "canonical_text",
     "matches",
+    "normal",
     "normalize",
     "split",
     "to_json",

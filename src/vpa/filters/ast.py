@@ -35,7 +35,11 @@ class Field:
 class Filter:
     """A node of the tree. Combine with `&`, `|` and `~`."""
 
-    __slots__ = ()
+    # Notes of `normalize.normal` and `render.canonical_text`. Nodes never change, so a note never becomes untrue;
+    # equality, hashes and copies do not see them.
+    __slots__ = ("_canonical_text", "_is_normal")
+    _canonical_text: str
+    _is_normal: bool
 
     def __and__(self, other: Filter) -> Filter:
         return And(_members(self, other, And)) if isinstance(other, Filter) else NotImplemented
@@ -117,8 +121,8 @@ class Constant(Filter):
     value: bool
 
 
-ALWAYS: Final = Constant(True)
-NEVER: Final = Constant(False)
+ALWAYS: Final[Filter] = Constant(True)
+NEVER: Final[Filter] = Constant(False)
 Leaf: TypeAlias = Eq | In | Range | Exists
 
 
@@ -144,8 +148,3 @@ def depth(node: Filter, limit: int = MAX_DEPTH) -> int:
     if not below or limit < 0:
         return 0
     return 1 + max(depth(part, limit - 1) for part in below)
-
-
-def literal_count(node: Filter) -> int:
-    """How many literals the tree holds."""
-    return sum(len(leaf.values) if isinstance(leaf, In) else 1 for leaf in leaves(node))

@@ -40,5 +40,10 @@ def _condition(field: Field, condition: dict[str, Any]) -> dict[str, Any]:
 
 
 def canonical_text(node: Filter) -> str:
-    """Text that is equal for equal trees only; tells `1`, `1.0`, `"1"` and `true` apart."""
-    return json.dumps(to_json(node), ensure_ascii=False, separators=(",", ":"))
+    """Text that is equal for equal trees only; tells `1`, `1.0`, `"1"` and `true` apart. Rendered once per node."""
+    known: str | None = getattr(node, "_canonical_text", None)
+    if known is not None:
+        return known
+    text = json.dumps(to_json(node), ensure_ascii=False, separators=(",", ":"))
+    object.__setattr__(node, "_canonical_text", text)
+    return text
