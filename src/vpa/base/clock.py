@@ -19,12 +19,12 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The clock of this machine, for everything but tests."""
 
     def monotonic(self) -> float:
-        """Seconds from `time.perf_counter`."""
+        """Seconds from `time.perf_counter`, whose zero is arbitrary: only differences mean something."""
         return time.perf_counter()
 
     def now(self) -> float:
-        """Seconds from `time.time`."""
+        """Seconds since the epoch from `time.time`, which an operator or NTP may set back."""
         return time.time()

@@ -9,6 +9,7 @@ from vpa.base.clock import Clock
 from vpa.base.errors import InvalidRecordError
 from vpa.base.metadata import ValueRuleError, check_text
 
+# A record id may have 512 bytes; the rest is for the version and the number that a chunk id appends.
 MAX_DOCUMENT_ID_BYTES: Final = 480
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from vpa.base.errors import ConfigurationError
 
+# One neighbour in a thousand may be missed: about what the slower of the peers in docs/benchmarks.md reach.
 DEFAULT_RECALL: Final = 0.999
 
 

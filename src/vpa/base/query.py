@@ -13,6 +13,7 @@ from vpa.base.arrays import FloatMatrix
 from vpa.base.errors import InvalidQueryError
 from vpa.base.scope import Scope
 
+# Half of the smallest limit among the stores (10,000: Pinecone, Weaviate), so that a residual filter can read deeper.
 MAX_TOP_K: Final = 5000
 
 

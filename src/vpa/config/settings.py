@@ -87,7 +87,7 @@ class DeploymentConfig:
 
     @property
     def deployment(self) -> DeploymentOptions:
-        """The environment."""
+        """Which environment this is, and whether it is debugged."""
         return DeploymentOptions(**self._values(DeploymentOptions))
 
     @property

@@ -62,7 +62,7 @@ class TtlCache(Generic[K, V]):
             self._remove(next(iter(self._entries)))
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Discard every entry; the counts of hits and misses go on."""
         self._entries.clear()
         self.size_bytes = 0
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 
 class SharedLock:
-    """Whoever waits to have it alone keeps later sharers out, so that it gets its turn."""
+    """Fair to the exclusive side: a task that waits for `alone` keeps later sharers out, so it is never starved."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
@@ -18,7 +18,7 @@ class SharedLock:
 
     @asynccontextmanager
     async def shared(self) -> AsyncIterator[None]:
-        """Beside other sharers."""
+        """Hold the lock together with other sharers; waits while a task has it, or waits to have it, alone."""
         async with self._turn:
             self._sharers += 1
             self._idle.clear()
@@ -31,7 +31,7 @@ class SharedLock:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """With nobody else."""
+        """Hold the lock exclusively; waits until every sharer has left, and keeps new ones out meanwhile."""
         async with self._turn:
             await self._idle.wait()
             yield

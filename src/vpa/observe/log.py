@@ -28,19 +28,19 @@ class Logger:
         getattr(structlog.get_logger(component=self._component), level)(event, **fields)
 
     def debug(self, event: str, **fields: object) -> None:
-        """For those who look for a fault."""
+        """Log details that help to find a fault; off by default."""
         self._log("debug", event, fields)
 
     def info(self, event: str, **fields: object) -> None:
-        """What an operator may want to know."""
+        """Log an event that an operator may want to know of."""
         self._log("info", event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
-        """What an operator should look at."""
+        """Log a state that works but that an operator should look at."""
         self._log("warning", event, fields)
 
     def error(self, event: str, **fields: object) -> None:
-        """What failed."""
+        """Log a failure that no exception reports to the caller."""
         self._log("error", event, fields)
 
 

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+# 50 calls lie above the 95th percentile of 1,024, so a single outlier does not move it; 32 kB per verb.
 _WINDOW: Final = 1024
 
 
@@ -43,7 +44,7 @@ class Meter:
         self._lock = threading.Lock()
 
     def record(self, verb: str, seconds: float, *, failed: bool = False) -> None:
-        """Count one call."""
+        """Count one call of `verb` that took `seconds`; `failed` also counts an error."""
         with self._lock:
             series = self._series.setdefault(verb, Series())
             series.calls += 1

@@ -28,7 +28,7 @@ class Setting:
 
     @property
     def variable(self) -> str:
-        """The environment variable."""
+        """The environment variable: `VPA_` and the key in capitals."""
         return PREFIX + self.key.upper()
 
     def problem(self, value: object) -> str | None:

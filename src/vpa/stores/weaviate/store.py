@@ -113,7 +113,7 @@ class WeaviateDriver(LayoutDriver):
     def _choice(self, info: CollectionInfo) -> foreign.Choice:
         return self._foreign.get(info.name, foreign.Choice()) if info.layout_version == FOREIGN else foreign.Choice()
 
-    def _stored(self, info: CollectionInfo, answer: Any, *, with_vectors: bool) -> list[Stored]:
+    def _rows_of(self, info: CollectionInfo, answer: Any, *, with_vectors: bool) -> list[Stored]:
         name, is_foreign = self._choice(info).vector, info.layout_version == FOREIGN
         return stored_of(answer.objects, with_vectors=with_vectors, foreign=is_foreign, vector_name=name)
 
@@ -245,7 +245,7 @@ class WeaviateDriver(LayoutDriver):
                 return_properties=_properties(info) if payloads else [],
             ),
         )  # fmt: skip
-        return self._stored(info, answer, with_vectors=include_vectors)
+        return self._rows_of(info, answer, with_vectors=include_vectors)
 
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
         """By UUID."""
@@ -284,7 +284,7 @@ class WeaviateDriver(LayoutDriver):
                 return_metadata=MetadataQuery(distance=True), return_properties=_properties(info),
             ),
         )  # fmt: skip
-        found = self._stored(info, answer, with_vectors=include_vectors)
+        found = self._rows_of(info, answer, with_vectors=include_vectors)
         if is_foreign and info.metric is Metric.COSINE:
             # Of others: Weaviate's own cosine distance, 1 - similarity, where ours is the negative product.
             return [replace(one, raw=one.raw - 1.0) for one in found]
@@ -304,7 +304,7 @@ class WeaviateDriver(LayoutDriver):
                 include_vector=include_vectors, return_properties=[PAYLOAD],
             ),
         )  # fmt: skip
-        return self._stored(info, answer, with_vectors=include_vectors)
+        return self._rows_of(info, answer, with_vectors=include_vectors)
 
     async def _foreign_page(
         self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool
@@ -315,7 +315,7 @@ class WeaviateDriver(LayoutDriver):
                 limit=limit, after=after or None, include_vector=include_vectors, return_properties=_properties(info)
             ),
         )
-        return self._stored(info, answer, with_vectors=include_vectors)
+        return self._rows_of(info, answer, with_vectors=include_vectors)
 
     async def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[list[Stored]]:
         """The objects themselves, by UUID: the only way to them that no index stands in."""
