@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,16 +18,18 @@ from vpa.rag.documents import Document, DocumentSummary, NewDocument, SearchResu
 
 @dataclass(frozen=True, slots=True)
 class PreparedDocument:
-    """A document, cut and stamped, not yet embedded."""
+    """A document, cut and stamped, not yet embedded. `prefix` stands before each chunk in what is embedded."""
 
     document: NewDocument
     chunks: Sequence[Chunk]
     version: int
+    prefix: str
+    recut: int = 0
+    title_was_cut: bool = False
 
     def texts_to_embed(self) -> list[str]:
-        """`title + ". " + chunk`; without a title the chunk alone."""
-        title = self.document.title
-        return [f"{title}. {chunk.text}" if title and chunk.text else title or chunk.text for chunk in self.chunks]
+        """The title, where there is one, and the chunk."""
+        return [self.prefix + chunk.text for chunk in self.chunks]
 
     def summary(self) -> DocumentSummary:
         """What the caller is told."""
@@ -41,7 +45,7 @@ class PreparedDocument:
 
 
 def to_batch(documents: Iterable[PreparedDocument], vectors: FloatMatrix) -> RecordBatch:
-    """One record a chunk; `vectors` has a row for each, in order."""
+    """One record per chunk; `vectors` has a row for each, in order."""
     ids: list[str] = []
     texts: list[str | None] = []
     metadata: list[Any] = []
@@ -52,20 +56,40 @@ def to_batch(documents: Iterable[PreparedDocument], vectors: FloatMatrix) -> Rec
             ids.append(chunk_id(document.document_id, version=prepared.version, index=index))
             texts.append(chunk.text)
             metadata.append(document.metadata)
-            system.append(
-                {
-                    "document_id": document.document_id,
-                    "version": prepared.version,
-                    "index": index,
-                    "count": len(prepared.chunks),
-                    "start": chunk.start,
-                    "end": chunk.end,
-                    "title": document.title,
-                    "length": len(document.content),
-                    "format": document.format,
-                }
-            )
+            system.append(_system(prepared, index))
     return RecordBatch(ids=ids, vectors=vectors, texts=texts, metadata=metadata, system=system)
+
+
+def _system(prepared: PreparedDocument, index: int) -> dict[str, str | int]:
+    document, chunks = prepared.document, prepared.chunks
+    fields: dict[str, str | int] = {
+        "document_id": document.document_id,
+        "version": prepared.version,
+        "index": index,
+        "count": len(chunks),
+        "start": chunks[index].start,
+        "end": chunks[index].end,
+        "title": document.title,
+        "length": len(document.content),
+        "format": document.format,
+    }
+    # Blanks that no chunk holds, so that the document is rebuilt as it was.
+    before = document.content[chunks[index - 1].end if index else 0 : chunks[index].start]
+    after = document.content[chunks[index].end :] if index == len(chunks) - 1 else ""
+    return fields | {name: pack(blanks) for name, blanks in (("before", before), ("after", after)) if blanks}
+
+
+def pack(blanks: str) -> str:
+    """Blanks as a short text: a run of a million packs into a kilobyte."""
+    return base64.b64encode(zlib.compress(blanks.encode())).decode()
+
+
+def unpack(packed: object, *, length: int) -> str:
+    """The inverse; never more than `length` characters."""
+    if not packed:
+        return ""
+    # No blank takes more than three bytes.
+    return zlib.decompressobj().decompress(base64.b64decode(str(packed)), 3 * length).decode()
 
 
 def of_documents(document_ids: Sequence[str]) -> Filter:
@@ -114,12 +138,16 @@ def to_summary(record: Record) -> DocumentSummary:
 
 def to_document(chunks: Sequence[Record]) -> Document:
     """Rebuild a document from all chunks of one version, in order."""
-    content = ""
-    for record in chunks:
-        # A chunk begins at or before the end of the one before it.
-        content += (record.text or "")[len(content) - _number(record, "start") :]
+    parts: list[str] = []
+    length = 0
     summary = to_summary(chunks[0])
-    return Document(**{name: getattr(summary, name) for name in DocumentSummary.__slots__}, content=content)
+    for record in chunks:
+        before = unpack(record.system.get("before"), length=summary.length)
+        # A chunk begins in the one before it, at its end, or after the blanks between them.
+        parts += [before, (record.text or "")[max(0, length - _number(record, "start")) :]]
+        length = max(length, _number(record, "end"))
+    parts.append(unpack(chunks[-1].system.get("after"), length=summary.length))
+    return Document(**{name: getattr(summary, name) for name in DocumentSummary.__slots__}, content="".join(parts))
 
 
 def to_result(match: Match) -> SearchResult:
