@@ -159,7 +159,8 @@ async def test_cutting_and_embedding_run_off_the_loop(
     for module, name in (
         ("vpa.rag.ingest", "chunk_text"),
         ("vpa.rag.ingest", "to_batch"),
-        ("vpa.rag.system", "to_document"),
+        ("vpa.rag.reading", "to_document"),
+        ("vpa.rag.reading", "to_summary"),
     ):
         watch(module, name)
     async with system(model, manager) as rag:

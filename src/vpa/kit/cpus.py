@@ -39,7 +39,9 @@ def _mounts(root: Path, controllers: str) -> Iterator[Path]:
     for line in _lines(root / "proc/self/mountinfo"):
         left, _, right = line.partition(" - ")
         place, (kind, _, options) = left.split(" ")[4], right.split(" ", 2)
-        if (not controllers and kind == "cgroup2") or (kind == "cgroup" and "cpu" in controllers.split(",") and "cpu" in options.split(",")):
+        if (not controllers and kind == "cgroup2") or (
+            kind == "cgroup" and "cpu" in controllers.split(",") and "cpu" in options.split(",")
+        ):
             yield root / place.lstrip("/")
 
 

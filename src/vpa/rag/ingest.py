@@ -8,9 +8,10 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from vpa.base.arrays import FloatVector
+from vpa.base.arrays import FloatMatrix, FloatVector
 from vpa.base.errors import EmbedderError, InvalidRecordError, VectorDatabaseError
 from vpa.base.ids import VersionStamps
+from vpa.base.records import Record, RecordBatch
 from vpa.base.scope import Scope
 from vpa.client.verbs import CollectionVerbs
 from vpa.embeddings.batched import BatchedEmbedder
@@ -23,6 +24,7 @@ from vpa.rag.chunking.window import Window, fit
 from vpa.rag.chunks import PreparedDocument, of_documents, to_batch
 from vpa.rag.documents import IngestReport, NewDocument
 from vpa.rag.options import RagOptions
+from vpa.rag.reading import read_vectors
 
 Source: TypeAlias = "Iterable[NewDocument | Mapping[str, Any]] | AsyncIterable[NewDocument | Mapping[str, Any]]"
 Progress: TypeAlias = Callable[[IngestReport], None]
@@ -78,18 +80,14 @@ class Ingestion:
         texts = [text for one in group for text in one.texts_to_embed()]
         wanted = of_documents([one.document.document_id for one in group])
         known = await self._stored(group, wanted, scope=scope)
-        made = await self._embedder.documents([text for text in texts if text not in known])
-        vectors = np.empty((len(texts), made.shape[1]), dtype=np.float32)
-        stored = np.asarray([text in known for text in texts], dtype=np.bool_)
-        vectors[~stored] = made
-        if stored.any():
-            vectors[stored] = [known[text] for text in texts if text in known]
-        batch = await self._workers.run(to_batch, group, vectors)
+        new = [text for text in texts if text not in known]
+        made = await self._embedder.documents(new)
+        batch = await self._workers.run(_batch, group, texts, known, made)
         await self._collection.upsert(batch, replacing=wanted, scope=scope)
         return IngestReport(
             documents=len(group),
             chunks=len(texts),
-            reused=int(stored.sum()),
+            reused=len(texts) - len(new),
             recut=sum(one.recut for one in group),
             shortened_titles=sum(one.title_was_cut for one in group),
         )
@@ -97,14 +95,16 @@ class Ingestion:
     async def _stored(
         self, group: Sequence[PreparedDocument], wanted: Filter, *, scope: Scope
     ) -> dict[str, FloatVector]:
-        """Vectors of the stored versions by the text that they were embedded from: what did not change is not paid again."""
-        prefixes = {one.document.document_id: (one.document.title, one.prefix) for one in group}
-        known: dict[str, FloatVector] = {}
-        async for record in self._collection.scan(filter=wanted, scope=scope):
-            title, prefix = prefixes[str(record.system["document_id"])]
-            if record.system["title"] == title and record.vector is not None:
-                known[prefix + (record.text or "")] = np.asarray(record.vector, dtype=np.float32)
-        return known
+        """Vectors of the stored versions by what they were embedded from: what did not change is not paid again."""
+        titles = {one.document.document_id: (one.document.title, one.prefix) for one in group}
+
+        def embedded_text(record: Record) -> str | None:
+            title, prefix = titles[str(record.system["document_id"])]
+            return prefix + (record.text or "") if record.system["title"] == title else None
+
+        return await read_vectors(
+            self._collection, wanted, embedded_text=embedded_text, scope=scope, workers=self._workers
+        )
 
     async def write_all(
         self, source: Source, *, scope: Scope, concurrency: int, collect_errors: bool, progress: Progress | None
@@ -168,6 +168,18 @@ class Ingestion:
                 group = []
         if group:
             yield group
+
+
+def _batch(
+    group: Sequence[PreparedDocument], texts: Sequence[str], known: Mapping[str, FloatVector], made: FloatMatrix
+) -> RecordBatch:
+    """The records of a group: vectors that were stored, and `made` for the other texts, in order."""
+    vectors = np.empty((len(texts), made.shape[1]), dtype=np.float32)
+    rows = iter(made)
+    for position, text in enumerate(texts):
+        stored = known.get(text)
+        vectors[position] = next(rows) if stored is None else stored
+    return to_batch(group, vectors)
 
 
 def _check_new(document_id: str, seen: dict[str, int], number: int) -> None:

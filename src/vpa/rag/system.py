@@ -29,11 +29,12 @@ from vpa.kit.cache import TtlCache
 from vpa.kit.cpus import available_cpus
 from vpa.kit.threads import Workers
 from vpa.observe.log import request_context
-from vpa.rag.chunks import first_chunks, newest, of_documents, to_document, to_summary
+from vpa.rag.chunks import first_chunks, of_documents
 from vpa.rag.documents import Document, DocumentSummary, IngestReport, NewDocument, SearchResult
 from vpa.rag.history import SearchEntry, SearchHistory
 from vpa.rag.ingest import Ingestion, Progress, Source
 from vpa.rag.options import RagOptions
+from vpa.rag.reading import read_document, read_summaries
 from vpa.rag.retrieve import GroupBy, RetrievalOptions, embed_query, retrieve
 from vpa.rag.stats import SystemCounters
 
@@ -219,20 +220,19 @@ class EnhancedRAGSystem:
     async def get_document(self, document_id: str, *, scope: Scope = _SCOPE) -> Document:
         """The document with its content; raises DocumentNotFoundError."""
         wanted = of_documents([check_document_id(document_id)])
-        records = [record async for record in self._open().scan(filter=wanted, include_vectors=False, scope=scope)]
-        if not records:
+        document = await read_document(self._open(), wanted, scope=scope, workers=self._workers)
+        if document is None:
             raise DocumentNotFoundError(
                 f"no document {document_id!r} in scope {scope}; add it with add_document, list what there is with list_documents"
             )
-        return await self._workers.run(lambda: to_document(newest(records)))
+        return document
 
     async def list_documents(
         self, *, filters: FilterLike = None, limit: int | None = None, scope: Scope = _SCOPE
     ) -> list[DocumentSummary]:
         """Documents without content, in id order, at most `limit`."""
         node = normal(first_chunks() & normal(filters))
-        found = [record async for record in self._open().scan(filter=node, include_vectors=False, scope=scope)]
-        return await self._workers.run(lambda: [to_summary(record) for record in newest(found)][:limit])
+        return await read_summaries(self._open(), node, limit=limit, scope=scope, workers=self._workers)
 
     # Results out
 

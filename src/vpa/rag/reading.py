@@ -1,0 +1,74 @@
+"""Stored documents and their vectors, read page by page; what is made of the pages is made in worker threads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import numpy as np
+
+from vpa.base.arrays import FloatVector
+from vpa.base.records import Record, RecordBatch
+from vpa.base.scope import Scope
+from vpa.client.verbs import CollectionVerbs
+from vpa.filters import Filter
+from vpa.kit.threads import Workers
+from vpa.rag.chunks import newest, to_document, to_summary
+from vpa.rag.documents import Document, DocumentSummary
+
+_PAGE: Final = 500
+
+
+async def read_document(
+    collection: CollectionVerbs, wanted: Filter, *, scope: Scope, workers: Workers
+) -> Document | None:
+    """The one document that `wanted` selects, newest version; None if there is none."""
+    pages = [page async for page in _pages(collection, wanted, scope=scope, vectors=False)]
+    return await workers.run(lambda: to_document(newest(_taken(pages))) if pages else None)
+
+
+async def read_summaries(
+    collection: CollectionVerbs, wanted: Filter, *, limit: int | None, scope: Scope, workers: Workers
+) -> list[DocumentSummary]:
+    """The documents of the chunks that `wanted` selects, in id order, at most `limit`."""
+    pages = [page async for page in _pages(collection, wanted, scope=scope, vectors=False)]
+    return await workers.run(lambda: [to_summary(record) for record in newest(_taken(pages))][:limit])
+
+
+async def read_vectors(
+    collection: CollectionVerbs,
+    wanted: Filter,
+    *,
+    embedded_text: Callable[[Record], str | None],
+    scope: Scope,
+    workers: Workers,
+) -> dict[str, FloatVector]:
+    """Vectors by the text that they were embedded from; `embedded_text` says which, None for a record to leave out."""
+
+    def add(page: RecordBatch) -> None:
+        for record in page:
+            text = embedded_text(record)
+            if text is not None and record.vector is not None:
+                found[text] = np.asarray(record.vector, dtype=np.float32)
+
+    found: dict[str, FloatVector] = {}
+    async for page in _pages(collection, wanted, scope=scope, vectors=True):
+        await workers.run(add, page)
+    return found
+
+
+async def _pages(
+    collection: CollectionVerbs, wanted: Filter, *, scope: Scope, vectors: bool
+) -> AsyncIterator[RecordBatch]:
+    async for page in collection.scan_batches(filter=wanted, batch_size=_PAGE, include_vectors=vectors, scope=scope):
+        yield page
+        # A store in this process answers at once: without a pause all pages would be one step of the loop.
+        await asyncio.sleep(0)
+
+
+def _taken(pages: list[RecordBatch]) -> list[Record]:
+    """Their records. The pages are emptied here, in the worker: freeing them takes as long as making them."""
+    records = [record for page in pages for record in page]
+    pages.clear()
+    return records
