@@ -71,8 +71,7 @@ class MiniLM:
         return result
 
     def _each(self, work: Callable[[list[int]], None], groups: list[list[int]]) -> None:
-        cores = min(available_cpus(), len(groups))
-        if cores < 2:
+        if len(groups) < 2 or available_cpus() < 2:
             for group in groups:
                 work(group)
             return
