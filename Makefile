@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test lint bench bench-million long clean
+.PHONY: demo test lint weaviate bench bench-million long clean
 
 demo: .venv/demo
 	$(BIN)/python scripts/demo.py
@@ -16,6 +16,15 @@ lint: .venv/dev
 	$(BIN)/ruff format --check src tests scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The release that the tests run on, built once from source (two to four minutes); nothing to do where it is there.
+WEAVIATE_VERSION := v1.35.2
+WEAVIATE := .weaviate/bin/weaviate-server
+weaviate:
+	@if test -x $(WEAVIATE); then exit 0; \
+	elif ! command -v go > /dev/null; then echo "weaviate: Go is not installed, so the tests use the double in tests/wire/ instead of the real server"; \
+	elif ! GOBIN=$(CURDIR)/.weaviate/bin go install github.com/weaviate/weaviate/cmd/weaviate-server@$(WEAVIATE_VERSION); then \
+		echo "weaviate: $(WEAVIATE_VERSION) could not be built, so the tests use the double in tests/wire/ instead of the real server"; fi
 
 long: .venv/dev
 	$(BIN)/python -m pytest -q -s -m long

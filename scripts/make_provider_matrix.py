@@ -47,7 +47,9 @@ def tables() -> str:
         exact = (
             "always"
             if not store.capabilities.approximate
-            else {"scan": "by a scan"}.get(getattr(store, "exact_search", "native"), "the store's own")
+            else {"scan": "by a scan"}.get(
+                getattr(getattr(store, "driver", None), "exact_search", "native"), "the store's own"
+            )
         )
         clients = (
             ", ".join(f"{package} {low} to {high}" for package, (low, high) in store.tested_clients.items()) or "–"

@@ -1,7 +1,7 @@
 """The longest time for which the RAG layer holds the event loop, verb by verb, on large documents.
 
-A heartbeat sleeps a millisecond at a time on the same loop; what it oversleeps is the stall. Embeddings are constant, so
-that cutting, counting, writing and listing are what is measured. `--window` counts tokens as MiniLM does.
+A heartbeat sleeps a millisecond at a time on the same loop; what it oversleeps is the stall. Embeddings are constant,
+so that cutting, counting, writing and listing are what is measured. `--window` counts tokens as MiniLM does.
 """
 
 from __future__ import annotations

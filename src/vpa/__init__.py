@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from vpa.transfer.parquet import export_parquet, import_parquet
     from vpa.transfer.verify import verify
     from vpa.trust.audit import audit, repair
+    from vpa.trust.check import check
     from vpa.trust.recall import check_recall
 
 __version__ = "0.1.0"
@@ -60,6 +61,7 @@ _HOME = {
     "VectorDatabaseProvider": "vpa.stores.config",
     "as_embedder": "vpa.embeddings.adapt",
     "audit": "vpa.trust.audit",
+    "check": "vpa.trust.check",
     "check_recall": "vpa.trust.recall",
     "connect": "vpa.client.connect",
     "create_enhanced_rag_system": "vpa.compose",
@@ -94,6 +96,7 @@ __all__ = [
     "__version__",
     "as_embedder",
     "audit",
+    "check",
     "check_recall",
     "connect",
     "create_enhanced_rag_system",

@@ -68,6 +68,12 @@ def _add_transfers(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     verify.add_argument("--collection", default="vpa-index", metavar="NAME", help="default vpa-index")
     verify.add_argument("--to-collection", metavar="NAME", help="default: the same name")
 
+    check = commands.add_parser("check", parents=[common], help="check whether a store's indexes know every record")
+    check.add_argument("url", metavar="URL", help="key in VPA_VECTOR_DB_API_KEY")
+    check.add_argument("--collection", default="vpa-index", metavar="NAME", help="default vpa-index")
+    check.add_argument("--repair", action="store_true", help="write the records again that an index lacks")
+    check.add_argument("--sample", type=int, default=10_000, metavar="N", help="how many to search for; 0: every one (default 10000)")  # fmt: skip
+
     export = commands.add_parser("export", parents=[common], help="write a collection to a Parquet file")
     export.add_argument("url", metavar="URL", help="key in VPA_FROM_API_KEY")
     export.add_argument("file", metavar="FILE")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import sys
+from collections import Counter
 from typing import Any
 
 import pytest
 import structlog
 
+import vpa
+import vpa.filters
 from vpa.base import errors
 from vpa.base.records import Record
 from vpa.client.connect import connect
@@ -22,6 +26,7 @@ from vpa.observe.redact import HIDDEN, redact, redact_text
 from vpa.stores import registry
 from vpa.stores.config import VectorDatabaseConfig, VectorDatabaseProvider, parse_url
 from vpa.stores.embedded.store import EmbeddedStore
+from vpa.stores.requests import ALWAYS, Count
 from vpa.testing.fakes import FlakyStore, WeakStore
 
 
@@ -189,7 +194,7 @@ async def test_a_store_that_asks_for_time_gets_it() -> None:
             raise errors.ServiceUnavailableError("away")
         return "done"
 
-    assert await retry.Retry(9, sleep=sleep)(policy.Call("count", "mock"), work) == "done"
+    assert await retry.Retry(9, sleep=sleep)(policy.Call(Count(), "mock"), work) == "done"
     assert waits[:2] == [7.0, 7.0]
     # Without such a wish the waits grow, each with a little jitter.
     assert 0 < waits[2] < waits[3] < waits[4] < 5.1
@@ -248,13 +253,67 @@ async def test_an_interceptor_of_yours_sees_every_call() -> None:
     assert seen[-1] == "count"
 
 
+async def test_an_interceptor_sees_scope_ids_filter_and_outcome_of_every_verb() -> None:
+    seen: dict[str, tuple[Any, ...]] = {}
+
+    async def note(call: policy.Call, proceed: Any) -> Any:
+        try:
+            outcome = await proceed()
+        except errors.VectorDatabaseError as error:
+            outcome = error.code
+            raise
+        finally:
+            seen[call.verb] = (call.writes, call.scope, call.ids, call.filter, outcome)
+        return outcome
+
+    acme = vpa.Scope("acme")
+    recent = vpa.filters.normal(F("n") >= 2)
+    async with VectorDatabaseManager(VectorDatabaseConfig(dimension=2), interceptors=[note]) as db:
+        await db.upsert([Record("a", vector=[1, 0], metadata={"n": 2})], scope=acme)
+        assert seen["upsert"] == (True, acme, ["a"], None, 1)
+        await db.search(vector=[1, 0], filter=recent, scope=acme)
+        assert seen["search"][:4] == (False, acme, None, recent)
+        assert [match.id for match in seen["search"][4][0]] == ["a"]
+        await db.delete(filter=recent, dry_run=True, scope=acme)
+        assert seen["delete"] == (False, acme, None, recent, 1)
+        with pytest.raises(errors.RecordNotFoundError):
+            await db.update_metadata(ids=["z"], set={"n": 1})
+        assert seen["update_metadata"] == (True, vpa.Scope(), ["z"], ALWAYS, "record_not_found")
+        await db.optimize()
+        await db.explain(recent)
+        await db.get_statistics()
+        assert seen["optimize"][0] is True
+        assert seen["explain"][3] is recent
+        assert seen["statistics"][4]["records"] == 1
+        assert [batch async for batch in db.scan_batches(scope=acme)] != []
+        assert seen["scan"][1] == acme
+
+
+async def test_a_filter_is_parsed_normalised_and_rendered_once_for_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: Counter[str] = Counter()
+    for module, name in (
+        (sys.modules["vpa.filters.normalize"], "_rewrite"),
+        (sys.modules["vpa.filters.parse"], "as_filter"),
+    ):
+        inner = getattr(module, name)
+
+        def counted(*args: Any, inner: Any = inner, name: str = name, **options: Any) -> Any:
+            counts[name] += 1
+            return inner(*args, **options)
+
+        monkeypatch.setattr(module, name, counted)
+    async with manager_of(WeakStore()) as db:
+        await db.search(vector=[1, 0], filter={"n": {"$gte": 2}})
+    assert counts == {"_rewrite": 1, "as_filter": 1}
+
+
 async def test_a_residual_that_cannot_be_read_deep_enough_is_an_error() -> None:
     async with manager_of(WeakStore(max_top_k=8)) as db:
         await db.upsert([Record(f"r{n:02d}", vector=[1, n / 100], metadata={"n": n}) for n in range(30)])
         assert (await db.search(vector=[1, 0], top_k=2, filter=F("n") >= 5)).ids == ["r05", "r06"]
         with pytest.raises(errors.UnsupportedFilterError, match="deeper than 8"):
             await db.search(vector=[1, 0], top_k=2, filter=F("n") >= 20)
-        explained = db.explain((F("n") == 1) & (F("n") >= 0))
+        explained = await db.explain((F("n") == 1) & (F("n") >= 0))
         assert explained["residual"] == {"n": {"$gte": 0}}
         assert explained["leaves"] == {"native": 1, "residual": 1}
 

@@ -10,8 +10,9 @@ import pytest
 
 from vpa.base.errors import OperationTimeoutError
 from vpa.client.policy.pipeline import Call, Deadline
+from vpa.stores.requests import Delete
 
-CALL = Call("upsert", "mock")
+CALL = Call(Delete(ids=["a"]), "mock")
 
 
 class Calls:
@@ -81,7 +82,7 @@ def test_errors_are_handed_on() -> None:
 def test_what_waits_too_long_is_ended(kind: str) -> None:
     calls = Calls()
     told: list[bool] = []
-    with pytest.raises(OperationTimeoutError, match=r"upsert did not finish within .* whether it was done is unknown"):
+    with pytest.raises(OperationTimeoutError, match=r"delete did not finish within .* whether it was done is unknown"):
         asyncio.run(Deadline(0.02, expired=lambda: told.append(True))(CALL, getattr(calls, kind)))
     assert calls.cancelled == 1
     assert told == [True]

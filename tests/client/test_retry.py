@@ -11,8 +11,10 @@ from vpa.base import errors
 from vpa.client.policy import retry
 from vpa.client.policy.pipeline import Call
 from vpa.client.policy.retry import CircuitBreaker, Retry, RetryBudget
+from vpa.stores.remote.parts import write_parts
+from vpa.stores.requests import Count
 
-CALL = Call("count", "mock")
+CALL = Call(Count(), "mock")
 
 
 class Hands:
@@ -172,12 +174,8 @@ class Parts:
 async def parted(
     parts: Iterable[Sequence[str]], fails: dict[str, errors.VectorDatabaseError], *, at_once: int = 1
 ) -> Any:
-    from vpa.stores.config import VectorDatabaseConfig
-    from vpa.stores.qdrant.store import QdrantStore
-
     writer = Parts(fails)
-    store = QdrantStore(VectorDatabaseConfig(provider="qdrant"))
-    return await store.write_parts(parts, writer.write, list, at_once=at_once), writer
+    return await write_parts(parts, writer.write, ids=list, at_once=at_once), writer
 
 
 PARTS = [["a1", "a2"], ["b1"], ["c1", "c2"]]

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from deployments import STORES, RunningStores, deployment
+from deployments import STORES, WEAVIATE_IS_BUILT, RunningStores, deployment
 from vpa.client.manager import VectorDatabaseManager
 from vpa.testing import suite
 
 # Only the way to these differs from another form of theirs: what depends on it is run.
-SAME_WIRE = ("milvus lite in process",)
+SAME_WIRE = ("milvus lite in process", *(["weaviate 1.34"] if WEAVIATE_IS_BUILT else []))
 SOME = (suite.CollectionSuite, suite.ScopeSuite, suite.WriteSuite)
 
 

@@ -15,10 +15,10 @@ from vpa.base.records import CollectionInfo, Metric, RecordBatch
 from vpa.base.scope import Scope
 from vpa.base.validation import check_batch
 from vpa.engine import topk
-from vpa.engine.collection import Collection
 from vpa.engine.columns import Columns
 from vpa.engine.indexes import flat
 from vpa.engine.predicate import leaf_rows, row_mask
+from vpa.engine.table import Table
 from vpa.filters import as_filter, matches, normalize
 from vpa.filters.ast import ALWAYS, Comparison, Eq, Field, Filter, In, Range
 from vpa.testing import strategies
@@ -94,14 +94,14 @@ def test_inverted_lists_agree_with_a_plain_pass(dimension: int) -> None:
         assert mask.tolist() == [v == 3 for v in values[:row_count]]
 
 
-def _collection(metric: str, matrix: np.ndarray) -> Collection:
+def _collection(metric: str, matrix: np.ndarray) -> Table:
     info = CollectionInfo(name="docs", dimension=matrix.shape[1], metric=Metric(metric))
     batch = RecordBatch(
         ids=[f"r{n:05d}" for n in range(len(matrix))],
         vectors=matrix,
         metadata=[{"n": n % 10} for n in range(len(matrix))],
     )
-    collection = Collection(info)
+    collection = Table(info)
     step = max(1, len(matrix) // 3)
     for start in range(0, len(matrix), step):
         part = RecordBatch(
@@ -212,7 +212,7 @@ def test_updates_and_deletes_compact_and_search_stays_exact() -> None:
         collection.update_metadata(
             ids=None, node=ALWAYS, scope=SCOPE, assign={"seen": True}, remove=["n"], dry_run=False
         )
-        collection.tend(stop=lambda: False)
+        collection.upkeep.run(stop=lambda: False)
     view = collection.view
     assert (view.live_count, view.count) == (8000, 8000)
     query = matrix[7] / np.linalg.norm(matrix[7])
@@ -263,7 +263,7 @@ def test_candidates_are_ranked_together_as_one_by_one(metric: Metric) -> None:
     rng = np.random.default_rng(1)
     rows = rng.integers(-2, 3, (500, 8)).astype(np.float32) + np.float32(0.5)  # Many equal scores.
     info = CollectionInfo(name="docs", dimension=8, metric=metric)
-    collection = Collection(info)
+    collection = Table(info)
     batch = check_batch(RecordBatch(ids=[f"r{n}" for n in rng.permutation(500)], vectors=rows), info=info)
     collection.upsert(batch, scope=SCOPE, on_conflict=OnConflict.REPLACE, replacing=None)
     view = collection.view

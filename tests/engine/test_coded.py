@@ -117,7 +117,7 @@ def test_what_was_deleted_or_updated_is_never_found_as_it_was(share: float) -> N
     left = {match.id for answer in made.search(SearchRequest(vectors=queries), ALWAYS) for match in answer.matches}
     assert not left & set(gone)
     assert recall(made, queries) >= 0.999
-    made.tend(stop=lambda: False)
+    made.upkeep.run(stop=lambda: False)
     assert recall(made, queries) >= 0.999
     moved = -rows[:3_000]
     write(made, moved)
@@ -148,9 +148,9 @@ def test_making_codes_can_be_stopped_at_any_step_and_taken_up_again() -> None:
     write(made, rows)
     for steps in range(12):
         left = iter(range(steps))
-        made.tend(stop=lambda left=left: next(left, None) is None)
+        made.upkeep.run(stop=lambda left=left: next(left, None) is None)
         assert recall(made, queries) >= 0.999
-    made.tend(stop=lambda: False)
+    made.upkeep.run(stop=lambda: False)
     assert is_coded(made)
     assert recall(made, queries) >= 0.999
 
@@ -168,18 +168,18 @@ def test_codes_that_fail_half_way_leave_search_exact(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(SignCodes, "add", failing)
     with pytest.raises(MemoryError):
-        made.tend(stop=lambda: False)
+        made.upkeep.run(stop=lambda: False)
     assert recall(made, queries) == 1.0
     assert not is_coded(made)
     monkeypatch.undo()
-    made.tend(stop=lambda: False)
+    made.upkeep.run(stop=lambda: False)
     assert recall(made, queries) >= 0.999
 
 
 @pytest.mark.parametrize("options", [{"index_type": "flat"}, {"recall": 1.0}])
 def test_flat_and_a_recall_of_one_are_exact(options: dict[str, object]) -> None:
     made = collection(unit(clustered(30_000, 96)), **options)
-    assert not made.wants_tending
+    assert not made.upkeep.wants_codes
     [answer] = made.search(SearchRequest(vectors=unit(clustered(1, 96, seed=1))), ALWAYS)
     assert answer.exact
     assert made.index.stats()["search"] == "exact"
@@ -187,7 +187,7 @@ def test_flat_and_a_recall_of_one_are_exact(options: dict[str, object]) -> None:
 
 def test_few_rows_are_searched_exactly() -> None:
     made = collection(unit(clustered(5_000, 96)))
-    assert not made.wants_tending
+    assert not made.upkeep.wants_codes
 
 
 @pytest.mark.usefixtures("no_clock")
@@ -217,8 +217,8 @@ def test_recall_is_measured_again_when_the_data_has_changed() -> None:
     made = collection(unit(clustered(30_000, 96)), first_pass="turbovec")
     before = made.index.stats()["measured_at_rows"]
     write(made, unit(clustered(20_000, 96, seed=3)), first=30_000)
-    assert made.wants_tending
-    made.tend(stop=lambda: False)
+    assert made.upkeep.wants_codes
+    made.upkeep.run(stop=lambda: False)
     assert (before, made.index.stats()["measured_at_rows"]) == (30_000, 50_000)
     assert recall(made, unit(clustered(300, 96, seed=4))) >= 0.999
 
@@ -266,7 +266,7 @@ async def test_codes_that_are_in_use_need_no_excuse() -> None:
 @pytest.mark.parametrize(("count", "times"), [(10_000, 1), (9_999, 0)])
 async def test_what_a_large_upsert_needed_goes_back(count: int, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[bool] = []
-    monkeypatch.setattr("vpa.engine.collection.give_back", lambda: given.append(True))
+    monkeypatch.setattr("vpa.engine.upkeep.give_back", lambda: given.append(True))
     async with vpa.connect("mock://") as db:
         docs = await db.create_collection("docs", dimension=2, metric="dot")
         ids, vectors = [str(n) for n in range(count)], np.ones((count, 2), dtype=np.float32)

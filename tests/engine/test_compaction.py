@@ -14,8 +14,8 @@ from engine.vectors import clustered, collection, recall, unit
 from vpa.base.query import OnConflict, SearchRequest
 from vpa.base.records import CollectionInfo, RecordBatch
 from vpa.base.scope import ALL_SCOPES, Scope
-from vpa.engine.collection import Collection
 from vpa.engine.compaction import is_worth_it
+from vpa.engine.table import Table
 from vpa.filters import F, normalize
 from vpa.filters.ast import ALWAYS
 
@@ -40,7 +40,7 @@ def batch(numbers: range, *, version: int) -> RecordBatch:
 class Writer:
     """Writes to a collection and to a plain dictionary."""
 
-    def __init__(self, made: Collection) -> None:
+    def __init__(self, made: Table) -> None:
         self.made, self.model = made, dict[tuple[Scope, str], dict[str, Any]]()
         self.version = 0
 
@@ -75,7 +75,7 @@ class Writer:
 
 
 def half_dead() -> Writer:
-    made = Collection(CollectionInfo(name="docs", dimension=4, metric="euclidean"))  # type: ignore[arg-type]
+    made = Table(CollectionInfo(name="docs", dimension=4, metric="euclidean"))  # type: ignore[arg-type]
     writer = Writer(made)
     for scope in SCOPES:
         writer.upsert(range(3_000), scope)
@@ -87,7 +87,7 @@ def half_dead() -> Writer:
 
 def test_a_compacted_collection_is_the_same() -> None:
     writer = half_dead()
-    writer.made.tend(stop=never)
+    writer.made.upkeep.run(stop=never)
     assert writer.made.view.count == writer.made.view.live_count == len(writer.model)
     writer.check()
 
@@ -97,7 +97,7 @@ def test_an_old_view_goes_on_as_it_was() -> None:
     view = writer.made.view
     before = view.select(normalize(F("n") < 50), SCOPES[1]).tolist()
     records = view.records(before, include_vectors=True)
-    writer.made.tend(stop=never)
+    writer.made.upkeep.run(stop=never)
     assert view.select(normalize(F("n") < 50), SCOPES[1]).tolist() == before
     assert view.records(before, include_vectors=True) == records
 
@@ -122,7 +122,7 @@ def test_what_is_written_meanwhile_is_there_afterwards() -> None:
             yield lambda n=n: writer.upsert(range(5_000 + n * 400, 5_400 + n * 400), SCOPES[n % 3])
 
     rows = writer.made.view.rows
-    writer.made.tend(stop=interrupting(work()))
+    writer.made.upkeep.run(stop=interrupting(work()))
     assert writer.made.view.rows is not rows
     writer.check()
     writer.upsert(range(100), SCOPES[0])
@@ -154,7 +154,7 @@ def test_writers_and_readers_in_threads_never_see_a_hole() -> None:
     threads = [threading.Thread(target=read), threading.Thread(target=read), threading.Thread(target=write)]
     for thread in threads:
         thread.start()
-    made.tend(stop=never)
+    made.upkeep.run(stop=never)
     threads[2].join()
     ended.set()
     for thread in threads[:2]:
@@ -167,9 +167,9 @@ def test_writers_and_readers_in_threads_never_see_a_hole() -> None:
 def test_it_can_be_stopped_at_any_step(steps: int) -> None:
     writer = half_dead()
     left = iter(range(steps))
-    writer.made.tend(stop=lambda: next(left, None) is None)
+    writer.made.upkeep.run(stop=lambda: next(left, None) is None)
     writer.check()
-    writer.made.tend(stop=never)
+    writer.made.upkeep.run(stop=never)
     assert not is_worth_it(writer.made.view)
     writer.check()
 
@@ -179,7 +179,7 @@ def test_codes_go_with_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     made = collection(unit(clustered(40_000, 96)), first_pass="turbovec")
     made.delete(ids=[str(n) for n in range(0, 40_000, 2)], node=ALWAYS, scope=Scope(), dry_run=False)
     plan = made.index.stats()["measured"]
-    made.tend(stop=never)
+    made.upkeep.run(stop=never)
     assert made.view.count == 20_000
     stats = made.index.stats()
     assert (stats["coded_rows"], stats["measured"]) == (20_000, plan)
@@ -188,7 +188,7 @@ def test_codes_go_with_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_values_that_nobody_asked_for_go_along_without_codes() -> None:
     rows = 5_000
-    made = Collection(CollectionInfo(name="docs", dimension=2, metric="dot"))
+    made = Table(CollectionInfo(name="docs", dimension=2, metric="dot"))
     vectors = unit(clustered(rows, 2))
     for first in (0, rows):
         numbers = np.arange(first, first + rows)
@@ -209,7 +209,7 @@ def test_values_that_nobody_asked_for_go_along_without_codes() -> None:
             assert made.count(normalize(F("kind") == "kind-3"), Scope()) == rows // 8
     before = made.view
     made.delete(ids=[str(n) for n in range(6_000)], node=ALWAYS, scope=Scope(), dry_run=False)
-    made.compact(stop=never)
+    made.upkeep.compact(stop=never)
     assert made.view.count == 4_000
     assert made.count(normalize(F("n") >= 6_000), Scope()) == 4_000
     assert made.count(normalize(F("n") < 6_001), Scope()) == 1
@@ -221,7 +221,7 @@ def test_values_that_nobody_asked_for_go_along_without_codes() -> None:
 
 def test_readers_are_not_kept_by_a_search_for_garbage() -> None:
     """Objects that Python tracks, made by the thousand, set it off."""
-    made = Collection(CollectionInfo(name="docs", dimension=4, metric="dot"))
+    made = Table(CollectionInfo(name="docs", dimension=4, metric="dot"))
     Writer(made).upsert(range(8_000), Scope())
     rows = np.arange(0, 8_000, 2)
     gc.collect()

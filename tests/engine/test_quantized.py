@@ -14,12 +14,12 @@ from vpa.base.index_options import IndexOptions, Quantization
 from vpa.base.query import SearchRequest
 from vpa.base.records import CollectionInfo
 from vpa.base.scope import Scope
-from vpa.engine.collection import Collection
 from vpa.engine.database import Database
 from vpa.engine.persist.files import OSFiles
 from vpa.engine.persist.snapshot import SectionRows
 from vpa.engine.quant.refined import Int4Codes, Int8Codes
 from vpa.engine.quant.scalar import Scalar
+from vpa.engine.table import Table
 from vpa.engine.vectors import FileBlock
 from vpa.filters import F, normalize
 from vpa.filters.ast import ALWAYS
@@ -32,12 +32,12 @@ def never() -> bool:
     return False
 
 
-def made(database: Database, metric: str = "cosine", **options: object) -> Collection:
+def made(database: Database, metric: str = "cosine", **options: object) -> Table:
     info = CollectionInfo(name="docs", dimension=96, metric=metric, index=IndexOptions(**options))  # type: ignore[arg-type]
     return database.create(info)
 
 
-def vectors(collection: Collection, ids: list[str]) -> np.ndarray:
+def vectors(collection: Table, ids: list[str]) -> np.ndarray:
     records = collection.get(ids, scope=Scope(), include_vectors=True)
     return np.stack([record.vector for record in records])  # type: ignore[misc]
 
@@ -74,7 +74,7 @@ def test_originals_are_on_the_disk_and_come_back_to_the_bit(tmp_path: Path, kind
     database = Database(str(tmp_path))
     docs = made(database, metric, quantization=kind, recall=0.99)
     write(docs, ROWS)
-    docs.tend(stop=never)
+    docs.upkeep.make_codes(stop=never)
     journal = database.journal("docs")
     assert journal is not None
     assert journal.holds_much
@@ -98,11 +98,11 @@ def test_rows_move_to_the_disk_when_some_have_died_and_others_come(tmp_path: Pat
     docs = made(database, quantization=kind, recall=0.99)
     write(docs, ROWS[:20_000])
     docs.delete(ids=[str(n) for n in range(0, 20_000, 4)], node=ALWAYS, scope=Scope(), dry_run=False)
-    docs.compact(stop=never)
+    docs.upkeep.compact(stop=never)
     database.journal("docs").checkpoint()  # type: ignore[union-attr]
     assert docs.view.rows.vectors.filed_rows == 15_000
     write(docs, ROWS[20_000:], first=20_000)
-    docs.tend(stop=never)
+    docs.upkeep.make_codes(stop=never)
     assert np.array_equal(vectors(docs, ["1", "20000", "19999"]), ROWS[[1, 20_000, 19_999]])
     assert recall(docs, QUERIES) >= 0.99
     database.journal("docs").checkpoint()  # type: ignore[union-attr]
@@ -136,7 +136,7 @@ def test_without_originals_everything_is_as_the_codes_have_it(tmp_path: Path, ki
     assert not np.array_equal(kept, ROWS[:5_000])
     docs.update_metadata(ids=ids[:2_000], node=ALWAYS, scope=Scope(), assign={"seen": True}, remove=[], dry_run=False)
     docs.delete(ids=ids[4_000:], node=ALWAYS, scope=Scope(), dry_run=False)
-    docs.compact(stop=never)
+    docs.upkeep.compact(stop=never)
     for _ in range(3):
         assert np.array_equal(vectors(docs, ids[:4_000]), kept[:4_000])
         products = kept[:4_000].astype(np.float64) @ QUERIES.T.astype(np.float64)
@@ -168,7 +168,7 @@ def test_what_the_codes_keep_is_measured_and_said() -> None:
 def test_codes_without_originals_are_searched_by_codes_first_too() -> None:
     docs = made(Database(), quantization="int8", originals=False, first_pass="signs", recall=0.9)
     write(docs, ROWS)
-    docs.tend(stop=never)
+    docs.upkeep.make_codes(stop=never)
     assert recall(docs, QUERIES) >= 0.9
 
 
@@ -218,8 +218,7 @@ async def test_a_store_moves_originals_to_the_disk_by_itself(tmp_path: Path) -> 
         docs = await db.create_collection("docs", dimension=96, index={"quantization": "int4", "recall": 0.99})
         ids = [str(n) for n in range(len(ROWS))]
         await docs.upsert(vpa.RecordBatch.from_columns(ids=ids, vectors=ROWS, metadata={"n": np.arange(len(ROWS))}))
-        task = next(iter(db._store._tending.values()))  # type: ignore[union-attr]
-        await task
+        await docs.optimize()
         facts = (await db.get_statistics())["collections"]["docs"]
         assert facts["vectors"] == {"quantization": "int4", "originals": True, "rows_on_disk_only": 25_000}
         assert (await docs.search(vector=ROWS[5], top_k=1)).ids == ["5"]

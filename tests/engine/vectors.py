@@ -8,7 +8,7 @@ from vpa.base.index_options import IndexOptions
 from vpa.base.query import OnConflict, SearchRequest
 from vpa.base.records import CollectionInfo, RecordBatch
 from vpa.base.scope import Scope
-from vpa.engine.collection import Collection
+from vpa.engine.table import Table
 from vpa.filters.ast import ALWAYS, Filter
 
 Matrix = np.ndarray
@@ -26,16 +26,16 @@ def unit(matrix: Matrix) -> Matrix:
     return (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).astype(np.float32)
 
 
-def collection(rows: Matrix, *, metric: str = "cosine", **options: object) -> Collection:
+def collection(rows: Matrix, *, metric: str = "cosine", **options: object) -> Table:
     """A collection of these rows under the ids "0", "1", …, with codes where the engine makes them."""
     info = CollectionInfo(name="docs", dimension=rows.shape[1], metric=metric, index=IndexOptions(**options))  # type: ignore[arg-type]
-    made = Collection(info)
+    made = Table(info)
     write(made, rows)
-    made.tend(stop=lambda: False)
+    made.upkeep.run(stop=lambda: False)
     return made
 
 
-def write(made: Collection, rows: Matrix, *, first: int = 0) -> None:
+def write(made: Table, rows: Matrix, *, first: int = 0) -> None:
     batch = RecordBatch(
         ids=[str(n) for n in range(first, first + len(rows))],
         vectors=rows,
@@ -44,7 +44,7 @@ def write(made: Collection, rows: Matrix, *, first: int = 0) -> None:
     made.upsert(batch, scope=Scope(), on_conflict=OnConflict.REPLACE, replacing=None)
 
 
-def recall(made: Collection, queries: Matrix, *, node: Filter = ALWAYS, top_k: int = 10) -> float:
+def recall(made: Table, queries: Matrix, *, node: Filter = ALWAYS, top_k: int = 10) -> float:
     """Mean share of the exact answers; a row as near as the last of them counts as one."""
     exact = made.search(SearchRequest(vectors=queries, top_k=top_k, exact=True), node)
     usual = made.search(SearchRequest(vectors=queries, top_k=top_k), node)

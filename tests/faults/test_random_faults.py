@@ -82,6 +82,9 @@ async def run(config: Any, *, operations: int, seed: int) -> Workload:
             proxy.share = 0.02 if config.provider == "pgvector" else 0.08
             breaker = db._pipelines.breaker
             breaker._cooldown_s = breaker._wait_s = 0.02
+            # This proxy holds no request back, so what was given up is dead soon.
+            if (fence := getattr(db._store, "fence", None)) is not None:
+                fence.settling_s = 0.3
             for number in range(operations):
                 # A stall costs a whole deadline: a few are enough.
                 proxy.faults = ("stall",) if number % 100 == 0 else ("reset", "garble", "drip")

@@ -12,7 +12,6 @@ from hypothesis import given
 from vpa.base.errors import InvalidFilterError
 from vpa.filters import F, as_filter, canonical_text, matches, normal, normalize
 from vpa.filters import parse as parsing
-from vpa.filters.parse import weight
 from vpa.testing import strategies
 
 
@@ -71,13 +70,3 @@ def test_a_filter_with_too_many_literals_is_refused_before_any_of_it_is_built(
     monkeypatch.setattr(parsing.build, "field", lambda *_, **__: pytest.fail("built a leaf"))
     with pytest.raises(InvalidFilterError, match="10000 literals"):
         normal(filter)
-
-
-def test_the_weight_of_a_filter_is_about_its_literals() -> None:
-    assert weight(None) == weight({}) == 1
-    assert weight({"a": 1, "b": {"$in": [1, 2, 3]}, "$or": [{"c": 1}, {"d": {"$gt": 1, "$lt": 5}}]}) == 7
-    assert weight(F("a").is_in([1, 2, 3])) == 3
-    deep: Any = 1
-    for _ in range(100_000):
-        deep = [deep]
-    assert weight({"a": deep}) == 1

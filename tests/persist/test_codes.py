@@ -13,10 +13,11 @@ from vpa.base.index_options import IndexOptions
 from vpa.base.query import SearchRequest
 from vpa.base.records import CollectionInfo
 from vpa.base.scope import Scope
-from vpa.engine.collection import Collection
 from vpa.engine.database import Database
 from vpa.engine.indexes.base import Dump, Part
 from vpa.engine.indexes.coded import CodedIndex
+from vpa.engine.table import Table
+from vpa.engine.writer import Writer
 from vpa.filters.ast import ALWAYS
 
 ROWS, QUERIES = unit(clustered(25_000, 96)), unit(clustered(30, 96, seed=1))
@@ -28,11 +29,11 @@ def stored(path: Path, *, first_pass: str = "turbovec", metric: str = "cosine") 
     database = Database(str(path))
     made = database.create(CollectionInfo(name="docs", dimension=96, metric=metric, index=options))  # type: ignore[arg-type]
     write(made, ROWS)
-    made.tend(stop=lambda: False)
+    made.upkeep.run(stop=lambda: False)
     database.close()
 
 
-def answers(made: Collection) -> list[list[str]]:
+def answers(made: Table) -> list[list[str]]:
     return [[match.id for match in answer.matches] for answer in made.search(SearchRequest(vectors=QUERIES), ALWAYS)]
 
 
@@ -50,11 +51,11 @@ def test_they_are_there_at_the_first_answer(tmp_path: Path, first_pass: str, met
     stats = made.index.stats()
     assert stats["first_pass"] == first_pass
     assert stats["coded_rows"] == 25_000
-    assert not made.wants_tending
+    assert not made.upkeep.wants_codes
     assert not made.index.unsaved
     assert recall(made, QUERIES) >= 0.95
     write(made, unit(clustered(4_000, 96, seed=2)), first=25_000)
-    made.tend(stop=lambda: False)
+    made.upkeep.run(stop=lambda: False)
     assert made.index.stats()["coded_rows"] == 29_000
     assert recall(made, QUERIES) >= 0.95
     before = answers(made)
@@ -74,8 +75,8 @@ def test_codes_made_after_the_last_write_are_kept_at_close(tmp_path: Path) -> No
     for ready in (False, True, True):
         database = Database(str(tmp_path))
         made = database.get("docs")
-        assert made.wants_tending is not ready
-        made.tend(stop=lambda: False)
+        assert made.upkeep.wants_codes is not ready
+        made.upkeep.run(stop=lambda: False)
         database.close()
 
 
@@ -90,7 +91,7 @@ def test_rows_that_died_before_the_snapshot_leave_no_wrong_numbers(tmp_path: Pat
     made = database.get("docs")
     found = made.search(SearchRequest(vectors=ROWS[5_000:5_050], top_k=1), ALWAYS)
     assert [answer.matches[0].id for answer in found] == [str(n) for n in range(5_000, 5_050)]
-    made.tend(stop=lambda: False)
+    made.upkeep.run(stop=lambda: False)
     assert recall(made, QUERIES) >= 0.95
     database.close()
 
@@ -109,17 +110,17 @@ def test_rows_that_died_before_the_snapshot_leave_no_wrong_numbers(tmp_path: Pat
     ids=lambda broken: next(iter(broken)),
 )
 def test_codes_that_cannot_be_used_are_made_anew(broken: dict[str, Any]) -> None:
-    made = Collection(CollectionInfo(name="docs", dimension=96, metric="cosine", index=IndexOptions(first_pass="turbovec")))  # type: ignore[arg-type]  # fmt: skip
+    made = Table(CollectionInfo(name="docs", dimension=96, metric="cosine", index=IndexOptions(first_pass="turbovec")))  # type: ignore[arg-type]  # fmt: skip
     write(made, ROWS)
-    made.tend(stop=lambda: False)
+    made.upkeep.run(stop=lambda: False)
     dump = made.index.dump(made.view)
     assert dump is not None
     [part] = dump.parts
     facts = {**part.facts, **{name: value for name, value in broken.items() if name not in ("codes", "centre")}}
     codes = part.codes if broken.get("codes", 0) == 0 else (broken["codes"] or bytes(made.index.stats()["code_bytes"]))
-    fresh = CodedIndex(made.info.index)
+    fresh = CodedIndex(made.info.index, Writer(made.info, made.view.rows))
     fresh.restore(made.view.rows, Dump(dump.facts, [Part(facts, broken.get("centre", part.centre), codes)]))
     assert fresh.wants(made.view)
-    sound = CodedIndex(made.info.index)
+    sound = CodedIndex(made.info.index, Writer(made.info, made.view.rows))
     sound.restore(made.view.rows, dump)
     assert not sound.wants(made.view)

@@ -345,19 +345,19 @@ async def test_the_cache_is_bounded_in_bytes_and_time() -> None:
 async def test_a_write_that_outlives_its_call_reaches_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vpa.engine.collection import Collection
+    from vpa.engine.table import Table
 
     gate = asyncio.Event()
     loop = asyncio.get_running_loop()
-    real = Collection.delete
+    real = Table.delete
 
-    def slow(self: Collection, **arguments: Any) -> int:
+    def slow(self: Table, **arguments: Any) -> int:
         asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()
         return real(self, **arguments)
 
     async with create_enhanced_rag_system(settings(vector_db_path=str(tmp_path))) as rag:
         await rag.add_document(document_id="a", content="some words")
-        monkeypatch.setattr(Collection, "delete", slow)
+        monkeypatch.setattr(Table, "delete", slow)
         task = asyncio.create_task(rag.delete_document("a"))
         await asyncio.sleep(0.01)
         task.cancel()

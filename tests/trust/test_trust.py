@@ -11,11 +11,10 @@ import vpa
 from deployments import PROVIDERS, RunningStores
 from vpa import Record
 from vpa.base import errors
-from vpa.base.query import SearchRequest
 from vpa.base.records import CollectionInfo, Matches
 from vpa.client.manager import VectorDatabaseManager
-from vpa.filters import Filter
 from vpa.stores.embedded.store import EmbeddedStore
+from vpa.stores.requests import Search
 
 
 def records(count: int) -> list[Record]:
@@ -44,8 +43,8 @@ class Forgetful(EmbeddedStore):
 
     provider = "forgetful"
 
-    async def search(self, info: CollectionInfo, request: SearchRequest, node: Filter) -> list[Matches]:
-        found = await super().search(info, request, node)
+    async def search(self, info: CollectionInfo, request: Search) -> list[Matches]:
+        found = await super().search(info, request)
         return found if request.exact else [Matches(one.items[1:], False, one.usage) for one in found]
 
 

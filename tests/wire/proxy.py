@@ -1,4 +1,7 @@
-"""A TCP proxy that breaks things: refuses, resets in the middle, stalls, garbles, drips, or answers 429 and 503 itself."""
+"""A TCP proxy that breaks things: refuses, resets in the middle, stalls, garbles, drips, or answers 429 and 503 itself.
+
+It also delivers late: what was sent while `hold_s` was set reaches the server that much later, though the client has gone.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,8 @@ class FaultProxy:
         self.retry_after: str | None = None
         self.broken = 0
         self.requests = 0
+        self.hold_s = 0.0
+        self.held = 0
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -73,16 +78,37 @@ class FaultProxy:
         self._open -= {client, server}
 
     def _requests(self, client: socket.socket, server: socket.socket) -> None:
+        last_due = 0.0
         with contextlib.suppress(OSError):
             while data := client.recv(1 << 16):
                 self.requests += 1
+                if self.hold_s or time.monotonic() < last_due:
+                    # What follows on this connection stays behind it.
+                    last_due = max(last_due, time.monotonic() + self.hold_s)
+                    self._deliver_late(server, data, last_due)
+                    continue
                 fault = self.fault
                 if fault in HTTP_FAULTS:
                     self.broken += 1
                     self._answer_with(client, fault or "", data)
                     continue
                 server.sendall(data)
+        if time.monotonic() < last_due:
+            # The client has gone, its request has not: the server is to read it, and to answer nobody.
+            time.sleep(last_due - time.monotonic() + 1.0)
         _end(client, server)
+
+    def _deliver_late(self, server: socket.socket, data: bytes, due: float) -> None:
+        self.held += 1
+
+        def deliver() -> None:
+            with contextlib.suppress(OSError):
+                server.sendall(data)
+            self.held -= 1
+
+        timer = threading.Timer(max(0.0, due - time.monotonic()), deliver)
+        timer.daemon = True
+        timer.start()
 
     def _answer_with(self, client: socket.socket, status: str, data: bytes) -> None:
         # The rest of the request's body, so that the next request starts where it should.

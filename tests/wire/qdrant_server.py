@@ -1,12 +1,16 @@
 """Qdrant's REST routes in front of its real engine (`qdrant_edge`), with the refusals that the engine leaves to the server.
 
 Strict mode is on: a filter may only use indexed fields. Keys: "secret" may do everything, "reader" may read.
+Run as a program (`python -m wire.qdrant_server DIRECTORY PORT [KEY]`) it keeps its collections, also when it is killed.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -27,14 +31,37 @@ def _refuse(status: int, text: str) -> Refused:
 
 
 class _Collection:
-    def __init__(self, path: Path, size: int, distance: str, metadata: dict[str, Any]) -> None:
-        self.path, self.size, self.distance, self.metadata = path, size, distance, metadata
-        self.lock = threading.Lock()
-        self.indexed: dict[str, Any] = {}
-        vectors = edge.EdgeVectorParams(size=size, distance=_DISTANCES[distance])
-        self.shard = edge.EdgeShard.create(str(path), edge.EdgeConfig(vectors=vectors))
+    """A shard, and in `about.json` beside it what the engine does not keep: the collection's name and metadata."""
 
-    def close(self) -> None:
+    def __init__(self, path: Path, about: dict[str, Any]) -> None:
+        self.path, self.about = path, about
+        self.name, self.size, self.distance = about["name"], about["size"], about["distance"]
+        self.lock = threading.Lock()
+        shard = path / "shard"
+        if shard.is_dir():
+            self.shard = edge.EdgeShard.load(str(shard))
+            return
+        shard.mkdir(parents=True)
+        vectors = edge.EdgeVectorParams(size=self.size, distance=_DISTANCES[self.distance])
+        self.shard = edge.EdgeShard.create(str(shard), edge.EdgeConfig(vectors=vectors))
+        self.save()
+
+    @property
+    def indexed(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.about["indexed"]
+        return found
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.about["metadata"]
+        return found
+
+    def save(self) -> None:
+        new = self.path / "about.new"
+        new.write_text(json.dumps(self.about))
+        os.replace(new, self.path / "about.json")
+
+    def remove(self) -> None:
         self.shard.close()
         shutil.rmtree(self.path, ignore_errors=True)
 
@@ -47,10 +74,13 @@ class QdrantServer:
         self._key = key
         self._collections: dict[str, _Collection] = {}
         self._lock = threading.Lock()
+        for about in directory.glob("*/about.json"):
+            found = _Collection(about.parent, json.loads(about.read_text()))
+            self._collections[found.name] = found
 
     def close(self) -> None:
         for collection in self._collections.values():
-            collection.close()
+            collection.shard.close()
 
     def __call__(self, request: Request) -> Response:
         self._authorise(request)
@@ -102,12 +132,11 @@ class QdrantServer:
         with self._lock:
             if name in self._collections:
                 raise _refuse(409, f"Wrong input: Collection `{name}` already exists!")
-            path = self._directory / uuid.uuid4().hex
-            path.mkdir(parents=True)
-            vectors = body["vectors"]
-            self._collections[name] = _Collection(
-                path, vectors["size"], vectors["distance"], body.get("metadata") or {}
-            )
+            about = {
+                "name": name, "size": body["vectors"]["size"], "distance": body["vectors"]["distance"],
+                "metadata": body.get("metadata") or {}, "indexed": {},
+            }  # fmt: skip
+            self._collections[name] = _Collection(self._directory / uuid.uuid4().hex, about)
         return True
 
     def describe(self, request: Request, name: str) -> Any:
@@ -135,7 +164,9 @@ class QdrantServer:
     def update(self, request: Request, name: str) -> Any:
         body = request.json()
         _only(body, "metadata")
-        self._find(name).metadata |= body["metadata"]
+        found = self._find(name)
+        found.metadata.update(body["metadata"])
+        found.save()
         return True
 
     def drop(self, request: Request, name: str) -> Any:
@@ -143,7 +174,7 @@ class QdrantServer:
             found = self._collections.pop(name, None)
         if found is not None:
             with found.lock:
-                found.close()
+                found.remove()
         return found is not None
 
     def index(self, request: Request, name: str) -> Any:
@@ -161,6 +192,7 @@ class QdrantServer:
         with found.lock:
             found.shard.update(edge.UpdateOperation.create_field_index(body["field_name"], params))
         found.indexed[body["field_name"]] = kind
+        found.save()
         return _done()
 
     # Points
@@ -368,3 +400,13 @@ def qdrant_server(directory: Path, *, key: str | None = None) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
     finally:
         app.close()
+
+
+def main(directory: str, port: str, key: str | None = None) -> None:
+    """Serve until the process is ended."""
+    with serve(QdrantServer(Path(directory), key=key), int(port)):
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -2,6 +2,7 @@
 
 Imitated: default limit 10, the 10,000 cap, `field` trims, `word` splits and folds, numbers are float64,
 negations hold on missing fields, errors are UNKNOWN with the server's texts, auto-schema is on unless told otherwise.
+After `crash` the indexes disagree with the objects as the real one's do (1.35.2) after a kill: only the cursor shows every object.
 """
 
 from __future__ import annotations
@@ -33,31 +34,8 @@ from wire.http import Refused, Request, Response, serve
 
 MAXIMUM_RESULTS = 10_000
 STOP_WORDS = frozenset(
-    {
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "for",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "no",
-        "not",
-        "of",
-        "on",
-        "or",
-        "the",
-        "to",
-    }
-)
+    ["a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no", "not", "of", "on", "or", "the", "to"]
+)  # fmt: skip
 _O = base_pb2.Filters
 
 
@@ -85,6 +63,10 @@ class _Class:
         self.body = body
         self.objects: dict[str, _Object] = {}
         self.size: int | None = None
+        # Objects that an index does not know, as after a kill: "filter" (also by id) and "vector".
+        self.unknown: dict[str, set[str]] = {"filter": set(), "vector": set()}
+        # How many entries of the filter index belong to objects that were replaced.
+        self.stale = 0
         self.properties: dict[str, dict[str, Any]] = {}
         for one in body.get("properties") or []:
             self.add(one)
@@ -158,6 +140,15 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
         self.classes: dict[str, _Class] = {}
         self.lock = threading.RLock()
         self.grpc_port = 0
+
+    def crash(self, *, unfiltered: int = 0, unvectored: int = 0, stale: int = 0) -> None:
+        """As if it had been killed and started again: that many objects of each class are not in an index any more."""
+        with self.lock:
+            for found in self.classes.values():
+                numbers = sorted(found.objects)
+                found.unknown["filter"] |= set(numbers[:unfiltered])
+                found.unknown["vector"] |= set(numbers[unfiltered : unfiltered + unvectored])
+                found.stale += stale
 
     # REST
 
@@ -323,6 +314,12 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
                 f"inserting into vector index: new node has a vector with length {len(vector)}. Existing nodes have vectors with length {found.size}"
             )
         number = str(uuid.UUID(one.uuid))
+        there = found.objects.get(number)
+        if there is not None and there.properties == stored and np.array_equal(there.vector, vector):
+            return  # Nothing is written where nothing changes, to no index either.
+        if there is None or not np.array_equal(there.vector, vector):
+            for index in found.unknown.values():
+                index.discard(number)
         # A replaced object gets a new place.
         found.objects.pop(number, None)
         found.objects[number] = _Object(stored, vector)
@@ -389,6 +386,7 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
             data = target.vectors[0].vector_bytes if target.vectors else target.vector_bytes
         query = np.frombuffer(data, dtype="<f4").astype(np.float64)
         ids = self._matching(found, request.filters if request.HasField("filters") else None, context)
+        ids = [number for number in ids if number not in found.unknown["vector"] | found.unknown["filter"]]
         if ids and len(query) != found.size:
             self._fail(context, f"vector search: vector lengths don't match: {found.size} vs {len(query)}")
         if not ids:
@@ -428,7 +426,7 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
         with self.lock:
             found = self._find(request.collection, context)
             ids = self._matching(found, request.filters if request.HasField("filters") else None, context)
-        single = aggregate_pb2.AggregateReply.Single(objects_count=len(ids))
+        single = aggregate_pb2.AggregateReply.Single(objects_count=len(ids) + found.stale)
         return aggregate_pb2.AggregateReply(took=0.001, single_result=single)
 
     # Filters
@@ -438,7 +436,7 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
             return [
                 number
                 for number, one in found.objects.items()
-                if given is None or self._holds(found, number, one, given)
+                if given is None or (number not in found.unknown["filter"] and self._holds(found, number, one, given))
             ]
         except _Failure as error:
             self._fail(context, str(error))

@@ -78,24 +78,24 @@ class IndexOptions:
             )
 
     @classmethod
-    def parse(cls, given: IndexOptions | Mapping[str, Any] | None) -> IndexOptions:
-        """The options as given, the defaults for None; raises ConfigurationError naming the key that is unknown."""
-        if given is None:
+    def parse(cls, options: IndexOptions | Mapping[str, Any] | None) -> IndexOptions:
+        """The options as they are, the defaults for None; raises ConfigurationError naming the key that is unknown."""
+        if options is None:
             return cls()
-        if isinstance(given, IndexOptions):
-            return given
-        if not isinstance(given, Mapping):
-            raise ConfigurationError(f"index must be IndexOptions or a mapping, not {type(given).__name__}")
+        if isinstance(options, IndexOptions):
+            return options
+        if not isinstance(options, Mapping):
+            raise ConfigurationError(f"index must be IndexOptions or a mapping, not {type(options).__name__}")
         known = [field.name for field in fields(cls)]
-        for key in given:
+        for key in options:
             if key not in known:
                 raise ConfigurationError(f"index has no option {key!r}: use some of {', '.join(known)}")
-        return cls(**given)
+        return cls(**options)
 
     @classmethod
-    def parse_text(cls, given: Mapping[str, str]) -> IndexOptions:
-        """As `parse`, of texts, such as a URL has."""
-        known: dict[str, Any] = dict(given)
+    def parse_text(cls, options: Mapping[str, str]) -> IndexOptions:
+        """Like `parse`, from texts: what the query of a store URL holds."""
+        known: dict[str, Any] = dict(options)
         if "recall" in known:
             try:
                 known["recall"] = float(known["recall"])

@@ -37,6 +37,10 @@ class NumberColumn(Sequence[Any]):
         """`"boolean"` or `"number"`."""
         return "boolean" if self.values.dtype == np.bool_ else "number"
 
+    def part(self, start: int, stop: int) -> NumberColumn:
+        """Rows `start` to `stop`, not copied."""
+        return NumberColumn(self.values[start:stop], None if self.valid is None else self.valid[start:stop])
+
     def kept(self, rows: RowNumbers) -> NumberColumn:
         """A copy of these rows."""
         return NumberColumn(self.values[rows], None if self.valid is None else self.valid[rows])
@@ -89,6 +93,12 @@ class TextColumn(Sequence[str | None]):
     def kind(self) -> str:
         """`"string"`."""
         return "string"
+
+    def part(self, start: int, stop: int) -> TextColumn:
+        """Rows `start` to `stop`; offsets begin at 0 again, the bytes are not copied."""
+        offsets = self.offsets[start : stop + 1]
+        data = self.data[offsets[0] : offsets[-1]]
+        return TextColumn(offsets - offsets[0], data, None if self.valid is None else self.valid[start:stop])
 
     def kept(self, rows: RowNumbers) -> TextColumn:
         """A copy of these rows."""
@@ -151,6 +161,12 @@ class MetadataColumns(Sequence[dict[str, Any]]):
 
     def __len__(self) -> int:
         return self._length
+
+    def part(self, start: int, stop: int) -> MetadataColumns:
+        """The columns of rows `start` to `stop`, not copied and not checked again."""
+        result = MetadataColumns({}, length=stop - start)
+        result.columns = {key: column.part(start, stop) for key, column in self.columns.items()}
+        return result
 
     @overload
     def __getitem__(self, row: int) -> dict[str, Any]: ...

@@ -10,6 +10,7 @@ from vpa.base.clock import Clock
 from vpa.base.records import CollectionInfo
 from vpa.client.policy.pipeline import Call, Pipeline
 from vpa.stores.contract import VectorStore
+from vpa.stores.requests import Request
 
 T = TypeVar("T")
 
@@ -25,6 +26,12 @@ class Binding:
     generation: int = 0
     gauges: dict[str, float] = field(default_factory=dict)
 
-    async def run(self, verb: str, work: Callable[[], Awaitable[T]], *, idempotent: bool = True) -> T:
-        """Do `work` through the pipeline."""
-        return await self.pipeline.run(Call(verb, self.store.provider, self.info.name, idempotent), work)
+    async def run(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
+        """Do `work`, which answers `request`, through the pipeline."""
+        call = Call(request, self.store.provider, self.info.name)
+        if not request.writes:
+            return await self.pipeline.run(call, work)
+        try:
+            return await self.pipeline.run(call, work)
+        finally:
+            self.generation += 1

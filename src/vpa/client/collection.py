@@ -11,6 +11,7 @@ from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric
 from vpa.client.binding import Binding
 from vpa.client.verbs import CollectionVerbs
 from vpa.stores.contract import VectorStore
+from vpa.stores.requests import SetEmbedding
 
 
 class Collection(CollectionVerbs):
@@ -56,21 +57,22 @@ class Collection(CollectionVerbs):
                 provider=bound.store.provider,
                 collection=bound.info.name,
             )
-        bound.info = await bound.run("set_embedding", lambda: bound.store.set_embedding(bound.info.name, embedding))
+        request = SetEmbedding(bound.info.name, embedding)
+        bound.info = await bound.run(request, lambda: bound.store.set_embedding(request.name, embedding))
 
     def __repr__(self) -> str:
         info = self.info
         return f"Collection({info.name!r}, dimension={info.dimension}, metric={str(info.metric)!r})"
 
 
-def check_index(given: IndexOptions | Mapping[str, Any] | None, store: VectorStore) -> IndexOptions:
+def check_index(index: IndexOptions | Mapping[str, Any] | None, store: VectorStore) -> IndexOptions:
     """The options as a value; raises ConfigurationError where they are unknown or the store has an index of its own."""
-    if given is None:
+    if index is None:
         return store.default_index
-    options = IndexOptions.parse(given)
+    options = IndexOptions.parse(index)
     if options != IndexOptions() and not store.capabilities.index_options:
         raise ConfigurationError(
-            f"{store.provider} has an index of its own and takes no index options ({given!r}); leave them out, or use the "
+            f"{store.provider} has an index of its own and takes no index options ({index!r}); leave them out, or use the "
             "embedded engine (mock)",
             provider=store.provider,
         )

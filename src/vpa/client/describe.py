@@ -1,59 +1,77 @@
-"""What metadata there is, type-exact, computed over a scan; and what a store does with a filter."""
+"""What metadata there is, type-exact, and what a store does with a filter."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 
 from vpa.base.errors import InvalidFilterError
 from vpa.base.metadata import Scalar, kind_of, leaves
 from vpa.base.records import CollectionInfo, Record
-from vpa.filters import Filter, to_json
+from vpa.base.sorting import sort_steps
+from vpa.base.steps import Steps
+from vpa.filters import Filter, NormalFilter, to_json
 from vpa.filters.ast import Constant
 from vpa.filters.ast import leaves as filter_leaves
+from vpa.kit.steps import finish_beside
 from vpa.stores.contract import VectorStore
+
+_TOGETHER: Final = 256
 
 
 async def fields(records: AsyncIterator[Record]) -> dict[str, dict[str, int]]:
-    """Path -> type name -> number of records that hold such a value there."""
-    found: dict[str, Counter[str]] = {}
+    """Path -> type name -> number of records that hold such a value there, computed over a scan."""
+    counts: dict[str, Counter[str]] = {}
     async for record in records:
         for path, values in leaves(record.metadata):
-            found.setdefault(path, Counter()).update({type(value).__name__ for value in values})
-    return {path: dict(sorted(found[path].items())) for path in sorted(found)}
+            counts.setdefault(path, Counter()).update({type(value).__name__ for value in values})
+    return {path: dict(sorted(counts[path].items())) for path in sorted(counts)}
 
 
-async def distinct(records: AsyncIterator[Record], field: str) -> list[Scalar]:
-    """Values of one path, each once, ordered by kind and value."""
-    return sorted(await _values(records, field), key=_rank)
-
-
-async def min_max(records: AsyncIterator[Record], field: str) -> dict[str, tuple[Scalar, Scalar]]:
-    """Kind -> (least, greatest)."""
-    groups: dict[str, list[Any]] = {}
-    for value in sorted(await _values(records, field), key=_rank):
-        groups.setdefault(kind_of(value), []).append(value)
-    return {kind: (values[0], values[-1]) for kind, values in groups.items()}
-
-
-async def _values(records: AsyncIterator[Record], field: str) -> list[Scalar]:
-    if not isinstance(field, str) or not field:
-        raise InvalidFilterError(f"a field is a non-empty string, not {field!r}")
+async def values(records: AsyncIterator[Record], field: str) -> list[Scalar]:
+    """The values of one path, each once, computed over a scan; unordered."""
     # The text of a float tells -0.0 from 0.0 and 1 from 1.0, as equality does not.
-    found: dict[tuple[str, str], Scalar] = {}
+    by_text: dict[tuple[str, str], Scalar] = {}
     async for record in records:
         for path, values in leaves(record.metadata):
             if path == field:
-                found.update({(type(value).__name__, repr(value)): value for value in values})
-    return list(found.values())
+                by_text.update({(type(value).__name__, repr(value)): value for value in values})
+    return list(by_text.values())
+
+
+def check_field(field: str) -> str:
+    """Return a metadata path, or raise InvalidFilterError."""
+    if not isinstance(field, str) or not field:
+        raise InvalidFilterError(f"a field is a non-empty string, not {field!r}")
+    return field
+
+
+async def ordered(values: list[Scalar]) -> list[Scalar]:
+    """By kind and value, off the event loop where they are many."""
+    return await finish_beside(sort_steps(values, key=_rank))
+
+
+async def extremes(values: list[Scalar]) -> dict[str, tuple[Scalar, Scalar]]:
+    """Kind -> (least, greatest), off the event loop where they are many."""
+    return await finish_beside(_extreme_steps(values))
+
+
+def _extreme_steps(values: list[Scalar]) -> Steps[dict[str, tuple[Scalar, Scalar]]]:
+    best: dict[str, tuple[Scalar, Scalar]] = {}
+    for start in range(0, len(values), _TOGETHER):
+        for value in values[start : start + _TOGETHER]:
+            least, greatest = best.setdefault(kind_of(value), (value, value))
+            best[kind_of(value)] = min(least, value, key=_rank), max(greatest, value, key=_rank)
+        yield
+    return {kind: best[kind] for kind in sorted(best)}
 
 
 def _rank(value: Scalar) -> tuple[str, Any, str]:
     return kind_of(value), value, type(value).__name__
 
 
-def explain(store: VectorStore, info: CollectionInfo, node: Filter) -> dict[str, Any]:
+def explain(store: VectorStore, info: CollectionInfo, node: NormalFilter) -> dict[str, Any]:
     """The division of a normalised filter, with the native part in the store's language."""
     parts = store.split(node)
     return {

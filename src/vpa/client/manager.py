@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,6 +27,15 @@ from vpa.observe.meter import Meter
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import VectorStore
 from vpa.stores.registry import create_store
+from vpa.stores.requests import (
+    Connect,
+    CreateCollection,
+    DescribeCollection,
+    DropCollection,
+    ListCollections,
+    Ping,
+    Statistics,
+)
 
 
 class VectorDatabaseManager(CollectionVerbs):
@@ -67,7 +77,7 @@ class VectorDatabaseManager(CollectionVerbs):
         self._refuse_unmet_encryption(self._store)
         self._pipeline = self._pipelines.attach(self._store)
         try:
-            await self._pipeline.run(Call("connect", self._store.provider), self._store.open)
+            await self._pipeline.run(Call(Connect(), self._store.provider), self._store.open)
             self._connected = True
             await self._open_configured()
         except BaseException:
@@ -76,12 +86,13 @@ class VectorDatabaseManager(CollectionVerbs):
         return self
 
     def _refuse_unmet_encryption(self, store: VectorStore) -> None:
-        wanted = {
-            "encrypt_at_rest": (store.capabilities.encrypts_at_rest, "put the data directory on an encrypted volume"),
-            "encrypt_in_transit": (store.capabilities.encrypts_in_transit, "keep the store on this host"),
-        }
-        for name, (able, instead) in wanted.items():
-            if getattr(self.config, name) and not able:
+        able = store.capabilities
+        unmet = {
+            "encrypt_at_rest": (self.config.encrypt_at_rest and not able.encrypts_at_rest, "put its data on an encrypted volume"),
+            "encrypt_in_transit": (self.config.encrypt_in_transit and not able.encrypts_in_transit, "keep the store on this host"),
+        }  # fmt: skip
+        for name, (is_unmet, instead) in unmet.items():
+            if is_unmet:
                 raise ConfigurationError(
                     f"{name} is on (VPA_{name.upper()}), but provider {store.provider!r} cannot do it in this version; "
                     f"{instead} and set VPA_{name.upper()}=false",
@@ -150,10 +161,8 @@ class VectorDatabaseManager(CollectionVerbs):
         stored = await self._describe(name)
         if stored is None:
             try:
-                await self._pipeline.run(
-                    Call("create_collection", store.provider, name, idempotent=False),
-                    lambda: store.create_collection(info),
-                )
+                call = Call(CreateCollection(info), store.provider, name)
+                await self._pipeline.run(call, lambda: store.create_collection(info))
                 return self._handle(info)
             except CollectionExistsError:
                 # Somebody else made it in the meantime: the same rules as if it had been there before.
@@ -188,13 +197,13 @@ class VectorDatabaseManager(CollectionVerbs):
     async def list_collections(self) -> list[str]:
         """Names, sorted."""
         store = self._open_store()
-        return await self._pipeline.run(Call("list_collections", store.provider), store.list_collections)
+        return await self._pipeline.run(Call(ListCollections(), store.provider), store.list_collections)
 
     async def drop_collection(self, name: str) -> None:
         """Remove a collection with the records of every scope; raises CollectionNotFoundError."""
         store = self._open_store()
         check_collection_name(name)
-        call = Call("drop_collection", store.provider, name, idempotent=False)
+        call = Call(DropCollection(name), store.provider, name)
         await self._pipeline.run(call, lambda: store.drop_collection(name))
         if name in self._bindings:
             # Kept: a collection made again under this name goes on counting, so that no cache serves what was dropped.
@@ -203,7 +212,7 @@ class VectorDatabaseManager(CollectionVerbs):
     async def _describe(self, name: str) -> CollectionInfo | None:
         store = self._open_store()
         check_collection_name(name)
-        call = Call("describe_collection", store.provider, name)
+        call = Call(DescribeCollection(name), store.provider, name)
         return await self._pipeline.run(call, lambda: store.describe_collection(name))
 
     def _handle(self, info: CollectionInfo) -> Collection:
@@ -242,8 +251,8 @@ class VectorDatabaseManager(CollectionVerbs):
         started = self._clock.monotonic()
         try:
             store = self._open_store()
-            facts |= await self._pipeline.run(Call("ping", store.provider), store.ping)
-            facts |= {"client_version": getattr(store, "client_version", None), "concerns": store.concerns(facts)}
+            facts |= await self._pipeline.run(Call(Ping(), store.provider), store.ping)
+            facts |= {"client_version": store.client_version, "concerns": store.concerns(facts)}
         except VectorDatabaseError as error:
             return {**facts, "healthy": False, "error": str(error), "code": error.code}
         return {**facts, "healthy": True, "latency_s": self._clock.monotonic() - started}
@@ -252,7 +261,13 @@ class VectorDatabaseManager(CollectionVerbs):
         """Calls, errors and latencies in seconds by verb since this manager was made, and facts on open collections."""
         collections = {}
         if self._connected and self._store is not None:
-            there = await self._store.list_collections()
-            for name, bound in [(name, self._bindings[name]) for name in there if name in self._bindings]:
-                collections[name] = {**bound.info.to_json(), **await bound.store.statistics(bound.info), "gauges": dict(bound.gauges)}  # fmt: skip
-        return {"provider": str(self.config.provider), "connected": self._connected, "verbs": self._meter.summary(), "collections": collections}  # fmt: skip
+            names = await self._store.list_collections()
+            for bound in [self._bindings[name] for name in names if name in self._bindings]:
+                facts = await bound.run(Statistics(), partial(bound.store.statistics, bound.info))
+                collections[bound.info.name] = {**bound.info.to_json(), **facts, "gauges": dict(bound.gauges)}
+        return {
+            "provider": str(self.config.provider),
+            "connected": self._connected,
+            "verbs": self._meter.summary(),
+            "collections": collections,
+        }

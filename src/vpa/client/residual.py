@@ -4,52 +4,48 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from vpa.base.errors import UnsupportedFilterError
-from vpa.base.query import OnConflict, SearchRequest
+from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, Matches, RecordBatch, Usage
-from vpa.base.scope import AllScopes, Scope
-from vpa.filters import Filter, matches, to_json
-from vpa.stores.contract import MetadataEdit, Target, VectorStore
+from vpa.filters import NormalFilter, matches, to_json
+from vpa.stores.contract import VectorStore
+from vpa.stores.requests import (
+    ALWAYS,
+    Count,
+    Delete,
+    Distinct,
+    FieldTypes,
+    Scan,
+    Search,
+    UpdateMetadata,
+    Upsert,
+)
 
-_PAGE: Final = 1000
+Targeted = TypeVar("Targeted", Delete, UpdateMetadata)
 _NO_LIMIT: Final = 2**31 - 1
 
 
-async def count(store: VectorStore, info: CollectionInfo, node: Filter, *, scope: Scope | AllScopes) -> int:
+async def count(store: VectorStore, info: CollectionInfo, request: Count) -> int:
     """Exact number of matches."""
-    parts = store.split(node)
+    parts = store.split(request.filter)
     if parts.is_complete:
-        return await store.count(info, parts.native, scope=scope)
-    found = 0
-    async for batch in scan(store, info, node, scope=scope, batch_size=_PAGE, cursor=None, include_vectors=False):
-        found += len(batch)
-    return found
+        return await store.count(info, replace(request, filter=parts.native))
+    wanted = Scan(filter=request.filter, scope=request.scope, include_vectors=False)
+    return sum([len(batch) async for batch in scan(store, info, wanted)])
 
 
-async def scan(
-    store: VectorStore,
-    info: CollectionInfo,
-    node: Filter,
-    *,
-    scope: Scope | AllScopes,
-    batch_size: int,
-    cursor: str | None,
-    include_vectors: bool,
-) -> AsyncIterator[RecordBatch]:
+async def scan(store: VectorStore, info: CollectionInfo, request: Scan) -> AsyncIterator[RecordBatch]:
     """Every match once; batches may be shorter than asked, never empty."""
-    parts = store.split(node)
-    batches = store.scan(
-        info, parts.native, scope=scope, batch_size=batch_size, cursor=cursor, include_vectors=include_vectors
-    )
-    async for batch in batches:
-        kept = batch if parts.is_complete else _keep(batch, parts.residual)
-        if len(kept):
-            yield kept
+    parts = store.split(request.filter)
+    async for batch in store.scan(info, replace(request, filter=parts.native)):
+        left = batch if parts.is_complete else _keep(batch, parts.residual)
+        if len(left):
+            yield left
 
 
-def _keep(batch: RecordBatch, residual: Filter) -> RecordBatch:
+def _keep(batch: RecordBatch, residual: NormalFilter) -> RecordBatch:
     rows = [i for i, record in enumerate(batch) if matches(residual, record.metadata, record.system)]
     return replace(
         batch,
@@ -61,98 +57,95 @@ def _keep(batch: RecordBatch, residual: Filter) -> RecordBatch:
     )
 
 
-async def resolve(store: VectorStore, info: CollectionInfo, target: Target) -> Target:
-    """The same target in native terms: a filter with a residual becomes the ids that it matches."""
-    if target.ids is not None:
-        return target
-    parts = store.split(target.filter)
+async def field_types(
+    store: VectorStore, info: CollectionInfo, request: FieldTypes
+) -> dict[str, dict[str, int]] | None:
+    """As the store knows them, where it evaluates the whole filter and has them without a scan; else None."""
+    parts = store.split(request.filter)
+    return await store.field_types(info, replace(request, filter=parts.native)) if parts.is_complete else None
+
+
+async def distinct_values(store: VectorStore, info: CollectionInfo, request: Distinct) -> list[Scalar] | None:
+    """As the store knows them, where it evaluates the whole filter and has them without a scan; else None."""
+    parts = store.split(request.filter)
+    return await store.distinct_values(info, replace(request, filter=parts.native)) if parts.is_complete else None
+
+
+async def resolve(store: VectorStore, info: CollectionInfo, request: Targeted) -> Targeted:
+    """The same request in native terms: a filter with a residual becomes the ids that it matches."""
+    if request.ids is not None:
+        return request
+    parts = store.split(request.filter)
     if parts.is_complete:
-        return replace(target, filter=parts.native)
-    ids: list[str] = []
-    async for batch in scan(
-        store, info, target.filter, scope=target.scope, batch_size=_PAGE, cursor=None, include_vectors=False
-    ):
-        ids.extend(batch.ids)
-    return Target(scope=target.scope, ids=ids)
+        return replace(request, filter=parts.native)
+    return replace(request, ids=await _matching(store, info, request), filter=ALWAYS)
 
 
-async def delete(store: VectorStore, info: CollectionInfo, target: Target, *, dry_run: bool) -> int:
+async def _matching(store: VectorStore, info: CollectionInfo, request: Delete | UpdateMetadata) -> list[str]:
+    wanted = Scan(filter=request.filter, scope=request.scope, include_vectors=False)
+    return [record_id async for batch in scan(store, info, wanted) for record_id in batch.ids]
+
+
+async def delete(store: VectorStore, info: CollectionInfo, request: Delete) -> int:
     """Remove; returns how many existed."""
-    return await store.delete(info, await resolve(store, info, target), dry_run=dry_run)
+    return await store.delete(info, await resolve(store, info, request))
 
 
-async def update_metadata(
-    store: VectorStore, info: CollectionInfo, target: Target, *, edit: MetadataEdit, dry_run: bool
-) -> int:
+async def update_metadata(store: VectorStore, info: CollectionInfo, request: UpdateMetadata) -> int:
     """Merge; returns how many matched."""
-    resolved = await resolve(store, info, target)
+    resolved = await resolve(store, info, request)
     if resolved.ids is not None and not resolved.ids:
         return 0
-    return await store.update_metadata(info, resolved, edit, dry_run=dry_run)
+    return await store.update_metadata(info, resolved)
 
 
-async def upsert(
-    store: VectorStore,
-    info: CollectionInfo,
-    batch: RecordBatch,
-    *,
-    scope: Scope,
-    on_conflict: OnConflict,
-    replacing: Filter | None,
-) -> int:
+async def upsert(store: VectorStore, info: CollectionInfo, request: Upsert) -> int:
     """Write. Where the store cannot replace in one step: the new first, then the delete."""
-    if replacing is None:
-        return await store.upsert(info, batch, scope=scope, on_conflict=on_conflict, replacing=None)
-    parts = store.split(replacing)
+    if request.replacing is None:
+        return await store.upsert(info, request)
+    parts = store.split(request.replacing)
     if parts.is_complete and store.capabilities.atomic_replace:
-        return await store.upsert(info, batch, scope=scope, on_conflict=on_conflict, replacing=parts.native)
-    old = await resolve(store, info, Target(scope=scope, filter=replacing))
-    if old.ids is None:
-        ids: list[str] = []
-        async for page in store.scan(
-            info, old.filter, scope=scope, batch_size=_PAGE, cursor=None, include_vectors=False
-        ):
-            ids.extend(page.ids)
-        old = Target(scope=scope, ids=ids)
-    written = await store.upsert(info, batch, scope=scope, on_conflict=on_conflict, replacing=None)
-    coming = set(batch.ids)
-    gone = [value for value in old.ids or () if value not in coming]
+        return await store.upsert(info, replace(request, replacing=parts.native))
+    old = await _matching(store, info, Delete(filter=request.replacing, scope=request.scope))
+    written = await store.upsert(info, replace(request, replacing=None))
+    coming = set(request.ids)
+    gone = [record_id for record_id in old if record_id not in coming]
     if gone:
-        await store.delete(info, Target(scope=scope, ids=gone), dry_run=False)
+        await store.delete(info, Delete(ids=gone, scope=request.scope))
     return written
 
 
-async def search(store: VectorStore, info: CollectionInfo, request: SearchRequest, *, node: Filter) -> list[Matches]:
+async def search(store: VectorStore, info: CollectionInfo, request: Search) -> list[Matches]:
     """At most `top_k` matches a query; with a residual, reads deeper until they are found or the store has no more."""
-    parts = store.split(node)
+    parts = store.split(request.filter)
     if parts.is_complete:
-        return await store.search(info, request, parts.native)
+        return await store.search(info, replace(request, filter=parts.native))
     results = []
     for row in range(len(request.vectors)):
-        one = replace(request, vectors=request.vectors[row : row + 1])
-        results.append(await _search_residual(store, info, one, native=parts.native, residual=parts.residual))
+        single = replace(request, vectors=request.vectors[row : row + 1], filter=parts.native)
+        results.append(await _search_residual(store, info, single, residual=parts.residual))
     return results
 
 
 async def _search_residual(
-    store: VectorStore, info: CollectionInfo, request: SearchRequest, *, native: Filter, residual: Filter
+    store: VectorStore, info: CollectionInfo, request: Search, *, residual: NormalFilter
 ) -> Matches:
     deepest = store.capabilities.max_top_k or _NO_LIMIT
     depth, candidates, requests = min(deepest, request.top_k * 2), 0, 0
     while True:
-        [answer] = await store.search(info, replace(request, top_k=depth), native)
+        [answer] = await store.search(info, replace(request, top_k=depth))
         candidates, requests = candidates + len(answer), requests + 1
-        kept = [match for match in answer if matches(residual, match.metadata, match.system)]
-        if len(kept) >= request.top_k or len(answer) < depth:
+        satisfying = [match for match in answer if matches(residual, match.metadata, match.system)]
+        if len(satisfying) >= request.top_k or len(answer) < depth:
             usage = Usage(candidates=candidates, requests=requests)
-            return Matches(tuple(kept[: request.top_k]), answer.exact, usage)
+            return Matches(tuple(satisfying[: request.top_k]), answer.exact, usage)
         if depth == deepest:
             raise _too_deep(store, info, request, residual=residual, depth=deepest)
         depth = min(deepest, depth * 2)
 
 
 def _too_deep(
-    store: VectorStore, info: CollectionInfo, request: SearchRequest, *, residual: Filter, depth: int
+    store: VectorStore, info: CollectionInfo, request: Search, *, residual: NormalFilter, depth: int
 ) -> UnsupportedFilterError:
     return UnsupportedFilterError(
         f"{store.provider} cannot be read deeper than {depth} records in one search, and fewer than "

@@ -9,22 +9,37 @@ import contextlib
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from numpy.typing import ArrayLike
 
 from vpa.base.errors import InvalidFilterError, InvalidQueryError, InvalidRecordError, VectorDatabaseError
 from vpa.base.metadata import Scalar, canonical_metadata
-from vpa.base.query import OnConflict, SearchRequest, check_threshold, check_top_k
+from vpa.base.query import OnConflict, check_threshold, check_top_k
 from vpa.base.records import Matches, Record, RecordBatch, Usage
 from vpa.base.scope import AllScopes, Scope
-from vpa.base.validation import check_batch, check_ids, check_query_vectors
-from vpa.client import describe
-from vpa.client import residual as operations
+from vpa.base.validation import check_query_vectors
+from vpa.client import describe, residual
 from vpa.client.binding import Binding
-from vpa.filters import Filter, FilterLike, as_filter, normalize
-from vpa.filters.ast import ALWAYS
-from vpa.stores.contract import MetadataEdit, Target
+from vpa.client.validating import checked_batch, checked_filter, checked_ids, checked_queries
+from vpa.filters import FilterLike, NormalFilter
+from vpa.stores.requests import (
+    ALWAYS,
+    Count,
+    Delete,
+    Distinct,
+    Explain,
+    FieldTypes,
+    Get,
+    MinMax,
+    Optimize,
+    Scan,
+    Search,
+    SearchBatch,
+    UpdateMetadata,
+    Upsert,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,28 +92,22 @@ class CollectionVerbs(ABC):
         """
         bound = self._bound()
         choice = OnConflict.parse(on_conflict)
-        batch = check_batch(records, info=bound.info)
-        old = None if replacing is None else normalize(as_filter(replacing))
+        batch = await checked_batch(records, info=bound.info)
+        old = None if replacing is None else await checked_filter(replacing)
         if not len(batch) and old is None:
             return 0
-        return await self._write(
-            "upsert",
-            lambda: operations.upsert(
-                bound.store, bound.info, batch, scope=_one(scope), on_conflict=choice, replacing=old
-            ),
-            idempotent=choice is not OnConflict.ERROR,
-        )
+        request = Upsert(batch=batch, scope=_one(scope), on_conflict=choice, replacing=old)
+        return await bound.run(request, lambda: residual.upsert(bound.store, bound.info, request))
 
     @_located
     async def get(self, ids: Iterable[str], *, include_vectors: bool = True, scope: Scope = _SCOPE) -> list[Record]:
         """The records found, in the order asked; ids that do not exist are left out."""
         bound = self._bound()
-        wanted = check_ids(ids)
+        wanted = await checked_ids(ids)
         if not wanted:
             return []
-        return await self._read(
-            "get", lambda: bound.store.get(bound.info, wanted, scope=_one(scope), include_vectors=include_vectors)
-        )
+        request = Get(ids=wanted, scope=_one(scope), include_vectors=include_vectors)
+        return await bound.run(request, lambda: bound.store.get(bound.info, request))
 
     @_located
     async def delete(
@@ -112,9 +121,9 @@ class CollectionVerbs(ABC):
     ) -> int:
         """Remove by ids or by filter; returns how many existed. `dry_run` only counts."""
         bound = self._bound()
-        target = _target(ids, filter, allow_all=allow_all, scope=scope, verb="delete")
-        work = lambda: operations.delete(bound.store, bound.info, target, dry_run=dry_run)  # noqa: E731
-        return await (self._read("delete", work) if dry_run else self._write("delete", work))
+        chosen, node = await _targets(ids, filter, allow_all=allow_all, verb=Delete.verb)
+        request = Delete(ids=chosen, filter=node, scope=_one(scope), dry_run=dry_run)
+        return await bound.run(request, lambda: residual.delete(bound.store, bound.info, request))
 
     @_located
     async def update_metadata(
@@ -134,17 +143,23 @@ class CollectionVerbs(ABC):
         either way nothing was changed.
         """
         bound = self._bound()
-        target = _target(ids, filter, allow_all=allow_all, scope=scope, verb="update_metadata")
-        edit = MetadataEdit(assign=canonical_metadata(set or {}), remove=_keys(remove))
-        work = lambda: operations.update_metadata(bound.store, bound.info, target, edit=edit, dry_run=dry_run)  # noqa: E731
-        return await (self._read("update_metadata", work) if dry_run else self._write("update_metadata", work))
+        chosen, node = await _targets(ids, filter, allow_all=allow_all, verb=UpdateMetadata.verb)
+        request = UpdateMetadata(
+            ids=chosen,
+            filter=node,
+            scope=_one(scope),
+            dry_run=dry_run,
+            assign=canonical_metadata(set or {}),
+            remove=_keys(remove),
+        )
+        return await bound.run(request, lambda: residual.update_metadata(bound.store, bound.info, request))
 
     @_located
     async def count(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> int:
         """How many records match, exactly."""
         bound = self._bound()
-        node = normalize(as_filter(filter))
-        return await self._read("count", lambda: operations.count(bound.store, bound.info, node, scope=_one(scope)))
+        request = Count(filter=await checked_filter(filter), scope=_one(scope))
+        return await bound.run(request, lambda: residual.count(bound.store, bound.info, request))
 
     @_located
     async def search(
@@ -162,16 +177,17 @@ class CollectionVerbs(ABC):
 
         Raises InvalidQueryError, InvalidFilterError, UnsupportedFilterError.
         """
-        request = SearchRequest(
+        request = Search(
             vectors=check_query_vectors(vector, info=self._bound().info, dimensions=1),
             top_k=check_top_k(top_k),
             score_threshold=check_threshold(score_threshold),
             include_vectors=include_vectors,
             exact=exact,
             scope=_one(scope),
+            filter=await checked_filter(filter),
         )
-        [found] = await self._search("search", request, filter)
-        return found
+        [matches] = await self._search(request)
+        return matches
 
     @_located
     async def search_batch(
@@ -186,25 +202,28 @@ class CollectionVerbs(ABC):
         scope: Scope = _SCOPE,
     ) -> list[Matches]:
         """As `search`, for each row of `vectors` `(m, d)`, in one call."""
-        request = SearchRequest(
-            vectors=check_query_vectors(vectors, info=self._bound().info, dimensions=2),
+        request = SearchBatch(
+            vectors=await checked_queries(vectors, info=self._bound().info),
             top_k=check_top_k(top_k),
             score_threshold=check_threshold(score_threshold),
             include_vectors=include_vectors,
             exact=exact,
             scope=_one(scope),
+            filter=await checked_filter(filter),
         )
-        return await self._search("search_batch", request, filter)
+        return await self._search(request)
 
-    async def _search(self, verb: str, request: SearchRequest, filter: FilterLike) -> list[Matches]:
+    async def _search(self, request: Search) -> list[Matches]:
         bound = self._bound()
-        node = normalize(as_filter(filter))
         if not len(request.vectors):
             return []
         started = bound.clock.monotonic()
-        found = await self._read(verb, lambda: operations.search(bound.store, bound.info, request, node=node))
+        answers = await bound.run(request, lambda: residual.search(bound.store, bound.info, request))
         time_s = bound.clock.monotonic() - started
-        return [Matches(one.items, one.exact, Usage(time_s, one.usage.candidates, one.usage.requests)) for one in found]
+        return [
+            Matches(answer.items, answer.exact, Usage(time_s, answer.usage.candidates, answer.usage.requests))
+            for answer in answers
+        ]
 
     async def scan(
         self,
@@ -236,63 +255,76 @@ class CollectionVerbs(ABC):
             raise InvalidQueryError(f"batch_size must be an integer from 1 to 100000, not {batch_size!r}")
         if not isinstance(scope, Scope | AllScopes):
             raise InvalidQueryError(f"scope must be a vpa.Scope or vpa.ALL_SCOPES, not {scope!r}")
-        node = normalize(as_filter(filter))
-        last = cursor
-
-        def begin() -> AsyncIterator[RecordBatch]:
-            return operations.scan(
-                bound.store, bound.info, node, scope=scope, batch_size=batch_size, cursor=last, include_vectors=include_vectors
-            )  # fmt: skip
-
-        batches = begin()
+        request = Scan(
+            filter=await checked_filter(filter),
+            scope=scope,
+            batch_size=batch_size,
+            cursor=cursor,
+            include_vectors=include_vectors,
+        )
+        batches = residual.scan(bound.store, bound.info, request)
 
         async def step() -> RecordBatch | None:
             nonlocal batches
             try:
                 return await anext(batches, None)
             except VectorDatabaseError:
-                # A generator that raised is finished; the next try goes on behind the last batch that arrived.
-                batches = begin()
+                # A generator that raised is finished; the next attempt goes on behind the last batch that arrived.
+                batches = residual.scan(bound.store, bound.info, request)
                 raise
 
-        while (batch := await self._read("scan", step)) is not None:
-            last = batch.cursor
+        while (batch := await bound.run(request, step)) is not None:
+            request = replace(request, cursor=batch.cursor)
             yield batch
 
+    @_located
     async def fields(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> dict[str, dict[str, int]]:
         """Each metadata path with how many records hold which type there: `{"year": {"int": 12, "str": 1}}`."""
-        return await describe.fields(self.scan(filter=filter, include_vectors=False, scope=scope))
+        bound, request = self._bound(), FieldTypes(filter=await checked_filter(filter), scope=_one(scope))
 
+        known = await bound.run(request, lambda: residual.field_types(bound.store, bound.info, request))
+        if known is not None:
+            return known
+        return await describe.fields(self.scan(filter=request.filter, include_vectors=False, scope=scope))
+
+    @_located
     async def distinct(self, field: str, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> list[Scalar]:
         """The values of a field, each once and type-exact: `1`, `1.0`, `"1"` and `True` are four."""
-        return await describe.distinct(self.scan(filter=filter, include_vectors=False, scope=scope), field)
+        request = Distinct(field=describe.check_field(field), filter=await checked_filter(filter), scope=_one(scope))
+        return await describe.ordered(await self._values(request))
 
+    @_located
     async def min_max(
         self, field: str, *, filter: FilterLike = None, scope: Scope = _SCOPE
     ) -> dict[str, tuple[Scalar, Scalar]]:
         """Least and greatest value of a field by kind: `{"number": (1, 9.5), "string": ("a", "z")}`."""
-        return await describe.min_max(self.scan(filter=filter, include_vectors=False, scope=scope), field)
+        request = MinMax(field=describe.check_field(field), filter=await checked_filter(filter), scope=_one(scope))
+        return await describe.extremes(await self._values(request))
+
+    async def _values(self, request: Distinct) -> list[Scalar]:
+        bound = self._bound()
+        known = await bound.run(request, lambda: residual.distinct_values(bound.store, bound.info, request))
+        if known is not None:
+            return known
+        records = self.scan(filter=request.filter, include_vectors=False, scope=request.scope)
+        return await describe.values(records, request.field)
 
     @_located
     async def optimize(self) -> None:
         """Build what makes searches fast, once much was loaded; may take minutes, so it has no deadline."""
         bound = self._bound()
-        await bound.store.optimize(bound.info)
+        await bound.run(Optimize(), lambda: bound.store.optimize(bound.info))
 
-    def explain(self, filter: FilterLike = None) -> dict[str, Any]:
+    @_located
+    async def explain(self, filter: FilterLike = None) -> dict[str, Any]:
         """What the store evaluates, in its own language, and what is left to this library."""
         bound = self._bound()
-        return describe.explain(bound.store, bound.info, normalize(as_filter(filter)))
+        request = Explain(await checked_filter(filter))
 
-    async def _read(self, verb: str, work: Callable[[], Awaitable[T]]) -> T:
-        return await self._bound().run(verb, work)
+        async def described() -> dict[str, Any]:
+            return describe.explain(bound.store, bound.info, request.filter)
 
-    async def _write(self, verb: str, work: Callable[[], Awaitable[T]], *, idempotent: bool = True) -> T:
-        bound = self._bound()
-        try:
-            return await bound.run(verb, work, idempotent=idempotent)
-        finally:
-            bound.generation += 1
+        return await bound.run(request, described)
 
 
 def _keys(remove: Iterable[str]) -> frozenset[str]:
@@ -308,12 +340,14 @@ def _one(scope: Scope) -> Scope:
     return scope
 
 
-def _target(ids: Iterable[str] | None, given: FilterLike, *, allow_all: bool, scope: Scope, verb: str) -> Target:
-    if (ids is None) is (given is None):
+async def _targets(
+    ids: Iterable[str] | None, condition: FilterLike, *, allow_all: bool, verb: str
+) -> tuple[list[str] | None, NormalFilter]:
+    if (ids is None) is (condition is None):
         raise InvalidFilterError(f"{verb} takes exactly one of ids= and filter=")
     if ids is not None:
-        return Target(scope=_one(scope), ids=check_ids(ids))
-    node: Filter = normalize(as_filter(given))
+        return await checked_ids(ids), ALWAYS
+    node = await checked_filter(condition)
     if node is ALWAYS and not allow_all:
         raise InvalidFilterError(f"the filter of {verb} matches every record; pass allow_all=True if that is meant")
-    return Target(scope=_one(scope), filter=node)
+    return None, node

@@ -9,27 +9,27 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from vpa.base.errors import InvalidFilterError
+from vpa.base.providers import VectorDatabaseProvider
 from vpa.base.scope import Scope
 from vpa.config.settings import DeploymentConfig, get_config
 from vpa.kit.strict_json import parse_json
-from vpa.observe.log import configure_logging
+from vpa.observe.log import LEVELS, configure_logging
 
 DEFAULT_PATH: Final = "./.vpa"
-_EMBEDDED: Final = ("mock", "embedded", "numpy")
 
 
 def settings(args: Namespace) -> DeploymentConfig:
     """The deployment's settings; an embedded store gets a directory if none is set."""
     config = get_config(args.environment)
-    if config.vector_db_provider in _EMBEDDED:
-        config.vector_db_path = args.path or config.vector_db_path or DEFAULT_PATH
-    level = "DEBUG" if config.debug else max(config.log_level, "WARNING", key=_severity)
-    configure_logging(level=level, fmt=config.log_format)
+    if config.vector_db_provider == VectorDatabaseProvider.MOCK:
+        if args.path:
+            config.vector_db_path, config.vector_db_url = args.path, None
+        elif not (config.vector_db_path or config.vector_db_url):
+            config.vector_db_path = DEFAULT_PATH
+    log = config.log
+    level = "DEBUG" if config.debug else max(log.level, "WARNING", key=LEVELS.index)
+    configure_logging(level=level, fmt=log.format)
     return config
-
-
-def _severity(level: str) -> int:
-    return ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL").index(level)
 
 
 def scope(args: Namespace) -> Scope:

@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from vpa.base.errors import VectorDatabaseError
+from vpa.base.errors import ConfigurationError, VectorDatabaseError
 from vpa.client.manager import VectorDatabaseManager
 from vpa.commands.common import print_json, print_line, print_table, settings
-from vpa.compose import database_config
 from vpa.config.check import unknown_variables, validate_config
 from vpa.config.settings import DeploymentConfig
 from vpa.embeddings.catalog import HASHING, MINILM, default_model
@@ -64,7 +63,8 @@ def _settings(config: DeploymentConfig) -> Iterator[Check]:
 
 
 def _embedder(config: DeploymentConfig) -> Iterator[Check]:
-    model = config.embedding_model or default_model(config.embedding_model_path)
+    options = config.embedding
+    model = options.model or default_model(options.model_path)
     if model.lower() == HASHING:
         yield Check(
             "embedder",
@@ -90,7 +90,7 @@ def _embedder(config: DeploymentConfig) -> Iterator[Check]:
         yield Check("embedder", "fail", f"minilm lacks {', '.join(missing)}", 'pip install "vpa[minilm]"')
         return
     try:
-        folder = find_weights(config.embedding_model_path, download=False)
+        folder = find_weights(options.model_path, download=False)
         verify(folder)
     except VectorDatabaseError as error:
         yield Check("embedder", "fail", "minilm has no sound weights", error.message)
@@ -99,9 +99,10 @@ def _embedder(config: DeploymentConfig) -> Iterator[Check]:
 
 
 def _disk(config: DeploymentConfig) -> Iterator[Check]:
-    if not config.vector_db_path:
+    directory = _directory(config)
+    if not directory:
         return
-    path = Path(config.vector_db_path).absolute()
+    path = Path(directory).absolute()
     there = next(parent for parent in (path, *path.parents) if parent.exists())
     if not there.is_dir():
         yield Check(
@@ -118,9 +119,17 @@ def _disk(config: DeploymentConfig) -> Iterator[Check]:
     )
 
 
+def _directory(config: DeploymentConfig) -> str | None:
+    try:
+        return config.store.path
+    except ConfigurationError:
+        # Reported with the settings; what can be looked at is looked at.
+        return cast("str | None", config.vector_db_path)
+
+
 async def _store(config: DeploymentConfig) -> list[Check]:
     try:
-        manager = VectorDatabaseManager(database_config(config))
+        manager = VectorDatabaseManager(config.store)
         await manager.connect()
     except VectorDatabaseError as error:
         return [Check("store", "fail", str(error), _fix(error))]
@@ -197,11 +206,12 @@ def _fix(error: VectorDatabaseError) -> str:
 
 
 def _salvage(config: DeploymentConfig) -> list[Check]:
-    if not config.vector_db_path:
+    directory = _directory(config)
+    if not directory:
         return [
             Check("salvage", "fail", "only the embedded engine's directory can be salvaged", "set VPA_VECTOR_DB_PATH")
         ]
-    database = Database(config.vector_db_path, salvage=True)
+    database = Database(directory, salvage=True)
     try:
         checks = []
         for name, report in database.reports().items():

@@ -10,7 +10,6 @@ from typing import Any
 from vpa.base.records import CollectionInfo, Metric
 from vpa.client.describe import explain
 from vpa.commands.common import parse_filter, print_json, print_table, settings
-from vpa.compose import database_config
 from vpa.filters import as_filter, normalize
 from vpa.stores.contract import VectorStore
 from vpa.stores.registry import create_store
@@ -36,9 +35,11 @@ def run(args: Namespace) -> int:
 async def _explain(args: Namespace) -> dict[str, Any]:
     node = normalize(as_filter(parse_filter(args.filter)))
     config = settings(args)
-    store: VectorStore = create_store(database_config(config))
-    dimension, metric = config.vector_db_dimension or 384, Metric.parse(config.vector_db_metric)
-    info = CollectionInfo(name=config.vector_db_index_name, dimension=dimension, metric=metric)
+    options = config.store
+    store: VectorStore = create_store(options)
+    info = CollectionInfo(
+        name=options.index_name, dimension=options.dimension or 384, metric=Metric.parse(options.metric)
+    )
     return explain(store, info, node)
 
 

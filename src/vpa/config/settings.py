@@ -1,128 +1,238 @@
-"""Every setting with its type and default. Variables win over the file, the file over the environment's profile."""
+"""From variables, files and profiles to the sections. Variables win over the file, the file over the profile."""
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import os
-from importlib.metadata import entry_points
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import SecretStr
 
 from vpa.base.errors import ConfigurationError
-from vpa.config.profiles import ENVIRONMENTS, PROFILES, config_file, read_file
-
-PREFIX: Final = "VPA_"
-PROVIDERS: Final = ("mock", "embedded", "numpy", "chromadb", "pinecone", "weaviate", "qdrant", "milvus", "pgvector")
-
-
-def _provider(value: Any) -> Any:
-    name = value.lower() if isinstance(value, str) else ""
-    # Reading the entry points takes tens of milliseconds: only for names that are not ours.
-    if name not in (*PROVIDERS, "chroma") and not any(name == entry.name for entry in entry_points(group="vpa.stores")):
-        raise ValueError(f"Input should be one of {', '.join(PROVIDERS)}")
-    return name
-
-
-def _upper(value: Any) -> Any:
-    return value.upper() if isinstance(value, str) else value
+from vpa.base.providers import VectorDatabaseProvider, provider_name
+from vpa.config.profiles import PROFILES, config_file, read_file
+from vpa.config.reading import SETTINGS, read_value
+from vpa.config.reserved import RESERVED, refusal
+from vpa.config.sections.deployment import ENVIRONMENTS, DeploymentOptions
+from vpa.config.sections.embedding import EmbeddingOptions
+from vpa.config.sections.observe import LogOptions
+from vpa.config.sections.rag import RagOptions
+from vpa.config.sections.store import VectorDatabaseConfig
+from vpa.config.store_url import provider_of_url
+from vpa.observe.redact import redact, redact_url
 
 
-def _blank_is_none(value: Any) -> Any:
-    return None if value == "" else value
+class Layer(IntEnum):
+    """Where a value was written; the higher wins."""
+
+    PROFILE = 0
+    FILE = 1
+    VARIABLE = 2
+    CODE = 3
 
 
-_Text = Annotated[str | None, BeforeValidator(_blank_is_none)]
-_Secret = Annotated[SecretStr | None, BeforeValidator(_blank_is_none)]
-_Whole = Annotated[int | None, BeforeValidator(_blank_is_none)]
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A value as it was written, and the place to name when it is wrong."""
+
+    value: Any
+    place: str
+    layer: Layer
 
 
-class DeploymentConfig(BaseSettings):
-    """All settings of one deployment. Attributes may be changed; `validate_config` says whether the result is sound."""
+class DeploymentConfig:
+    """All settings of one deployment, in sections that are the options of the objects which read them.
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", validate_default=False)
+    Each setting is also an attribute under its flat name, the variable in lower case without `VPA_`
+    (`config.vector_db_path`), which may be changed: `validate_config` says whether the result is sound.
+    """
 
-    environment: Literal["development", "staging", "production"] = "development"
-    debug: bool = False
-    testing: bool = False
+    __slots__ = ("_written",)
+    _written: dict[str, Written]
 
-    vector_db_provider: Annotated[str, BeforeValidator(_provider)] = "mock"
-    vector_db_host: _Text = None
-    vector_db_port: _Whole = None
-    vector_db_url: _Text = None
-    vector_db_api_key: _Secret = None
-    vector_db_path: _Text = None
-    vector_db_index_name: str = "vpa-index"
-    vector_db_dimension: _Whole = None
-    vector_db_metric: Literal["cosine", "dot", "euclidean"] = "cosine"
-    vector_db_timeout_seconds: float = Field(default=30.0, gt=0)
-    vector_db_max_retries: int = Field(default=3, ge=0)
+    def __init__(self, **values: Any) -> None:
+        """`values`, by flat name, win over `VPA_*` variables. Raises ConfigurationError for what cannot be read."""
+        for name in values:
+            _check_name(name)
+        code = {name: Written(value, name, Layer.CODE) for name, value in values.items()}
+        self._load({**_variables(), **code})
 
-    embedding_model: _Text = None
-    embedding_model_path: _Text = None
-    embedding_batch_size: int = Field(default=64, ge=1)
+    def _load(self, written: Mapping[str, Written]) -> None:
+        object.__setattr__(self, "_written", dict(written))
+        problems = [*_refused(written), *self.unreadable().values()]
+        if not problems and (contradiction := self._settle_provider()):
+            problems = [contradiction]
+        if problems:
+            raise ConfigurationError("; ".join(problems))
 
-    chunk_size: int = Field(default=1000, ge=1)
-    chunk_overlap: int = Field(default=150, ge=0)
+    def _settle_provider(self) -> str | None:
+        """A URL decides over a provider that was named in a lower layer; beside one of its own it must agree."""
+        url, provider = self._written.get("vector_db_url"), self._written.get("vector_db_provider")
+        named = None if url is None or not url.value else provider_of_url(str(url.value))
+        if url is None or provider is None or named is None or provider_name(provider.value) == named:
+            return None
+        if url.layer > provider.layer:
+            del self._written["vector_db_provider"]
+            return None
+        return (
+            f"{provider.place}={provider.value!r} and {url.place}={redact_url(str(url.value))!r} contradict each other: "
+            f"the URL is one of {named!r}; leave one of them out, or make them agree"
+        )
 
-    enable_auth: bool = False
-    require_api_key: bool = False
-    encrypt_at_rest: bool = False
-    encrypt_in_transit: bool = False
-    encryption_key: _Secret = None
+    # The sections
 
-    max_concurrent_requests: int = Field(default=100, ge=1)
-    cache_size_mb: float = Field(default=1024, ge=0)
-    cache_ttl_seconds: float = Field(default=300, ge=0)
-    connection_pool_size: int = Field(default=20, ge=1)
+    @property
+    def deployment(self) -> DeploymentOptions:
+        """The environment."""
+        return DeploymentOptions(**self._values(DeploymentOptions))
 
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = "INFO"
-    log_format: Literal["console", "json"] = "console"
-    enable_metrics: bool = True
-    enable_tracing: bool = False
+    @property
+    def store(self) -> VectorDatabaseConfig:
+        """What the manager and its store read; raises ConfigurationError for values that cannot go together."""
+        return VectorDatabaseConfig(**self._values(VectorDatabaseConfig))
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Variables first: what is passed in comes from the profile and the file."""
-        return env_settings, init_settings
+    @property
+    def embedding(self) -> EmbeddingOptions:
+        """What the embedding model is made from."""
+        return EmbeddingOptions(**self._values(EmbeddingOptions))
+
+    @property
+    def rag(self) -> RagOptions:
+        """What the RAG system reads; raises ConfigurationError for values that cannot go together."""
+        return RagOptions(**self._values(RagOptions))
+
+    @property
+    def log(self) -> LogOptions:
+        """What the program's logging reads."""
+        return LogOptions(**self._values(LogOptions))
+
+    def _values(self, section: type) -> dict[str, Any]:
+        return {
+            declared.field: read_value(declared, self._written[key].value)
+            for key, declared in SETTINGS.items()
+            if declared.section is section and key in self._written
+        }
+
+    # One setting by its flat name
+
+    @property
+    def vector_db_provider(self) -> str:
+        """The store: the one that was named, else the one that the URL names, else the embedded engine."""
+        named, url = self._written.get("vector_db_provider"), self._written.get("vector_db_url")
+        if named is not None and named.value:
+            return provider_name(named.value)
+        return (provider_of_url(str(url.value)) if url and url.value else None) or VectorDatabaseProvider.MOCK
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in SETTINGS:
+            raise AttributeError(_unknown_name(name))
+        declared = SETTINGS[name]
+        value = declared.default if name not in self._written else self._written[name].value
+        # What cannot be read is given as it was written: `validate_config` says what is wrong with it.
+        with contextlib.suppress(ConfigurationError):
+            value = read_value(declared, value)
+        return SecretStr(value) if declared.setting.secret and isinstance(value, str) else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        _check_name(name)
+        self._written[name] = Written(value, name, Layer.CODE)
+
+    def __getstate__(self) -> dict[str, Written]:
+        return self._written
+
+    def __setstate__(self, state: dict[str, Written]) -> None:
+        object.__setattr__(self, "_written", state)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DeploymentConfig):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in SETTINGS)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = {name: getattr(self, name) for name in SETTINGS}
+        for name in ("vector_db_url", "vector_db_host", "vector_db_path"):
+            shown[name] = shown[name] and redact_url(str(shown[name]))
+        pairs = (
+            f"{name}={value if isinstance(value, SecretStr) else redact(value)!r}" for name, value in shown.items()
+        )
+        return f"DeploymentConfig({', '.join(pairs)})"
+
+    def unreadable(self) -> dict[str, str]:
+        """By key, what is wrong with values outside their setting's type or range: place, value, what may stand there."""
+        problems = {}
+        for key, written in self._written.items():
+            if key not in SETTINGS:
+                continue
+            declared = SETTINGS[key]
+            try:
+                read_value(declared, written.value)
+            except ConfigurationError as error:
+                shown = redact_url(str(written.value)) if key.endswith(("_url", "_host")) else redact(written.value)
+                place = written.place if written.layer is not Layer.CODE else declared.setting.variable
+                problems[key] = f"{place}{'' if declared.setting.secret else f'={shown!r}'}: {error.message}"
+        return problems
 
 
 def get_config(environment: str | None = None) -> DeploymentConfig:
     """The settings of an environment, by default of `VPA_ENVIRONMENT`.
 
-    Raises ConfigurationError, naming each variable or key and what it may be, for values that cannot be read.
-    Unsafe values raise nothing here: `validate_config` lists them.
+    Raises ConfigurationError, naming each variable or key and what it may be, for values that cannot be read, for keys
+    that do not exist, and for a URL that contradicts the provider. Unsafe values raise nothing here: `validate_config`
+    lists them.
     """
     chosen = (environment or os.environ.get("VPA_ENVIRONMENT") or "development").lower()
     if chosen not in ENVIRONMENTS:
         source = "get_config" if environment else "VPA_ENVIRONMENT"
         raise ConfigurationError(f"{source}: unknown environment {chosen!r}; use one of {', '.join(ENVIRONMENTS)}")
-    from_file = read_file(chosen)
-    try:
-        config = DeploymentConfig(**{**PROFILES[chosen], **from_file, "environment": chosen})
-    except ValidationError as error:
-        raise ConfigurationError("; ".join(_problems(error, from_file, chosen))) from None
-    config.environment = chosen  # type: ignore[assignment]
+    profile = {key: Written(value, f"the {chosen} profile", Layer.PROFILE) for key, value in PROFILES[chosen].items()}
+    written = {**profile, **_from_file(chosen), **_variables()}
+    written["environment"] = Written(chosen, "VPA_ENVIRONMENT", Layer.CODE)
+    config = DeploymentConfig.__new__(DeploymentConfig)
+    config._load(written)
     return config
 
 
-def _problems(error: ValidationError, from_file: dict[str, Any], environment: str) -> list[str]:
-    problems = []
-    for found in error.errors(include_url=False, include_input=False, include_context=False):
-        name = str(found["loc"][0]) if found["loc"] else "settings"
-        if found["type"] == "extra_forbidden":
-            problems.append(f"{config_file(environment)}: unknown key {name!r}; see docs/configuration.md")
-            continue
-        variable = PREFIX + name.upper()
-        place = variable if variable in os.environ or name not in from_file else f"{config_file(environment)}: {name}"
-        given = os.environ.get(variable, from_file.get(name))
-        shown = "" if name.endswith("_key") else f"={given!r}"
-        problems.append(f"{place}{shown}: {found['msg'].removeprefix('Value error, ')}")
-    return problems
+def _from_file(environment: str) -> dict[str, Written]:
+    path = config_file(environment)
+    settings = read_file(environment, known=(*SETTINGS, *RESERVED))
+    strange = [key for key in settings if key not in SETTINGS and key not in RESERVED]
+    if strange:
+        raise ConfigurationError("; ".join(f"{path}: unknown key {_unknown_name(key)}" for key in strange))
+    return {
+        key: Written(value, f"{path}: {key}", Layer.FILE)
+        for key, value in settings.items()
+        if value is not None or key in RESERVED or SETTINGS[key].may_be_none
+    }
+
+
+def _variables() -> dict[str, Written]:
+    written = {}
+    for key in (*SETTINGS, *RESERVED):
+        variable = f"VPA_{key.upper()}"
+        value = os.environ.get(variable)
+        # An empty variable means "none" where that is a value, and nothing elsewhere.
+        if value is not None and (value or key in RESERVED or SETTINGS[key].may_be_none):
+            written[key] = Written(value or None, variable, Layer.VARIABLE)
+    return written
+
+
+def _refused(written: Mapping[str, Written]) -> list[str]:
+    found = [refusal(key, written[key].value, place=written[key].place) for key in RESERVED if key in written]
+    return [problem for problem in found if problem is not None]
+
+
+def _check_name(name: str) -> None:
+    if name not in SETTINGS:
+        raise AttributeError(_unknown_name(name))
+
+
+def _unknown_name(name: str) -> str:
+    near = difflib.get_close_matches(name, SETTINGS, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "see docs/configuration.md"
+    return f"{name!r} is not a setting; {hint}"

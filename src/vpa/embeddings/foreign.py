@@ -21,8 +21,8 @@ from vpa.kit.threads import Workers
 
 Call = Callable[[list[str]], Any]
 ACCEPTED: Final = (
-    "an Embedder, a name, a callable that takes a list of texts and returns a vector for each (also async), a LangChain "
-    "or LlamaIndex embedding, or a sentence-transformers model"
+    "an Embedder, a name, a callable that takes a list of texts and returns a vector for each (also async), a "
+    "LangChain or LlamaIndex embedding, or a sentence-transformers model"
 )
 _PROBE: Final = "dimension"
 

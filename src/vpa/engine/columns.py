@@ -1,7 +1,7 @@
 """Metadata as typed columns: a dictionary of distinct values and `(row, code)` entries for each path and kind.
 
 An entry is a value of a row's set; a list has several. Entries stand in row order, so a view of the first n rows is a
-prefix. A ranking (rows by value, so that a value or a range of values is one slice of it) is made when a filter first needs it.
+prefix (the memory rule of `engine.writer.Writer`). A ranking (rows by value, so that a value or a range of values is one slice of it) is made when a filter first needs it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from vpa.base.metadata import Scalar, Value, kind_of, leaves
 from vpa.base.tables import Column as TypedColumn
 from vpa.base.tables import MetadataColumns
 from vpa.engine.growable import GrowableArray
+from vpa.engine.slices import slices
 from vpa.filters.ast import Comparison, Field
 
 # So many entries may stand behind a ranking before it is made anew.
@@ -63,6 +64,11 @@ class _Ranking(NamedTuple):
         """Rows of the values from `first` up to `last`."""
         rows: IntColumn = self.rows[self.starts[first] : self.starts[last]]
         return rows
+
+
+def _is_behind(ranking: _Ranking, length: int) -> bool:
+    """Whether so many entries stand behind it that it is made anew."""
+    return length > ranking.length + max(_TAIL, ranking.length // 4)
 
 
 class Rows(NamedTuple):
@@ -225,13 +231,19 @@ class Column:
         found: IntColumn = rows[wanted[places]]
         return found
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether all values have codes, and a ranking stands that `equal` and `between` would use as it is."""
+        ranking = self._ranking
+        return not self._pending and ranking is not None and not _is_behind(ranking, self._rows.length)
+
     def _ranked(self, entries: Entries) -> _Ranking:
         known = self._ranking
         length = len(entries.rows)
-        if known is None or length > known.length + max(_TAIL, known.length // 4):
+        if known is None or _is_behind(known, length):
             with self._lock:
                 known = self._ranking
-                if known is None or length > known.length + max(_TAIL, known.length // 4):
+                if known is None or _is_behind(known, length):
                     self._ranking = known = self._rank(entries)
         return known
 
@@ -267,6 +279,11 @@ class Columns:
         """The column, if any row ever had such a value."""
         return self._columns.get(ColumnKey(field, kind))
 
+    def are_ready(self, field: Field) -> bool:
+        """Whether those of exactly this field are."""
+        found = (self._columns.get(ColumnKey(field, kind)) for kind in ("string", "number", "boolean"))
+        return all(column is None or column.is_ready for column in found)
+
     def items(self) -> list[tuple[ColumnKey, Column]]:
         """All columns; a copy, for readers."""
         return list(self._columns.items())
@@ -286,6 +303,12 @@ class Columns:
         if isinstance(metadata, MetadataColumns):
             self._append_typed(first_row, metadata)
             metadata = ()
+        for part in slices(max(len(metadata), len(system or ()))):
+            self._append_part(first_row + part.start, metadata[part], None if system is None else system[part])
+
+    def _append_part(
+        self, first_row: int, metadata: Sequence[Mapping[str, Any]], system: Sequence[Mapping[str, Scalar]] | None
+    ) -> None:
         pending: dict[ColumnKey, tuple[Column, list[int], list[int]]] = {}
         plain: dict[tuple[str, type], tuple[Column, list[int], list[int]]] = {}
         for row, mapping in enumerate(metadata, first_row):

@@ -15,7 +15,7 @@ from vpa.engine.rows import RowStore
 from vpa.engine.view import View
 
 _FROM: Final = 4096
-_SHARE: Final = 0.5
+_SHARE: Final = 1 / 3
 # So many rows take less than a millisecond; then others get their turn.
 _STEP: Final = 2_000
 _REST_S: Final = 0.0005

@@ -18,12 +18,12 @@ from vpa.base.errors import (
     VectorDatabaseError,
 )
 from vpa.base.records import CollectionInfo, EmbeddingIdentity
-from vpa.engine.collection import Collection
 from vpa.engine.persist.files import FileSystem, OSFiles, write_whole
 from vpa.engine.persist.journal import DurableJournal
 from vpa.engine.persist.lock import DirectoryLock
 from vpa.engine.persist.recover import RecoveryReport
 from vpa.engine.persist.wal import storage_error
+from vpa.engine.table import Table
 
 _INFO: Final = "collection.json"
 _DROPPED: Final = ".dropped-"
@@ -48,7 +48,7 @@ class Database:
         self._files: FileSystem = files or OSFiles()
         self._salvage = salvage
         self._random_bytes = random_bytes
-        self._collections: dict[str, Collection] = {}
+        self._collections: dict[str, Table] = {}
         self._journals: dict[str, DurableJournal] = {}
         self._lock = threading.RLock()
         self._closed = False
@@ -96,7 +96,7 @@ class Database:
         self._check_open()
         return sorted(self._collections)
 
-    def get(self, name: str) -> Collection:
+    def get(self, name: str) -> Table:
         """A collection; raises CollectionNotFoundError."""
         self._check_open()
         try:
@@ -107,22 +107,22 @@ class Database:
                 f"no collection {name!r}; there are: {known}; make it with create_collection"
             ) from None
 
-    def find(self, name: str) -> Collection | None:
+    def find(self, name: str) -> Table | None:
         """A collection, or None."""
         self._check_open()
         return self._collections.get(name)
 
-    def create(self, info: CollectionInfo) -> Collection:
+    def create(self, info: CollectionInfo) -> Table:
         """Make a collection; on the disk when this returns. Raises CollectionExistsError."""
         with self._lock:
             self._check_open()
             if info.name in self._collections:
                 raise CollectionExistsError(f"collection {info.name!r} exists")
-            collection = Collection(info) if self.directory is None else self._create_durable(info)
+            collection = Table(info) if self.directory is None else self._create_durable(info)
             self._collections[info.name] = collection
             return collection
 
-    def _create_durable(self, info: CollectionInfo) -> Collection:
+    def _create_durable(self, info: CollectionInfo) -> Table:
         path = self._path(info.name)
         try:
             self._files.remove(path)
@@ -145,7 +145,7 @@ class Database:
                     self._write_info(info)
                 except OSError as error:
                     raise storage_error(error, "the embedding was not noted") from error
-            collection.info = info
+            collection.writer.describe(info)
             return info
 
     def _write_info(self, info: CollectionInfo) -> None:

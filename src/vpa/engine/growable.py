@@ -1,7 +1,7 @@
 """Append-only columns: arrays that grow, and texts that may start on a mapped file.
 
-One writer appends; readers see a prefix. Nothing that was written is ever changed, so readers need no lock: they take
-the length first and the array after it.
+What may be appended to in place beside readers is said once, in `engine.writer.Writer`. Readers take the length first and the array
+after it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpa.base.arrays import RowNumbers
+from vpa.engine.slices import rest
 
 _SMALLEST = 256
 # So many objects at once: seven hundred would set off Python's search for garbage.
 _TOGETHER = 250
-_PIECES = 4096
+_PIECES = 1024
+# So many of them between two rests.
+_REST_AFTER = 8
 Buffer: TypeAlias = "bytes | memoryview"
 
 
@@ -68,6 +71,8 @@ class Packed(NamedTuple):
         while part := list(islice(values, _TOGETHER)):
             lengths += [-1 if value is None else len(value) for value in part]
             blobs.append(b"".join([value for value in part if value is not None]))
+            if len(blobs) % _REST_AFTER == 0:
+                rest()
         return cls(np.asarray(lengths, dtype=np.int64), b"".join(blobs))
 
     @classmethod
@@ -159,6 +164,8 @@ class Heap:
         blobs = [np.empty(0, dtype=np.uint8)]
         for start in range(0, len(rows), _PIECES):
             part = slice(start, start + _PIECES)
+            if start:
+                rest()
             places = zip(inside[part].tolist(), firsts[part].tolist(), lasts[part].tolist(), strict=True)
             blobs.append(
                 np.concatenate([base[first:last] if old else grown[first:last] for old, first, last in places])

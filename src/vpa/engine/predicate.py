@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from vpa.base.arrays import RowMask
 from vpa.base.metadata import kind_of
 from vpa.engine.columns import Columns, Rows
-from vpa.filters.ast import And, Constant, Eq, Exists, Filter, In, Literal, Not, Or, Range
+from vpa.filters.ast import And, Constant, Eq, Exists, Filter, In, Literal, Not, Or, Range, leaves
+
+_FEW_LITERALS: Final = 16
 
 
 def row_mask(node: Filter, columns: Columns, row_count: int) -> RowMask:
@@ -23,6 +27,20 @@ def row_mask(node: Filter, columns: Columns, row_count: int) -> RowMask:
             return _joined(parts, columns, row_count, conjunction=False)
         case _:
             return _leaf_mask(node, columns, row_count)
+
+
+def is_ready(node: Filter, columns: Columns) -> bool:
+    """Whether the filter has few leaves and literals, and no column must be ranked for it."""
+    literals = 0
+    for leaf in leaves(node):
+        literals += len(leaf.values) if isinstance(leaf, In) else 1
+        if literals > _FEW_LITERALS:
+            return False
+        if isinstance(leaf, Exists):
+            return False
+        if isinstance(leaf, Eq | In | Range) and not columns.are_ready(leaf.field):
+            return False
+    return True
 
 
 def _joined(parts: tuple[Filter, ...], columns: Columns, row_count: int, *, conjunction: bool) -> RowMask:

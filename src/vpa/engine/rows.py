@@ -16,6 +16,7 @@ from vpa.engine.columns import Columns
 from vpa.engine.growable import Buffer, GrowableArray, Heap, Packed
 from vpa.engine.jsontext import dumps, loads
 from vpa.engine.quant.scalar import CodedRows
+from vpa.engine.slices import sliced
 from vpa.engine.vectors import Vectors
 
 
@@ -37,6 +38,10 @@ def decode_mapping(stored: Buffer | None) -> dict[str, Any]:
     return decoded
 
 
+def _decoded(stored: Sequence[Buffer | None]) -> list[dict[str, Any]]:
+    return list(map(decode_mapping, stored))
+
+
 @dataclass(slots=True)
 class NewRows:
     """Columns to append, all of one length: vectors as they are stored, texts and mappings packed."""
@@ -52,7 +57,7 @@ class NewRows:
 
 @dataclass(slots=True)
 class RowStore:
-    """Appended to by one writer. Readers get `count` from their view and look at nothing behind it."""
+    """Appended to under the memory rule of `engine.writer.Writer`."""
 
     vectors: Vectors
     ids: list[str] = field(default_factory=list)
@@ -100,10 +105,10 @@ class RowStore:
         first = self.count
         metadata = new.parsed_metadata
         if metadata is None:
-            metadata = [decode_mapping(stored) for stored in new.metadata.unpack()]
+            metadata = sliced(new.metadata.unpack(), _decoded)
         system = new.parsed_system
         if system is None and len(new.system.blob):
-            system = [decode_mapping(stored) for stored in new.system.unpack()]
+            system = sliced(new.system.unpack(), _decoded)
         self.columns.append(first, metadata, system)
         return self.append_plain(new, np.full(len(new.ids), self.scope_code(scope), dtype=np.int32))
 

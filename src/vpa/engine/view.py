@@ -10,9 +10,10 @@ import numpy as np
 from vpa.base.arrays import FloatMatrix, RowMask, RowNumbers
 from vpa.base.records import Match, Record, RecordBatch
 from vpa.base.scope import AllScopes, Scope
-from vpa.engine.predicate import leaf_rows, row_mask
+from vpa.engine.predicate import is_ready, leaf_rows, row_mask
 from vpa.engine.rows import RowStore
 from vpa.engine.selection import Selection
+from vpa.engine.slices import sliced
 from vpa.filters.ast import ALWAYS, Filter
 
 
@@ -64,12 +65,19 @@ class View:
         chosen = self.selection(node, scope)
         return np.arange(self.count) if chosen is None else chosen.rows
 
+    def is_ready(self, node: Filter) -> bool:
+        """Whether a filter is small, and every column it reads is ranked already, so that `selection` does array work only."""
+        return node is ALWAYS or is_ready(node, self.rows.columns)
+
     def is_live(self, row: int) -> bool:
         """Whether a row is part of this view."""
         return row < self.count and (self.live is None or bool(self.live[row]))
 
     def records(self, numbers: Sequence[int], *, include_vectors: bool) -> list[Record]:
         """Rows as records; vectors are copies."""
+        return sliced(numbers, lambda part: self._records(part, include_vectors=include_vectors))
+
+    def _records(self, numbers: Sequence[int], *, include_vectors: bool) -> list[Record]:
         rows = self.rows
         return [
             Record(rows.ids[row], vector=vector, text=text, metadata=metadata, system=system)
@@ -88,9 +96,9 @@ class View:
         return RecordBatch(
             ids=[rows.ids[row] for row in numbers],
             vectors=rows.gather(np.asarray(numbers, dtype=np.int64)) if include_vectors else None,
-            texts=rows.texts_of(numbers),
-            metadata=rows.metadata_of(numbers),
-            system=rows.system_of(numbers),
+            texts=sliced(numbers, rows.texts_of),
+            metadata=sliced(numbers, rows.metadata_of),
+            system=sliced(numbers, rows.system_of),
             scope=scope,
             cursor=cursor,
         )
@@ -100,6 +108,9 @@ class View:
         rows = self.rows
         ids = [rows.ids[row] for row in numbers]
         vectors = self._vectors(numbers, wanted=include_vectors)
-        return list(
-            map(Match, ids, scores, distances, rows.texts_of(numbers), rows.metadata_of(numbers), vectors, rows.system_of(numbers))
-        )  # fmt: skip
+        texts, metadata, system = (
+            sliced(numbers, rows.texts_of),
+            sliced(numbers, rows.metadata_of),
+            sliced(numbers, rows.system_of),
+        )
+        return list(map(Match, ids, scores, distances, texts, metadata, vectors, system))  # fmt: skip

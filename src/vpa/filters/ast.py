@@ -121,8 +121,8 @@ class Constant(Filter):
     value: bool
 
 
-ALWAYS: Final = Constant(True)
-NEVER: Final = Constant(False)
+ALWAYS: Final[Filter] = Constant(True)
+NEVER: Final[Filter] = Constant(False)
 Leaf: TypeAlias = Eq | In | Range | Exists
 
 
@@ -148,8 +148,3 @@ def depth(node: Filter, limit: int = MAX_DEPTH) -> int:
     if not below or limit < 0:
         return 0
     return 1 + max(depth(part, limit - 1) for part in below)
-
-
-def literal_count(node: Filter) -> int:
-    """How many literals the tree holds."""
-    return sum(len(leaf.values) if isinstance(leaf, In) else 1 for leaf in leaves(node))

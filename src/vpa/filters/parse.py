@@ -16,10 +16,11 @@ from vpa.filters.ast import (
     Comparison,
     Field,
     Filter,
+    In,
     Not,
     Or,
+    children,
     depth,
-    literal_count,
 )
 from vpa.filters.normalize import NormalFilter, is_normal, mark_normal, normalize
 
@@ -43,68 +44,67 @@ _OPERATORS: Final[dict[str, _Builder]] = {
     "$exists": lambda target, value, at: build.exists(target, value, at=at),
     **{str(comparison): _comparison(comparison) for comparison in Comparison},
 }
+# A filter with more literals takes some milliseconds to parse.
+_LONG: Final = 200
 _CONNECTIVES: Final = ("$and", "$or", "$nor", "$not")
 
 
-def normal(given: FilterLike) -> NormalFilter:
+def normal(condition: FilterLike) -> NormalFilter:
     """The normal form of what a caller wrote; free for a filter that came from here. Raises InvalidFilterError."""
-    if isinstance(given, Filter) and is_normal(given):
-        return NormalFilter(given)
-    return mark_normal(normalize(as_filter(given)))
+    if isinstance(condition, Filter) and is_normal(condition):
+        return NormalFilter(condition)
+    return mark_normal(normalize(as_filter(condition)))
 
 
-def as_filter(given: FilterLike) -> Filter:
+def is_long(condition: FilterLike) -> bool:
+    """Whether parsing it takes so long that it should not be done on an event loop."""
+    return condition is not None and _is_larger(condition, _LONG)
+
+
+def _is_larger(condition: object, limit: int) -> bool:
+    """Whether there are more than so many literals, or four times as many objects; looks at no more than that."""
+    waiting = [condition]
+    literals = objects = 0
+    while waiting and literals <= limit and objects <= 4 * limit:
+        node = waiting.pop()
+        objects += 1
+        if isinstance(node, Mapping) and node:
+            waiting += node.values()
+        elif isinstance(node, list | tuple) and node:
+            waiting += node
+        elif isinstance(node, And | Or | Not):
+            waiting += children(node)
+        else:
+            literals += len(node.values) if isinstance(node, In) else 1
+    return literals > limit or objects > 4 * limit
+
+
+def as_filter(condition: FilterLike) -> Filter:
     """Return the tree for an expression, a JSON object, or None (always); raises InvalidFilterError."""
-    if given is None:
+    if condition is None:
         return ALWAYS
-    if isinstance(given, Filter):
-        tree = given
-    elif isinstance(given, Mapping):
-        if weight(given) > MAX_LITERALS:
-            # Refused before anything is built: building is the expensive part.
-            raise _too_many()
-        tree = _object(given, at="", level=0)
+    if _is_larger(condition, MAX_LITERALS):
+        # Counted before anything is built: a caller must not be able to buy seconds of work with one request.
+        raise InvalidFilterError(f"the filter has more than {MAX_LITERALS} literals; split the call")
+    if isinstance(condition, Filter):
+        tree = condition
+    elif isinstance(condition, Mapping):
+        tree = _object(condition, at="", level=0)
     else:
-        raise InvalidFilterError(f"a filter is an F expression or a mapping, not {type(given).__name__}: {given!r:.80}")
+        raise InvalidFilterError(
+            f"a filter is an F expression or a mapping, not {type(condition).__name__}: {condition!r:.80}"
+        )
     if depth(tree) > MAX_DEPTH:
         raise InvalidFilterError(f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
-    if literal_count(tree) > MAX_LITERALS:
-        raise _too_many()
     return tree
 
 
-def weight(given: FilterLike) -> int:
-    """About how many literals a filter holds, which is what parsing it costs; stops counting above 10,000."""
-    if isinstance(given, Filter):
-        return literal_count(given)
-    total = 0
-    waiting: list[Any] = [given]
-    while waiting and total <= MAX_LITERALS:
-        part = waiting.pop()
-        if isinstance(part, Mapping) and part:
-            waiting.extend(part.values())
-        elif isinstance(part, list | tuple) and part:
-            # A long list is not looked into once its length alone is too much.
-            nested = (
-                [] if len(part) > MAX_LITERALS else [one for one in part if isinstance(one, Mapping | list | tuple)]
-            )
-            total += len(part) - len(nested)
-            waiting.extend(nested)
-        else:
-            total += 1
-    return total
-
-
-def _too_many() -> InvalidFilterError:
-    return InvalidFilterError(f"the filter has more than {MAX_LITERALS} literals; split the call")
-
-
-def _object(given: object, *, at: str, level: int) -> Filter:
-    if not isinstance(given, Mapping):
-        raise _error(at, f"expected a filter object, not {given!r:.80}")
+def _object(condition: object, *, at: str, level: int) -> Filter:
+    if not isinstance(condition, Mapping):
+        raise _error(at, f"expected a filter object, not {condition!r:.80}")
     if level > MAX_DEPTH:
         raise _error(at, f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
-    parts = tuple(_member(key, value, at=_below(at, key), level=level) for key, value in given.items())
+    parts = tuple(_member(key, value, at=_below(at, key), level=level) for key, value in condition.items())
     if not parts:
         return ALWAYS
     return parts[0] if len(parts) == 1 else And(parts)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from vpa.filters.ast import ALWAYS, And, Constant, Filter, Not, children
-from vpa.filters.normalize import normalize
+from vpa.filters.normalize import NormalFilter
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """`native` and `residual` hold for exactly the records that the whole filter holds for."""
 
-    native: Filter
-    residual: Filter
+    native: NormalFilter
+    residual: NormalFilter
 
     @property
     def is_complete(self) -> bool:
@@ -23,15 +23,14 @@ class Split:
         return self.residual is ALWAYS
 
 
-_EVERYTHING: Final = Split(ALWAYS, ALWAYS)
+_EVERYTHING: Final = Split(NormalFilter(ALWAYS), NormalFilter(ALWAYS))
 
 
-def split(node: Filter, supports: Callable[[Filter], bool]) -> Split:
+def split(node: NormalFilter, supports: Callable[[Filter], bool]) -> Split:
     """Divide at the top-level `and`s; `supports(leaf, or Not(leaf))` says what the store evaluates exactly."""
     if node is ALWAYS:
         return _EVERYTHING
-    normal = normalize(node)
-    parts = normal.parts if isinstance(normal, And) else (normal,)
+    parts: tuple[Filter, ...] = node.parts if isinstance(node, And) else (node,)
     native = tuple(part for part in parts if _supported(part, supports))
     residual = tuple(part for part in parts if not _supported(part, supports))
     return Split(_conjunction(native), _conjunction(residual))
@@ -45,7 +44,7 @@ def _supported(node: Filter, supports: Callable[[Filter], bool]) -> bool:
     return all(_supported(part, supports) for part in children(node))
 
 
-def _conjunction(parts: tuple[Filter, ...]) -> Filter:
+def _conjunction(parts: tuple[Filter, ...]) -> NormalFilter:
     if not parts:
-        return ALWAYS
-    return parts[0] if len(parts) == 1 else And(parts)
+        return NormalFilter(ALWAYS)
+    return NormalFilter(parts[0] if len(parts) == 1 else And(parts))

@@ -26,20 +26,15 @@ class _Limit:
             self._users += 1
             if self._users > 1:
                 return
-            libraries = self._libraries()
-            if libraries is not None:
-                self._restore = libraries.limit(limits=1, user_api="blas")
-                self._restore.__enter__()
+            self._restore = self._libraries().limit(limits=1, user_api="blas")
+            self._restore.__enter__()
 
     def _libraries(self) -> Any:
         # Looking for the loaded libraries takes milliseconds: only when one may have been added.
         loaded = frozenset(_BRING_BLAS & sys.modules.keys())
         if self._controller is None or loaded != self._loaded:
-            try:
-                from threadpoolctl import ThreadpoolController
-            except ImportError:
-                # Comes with the extra that computes most, `minilm`; without it BLAS stays as it is.
-                return None
+            from threadpoolctl import ThreadpoolController
+
             self._controller, self._loaded = ThreadpoolController(), loaded
         return self._controller
 

@@ -12,12 +12,12 @@ T = TypeVar("T")
 async def together(work: Iterable[Awaitable[T]]) -> list[T]:
     """The results in order. Where one fails the others are cancelled, and what it raised is raised, in no group."""
 
-    async def one(awaitable: Awaitable[T]) -> T:
+    async def result_of(awaitable: Awaitable[T]) -> T:
         return await awaitable
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(awaitable)) for awaitable in work]
+            tasks = [group.create_task(result_of(awaitable)) for awaitable in work]
     except BaseExceptionGroup as errors:
         raise first_of(errors) from errors
     return [task.result() for task in tasks]

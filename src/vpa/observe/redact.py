@@ -1,4 +1,4 @@
-"""Keeps secrets out of logs: by the name of a key, and inside URLs."""
+"""Keeps secrets out of logs and messages: by the name of a key, and inside URLs."""
 
 from __future__ import annotations
 
@@ -11,18 +11,40 @@ _SECRET_NAME: Final = re.compile(
     r"(api[_-]?key|authorization|cookie|credential|encryption[_-]?key|passphrase|passw(or)?d|private[_-]?key|secret|token)$",
     re.IGNORECASE,
 )
-_URL_PASSWORD: Final = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+(?=@)", re.IGNORECASE)
-_BEARER: Final = re.compile(r"(?i)\b(bearer|api[_-]?key[=:])\s*[A-Za-z0-9._~+/=-]{6,}")
+# A password may hold an unescaped slash, so it goes up to the last @ of the word.
+_URL_PASSWORD: Final = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s\"'<>]+(?=@)", re.IGNORECASE)
+_BEARER: Final = re.compile(r"(?i)\b(bearer|(?:[a-z_-]*(?:api[_-]?key|password|secret|token))[=:])\s*[^\s&\"',;<>]{6,}")
+_QUERY_VALUE: Final = re.compile(r"(?P<before>[?&;])(?P<name>[^=&;#]*)=(?P<value>[^&;#]*)")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a field, option or variable of this name holds a secret."""
+    return _SECRET_NAME.search(name) is not None
 
 
 def redact_text(text: str) -> str:
-    """`text` without passwords in URLs and without bearer tokens."""
-    return _BEARER.sub(lambda found: f"{found[1]} {HIDDEN}", _URL_PASSWORD.sub(rf"\g<head>{HIDDEN}", text))
+    """`text` without the passwords of URLs, bearer tokens, and `api_key=…` or the like."""
+    return _BEARER.sub(lambda match: f"{match[1]} {HIDDEN}", _URL_PASSWORD.sub(rf"\g<head>{HIDDEN}", text))
+
+
+def redact_url(url: str) -> str:
+    """A URL for people: user and password, and the values of query options that are named like a secret, are hidden."""
+    scheme, separator, rest = url.rpartition("://") if url.count("://") == 1 else ("", "", url)
+    userinfo, at, place = rest.rpartition("@")
+    # An @ of the query belongs to an option, unless a password with a question mark stands before it.
+    if at and ("?" not in userinfo or ":" in userinfo.partition("?")[0].partition("/")[0]):
+        url = f"{scheme}{separator}{HIDDEN}@{place}"
+    return _QUERY_VALUE.sub(_redact_option, url)
+
+
+def _redact_option(match: re.Match[str]) -> str:
+    value = HIDDEN if is_secret_name(match["name"]) else match["value"]
+    return f"{match['before']}{match['name']}={value}"
 
 
 def redact(value: Any, name: str = "") -> Any:
     """A copy of `value` in which whatever is named like a secret is hidden."""
-    if name and _SECRET_NAME.search(name) and value is not None and value != "":
+    if name and is_secret_name(name) and value is not None and value != "":
         return HIDDEN
     if isinstance(value, Mapping):
         return {key: redact(inner, str(key)) for key, inner in value.items()}
@@ -32,5 +54,5 @@ def redact(value: Any, name: str = "") -> Any:
 
 
 def redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor."""
+    """The structlog processor that applies `redact` to every field of a log line."""
     return {key: redact(value, key) for key, value in event.items()}

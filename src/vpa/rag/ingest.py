@@ -50,12 +50,12 @@ class Ingestion:
         self._stamps = stamps
         self._workers = workers
 
-    async def prepare(self, given: NewDocument | Mapping[str, Any]) -> PreparedDocument:
+    async def prepare(self, document: NewDocument | Mapping[str, Any]) -> PreparedDocument:
         """Check and cut one document; raises InvalidRecordError, EmbedderError."""
         await self._embedder.open()
         limit = self._embedder.max_tokens
         window = None if limit is None else Window(limit, self._embedder.count_tokens)
-        prepared = await self._workers.run(self._cut, given, window)
+        prepared = await self._workers.run(self._cut, document, window)
         if prepared.recut or prepared.title_was_cut:
             _log.info(
                 "cut again to fit the model's window",
@@ -66,24 +66,24 @@ class Ingestion:
             )
         return prepared
 
-    def _cut(self, given: NewDocument | Mapping[str, Any], window: Window | None) -> PreparedDocument:
-        document = _as_document(given).checked()
+    def _cut(self, document: NewDocument | Mapping[str, Any], window: Window | None) -> PreparedDocument:
+        checked = _as_document(document).checked()
         size, overlap = self._options.chunk_size, self._options.chunk_overlap
-        chunks = chunk_text(document.content, size=size, overlap=overlap, fmt=document.format)
-        fitted = fit(chunks, title=document.title, window=window, overlap=overlap, fmt=document.format)
+        chunks = chunk_text(checked.content, size=size, overlap=overlap, fmt=checked.format)
+        fitted = fit(chunks, title=checked.title, window=window, overlap=overlap, fmt=checked.format)
         return PreparedDocument(
-            document, fitted.chunks, self._stamps.next(), fitted.prefix, fitted.recut, fitted.title_was_cut
+            checked, fitted.chunks, self._stamps.next(), fitted.prefix, fitted.recut, fitted.title_was_cut
         )
 
     async def write(self, group: Sequence[PreparedDocument], *, scope: Scope) -> IngestReport:
         """Embed what is new and write documents; older versions of them go in the same step."""
         texts = [text for one in group for text in one.texts_to_embed()]
-        wanted = of_documents([one.document.document_id for one in group])
-        known = await self._stored(group, wanted, scope=scope)
+        filter = of_documents([one.document.document_id for one in group])
+        known = await self._known_vectors(group, filter, scope=scope)
         new = [text for text in texts if text not in known]
         made = await self._embedder.documents(new)
         batch = await self._workers.run(_batch, group, texts, known, made)
-        await self._collection.upsert(batch, replacing=wanted, scope=scope)
+        await self._collection.upsert(batch, replacing=filter, scope=scope)
         return IngestReport(
             documents=len(group),
             chunks=len(texts),
@@ -92,8 +92,8 @@ class Ingestion:
             shortened_titles=sum(one.title_was_cut for one in group),
         )
 
-    async def _stored(
-        self, group: Sequence[PreparedDocument], wanted: Filter, *, scope: Scope
+    async def _known_vectors(
+        self, group: Sequence[PreparedDocument], filter: Filter, *, scope: Scope
     ) -> dict[str, FloatVector]:
         """Vectors of the stored versions by what they were embedded from: what did not change is not paid again."""
         titles = {one.document.document_id: (one.document.title, one.prefix) for one in group}
@@ -103,7 +103,7 @@ class Ingestion:
             return prefix + (record.text or "") if record.system["title"] == title else None
 
         return await read_vectors(
-            self._collection, wanted, embedded_text=embedded_text, scope=scope, workers=self._workers
+            self._collection, filter, embedded_text=embedded_text, scope=scope, workers=self._workers
         )
 
     async def write_all(
@@ -152,15 +152,15 @@ class Ingestion:
         group: list[PreparedDocument] = []
         seen: dict[str, int] = {}
         number = 0
-        async for given in _each(source):
+        async for document in _each(source):
             number += 1
             try:
-                prepared = await self.prepare(given)
+                prepared = await self.prepare(document)
                 _check_new(prepared.document.document_id, seen, number)
             except InvalidRecordError as error:
                 if not collect_errors:
                     raise
-                report.failed[_id_of(given)] = error.message
+                report.failed[_id_of(document)] = error.message
                 continue
             group.append(prepared)
             if sum(len(one.chunks) for one in group) >= _GROUP_CHUNKS:
@@ -199,28 +199,28 @@ def _add(report: IngestReport, done: IngestReport) -> None:
 def _saying_what_is_stored(error: BaseException, report: IngestReport) -> BaseException:
     if isinstance(error, VectorDatabaseError):
         error.message = (
-            f"{error.message}; before that {report.documents} documents ({report.chunks} chunks) of this call were stored: "
-            "a second call does not embed them again"
+            f"{error.message}; before that {report.documents} documents ({report.chunks} chunks) of this call were "
+            "stored: a second call does not embed them again"
         )
     return error
 
 
-def _as_document(given: NewDocument | Mapping[str, Any]) -> NewDocument:
-    if isinstance(given, NewDocument):
-        return given
-    if not isinstance(given, Mapping):
-        raise InvalidRecordError(f"a document is a NewDocument or a mapping, not {type(given).__name__}")
-    unknown = set(given) - set(NewDocument.__slots__)
-    if unknown or "document_id" not in given or "content" not in given:
+def _as_document(document: NewDocument | Mapping[str, Any]) -> NewDocument:
+    if isinstance(document, NewDocument):
+        return document
+    if not isinstance(document, Mapping):
+        raise InvalidRecordError(f"a document is a NewDocument or a mapping, not {type(document).__name__}")
+    unknown = set(document) - set(NewDocument.__slots__)
+    if unknown or "document_id" not in document or "content" not in document:
         problem = f"unknown keys {sorted(map(str, unknown))}" if unknown else "document_id and content are needed"
-        raise InvalidRecordError(f"document {given.get('document_id')!r}: {problem}")
-    return NewDocument(**given)
+        raise InvalidRecordError(f"document {document.get('document_id')!r}: {problem}")
+    return NewDocument(**document)
 
 
-def _id_of(given: NewDocument | Mapping[str, Any]) -> str:
-    if isinstance(given, NewDocument):
-        return str(given.document_id)
-    return str(given.get("document_id")) if isinstance(given, Mapping) else repr(given)[:80]
+def _id_of(document: NewDocument | Mapping[str, Any]) -> str:
+    if isinstance(document, NewDocument):
+        return str(document.document_id)
+    return str(document.get("document_id")) if isinstance(document, Mapping) else repr(document)[:80]
 
 
 async def _each(source: Source) -> AsyncIterator[NewDocument | Mapping[str, Any]]:

@@ -21,24 +21,24 @@ _PAGE: Final = 500
 
 
 async def read_document(
-    collection: CollectionVerbs, wanted: Filter, *, scope: Scope, workers: Workers
+    collection: CollectionVerbs, filter: Filter, *, scope: Scope, workers: Workers
 ) -> Document | None:
-    """The one document that `wanted` selects, newest version; None if there is none."""
-    pages = [page async for page in _pages(collection, wanted, scope=scope, vectors=False)]
+    """The one document that `filter` selects, newest version; None if there is none."""
+    pages = [page async for page in _pages(collection, filter, scope=scope, vectors=False)]
     return await workers.run(lambda: to_document(newest(_taken(pages))) if pages else None)
 
 
 async def read_summaries(
-    collection: CollectionVerbs, wanted: Filter, *, limit: int | None, scope: Scope, workers: Workers
+    collection: CollectionVerbs, filter: Filter, *, limit: int | None, scope: Scope, workers: Workers
 ) -> list[DocumentSummary]:
-    """The documents of the chunks that `wanted` selects, in id order, at most `limit`."""
-    pages = [page async for page in _pages(collection, wanted, scope=scope, vectors=False)]
+    """The documents of the chunks that `filter` selects, in id order, at most `limit`."""
+    pages = [page async for page in _pages(collection, filter, scope=scope, vectors=False)]
     return await workers.run(lambda: [to_summary(record) for record in newest(_taken(pages))][:limit])
 
 
 async def read_vectors(
     collection: CollectionVerbs,
-    wanted: Filter,
+    filter: Filter,
     *,
     embedded_text: Callable[[Record], str | None],
     scope: Scope,
@@ -53,15 +53,15 @@ async def read_vectors(
                 found[text] = np.asarray(record.vector, dtype=np.float32)
 
     found: dict[str, FloatVector] = {}
-    async for page in _pages(collection, wanted, scope=scope, vectors=True):
+    async for page in _pages(collection, filter, scope=scope, vectors=True):
         await workers.run(add, page)
     return found
 
 
 async def _pages(
-    collection: CollectionVerbs, wanted: Filter, *, scope: Scope, vectors: bool
+    collection: CollectionVerbs, filter: Filter, *, scope: Scope, vectors: bool
 ) -> AsyncIterator[RecordBatch]:
-    async for page in collection.scan_batches(filter=wanted, batch_size=_PAGE, include_vectors=vectors, scope=scope):
+    async for page in collection.scan_batches(filter=filter, batch_size=_PAGE, include_vectors=vectors, scope=scope):
         yield page
         # A store in this process answers at once: without a pause all pages would be one step of the loop.
         await asyncio.sleep(0)

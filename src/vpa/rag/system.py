@@ -12,7 +12,6 @@ from typing import Any, Final, Self
 from vpa.base.clock import Clock, SystemClock
 from vpa.base.errors import (
     ClosedError,
-    ConfigurationError,
     DimensionMismatchError,
     DocumentNotFoundError,
     InvalidQueryError,
@@ -23,6 +22,7 @@ from vpa.base.query import check_threshold, check_top_k
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
+from vpa.client.validating import checked_filter
 from vpa.embeddings.batched import BatchedEmbedder
 from vpa.filters import FilterLike, NormalFilter, canonical_text, normal, to_json
 from vpa.kit.cache import TtlCache
@@ -68,7 +68,7 @@ class EnhancedRAGSystem:
         self._counters = SystemCounters()
         self._history = SearchHistory()
         self._cache: TtlCache[tuple[object, ...], list[SearchResult]] = TtlCache(
-            max_bytes=self.options.cache_bytes, ttl_s=self.options.cache_ttl_s, clock=self._clock
+            max_bytes=self.options.cache_bytes, ttl_s=self.options.cache_ttl_seconds, clock=self._clock
         )
         self._collection: Collection | None = None
         self._opening = asyncio.Lock()
@@ -88,9 +88,9 @@ class EnhancedRAGSystem:
                 self._check_dimension(identity.dimension, str(identity))
                 await self.manager.connect()
                 self._collection = await self.manager.create_collection(
-                    self.options.collection,
+                    self.manager.config.index_name,
                     dimension=identity.dimension,
-                    metric=self.options.metric,
+                    metric=self.manager.config.metric,
                     embedding=identity,
                     exist_ok=True,
                 )
@@ -100,13 +100,9 @@ class EnhancedRAGSystem:
         return self
 
     def _check_dimension(self, dimension: int, model: str) -> None:
-        if self.options.chunk_overlap >= self.options.chunk_size:
-            raise ConfigurationError(
-                f"VPA_CHUNK_OVERLAP ({self.options.chunk_overlap}) must be less than VPA_CHUNK_SIZE ({self.options.chunk_size})"
-            )
-        if self.options.dimension not in (None, dimension):
+        if self.manager.config.dimension not in (None, dimension):
             raise DimensionMismatchError(
-                f"VPA_VECTOR_DB_DIMENSION is {self.options.dimension}, but {model} makes {dimension} dimensions; unset the one "
+                f"VPA_VECTOR_DB_DIMENSION is {self.manager.config.dimension}, but {model} makes {dimension} dimensions; unset the one "
                 "or choose another VPA_EMBEDDING_MODEL"
             )
 
@@ -172,8 +168,9 @@ class EnhancedRAGSystem:
         """Add many documents (NewDocument or mappings, also from an async source); existing ids are replaced.
 
         At most `concurrency` groups are embedded or written at once. `progress(report)` is called after each group.
-        What may pass is retried. An invalid document raises InvalidRecordError, one that cannot be embedded EmbedderError,
-        and the message says how much was stored before; with `collect_errors` both are noted in the report and left out.
+        What may pass is retried. An invalid document raises InvalidRecordError, one that cannot be embedded
+        EmbedderError, and the message says how much was stored before; with `collect_errors` both are noted in the
+        report and left out.
         Called again with the same documents it embeds only what is not stored yet.
         """
         report = await self._ingestion().write_all(
@@ -191,11 +188,9 @@ class EnhancedRAGSystem:
         metadata: Mapping[str, Any] | None = None,
         scope: Scope = _SCOPE,
     ) -> DocumentSummary:
-        """Replace what is given (`metadata` as a whole); readers meet the old version or the new, never both or neither.
+        """Replace what is passed (`metadata` as a whole); readers meet the old version or the new, never both or none.
 
-        Chunks whose text and title stay are not embedded again.
-
-        Raises DocumentNotFoundError, InvalidRecordError.
+        Chunks whose text and title stay are not embedded again. Raises DocumentNotFoundError, InvalidRecordError.
         """
         ingestion = self._ingestion()
         old = await self.get_document(document_id, scope=scope)
@@ -231,7 +226,7 @@ class EnhancedRAGSystem:
         self, *, filters: FilterLike = None, limit: int | None = None, scope: Scope = _SCOPE
     ) -> list[DocumentSummary]:
         """Documents without content, in id order, at most `limit`."""
-        node = normal(first_chunks() & normal(filters))
+        node = normal(first_chunks() & await checked_filter(filters))
         return await read_summaries(self._open(), node, limit=limit, scope=scope, workers=self._workers)
 
     # Results out
@@ -258,7 +253,7 @@ class EnhancedRAGSystem:
         with request_context(user_id=user_id, collection=collection.name):
             try:
                 _check_query(query)
-                node = normal(filters)
+                node = await checked_filter(filters)
                 options = RetrievalOptions(
                     top_k=check_top_k(top_k),
                     score_threshold=check_threshold(score_threshold),
@@ -336,7 +331,7 @@ class EnhancedRAGSystem:
                 "entries": len(self._cache),
                 "size_bytes": self._cache.size_bytes,
                 "max_bytes": self._cache.max_bytes,
-                "ttl_seconds": self.options.cache_ttl_s,
+                "ttl_seconds": self.options.cache_ttl_seconds,
             },
             "users": len(self._history),
             "vector_database": await self.manager.get_statistics(),

@@ -8,47 +8,50 @@ are not a store's business.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from vpa.base.capabilities import Capabilities
 from vpa.base.index_options import IndexOptions
-from vpa.base.query import OnConflict, SearchRequest
+from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
-from vpa.base.scope import AllScopes, Scope
-from vpa.filters import Filter, Split, split, to_json
+from vpa.filters import Filter, NormalFilter, Split, split, to_json
 from vpa.filters.ast import ALWAYS
+from vpa.stores.requests import (
+    Count,
+    Delete,
+    Distinct,
+    FieldTypes,
+    Get,
+    NativeRequest,
+    Scan,
+    Search,
+    UpdateMetadata,
+    Upsert,
+)
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What a delete or update applies to: ids, or else a native filter, within one scope."""
+class Sender(Protocol):
+    """Sends one native request: waits its turn, tries again what may pass, stops while the store is down."""
 
-    scope: Scope
-    ids: Sequence[str] | None = None
-    filter: Filter = ALWAYS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetadataEdit:
-    """Top-level keys to set (canonical values) and to remove."""
-
-    assign: Mapping[str, Any] = field(default_factory=dict)
-    remove: frozenset[str] = frozenset()
+    async def __call__(self, request: NativeRequest, work: Callable[[], Awaitable[T]]) -> T: ...
 
 
 class VectorStore(ABC):
     """One connection to one store. Coroutines raise errors of `vpa.base.errors` only, with the client's as cause."""
 
-    provider: ClassVar[str]
+    provider: str
+    # The client package that it goes through, with its version.
+    client_version: str | None = None
     # In this process, so that no request is lost on the way: nothing is retried.
     is_local: ClassVar[bool] = False
     capabilities: Capabilities
     # What a new collection gets where the caller says nothing.
     default_index: IndexOptions = IndexOptions()
     # Client packages with the lowest and the newest version that the suite was run on.
-    tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    tested_clients: Mapping[str, tuple[str, str]] = {}
 
     @abstractmethod
     async def open(self) -> None:
@@ -83,50 +86,31 @@ class VectorStore(ABC):
         """Store which model the vectors are from; returns the new info."""
 
     @abstractmethod
-    async def upsert(
-        self,
-        info: CollectionInfo,
-        batch: RecordBatch,
-        *,
-        scope: Scope,
-        on_conflict: OnConflict,
-        replacing: Filter | None,
-    ) -> int:
-        """Write whole records; returns how many. `replacing`: also remove what it matches and is not in the batch."""
+    async def upsert(self, info: CollectionInfo, request: Upsert) -> int:
+        """Write whole records; returns how many."""
 
     @abstractmethod
-    async def get(
-        self, info: CollectionInfo, ids: Sequence[str], *, scope: Scope, include_vectors: bool
-    ) -> list[Record]:
+    async def get(self, info: CollectionInfo, request: Get) -> list[Record]:
         """The records found, in the order asked."""
 
     @abstractmethod
-    async def delete(self, info: CollectionInfo, target: Target, *, dry_run: bool) -> int:
+    async def delete(self, info: CollectionInfo, request: Delete) -> int:
         """Remove; returns how many existed."""
 
     @abstractmethod
-    async def update_metadata(self, info: CollectionInfo, target: Target, edit: MetadataEdit, *, dry_run: bool) -> int:
+    async def update_metadata(self, info: CollectionInfo, request: UpdateMetadata) -> int:
         """Merge metadata; returns how many matched. Raises RecordNotFoundError for an unknown id, changing nothing."""
 
     @abstractmethod
-    async def count(self, info: CollectionInfo, node: Filter, *, scope: Scope | AllScopes) -> int:
+    async def count(self, info: CollectionInfo, request: Count) -> int:
         """How many records match, exactly."""
 
     @abstractmethod
-    async def search(self, info: CollectionInfo, request: SearchRequest, node: Filter) -> list[Matches]:
+    async def search(self, info: CollectionInfo, request: Search) -> list[Matches]:
         """For each query its matches: SEMANTICS' scores, ordered by (-score, id), also at the cut."""
 
     @abstractmethod
-    def scan(
-        self,
-        info: CollectionInfo,
-        node: Filter,
-        *,
-        scope: Scope | AllScopes,
-        batch_size: int,
-        cursor: str | None,
-        include_vectors: bool,
-    ) -> AsyncIterator[RecordBatch]:
+    def scan(self, info: CollectionInfo, request: Scan) -> AsyncIterator[RecordBatch]:
         """Every match once, in batches of one scope each, with `cursor` and `scope` set."""
 
     def supports(self, leaf: Filter) -> bool:
@@ -134,13 +118,29 @@ class VectorStore(ABC):
         del leaf
         return True
 
-    def split(self, node: Filter) -> Split:
+    def split(self, node: NormalFilter) -> Split:
         """Divide a filter into what the store evaluates and what the manager does."""
+        if type(self).supports is VectorStore.supports:
+            # All of it, without a walk: a filter may hold ten thousand literals, and this runs on the event loop.
+            return Split(node, NormalFilter(ALWAYS))
         return split(node, self.supports)
 
-    def native_form(self, node: Filter) -> Any:
+    def native_form(self, node: NormalFilter) -> Any:
         """A native filter in the store's own language, for `explain`."""
         return to_json(node)
+
+    def send_through(self, sender: Sender) -> Callable[[], None] | None:
+        """Send every native request through `sender` from now on; returns what to call when a verb ran out of time.
+
+        None, the default: the store sends nothing of its own, so retries and limits stand around whole verbs instead.
+        """
+        del sender
+        return None
+
+    def native_batches(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[RecordBatch] | None:
+        """Every record by the store's own iteration, where that is not what `scan` does; in no promised order."""
+        del info, include_vectors
+        return None
 
     def concerns(self, facts: Mapping[str, Any]) -> list[str]:
         """Known holes of the versions and the place that `ping` reported, for `vpa doctor`; what to do in each."""
@@ -155,6 +155,16 @@ class VectorStore(ABC):
     async def optimize(self, info: CollectionInfo) -> None:
         """Do what makes searches fast after loading, such as building an index; nothing where there is nothing to do."""
         del info
+
+    async def distinct_values(self, info: CollectionInfo, request: Distinct) -> list[Scalar] | None:
+        """The values of a metadata path, each once and type-exact, unordered; None where the store cannot tell without a scan."""
+        del info, request
+        return None
+
+    async def field_types(self, info: CollectionInfo, request: FieldTypes) -> dict[str, dict[str, int]] | None:
+        """Metadata path -> type name -> number of records with such a value; None where the store cannot tell without a scan."""
+        del info, request
+        return None
 
     async def statistics(self, info: CollectionInfo) -> dict[str, Any]:
         """Facts about one collection that the store knows cheaply."""

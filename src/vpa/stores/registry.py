@@ -9,28 +9,13 @@ from importlib.metadata import entry_points
 from typing import Final, TypeAlias
 
 from vpa.base.errors import ConfigurationError, ProviderNotInstalledError
-from vpa.stores.config import VectorDatabaseConfig, VectorDatabaseProvider
+from vpa.base.providers import PROVIDERS, facts_of
+from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import VectorStore
 
 Factory: TypeAlias = Callable[[VectorDatabaseConfig], VectorStore]
 GROUP: Final = "vpa.stores"
-BUILT_IN: Final[Mapping[str, str]] = {
-    VectorDatabaseProvider.MOCK: "vpa.stores.embedded.store:create_store",
-    VectorDatabaseProvider.CHROMADB: "vpa.stores.chroma.store:create_store",
-    VectorDatabaseProvider.MILVUS: "vpa.stores.milvus.store:create_store",
-    VectorDatabaseProvider.PGVECTOR: "vpa.stores.pgvector.store:create_store",
-    VectorDatabaseProvider.PINECONE: "vpa.stores.pinecone.store:create_store",
-    VectorDatabaseProvider.QDRANT: "vpa.stores.qdrant.store:create_store",
-    VectorDatabaseProvider.WEAVIATE: "vpa.stores.weaviate.store:create_store",
-}
-EXTRAS: Final[Mapping[str, str]] = {
-    VectorDatabaseProvider.CHROMADB: "chroma",
-    VectorDatabaseProvider.PINECONE: "pinecone",
-    VectorDatabaseProvider.WEAVIATE: "weaviate",
-    VectorDatabaseProvider.QDRANT: "qdrant",
-    VectorDatabaseProvider.MILVUS: "milvus",
-    VectorDatabaseProvider.PGVECTOR: "pgvector",
-}
+BUILT_IN: Final[Mapping[str, str]] = {provider: facts.factory for provider, facts in PROVIDERS.items()}
 
 
 def available() -> list[str]:
@@ -55,10 +40,15 @@ def _factory(name: str) -> Factory:
     except ImportError as error:
         raise ProviderNotInstalledError(
             f"provider {name!r} needs a library that is not installed ({error.name or error}); "
-            f'run: pip install "vpa[{EXTRAS.get(name, name)}]"',
+            f'run: pip install "vpa[{_extra(name)}]"',
             provider=name,
         ) from error
     return factory
+
+
+def _extra(name: str) -> str:
+    facts = facts_of(name)
+    return name if facts is None or facts.extra is None else facts.extra
 
 
 def _unknown(name: str) -> ConfigurationError:

@@ -8,18 +8,17 @@ from typing import Any, ClassVar
 
 from vpa.base.capabilities import Capabilities
 from vpa.base.errors import ServiceUnavailableError, VectorDatabaseError
-from vpa.base.query import OnConflict
-from vpa.base.records import CollectionInfo, RecordBatch
-from vpa.base.scope import Scope
+from vpa.base.records import CollectionInfo
 from vpa.filters import Filter
 from vpa.filters.ast import Eq
 from vpa.stores.embedded.store import EmbeddedStore
+from vpa.stores.requests import Upsert
 
 
 class WeakStore(EmbeddedStore):
     """The engine pretending to know equality only, and no atomic replace: everything else is left to the framework."""
 
-    provider: ClassVar[str] = "weak"
+    provider = "weak"
 
     def __init__(self, *, max_top_k: int | None = None) -> None:
         super().__init__()
@@ -36,19 +35,11 @@ class WeakStore(EmbeddedStore):
         """Only `eq`."""
         return isinstance(leaf, Eq)
 
-    async def upsert(
-        self,
-        info: CollectionInfo,
-        batch: RecordBatch,
-        *,
-        scope: Scope,
-        on_conflict: OnConflict,
-        replacing: Filter | None,
-    ) -> int:
+    async def upsert(self, info: CollectionInfo, request: Upsert) -> int:
         """Refuses `replacing`: a store without atomic replace is never asked."""
-        if replacing is not None:
+        if request.replacing is not None:
             raise AssertionError("the framework asked a store for a replace that it cannot do")
-        return await super().upsert(info, batch, scope=scope, on_conflict=on_conflict, replacing=None)
+        return await super().upsert(info, request)
 
 
 class FlakyStore:

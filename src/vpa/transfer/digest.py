@@ -54,6 +54,13 @@ async def digest(
     return found
 
 
+def digest_of(batch: RecordBatch, info: CollectionInfo) -> ScopeDigest:
+    """Of the records of one batch with vectors."""
+    found = ScopeDigest()
+    _add(found, batch, info)
+    return found
+
+
 def comparable(vectors: FloatMatrix, info: CollectionInfo) -> FloatMatrix:
     """Vectors as vpa stores them: of unit length for cosine, also those that others wrote. `-0.0` is 0."""
     if info.metric is not Metric.COSINE:

@@ -11,7 +11,7 @@ from vpa.client.policy.retry import CircuitBreaker, Retry
 from vpa.observe.meter import Meter
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import VectorStore
-from vpa.stores.remote.session import RemoteStore
+from vpa.stores.requests import NativeRequest
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 class Pipelines:
     """Verbs are metered and have one deadline; requests wait their turn, are retried, and stop at an open circuit.
 
-    A store that sends requests through its `sender` has them one by one; around another one both stand together. Calls of one
+    Requests of a store that sends them one by one are treated one by one; around another store both stand together. Calls of one
     in this process are limited only: nothing is lost on the way.
     """
 
@@ -27,10 +27,10 @@ class Pipelines:
         self, config: VectorDatabaseConfig, *, meter: Meter, clock: Clock, interceptors: Sequence[Interceptor] = ()
     ) -> None:
         self.breaker = CircuitBreaker(clock)
-        self._stalled: Callable[[], None] = lambda: None
+        self._expired_in_store: Callable[[], None] = lambda: None
         self._around: tuple[Interceptor, ...] = (
             *interceptors,
-            Metering(meter, clock),
+            *((Metering(meter, clock),) if config.enable_metrics else ()),
             Deadline(config.timeout_seconds, expired=self._expired),
         )
         self._limit = Limit(config.max_concurrent_requests)
@@ -39,19 +39,19 @@ class Pipelines:
 
     def _expired(self) -> None:
         self.breaker.failed()
-        self._stalled()
+        self._expired_in_store()
 
     def attach(self, store: VectorStore) -> Pipeline:
-        """The pipeline of this store's verbs; its requests go through the other one from now on."""
+        """The pipeline of this store's verbs; its native requests, where it sends some, go through the other one."""
         if store.is_local:
             return Pipeline([*self._around, self._limit])
-        if not isinstance(store, RemoteStore):
-            return self.verbs
         requests = Pipeline(self._requests)
 
-        async def send(verb: str, work: Callable[[], Awaitable[T]], *, idempotent: bool = True) -> T:
-            return await requests.run(Call(verb, store.provider, None, idempotent), work)
+        async def send(request: NativeRequest, work: Callable[[], Awaitable[T]]) -> T:
+            return await requests.run(Call(request, store.provider), work)
 
-        store.sender = send
-        self._stalled = store.stalled
+        expired = store.send_through(send)
+        if expired is None:
+            return self.verbs
+        self._expired_in_store = expired
         return Pipeline(self._around)

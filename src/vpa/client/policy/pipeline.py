@@ -11,23 +11,55 @@ from typing import Any, Protocol, TypeVar, cast
 
 from vpa.base.clock import Clock
 from vpa.base.errors import OperationTimeoutError, VectorDatabaseError
+from vpa.base.scope import AllScopes, Scope
+from vpa.filters import NormalFilter
 from vpa.observe.meter import Meter
+from vpa.stores.requests import Request
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One verb on its way: its name, where it goes, and whether it may be sent twice."""
+    """One request on its way, and where it goes. `scope`, `ids` and `filter` are None where a request has none."""
 
-    verb: str
+    request: Request
     provider: str
     collection: str | None = None
-    idempotent: bool = True
+
+    @property
+    def verb(self) -> str:
+        """What is asked."""
+        return self.request.verb
+
+    @property
+    def writes(self) -> bool:
+        """Whether it may change what the store holds."""
+        return self.request.writes
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether it may be sent twice."""
+        return self.request.idempotent
+
+    @property
+    def scope(self) -> Scope | AllScopes | None:
+        """Whose records are meant."""
+        return getattr(self.request, "scope", None)
+
+    @property
+    def ids(self) -> Sequence[str] | None:
+        """Which records are meant, by id."""
+        return getattr(self.request, "ids", None)
+
+    @property
+    def filter(self) -> NormalFilter | None:
+        """Which records are meant, by condition."""
+        return getattr(self.request, "filter", None)
 
 
 class Interceptor(Protocol):
-    """Runs around a call; must await `proceed` once for each try."""
+    """Runs around a call: sees the request, and the answer or the error; must await `proceed` once for each try."""
 
     async def __call__(self, call: Call, proceed: Callable[[], Awaitable[T]]) -> T: ...
 
@@ -61,6 +93,8 @@ class Deadline:
         self._expired = expired
 
     async def __call__(self, call: Call, proceed: Callable[[], Awaitable[T]]) -> T:
+        if not call.request.has_deadline:
+            return await proceed()
         running = proceed().__await__()
         try:
             waits_for = next(running)
@@ -74,9 +108,7 @@ class Deadline:
             if not scope.expired():
                 raise
             self._expired()
-            unknown = (
-                "" if call.verb in ("search", "get", "count", "scan", "ping") else "; whether it was done is unknown"
-            )
+            unknown = "; whether it was done is unknown" if call.writes else ""
             raise OperationTimeoutError(
                 f"{call.verb} did not finish within {self._seconds:g} s{unknown}; raise VPA_VECTOR_DB_TIMEOUT_SECONDS"
             ) from error

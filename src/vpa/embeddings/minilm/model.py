@@ -106,8 +106,8 @@ def split_long_words(text: str) -> str:
     return _LONG_WORD.sub(_split_long_word, text)
 
 
-def _split_long_word(found: re.Match[str]) -> str:
-    word = found[0]
+def _split_long_word(match: re.Match[str]) -> str:
+    word = match[0]
     if len(unicodedata.normalize("NFD", word)) <= _LONGEST_WORD:
         return word
     return " ".join(word[start : start + _WORD_PART] for start in range(0, len(word), _WORD_PART))

@@ -13,6 +13,7 @@ from vpa.engine.indexes.flat import Found
 from vpa.engine.rows import RowStore
 from vpa.engine.selection import Selection
 from vpa.engine.view import View
+from vpa.engine.writer import Writer
 
 
 class Part(NamedTuple):
@@ -31,19 +32,23 @@ class Dump(NamedTuple):
 
 
 class Index(ABC):
-    """Of one collection. `search` is called by any thread, also before, while and after `tend` is called by one at a time.
+    """Of one table. `search` is called by any thread, also before, while and after `tend` is called by one at a time. What `tend`
+    makes is a frozen value, published with the rows in one state (see `Writer`), and handed to `search` as `codes`.
 
     A new kind answers exactly or keeps `options.recall`, which it measures; it is a row in `choice.py`, and the suite of
     `vpa.testing` and `tests/engine/test_indexes.py` are what it has to pass. Rows are append-only: an index of the first n rows of `view.rows`
     stays true, and what it finds among dead rows or behind n is its own business, by `chosen` and by looking at the rest.
     """
 
-    def __init__(self, options: IndexOptions) -> None:
+    def __init__(self, options: IndexOptions, writer: Writer) -> None:
         self.options = options
+        self._writer = writer
         self.error: str | None = None
 
     @abstractmethod
-    def search(self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None) -> tuple[list[Found], bool]:  # fmt: skip
+    def search(
+        self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None, codes: object | None
+    ) -> tuple[list[Found], bool]:
         """The `top_k` best rows of those chosen, for each row of `queries` `(m, d)`, and whether none can be missing."""
 
     def exact_because(self, view: View) -> str | None:
@@ -56,18 +61,17 @@ class Index(ABC):
         del view
         return False
 
-    def tend(self, get_view: Callable[[], View], *, stop: Callable[[], bool]) -> None:
-        """Catch up with the rows; returns soon when `stop` says so. Whatever it raises, searches go on as before."""
-        del get_view, stop
+    def tend(self, *, tidy: Callable[[], object], stop: Callable[[], bool]) -> None:
+        """Catch up with the rows; returns soon when `stop` says so. Whatever it raises, searches go on as before.
 
-    def successor(self, view: View, *, stop: Callable[[], bool]) -> Any:
-        """What `adopt` needs to go on with the rows of `view`, which are those of now under other numbers."""
+        `tidy` leaves dead rows out; it is called before work that keeps a view for seconds, and with it the memory of its rows.
+        """
+        del tidy, stop
+
+    def successor(self, view: View, *, stop: Callable[[], bool]) -> object | None:
+        """Codes for the rows of `view`, which are those of now under other numbers."""
         del view, stop
         return None
-
-    def adopt(self, successor: Any) -> None:
-        """From now on the rows are those that the successor was made for."""
-        del successor
 
     @property
     def seconds(self) -> float | None:
@@ -96,8 +100,11 @@ class Index(ABC):
 class FlatIndex(Index):
     """Nothing beside the rows: every search looks at all of them."""
 
-    def search(self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None) -> tuple[list[Found], bool]:  # fmt: skip
+    def search(
+        self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None, codes: object | None
+    ) -> tuple[list[Found], bool]:
         """Exact."""
+        del codes
         return flat.search(view, queries, top_k=top_k, chosen=chosen), True
 
     def exact_because(self, view: View) -> str | None:

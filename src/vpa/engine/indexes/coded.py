@@ -26,6 +26,7 @@ from vpa.engine.quant.space import LONGEST, Space
 from vpa.engine.rows import RowStore
 from vpa.engine.selection import Selection
 from vpa.engine.view import View
+from vpa.engine.writer import Writer
 from vpa.filters.ast import ALWAYS
 
 # Below this many values (rows x dimension) a search of all costs less than the way to codes.
@@ -78,40 +79,25 @@ class _State:
 
 
 class CodedIndex(Index):
-    """Of one collection. `tend` is called by one thread at a time, `search` by any."""
+    """Of one table. `tend` is called by one thread at a time, `search` by any."""
 
-    def __init__(self, options: IndexOptions) -> None:
-        super().__init__(options)
-        self._state: _State | None = None
+    def __init__(self, options: IndexOptions, writer: Writer) -> None:
+        super().__init__(options, writer)
         self._saved: tuple[Codes, ...] = ()
         self._tending = threading.Lock()
 
+    @property
+    def _state(self) -> _State | None:
+        codes = self._writer.state.codes
+        return codes if isinstance(codes, _State) else None
+
     # Searching
 
-    def search(self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None) -> tuple[list[Found], bool]:  # fmt: skip
+    def search(
+        self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None, codes: object | None
+    ) -> tuple[list[Found], bool]:
         """As `flat.search`, and whether the answer is exact."""
-        state = self._state
-        marked = view.count if chosen is None else chosen.count
-        sparse = marked < _DENSE * view.count
-        picked = None if state is None or state.rows is not view.rows else state.pick(top_k, sparse=sparse)
-        if picked is None:
-            return flat.search(view, queries, top_k=top_k, chosen=chosen), True
-        one, depth = picked
-        if marked * view.rows.dimension <= _GATHER_VALUES or marked <= 2 * depth:
-            rows = np.arange(view.count) if chosen is None else chosen.rows
-            return flat.search_gathered(view, queries, rows, top_k=top_k), True
-        count = min(one.coded, view.count)
-        candidates = _candidates(
-            one, queries, depth, chosen=None if chosen is None else chosen.first(count), count=count
-        )
-        if count < view.count:
-            tail = np.arange(count, view.count) if chosen is None else chosen.behind(count)
-            candidates = [np.concatenate([rows, tail]) for rows in candidates]
-        found: list[Found] = []
-        for start in range(0, len(queries), _TOGETHER):
-            part = slice(start, start + _TOGETHER)
-            found += flat.rank_candidates(view, queries[part], candidates[part], top_k=top_k)
-        return found, False
+        return _search(codes if isinstance(codes, _State) else None, view, queries, top_k=top_k, chosen=chosen)
 
     # Tending
 
@@ -138,15 +124,35 @@ class CodedIndex(Index):
         tail = view.count - min((one.coded for one in state.passes), default=0)
         return tail > max(_TAIL_ROWS, _TAIL_SHARE * view.count) or _stale(state, view)
 
-    def tend(self, get_view: Callable[[], View], *, stop: Callable[[], bool]) -> None:
-        """Give codes to rows that have none, and measure recall again where the data has changed. Stops soon when asked."""
+    def tend(self, *, tidy: Callable[[], object], stop: Callable[[], bool]) -> None:
+        """Give codes to rows that have none, and measure recall again where the data has changed. Stops soon when asked.
+
+        A compaction may replace the rows meanwhile: what was measured is then kept, and only codes are made again.
+        """
         with self._tending:
-            while not stop() and self.wants(view := get_view()):
-                state = self._state
+            while not stop() and self.wants(self._writer.state.view):
+                if self._is_old(self._writer.state.view):
+                    tidy()
+                view, state = self._writer.state.view, self._state
                 if state is None or state.rows is not view.rows or view.live_count > _TRY_AGAIN * state.first:
                     self._make(view, stop)
-                elif self._encode_tails(state, view, stop) and _stale(state, view):
-                    self._measure_again(view, stop)
+                    continue
+                state = replace(state, passes=tuple(_encoded(one, view, stop) for one in state.passes))
+                self._writer.publish_codes(state, view.rows)
+                if not stop() and _stale(state, view):
+                    self._measure_again(state, view, stop)
+
+    def _is_old(self, view: View) -> bool:
+        """Whether what was measured, if anything, is to be measured again."""
+        state = self._state
+        return state is None or state.rows is not view.rows or _stale(state, view)
+
+    def _publish(self, state: _State, stop: Callable[[], bool]) -> None:
+        while not self._writer.publish_codes(state, state.rows):
+            again = self._recoded(state, self._writer.state.view, stop)
+            if again is None:
+                return
+            state = again
 
     def _make(self, view: View, stop: Callable[[], bool]) -> None:
         """Codes of every kind there is, each used as soon as it is ready; those that are the fastest at nothing go."""
@@ -161,25 +167,19 @@ class CodedIndex(Index):
                 return
             made.append(replace(one, plan=plan))
             if old is None:
-                self._state = _State(view.rows, tuple(made), _changes(view), view.live_count)
-        self._state = _State(view.rows, _best(made), _changes(view), view.live_count)
+                state = _State(view.rows, tuple(made), _changes(view), view.live_count)
+                self._writer.publish_codes(state, view.rows)
+        self._publish(_State(view.rows, _best(made), _changes(view), view.live_count), stop)
 
-    def _encode_tails(self, state: _State, view: View, stop: Callable[[], bool]) -> bool:
-        self._state = replace(state, passes=tuple(_encoded(one, view, stop) for one in state.passes))
-        return not stop()
-
-    def _measure_again(self, view: View, stop: Callable[[], bool]) -> None:
-        state = self._state
+    def _measure_again(self, state: _State, view: View, stop: Callable[[], bool]) -> None:
         survey = Survey(view)
-        if state is None:
-            return
         measured = []
         for one in state.passes:
             plan = self._planned(survey, one, stop)
             if plan is None:
                 return
             measured.append(replace(one, plan=plan))
-        self._state = replace(state, passes=tuple(measured), changes=_changes(view))
+        self._publish(replace(state, passes=tuple(measured), changes=_changes(view)), stop)
 
     def _planned(self, survey: Survey, one: _Pass, stop: Callable[[], bool]) -> Plan | None:
         """The plan with the times that searches take, and with a reason where exact ones take less."""
@@ -187,14 +187,13 @@ class CodedIndex(Index):
         if plan is None or plan.reason:
             return plan
         view = survey.view
-        trial = CodedIndex(self.options)
-        trial._state = _State(view.rows, (replace(one, plan=plan),), 0, 0)
+        trial = _State(view.rows, (replace(one, plan=plan),), 0, 0)
         queries = view.rows.gather(np.linspace(0, view.count - 1, 16).astype(np.int64))
         chosen = view.selection(ALWAYS, ALL_SCOPES)
         tenth = np.arange(0, view.count, _SPARSE_TRIAL)
-        coded = seconds(lambda n: trial.search(view, queries[n : n + 1], top_k=10, chosen=chosen), runs=16)
+        coded = seconds(lambda n: _search(trial, view, queries[n : n + 1], top_k=10, chosen=chosen), runs=16)
         # A selection anew each time, as a filter makes it: what a pass needs of it counts.
-        sparse = seconds(lambda n: trial.search(view, queries[n : n + 1], top_k=10, chosen=Selection(view.count, rows=tenth)), runs=16)  # fmt: skip
+        sparse = seconds(lambda n: _search(trial, view, queries[n : n + 1], top_k=10, chosen=Selection(view.count, rows=tenth)), runs=16)  # fmt: skip
         exact = seconds(lambda n: flat.search(view, queries[n : n + 1], top_k=10, chosen=chosen), runs=5)
         # Where the originals are on the disk, an exact search would read them all.
         slow = (
@@ -205,16 +204,19 @@ class CodedIndex(Index):
         return replace(plan, seconds=coded, sparse_seconds=sparse, reason=slow)
 
     def successor(self, view: View, *, stop: Callable[[], bool]) -> _State | None:
-        """New codes with the plans of the old ones: the vectors are the same."""
-        state = self._state
-        if state is None:
+        """New codes with the plans of the old ones: the vectors are the same, and what has changed since they were measured counts on."""
+        state, now = self._state, self._writer.state.view
+        if state is None or state.rows is not now.rows:
+            return None
+        again = self._recoded(state, view, stop)
+        return None if again is None else replace(again, changes=_changes(view) - (_changes(now) - state.changes))
+
+    def _recoded(self, state: _State, view: View, stop: Callable[[], bool]) -> _State | None:
+        """Codes of other rows, by the same plans; None where they are not worth it, or `stop` said so."""
+        if not view.live_count:
             return None
         passes = [replace(_encoded(_begin(type(one.codes), view), view, stop), plan=one.plan) for one in state.passes]
         return None if stop() else _State(view.rows, tuple(passes), _changes(view), state.first)
-
-    def adopt(self, successor: Any) -> None:
-        """Searches are exact where there is none, until `tend` has made codes anew."""
-        self._state = successor
 
     @property
     def seconds(self) -> float | None:
@@ -258,7 +260,7 @@ class CodedIndex(Index):
             return
         promised = {one.plan.promised for one in passes if one.plan is not None}
         if promised == {self.options.recall} and all(one.coded <= rows.count for one in passes):
-            self._state = state
+            self._writer.publish_codes(state, rows)
             self._saved = tuple(one.codes for one in passes)
 
     def stats(self) -> dict[str, Any]:
@@ -278,6 +280,30 @@ class CodedIndex(Index):
             "search": "exact" if picked is None else "codes first, exact second",
             "exact_because": (reasons or None) if picked is None else None,
         }  # fmt: skip
+
+
+def _search(
+    state: _State | None, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None
+) -> tuple[list[Found], bool]:
+    marked = view.count if chosen is None else chosen.count
+    sparse = marked < _DENSE * view.count
+    picked = None if state is None or state.rows is not view.rows else state.pick(top_k, sparse=sparse)
+    if picked is None:
+        return flat.search(view, queries, top_k=top_k, chosen=chosen), True
+    one, depth = picked
+    if marked * view.rows.dimension <= _GATHER_VALUES or marked <= 2 * depth:
+        rows = np.arange(view.count) if chosen is None else chosen.rows
+        return flat.search_gathered(view, queries, rows, top_k=top_k), True
+    count = min(one.coded, view.count)
+    candidates = _candidates(one, queries, depth, chosen=None if chosen is None else chosen.first(count), count=count)
+    if count < view.count:
+        tail = np.arange(count, view.count) if chosen is None else chosen.behind(count)
+        candidates = [np.concatenate([rows, tail]) for rows in candidates]
+    found: list[Found] = []
+    for start in range(0, len(queries), _TOGETHER):
+        part = slice(start, start + _TOGETHER)
+        found += flat.rank_candidates(view, queries[part], candidates[part], top_k=top_k)
+    return found, False
 
 
 def _facts(one: _Pass) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from vpa.base.errors import VectorDatabaseError
 from vpa.base.index_options import Quantization
 from vpa.base.records import CollectionInfo
 from vpa.engine.change import Change, encode
-from vpa.engine.collection import Collection
 from vpa.engine.persist.codec import filed_vectors, write_view
 from vpa.engine.persist.files import FileSystem
 from vpa.engine.persist.recover import Recovery, RecoveryReport, generations, log_path, snapshot_path
 from vpa.engine.persist.snapshot import Snapshot, SnapshotWriter
 from vpa.engine.persist.wal import Log, storage_error
+from vpa.engine.table import Table
 from vpa.engine.view import View
 
 CHECKPOINT_BYTES: Final = 64 << 20
@@ -29,7 +29,7 @@ _FEW_ROWS, _HELD_SHARE = 1000, 0.05
 class DurableJournal:
     """Implements the engine's Journal over a directory. One generation back is kept until the next is proved at open."""
 
-    def __init__(self, collection: Collection, recovery: Recovery, *, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(self, collection: Table, recovery: Recovery, *, random_bytes: Callable[[int], bytes]) -> None:
         self.report: RecoveryReport = recovery.report
         self.checkpoint_error: str | None = None
         self._files = recovery.files
@@ -50,7 +50,7 @@ class DurableJournal:
         *,
         salvage: bool = False,
         random_bytes: Callable[[int], bytes] = os.urandom,
-    ) -> tuple[Collection, DurableJournal]:
+    ) -> tuple[Table, DurableJournal]:
         """Recover the collection and take over its directory."""
         recovery = Recovery(files, directory, info, salvage)
         collection = recovery.run()
@@ -63,7 +63,7 @@ class DurableJournal:
                 journal._remove_before(recovery.report.snapshot or 0)
         except OSError as error:
             raise storage_error(error, f"collection {info.name!r} could not be opened for writing") from error
-        collection.attach(journal)
+        collection.writer.attach(journal)
         return collection, journal
 
     @property
@@ -124,7 +124,7 @@ class DurableJournal:
             self._remove_before(generation - 1)
             if self._files_originals and view.live is None:
                 # The rows of the snapshot have the numbers of the view only where none is dead.
-                self._collection.move_vectors(
+                self._collection.writer.move_vectors(
                     view, filed_vectors(Snapshot(self._files, path), self._collection.info.dimension)
                 )
 
@@ -141,7 +141,7 @@ class DurableJournal:
         return self._files_originals and held > max(_FEW_ROWS, _HELD_SHARE * view.count)
 
     def _rotate(self) -> tuple[View, int, int]:
-        with self._collection.paused_writes() as view, self._rotate_lock:
+        with self._collection.writer.paused() as state, self._rotate_lock:
             self._log.commit(self._log.size)
             generation = self._generation + 1
             sequence = self._log.next_sequence - 1
@@ -154,7 +154,7 @@ class DurableJournal:
             )
             self._log.close()
             self._log, self._generation = log, generation
-            return view, sequence, generation
+            return state.view, sequence, generation
 
     def _discard(self, writer: SnapshotWriter) -> None:
         try:
@@ -183,7 +183,13 @@ class DurableJournal:
         background = self._background
         if background is not None:
             background.join()
-        self._log.close()
+        self._end()
+
+    def _end(self) -> None:
+        """Wait for a checkpoint that runs; a closed table begins no other."""
+        with self._checkpoint_lock:
+            self._collection.close()
+            self._log.close()
 
     def close(self) -> None:
         """Wait for a running checkpoint, make one if the log is long or codes are new, and let the files go."""
@@ -197,4 +203,4 @@ class DurableJournal:
         except (OSError, VectorDatabaseError) as error:
             self.checkpoint_error = str(error)
         finally:
-            self._log.close()
+            self._end()

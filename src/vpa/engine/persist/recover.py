@@ -10,11 +10,11 @@ from typing import Final
 from vpa.base.errors import StorageCorruptedError
 from vpa.base.records import CollectionInfo
 from vpa.engine.change import decode
-from vpa.engine.collection import Collection
 from vpa.engine.persist.codec import read_index, read_rows
 from vpa.engine.persist.files import FileSystem
 from vpa.engine.persist.snapshot import Snapshot
 from vpa.engine.persist.wal import Contents, Log, read_log
+from vpa.engine.table import Table
 
 _NAME: Final = re.compile(r"(snapshot|log)-(\d{8})\.vpa")
 _WAYS_OUT: Final = "run `vpa doctor --salvage` to keep what precedes the damage, or restore the directory from a backup"
@@ -64,7 +64,7 @@ class Recovery:
     sequence: int = 0
     _last: tuple[int, Contents] | None = None
 
-    def run(self) -> Collection:
+    def run(self) -> Table:
         """Load and replay; raises StorageCorruptedError where acknowledged data is damaged.
 
         With `salvage` it stops at the damage instead, and lists the files to be set aside in the report.
@@ -86,7 +86,7 @@ class Recovery:
     def _generations(self, kind: str) -> list[int]:
         return generations(self.files, self.directory, kind)
 
-    def _from_snapshot(self) -> Collection:
+    def _from_snapshot(self) -> Table:
         for number in reversed(self._generations("snapshot")):
             path = snapshot_path(self.directory, number)
             try:
@@ -97,7 +97,7 @@ class Recovery:
                 continue
             self.report.snapshot = number
             self.sequence = int(snapshot.facts["sequence"])
-            collection = Collection(self.info, read_rows(snapshot, self.info))
+            collection = Table(self.info, read_rows(snapshot, self.info))
             index = read_index(snapshot)
             if index is not None:
                 collection.index.restore(collection.view.rows, index)
@@ -107,14 +107,14 @@ class Recovery:
             raise StorageCorruptedError(
                 f"{'; '.join(self.report.damage)}; no older snapshot is left and the logs do not reach back; {_WAYS_OUT}"
             )
-        return Collection(self.info)
+        return Table(self.info)
 
     def _logs_begin_at_the_beginning(self) -> bool:
         logs = self._generations("log")
         contents = read_log(self.files, log_path(self.directory, logs[0])) if logs else None
         return contents is not None and bool(contents.frames) and contents.frames[0].sequence == 1
 
-    def _replay(self, collection: Collection, contents: Contents, number: int) -> str | None:
+    def _replay(self, collection: Table, contents: Contents, number: int) -> str | None:
         path = log_path(self.directory, number)
         for frame in contents.frames:
             if frame.sequence <= self.sequence:
@@ -128,7 +128,7 @@ class Recovery:
                 change = decode(frame.payload)
             except (ValueError, KeyError, TypeError) as error:
                 return f"change {frame.sequence} in {path} cannot be read ({error!r})"
-            collection.apply(change)
+            collection.writer.apply(change)
             self.sequence = frame.sequence
             self.report.replayed_changes += 1
         return None

@@ -15,7 +15,8 @@ from markdown_it.token import Token
 # A heading far down is not the title, and parsing takes a second per megabyte.
 _LOOKED_AT: Final = 1 << 16
 _FRONT_MATTER: Final = re.compile(
-    r"\A(?P<fence>---|\+\+\+)[ \t]*(?:\r\n|\n|\r)(?P<body>.*?)(?<=[\n\r])(?P<end>---|\.\.\.|\+\+\+)[ \t]*(?:\r\n|\n|\r|\Z)",
+    r"\A(?P<fence>---|\+\+\+)[ \t]*(?:\r\n|\n|\r)(?P<body>.*?)(?<=[\n\r])"
+    r"(?P<end>---|\.\.\.|\+\+\+)[ \t]*(?:\r\n|\n|\r|\Z)",
     re.DOTALL,
 )
 _READ: Final[Mapping[str, Callable[[str], Any]]] = {"---": yaml.safe_load, "+++": tomllib.loads}

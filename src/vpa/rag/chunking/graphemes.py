@@ -33,7 +33,7 @@ def is_boundary(text: str, place: int) -> bool:
 
 
 def boundary_at_or_before(text: str, place: int, *, above: int) -> int:
-    """The nearest boundary from `place` backwards that is greater than `above`; `place` itself if there is none near."""
+    """The nearest boundary from `place` backwards that is greater than `above`; `place` itself if none is near."""
     for candidate in range(place, max(above, place - _LONGEST), -1):
         if is_boundary(text, candidate):
             return candidate

@@ -1,6 +1,6 @@
 """Where text is preferably cut: by its format's own structure, then paragraphs, lines, sentences, clauses, words.
 
-Regular expressions on the shadow of a text: the same length, each line end one `\\n` at the place of its last character.
+Regular expressions on the shadow of a text: as long, each line end one `\\n` at the place of its last character.
 """
 
 from __future__ import annotations

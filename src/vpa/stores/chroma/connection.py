@@ -27,7 +27,7 @@ class Connection:
 
     def __init__(self, config: VectorDatabaseConfig, server: Endpoint | None) -> None:
         self._config = config
-        self._server = server
+        self.server = server
         self._system: System | None = None
         self._api: Any = None
         self._http: httpx.AsyncClient | None = None
@@ -40,15 +40,15 @@ class Connection:
 
     async def open(self) -> None:
         """Start the engine, or make the HTTP client; asks nothing yet."""
-        if self._server is None:
+        if self.server is None:
             await self._workers.run(self._start_in_process)
             return
         self._system = System(
             Settings(
                 chroma_api_impl="chromadb.api.async_fastapi.AsyncFastAPI",
-                chroma_server_host=self._server.host,
-                chroma_server_http_port=self._server.port,
-                chroma_server_ssl_enabled=self._server.tls,
+                chroma_server_host=self.server.host,
+                chroma_server_http_port=self.server.port,
+                chroma_server_ssl_enabled=self.server.tls,
                 anonymized_telemetry=False,
             )
         )
@@ -83,7 +83,7 @@ class Connection:
         if self._api is None:
             raise ClosedError("the Chroma store is not open")
         method = getattr(self._api, method_name)
-        if self._server is None:
+        if self.server is None:
             return await self._workers.run(method, **arguments)
         return await method(**arguments)
 

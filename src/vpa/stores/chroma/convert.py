@@ -9,9 +9,10 @@ import numpy as np
 
 from vpa.base.errors import ProviderError
 from vpa.stores.chroma.filters import NUMBER, TOKENS, companion
+from vpa.stores.layout.companions import words
 from vpa.stores.layout.driver import Stored, foreign_record
 from vpa.stores.layout.keyspace import key_number
-from vpa.stores.layout.rows import Row, words
+from vpa.stores.layout.rows import Row
 
 PAYLOAD: Final = "_vpa_payload"
 INFO: Final = "vpa"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from vpa.filters.ast import Comparison
+from vpa.stores.layout.companions import words
 from vpa.stores.layout.driver import Where
 from vpa.stores.layout.predicate import AllOf, AnyOf, Bound, Has, Lacks, Predicate
-from vpa.stores.layout.rows import scope_token, words
+from vpa.stores.layout.tokens import scope_token
 
 TOKENS: Final = "_vpa_t"
 NUMBER: Final = "_vpa_k"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, ClassVar, Final, TypeVar
 from uuid import UUID
 
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities
-from vpa.base.errors import CollectionNotFoundError, ConfigurationError, VectorDatabaseError
+from vpa.base.errors import CollectionNotFoundError, ConfigurationError
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.stores.chroma import errors, filters
@@ -18,11 +18,13 @@ from vpa.stores.chroma.connection import Connection
 from vpa.stores.chroma.convert import INFO, metadata_of, stored_of
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, Limits, Stored, Where
+from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, Stored, Where
 from vpa.stores.layout.keyspace import IntervalPages
-from vpa.stores.layout.rows import Rows, native_name
+from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
+from vpa.stores.layout.tokens import native_name
 from vpa.stores.remote.endpoint import check_options, server_of
+from vpa.stores.remote.session import Session
 
 T = TypeVar("T")
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_-"
@@ -33,7 +35,7 @@ _COUNT_PAGE: Final = 20_000
 _INDEX: Final = {"ef_construction": 200, "max_neighbors": 32, "ef_search": 200}
 
 
-class ChromaStore(LayoutStore):
+class ChromaDriver(LayoutDriver):
     """A server, a directory (`path`), or memory: the last two are Chroma's own engine in this process."""
 
     provider: ClassVar[str] = "chromadb"
@@ -44,47 +46,25 @@ class ChromaStore(LayoutStore):
     )
     exact_search: ClassVar[str] = "scan"
 
-    def __init__(self, config: VectorDatabaseConfig) -> None:
-        super().__init__(config)
-        options = check_options(config, "tenant", "database")
-        self._server = server_of(config, port=8000, tls_port=443)
-        self._place = {
-            "tenant": options.get("tenant", "default_tenant"),
-            "database": options.get("database", "default_database"),
-        }
-        self._connection = Connection(config, self._server)
+    def __init__(self, session: Session, connection: Connection, *, durable: bool, place: Mapping[str, str]) -> None:
+        super().__init__(session)
+        self._connection = connection
+        self._server = connection.server
+        self._place = dict(place)
         self._ids: dict[str, UUID] = {}
         self._intervals = IntervalPages()
         self.capabilities = Capabilities(
-            durable=self._server is not None or config.path is not None,
+            durable=durable,
             atomic_conflict=False,
             atomic_replace=False,
             atomic_update=False,
             approximate=True,
-            encrypts_in_transit=self._server is None or self._server.tls,
+            encrypts_in_transit=connection.server is None or connection.server.tls,
         )
 
-    def translate(self, error: Exception) -> VectorDatabaseError:
-        """By the table in errors.py."""
-        return errors.translate(error) or self.unexpected(error)
-
-    # Lifecycle
-
-    async def open(self) -> None:
-        """Connect, and look into the database: a wrong key, address or database shows here."""
-        if self._connection.is_open:
-            return
-        await self.ask("connect", self._connection.open)
-        try:
-            await self.ping()
-        except VectorDatabaseError:
-            await self.close()
-            raise
-
-    async def close(self) -> None:
-        """Close the connections, or stop the engine."""
+    def forget(self) -> None:
+        """The numbers of collections."""
         self._ids.clear()
-        await self._connection.close()
 
     async def ping(self) -> dict[str, Any]:
         """The server's version, and how many collections there are."""
@@ -280,6 +260,16 @@ class ChromaStore(LayoutStore):
         found = await self.fetch_keys(info, chosen, scope=Scope(), payloads=True, include_vectors=include_vectors)
         return sorted(found, key=lambda stored: stored.key)
 
+    async def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[list[Stored]]:
+        """By offset, without a condition."""
+        foreign, offset = info.layout_version == FOREIGN, 0
+        include = _include(foreign=foreign, vectors=include_vectors)
+        while page := stored_of(
+            await self._get(info, "scan", limit=self.limits.page, offset=offset, include=include), foreign=foreign
+        ):
+            offset += len(page)
+            yield page
+
     def spell(self, where: Where) -> Any:
         """As JSON."""
         return filters.spell(where)
@@ -319,6 +309,14 @@ def _info_of(name: str, found: Any) -> CollectionInfo:
     return CollectionInfo(name=name, dimension=found.dimension, metric=_METRICS[space], layout_version=FOREIGN)
 
 
-def create_store(config: VectorDatabaseConfig) -> ChromaStore:
+def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
-    return ChromaStore(config)
+    options = check_options(config, "tenant", "database")
+    connection = Connection(config, server_of(config))
+    session = Session(connection, provider=ChromaDriver.provider, translate=errors.translate, secret=config.api_key)
+    place = {
+        "tenant": options.get("tenant", "default_tenant"),
+        "database": options.get("database", "default_database"),
+    }
+    durable = connection.server is not None or config.path is not None
+    return LayoutStore(ChromaDriver(session, connection, durable=durable, place=place), session)

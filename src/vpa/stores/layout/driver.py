@@ -1,22 +1,25 @@
-"""The requests that a provider gives for a store over the one layout, and the values that they speak of."""
+"""What a client library has to be able to do for a store over the one layout, and the values that it speaks of."""
 
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from vpa.base.arrays import FloatVector
+from vpa.base.capabilities import Capabilities
 from vpa.base.errors import InvalidRecordError, ProviderError
 from vpa.base.metadata import canonical_metadata
 from vpa.base.records import CollectionInfo, Metric, Record
 from vpa.base.scope import Scope
-from vpa.stores.layout import rows as layout
+from vpa.filters import Filter
+from vpa.filters.ast import In, Not, Range
+from vpa.stores.layout.companions import MAX_WORD_BYTES, number_is_exact
 from vpa.stores.layout.predicate import Predicate
 from vpa.stores.layout.rows import Rows
-from vpa.stores.remote.session import RemoteStore
+from vpa.stores.remote.session import Session
 
 # The layout_version of a collection that others wrote.
 FOREIGN: Final = 0
@@ -57,7 +60,7 @@ class Limits:
     tokens: int = 10_000
     terms: int = 10_000
     terms_of_bound: int = 1
-    text_literal_bytes: int = layout.MAX_WORD_BYTES
+    text_literal_bytes: int = MAX_WORD_BYTES
     writes_at_once: int = 2
     searches_at_once: int = 8
 
@@ -79,11 +82,46 @@ def foreign_record(key: str, fields: Mapping[str, Any], *, text: str | None = No
         raise InvalidRecordError(f"record {key!r}, written by others, cannot be read: {error.message}") from None
 
 
-class LayoutRequests(RemoteStore):
-    """Each method sends one request through `ask`, or a few; `LayoutStore` makes the verbs of them."""
+class LayoutDriver(ABC):
+    """Speaks one client: each method sends one request through `ask`, or a few. No lifecycle, no policy, no distrust.
 
+    `LayoutStore` makes the verbs of these methods, and checks every answer.
+    """
+
+    provider: ClassVar[str]
+    client_version: ClassVar[str]
+    tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {}
     limits: ClassVar[Limits] = Limits()
     exact_search: ClassVar[str] = "native"
+    capabilities: Capabilities
+
+    def __init__(self, session: Session) -> None:
+        self.ask = session.ask
+
+    def forget(self) -> None:  # noqa: B027 - most drivers remember nothing
+        """The connection was closed: what was learned about the store's collections may not hold for the next one."""
+
+    def supports(self, leaf: Filter) -> bool:
+        """Whether tokens and companions say this leaf, or `Not(leaf)`, on this store."""
+        inner = leaf.part if isinstance(leaf, Not) else leaf
+        if isinstance(inner, Range):
+            if isinstance(inner.value, str):
+                return len(inner.value.encode()) <= self.limits.text_literal_bytes
+            return number_is_exact(inner.value)
+        return not isinstance(inner, In) or len(inner.values) <= self.limits.tokens
+
+    def concerns(self, facts: Mapping[str, Any]) -> list[str]:
+        """Known holes of the versions and the place that `ping` reported; what to do in each."""
+        del facts
+        return []
+
+    @abstractmethod
+    async def ping(self) -> dict[str, Any]:
+        """The server's version, and how many collections there are: a wrong key or address shows here."""
+
+    @abstractmethod
+    async def list_collections(self) -> list[str]:
+        """Those of vpa under their own names, those of others under theirs, sorted."""
 
     def check_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """Raise InvalidRecordError for what the store cannot hold, before anything is written."""
@@ -174,3 +212,8 @@ class LayoutRequests(RemoteStore):
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
     ) -> Sequence[Stored]:
         """The next rows in the order of their keys, at least one and at most `limit`; empty at the end."""
+
+    def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[Sequence[Stored]] | None:
+        """Every row as the store itself lists them, without a filter or an order; None where `page` does just that."""
+        del info, include_vectors
+        return None

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from vpa.base.scope import Scope
-from vpa.stores.layout.rows import scope_range
+from vpa.stores.layout.tokens import scope_range
 
 if TYPE_CHECKING:
     from vpa.stores.layout.driver import Stored

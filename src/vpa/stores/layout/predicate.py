@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from vpa.base.metadata import kind_of
 from vpa.filters import Filter
 from vpa.filters.ast import ALWAYS, And, Comparison, Eq, Exists, In, Not, Or, Range
-from vpa.stores.layout.rows import companion_name, kind_token, presence_token, value_token
+from vpa.stores.layout.tokens import companion_name, kind_token, presence_token, value_token
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,5 @@
-"""One layout for every store that has no language as rich as our filters: tokens, companions, a payload.
-
-A record becomes a list of *tokens* (hashes that stand for "this path has this value"), for each path its least and
+"""A record as it is stored: *tokens*, hashes that stand for "this path has this value", for each path its least and
 greatest number and string (*companions*), and a *payload*, the record as JSON text: the only thing that is read back.
-A filter becomes membership of tokens and comparisons with companions. A provider spells those in its own language.
 """
 
 from __future__ import annotations
@@ -11,95 +8,26 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any, Final
 
 from vpa.base.arrays import FloatMatrix
-from vpa.base.errors import InvalidRecordError, ProviderError
+from vpa.base.errors import InvalidRecordError
 from vpa.base.metadata import Scalar, kind_of, leaves
-from vpa.base.records import Record, RecordBatch
+from vpa.base.records import RecordBatch
 from vpa.base.scope import Scope
 from vpa.filters.ast import Field
+from vpa.stores.layout.tokens import (
+    EVERY,
+    companion_name,
+    kind_token,
+    presence_token,
+    record_key,
+    scope_token,
+    value_token,
+)
 
+# Tokens of one record: Milvus holds 4,096 values in an array.
 MAX_TOKENS: Final = 4000
-TOKEN_LENGTH: Final = 24
-_EXACT_INTEGERS: Final = 2.0**53
-_LARGEST_INTEGER: Final = 2.0**63
-
-
-@lru_cache(maxsize=65_536)
-def token(kind: str, *parts: str) -> str:
-    """24 hexadecimal digits (BLAKE2b, 96 bits) that stand for the parts; parts hold no NUL, so no two run together."""
-    return blake2b("\0".join((kind, *parts)).encode(), digest_size=TOKEN_LENGTH // 2).hexdigest()
-
-
-def _space(target: Field) -> str:
-    return "y" if target.system else "m"
-
-
-def value_token(target: Field, value: Scalar) -> str:
-    """Stands for "some value of this field equals `value`": 2 and 2.0 share one, 1, True and "1" do not."""
-    kind = kind_of(value)
-    return token("=", kind[0], _space(target), target.path, _canonical(value))
-
-
-def presence_token(target: Field) -> str:
-    """Stands for "the field, or something below it, has a value"."""
-    return token("?", _space(target), target.path)
-
-
-def kind_token(target: Field, kind: str) -> str:
-    """Stands for "the field has values of this kind"; without it, companions of an older record may be left over."""
-    return token("#", kind[0], _space(target), target.path)
-
-
-def companion_name(target: Field) -> str:
-    """Under which name a field's companions are stored."""
-    return token("<", _space(target), target.path)[:16]
-
-
-@lru_cache(maxsize=4096)
-def scope_token(scope: Scope) -> str:
-    """Stands for "the record is in this scope"."""
-    return token("@", scope.tenant, scope.namespace)
-
-
-EVERY: Final = token("*")
-
-
-def _canonical(value: Scalar) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return value if isinstance(value, str) else str(value)
-
-
-@lru_cache(maxsize=4096)
-def _scope_prefix(scope: Scope) -> str:
-    return token("k", scope.tenant, scope.namespace)[:8]
-
-
-def record_key(scope: Scope, record_id: str) -> str:
-    """The native key: a UUID of version 8 (RFC 9562), 32 bits of the scope, then 90 of scope and id.
-
-    Keys of one scope stand together, so that a scan in key order goes scope by scope.
-    """
-    rest = blake2b(f"{scope.tenant}\0{scope.namespace}\0{record_id}".encode(), digest_size=12).hexdigest()
-    variant = "89ab"[int(rest[7], 16) & 3]
-    return f"{_scope_prefix(scope)}-{rest[:4]}-8{rest[4:7]}-{variant}{rest[8:11]}-{rest[11:23]}"
-
-
-def scope_range(scope: Scope) -> tuple[str, str]:
-    """A text below, and one above, every key of a scope."""
-    prefix = _scope_prefix(scope)
-    return prefix, f"{prefix}~"
-
-
-def native_name(name: str, *, allowed: str, separator: str, shortest: int = 1, longest: int = 45) -> str:
-    """A collection's name as a store takes it: itself where it can be, else spelled with `separator` and a hash."""
-    spelled = "".join(letter if letter in allowed else separator for letter in name)
-    if spelled == name and shortest <= len(name) <= longest and name[-1] not in "-_":
-        return name
-    return f"{spelled[: longest - 9].rstrip('-_')}{separator}{token('name', name)[:8]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,54 +186,6 @@ def _and_above(target: Field) -> Iterator[Field]:
 
 def _float(value: Any) -> float:
     return float(value) + 0.0  # -0.0 becomes 0.0
-
-
-def number_is_exact(value: float) -> bool:
-    """Whether comparing float64 companions with `value` is the same as comparing the true 64-bit integers and floats."""
-    return abs(value) < _EXACT_INTEGERS or abs(value) > _LARGEST_INTEGER
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """A record read back, with the scope that it says it is in."""
-
-    record: Record
-    scope: Scope
-
-
-def decode(payload: object, *, key: str) -> Decoded:
-    """Read a payload; raises ProviderError if the store returns something else under `key` than what was stored there."""
-    try:
-        if not isinstance(payload, str):
-            raise TypeError(f"a payload is text, not {type(payload).__name__}")
-        stored = json.loads(payload)
-        scope = Scope(*stored["scope"])
-        record = Record(
-            stored["id"],
-            vector=None,
-            text=stored.get("text"),
-            metadata=stored.get("metadata") or {},
-            system=stored.get("system") or {},
-        )
-    except (ValueError, TypeError, KeyError) as error:
-        raise ProviderError(
-            f"the store returned a record under {key!r} that vpa did not write, or that was changed by others"
-        ) from error
-    if record_key(scope, record.id) != key:
-        raise ProviderError(f"the store returned record {record.id!r} under the key {key!r}, which is not its own")
-    return Decoded(record, scope)
-
-
-WORDS: Final = 5
-_WORD_BYTES: Final = 6
-MAX_WORD_BYTES: Final = WORDS * _WORD_BYTES - 1
-
-
-def words(text: str) -> tuple[int, ...]:
-    """The first 30 UTF-8 bytes as five big-endian numbers of 48 bits: their order is that of the text, up to 29 bytes."""
-    data = text.encode()[: WORDS * _WORD_BYTES].ljust(WORDS * _WORD_BYTES, b"\0")
-    starts = range(0, len(data), _WORD_BYTES)
-    return tuple(int.from_bytes(data[start : start + _WORD_BYTES], "big") for start in starts)
 
 
 def parts(

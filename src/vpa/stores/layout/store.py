@@ -1,99 +1,94 @@
-"""The contract of a store over the one layout: a provider gives requests, this gives verbs.
-
-It counts before it deletes, reads before it merges, asks again where equal scores meet the cut, and believes no answer.
-"""
+"""The contract of a store over the one layout: a driver that speaks the client, and the session that sends."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from vpa.base.arrays import FloatVector
-from vpa.base.errors import (
-    CollectionExistsError,
-    CollectionNotFoundError,
-    ConfigurationError,
-    InvalidQueryError,
-    InvalidRecordError,
-    ProviderError,
-    RecordExistsError,
-    RecordNotFoundError,
-    UnsupportedFilterError,
-)
-from vpa.base.metadata import canonical_metadata
-from vpa.base.query import OnConflict, SearchRequest
-from vpa.base.records import CollectionInfo, EmbeddingIdentity, Match, Matches, Record, RecordBatch, Usage
-from vpa.base.scope import AllScopes, Scope
-from vpa.filters import Filter, Split, normalize
-from vpa.filters.ast import ALWAYS, NEVER, In, Not, Range
-from vpa.kit.locks import SharedLock
-from vpa.kit.tasks import together
-from vpa.stores.config import VectorDatabaseConfig
-from vpa.stores.contract import MetadataEdit, Target
-from vpa.stores.layout import rows as layout
-from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, LayoutRequests, Stored, Where
+from vpa.base.errors import CollectionExistsError, CollectionNotFoundError, ConfigurationError, InvalidQueryError
+from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
+from vpa.base.scope import Scope
+from vpa.filters import Filter, NormalFilter, Split, split
+from vpa.filters.ast import ALWAYS, NEVER
+from vpa.stores.contract import Sender, VectorStore
+from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Stored, Where
 from vpa.stores.layout.predicate import compile_filter, size
-from vpa.stores.layout.rows import Rows
+from vpa.stores.layout.reader import Reader
+from vpa.stores.layout.search import search
+from vpa.stores.layout.tokens import record_key
+from vpa.stores.layout.writer import Writer
+from vpa.stores.remote.fence import Fence
+from vpa.stores.remote.session import Session
+from vpa.stores.requests import ALWAYS as EVERYTHING
+from vpa.stores.requests import Count, Delete, Get, Scan, Search, UpdateMetadata, Upsert
 
-_MOST_TIES: Final = 1000
-_PAGE: Final = 1000
 
+class LayoutStore(VectorStore):
+    """A driver's methods as verbs."""
 
-class LayoutStore(LayoutRequests):
-    """Subclasses give the requests of `LayoutRequests`."""
+    def __init__(self, driver: LayoutDriver, session: Session) -> None:
+        self.driver = driver
+        self.session = session
+        self.provider = driver.provider
+        self.client_version = driver.client_version
+        self.tested_clients = driver.tested_clients
+        self.capabilities = driver.capabilities
+        self._reader = Reader(driver)
+        self.fence = Fence()
+        self._writer = Writer(driver, self._reader, self.fence)
 
-    def __init__(self, config: VectorDatabaseConfig) -> None:
-        super().__init__(config)
-        self._locks: dict[str, SharedLock] = {}
+    def send_through(self, sender: Sender) -> Callable[[], None] | None:
+        """Each request of the driver on its own."""
+        return self.session.send_through(sender)
 
-    def _lock(self, info: CollectionInfo) -> SharedLock:
-        return self._locks.setdefault(info.name, SharedLock())
+    # Lifecycle
+
+    async def open(self) -> None:
+        """Connect, and ask for the version: a wrong key or address shows here. After an error nothing is left open."""
+        if self.session.is_open:
+            return
+        try:
+            await self.session.open()
+            await self.driver.ping()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self.driver.forget()
+        await self.session.close()
+
+    async def ping(self) -> dict[str, Any]:
+        """The server's version, and how many collections there are."""
+        return await self.driver.ping()
+
+    def concerns(self, facts: Mapping[str, Any]) -> list[str]:
+        """As the driver knows them."""
+        return self.driver.concerns(facts)
 
     # Filters
 
     def supports(self, leaf: Filter) -> bool:
         """Tokens say everything but some comparisons."""
-        inner = leaf.part if isinstance(leaf, Not) else leaf
-        if isinstance(inner, Range):
-            if isinstance(inner.value, str):
-                return len(inner.value.encode()) <= self.limits.text_literal_bytes
-            return layout.number_is_exact(inner.value)
-        return not isinstance(inner, In) or len(inner.values) <= self.limits.tokens
+        return self.driver.supports(leaf)
 
-    def split(self, node: Filter) -> Split:
+    def split(self, node: NormalFilter) -> Split:
         """By leaf; a filter with more terms than the store takes is left to the manager whole."""
-        parts = super().split(node)
-        native = parts.native
-        if (
-            native is ALWAYS
-            or native is NEVER
-            or size(compile_filter(native), self.limits.terms_of_bound) <= self.limits.terms
-        ):
+        parts = split(node, self.driver.supports)
+        native, limits = parts.native, self.driver.limits
+        if native is ALWAYS or native is NEVER or size(compile_filter(native), limits.terms_of_bound) <= limits.terms:
             return parts
-        return Split(ALWAYS, normalize(node))
+        return Split(EVERYTHING, node)
 
-    def native_form(self, node: Filter) -> Any:
+    def native_form(self, node: NormalFilter) -> Any:
         """In the store's own language, without the scope."""
         if node is ALWAYS or node is NEVER:
             return None if node is ALWAYS else "nothing is asked"
-        return self.spell(Where(None, compile_filter(node)))
-
-    def _where(self, info: CollectionInfo, node: Filter, scope: Scope | AllScopes) -> Where:
-        if info.layout_version == FOREIGN and node is not ALWAYS:
-            raise UnsupportedFilterError(
-                f"collection {info.name!r} was not written by vpa, so there is nothing in it to filter by: search and scan it "
-                "without a filter, or bring it in with `vpa migrate`",
-                collection=info.name,
-            )
-        chosen = None if isinstance(scope, AllScopes) or info.layout_version == FOREIGN else scope
-        return Where(chosen, compile_filter(node))
+        return self.driver.spell(Where(None, compile_filter(node)))
 
     # Collections
 
@@ -101,299 +96,119 @@ class LayoutStore(LayoutRequests):
         """Make it and store `info` with it."""
         if await self.describe_collection(info.name) is not None:
             raise CollectionExistsError(f"collection {info.name!r} exists", collection=info.name)
-        await self.make(info)
+        # A write to a collection of this name that was dropped may still be under way.
+        async with self.fence.writing(info.name, None):
+            await self.driver.make(info)
 
     async def describe_collection(self, name: str) -> CollectionInfo | None:
         """What was stored with it, or None."""
-        info = await self.find(name)
+        info = await self.driver.find(name)
         if info is not None and info.name != name:
             raise ConfigurationError(
                 f"the store holds collection {info.name!r} where {name!r} should be", collection=name
             )
         return info
 
+    async def list_collections(self) -> list[str]:
+        """Those of vpa under their own names, those of others under theirs."""
+        return await self.driver.list_collections()
+
     async def drop_collection(self, name: str) -> None:
         """Remove it with every scope."""
-        if await self.find(name) is None:
+        if await self.driver.find(name) is None:
             raise CollectionNotFoundError(f"no collection {name!r}", collection=name)
-        await self.remove_collection(name)
+        await self.driver.remove_collection(name)
 
     async def set_embedding(self, name: str, embedding: EmbeddingIdentity) -> CollectionInfo:
         """Store which model the vectors are from."""
-        info = await self.find(name)
+        info = await self.driver.find(name)
         if info is None:
             raise CollectionNotFoundError(f"no collection {name!r}", collection=name)
         changed = replace(info, embedding=embedding)
-        await self.save_info(changed)
+        await self.driver.save_info(changed)
         return changed
 
-    # Writes
+    # Records
 
-    async def upsert(
-        self,
-        info: CollectionInfo,
-        batch: RecordBatch,
-        *,
-        scope: Scope,
-        on_conflict: OnConflict,
-        replacing: Filter | None,
-    ) -> int:
+    async def upsert(self, info: CollectionInfo, request: Upsert) -> int:
         """Part by part; skip and error are decided among the tasks of one manager."""
-        del replacing  # The manager does it in two steps: capabilities.atomic_replace is false.
         _refuse_foreign(info)
-        rows = await self._encode(info, batch, scope)
-        if on_conflict is OnConflict.REPLACE:
-            async with self._lock(info).shared():
-                return await self._write(info, rows)
-        async with self._lock(info).alone():
-            existing = {found.key for found in await self._fetch(info, rows.keys, scope=scope)}
-            if existing and on_conflict is OnConflict.ERROR:
-                ids = [row.id for row in rows.rows if row.key in existing]
-                raise RecordExistsError(f"{len(ids)} ids exist, nothing was written: {_some(ids)}", ids=ids)
-            kept = [position for position, row in enumerate(rows.rows) if row.key not in existing]
-            vectors = None if rows.vectors is None else rows.vectors[kept]
-            return await self._write(info, Rows(scope, [rows.rows[position] for position in kept], vectors))
+        return await self._writer.upsert(info, request)
 
-    async def _encode(self, info: CollectionInfo, batch: RecordBatch, scope: Scope) -> Rows:
-        rows: list[layout.Row] = []
-        for start in range(0, len(batch), _PAGE):
-            rows += layout.encode(_slice(batch, start), scope=scope, native_fields=info.native_fields).rows
-            await asyncio.sleep(0)
-        found = Rows(scope, rows, batch.vectors)
-        self.check_rows(info, found)
-        return found
-
-    async def _write(self, info: CollectionInfo, rows: Rows) -> int:
-        if not len(rows):
-            return 0
-
-        async def write(part: Rows) -> Sequence[str]:
-            await self.write_rows(info, part)
-            return part.ids
-
-        parts = layout.parts(
-            rows,
-            max_records=self.limits.batch_records,
-            max_bytes=self.limits.batch_bytes,
-            bytes_of_number=self.limits.bytes_of_number,
-            vector_bytes=0 if rows.vectors is None else int(info.dimension * self.limits.bytes_per_value),
-        )
-        return await self.write_parts(parts, write, lambda part: part.ids, at_once=self.limits.writes_at_once)
-
-    async def delete(self, info: CollectionInfo, target: Target, *, dry_run: bool) -> int:
-        """Counts what is there first: stores report what was asked, not what went."""
-        if target.filter is NEVER:
+    async def delete(self, info: CollectionInfo, request: Delete) -> int:
+        """Counts what exists first."""
+        if request.filter is NEVER:
             return 0
         _refuse_foreign(info)
-        async with self._lock(info).shared():
-            if target.ids is None:
-                where = self._where(info, target.filter, target.scope)
-                found = _whole_number(await self.count_where(info, where))
-                if found and not dry_run:
-                    await self.remove_where(info, where)
-                return found
-            wanted = list(dict.fromkeys(layout.record_key(target.scope, value) for value in target.ids))
-            keys = [stored.key for stored in await self._fetch(info, wanted, scope=target.scope)]
-            for start in () if dry_run else range(0, len(keys), self.limits.ids):
-                await self.remove_keys(info, keys[start : start + self.limits.ids], scope=target.scope)
-            return len(keys)
+        return await self._writer.delete(info, request)
 
-    async def update_metadata(self, info: CollectionInfo, target: Target, edit: MetadataEdit, *, dry_run: bool) -> int:
+    async def update_metadata(self, info: CollectionInfo, request: UpdateMetadata) -> int:
         """Reads, merges, checks everything, then writes; among the tasks of one manager nothing comes between."""
-        if target.filter is NEVER:
+        if request.filter is NEVER:
             return 0
         _refuse_foreign(info)
-        async with self._lock(info).alone():
-            records = await self._targets(info, target)
-            if dry_run or not records:
-                return len(records)
-            merged = RecordBatch(
-                ids=[record.id for record in records],
-                vectors=None,
-                texts=[record.text for record in records],
-                metadata=[_merged(record, edit) for record in records],
-                system=[record.system for record in records],
-            )
-            rows = await self._encode(info, merged, target.scope)
-            for part in layout.parts(
-                rows,
-                max_records=self.limits.batch_records,
-                max_bytes=self.limits.batch_bytes,
-                bytes_of_number=self.limits.bytes_of_number,
-                vector_bytes=0,
-            ):
-                await self.rewrite_rows(info, part)
-            return len(records)
+        return await self._writer.update_metadata(info, request)
 
-    async def _targets(self, info: CollectionInfo, target: Target) -> list[Record]:
-        if target.ids is None:
-            where = self._where(info, target.filter, target.scope)
-            records: list[Record] = []
-            async for page in self._pages(info, where, after="", limit=self.limits.page, include_vectors=False):
-                records += [self._read(info, stored, target.scope)[0] for stored in page]
-            return records
-        wanted = list(dict.fromkeys(target.ids))
-        keys = [layout.record_key(target.scope, value) for value in wanted]
-        found = {
-            stored.key: self._read(info, stored, target.scope)[0]
-            for stored in await self._fetch(info, keys, scope=target.scope, payloads=True)
-        }
-        missing = [value for value, key in zip(wanted, keys, strict=True) if key not in found]
-        if missing:
-            raise RecordNotFoundError(f"{len(missing)} ids do not exist, nothing was changed: {_some(missing)}")
-        return [found[key] for key in keys]
-
-    # Reads
-
-    async def get(
-        self, info: CollectionInfo, ids: Sequence[str], *, scope: Scope, include_vectors: bool
-    ) -> list[Record]:
+    async def get(self, info: CollectionInfo, request: Get) -> list[Record]:
         """In the order asked."""
+        scope = request.scope
         foreign = info.layout_version == FOREIGN
-        keys = list(ids) if foreign else [layout.record_key(scope, value) for value in ids]
-        stored = await self._fetch(
-            info, list(dict.fromkeys(keys)), scope=scope, payloads=True, include_vectors=include_vectors
+        keys = list(request.ids) if foreign else [record_key(scope, record_id) for record_id in request.ids]
+        rows = await self._reader.fetch(
+            info, list(dict.fromkeys(keys)), scope=scope, payloads=True, include_vectors=request.include_vectors
         )
-        found = {one.key: self._read(info, one, scope)[0] for one in stored}
-        return [found[key] for key in keys if key in found]
+        by_key = {row.key: self._reader.read(info, row, scope)[0] for row in rows}
+        return [by_key[key] for key in keys if key in by_key]
 
-    async def _fetch(
-        self,
-        info: CollectionInfo,
-        keys: Sequence[str],
-        *,
-        scope: Scope,
-        payloads: bool = False,
-        include_vectors: bool = False,
-    ) -> list[Stored]:
-        result: list[Stored] = []
-        for start in range(0, len(keys), self.limits.ids):
-            asked = keys[start : start + self.limits.ids]
-            found = await self.fetch_keys(info, asked, scope=scope, payloads=payloads, include_vectors=include_vectors)
-            strange = {one.key for one in found} - set(asked)
-            if strange or len({one.key for one in found}) < len(found):
-                raise ProviderError(
-                    f"{self.provider} returned records that were not asked for: {_some(sorted(strange))}"
-                )
-            result += found
-        return result
-
-    def _read(self, info: CollectionInfo, stored: Stored, scope: Scope | None) -> tuple[Record, Scope]:
-        vector = None if stored.vector is None else _checked(stored.vector, info, stored.key)
-        if stored.record is not None:
-            return replace(stored.record, vector=vector), Scope()
-        decoded = layout.decode(stored.payload, key=stored.key)
-        if scope is not None and decoded.scope != scope:
-            raise ProviderError(
-                f"{self.provider} returned record {decoded.record.id!r} of another scope: {decoded.scope}"
-            )
-        return replace(decoded.record, vector=vector), decoded.scope
-
-    async def count(self, info: CollectionInfo, node: Filter, *, scope: Scope | AllScopes) -> int:
+    async def count(self, info: CollectionInfo, request: Count) -> int:
         """As the store counts."""
-        if node is NEVER:
+        if request.filter is NEVER:
             return 0
-        return _whole_number(await self.count_where(info, self._where(info, node, scope)))
+        return await self._reader.count(info, self._reader.where(info, request.filter, request.scope))
 
-    async def search(self, info: CollectionInfo, request: SearchRequest, node: Filter) -> list[Matches]:
+    async def search(self, info: CollectionInfo, request: Search) -> list[Matches]:
         """Several queries are asked at once."""
-        if node is NEVER:
+        if request.filter is NEVER:
             return [Matches(()) for _ in request.vectors]
-        where = self._where(info, node, request.scope)
-        turn = asyncio.Semaphore(self.limits.searches_at_once)
+        where = self._reader.where(info, request.filter, request.scope)
+        return await search(self._reader, info, request, where)
 
-        async def one(query: FloatVector) -> Matches:
-            async with turn:
-                return await self._search_one(info, request, query=query, where=where)
-
-        if len(request.vectors) == 1:
-            return [await one(request.vectors[0])]
-        return await together(one(query) for query in request.vectors)
-
-    async def _search_one(
-        self, info: CollectionInfo, request: SearchRequest, *, query: FloatVector, where: Where
-    ) -> Matches:
-        exact = request.exact or not self.capabilities.approximate
-        deepest = self.capabilities.max_top_k or 2**31
-        depth, requests = min(deepest, request.top_k + 1), 0
-        while True:
-            found = await self._nearest(info, request, query=query, where=where, limit=depth, exact=exact)
-            requests += 1
-            if not exact and len(found) < depth:
-                # An index may return fewer than there are; whether it did costs a count, and the truth one exact search.
-                if len(found) < _whole_number(await self.count_where(info, where)):
-                    exact = True
-                    continue
-                exact = True
-            if len(found) < depth or depth == deepest or depth > request.top_k + _MOST_TIES:
-                break
-            if found[-1].raw != found[request.top_k - 1].raw:
-                break
-            depth = min(deepest, depth * 2)
-        matches = [self._match(info, request, stored) for stored in found]
-        matches.sort(key=lambda match: (-match.score, match.id))
-        least = -math.inf if request.score_threshold is None else request.score_threshold
-        kept = [match for match in matches[: request.top_k] if match.score >= least]
-        return Matches(tuple(kept), exact, Usage(candidates=len(found), requests=requests))
-
-    async def _nearest(
-        self, info: CollectionInfo, request: SearchRequest, *, query: FloatVector, where: Where, limit: int, exact: bool
-    ) -> list[Stored]:
-        if exact and await self.must_scan(info, where):
-            pages = self._pages(info, where, after="", limit=self.limits.page, include_vectors=True)
-            return await scoring.nearest_by_scan(info.metric, pages, query=query, limit=limit, raw_of=self.raw_of, keep_vectors=request.include_vectors)  # fmt: skip
-        found = await self.nearest(
-            info, query, where, limit=limit, exact=exact, include_vectors=request.include_vectors
-        )
-        if len(found) > limit or len({stored.key for stored in found}) < len(found):
-            raise ProviderError(f"{self.provider} returned {len(found)} matches where at most {limit} different ones were asked for")  # fmt: skip
-        if not all(math.isfinite(stored.raw) for stored in found):
-            raise ProviderError(f"{self.provider} returned a score that is not a finite number")
-        return sorted(found, key=lambda stored: -self.score_of(info.metric, stored.raw)[0])
-
-    def _match(self, info: CollectionInfo, request: SearchRequest, stored: Stored) -> Match:
-        record, _ = self._read(info, stored, request.scope if info.layout_version != FOREIGN else None)
-        score, distance = self.score_of(info.metric, stored.raw)
-        vector: Any = record.vector if request.include_vectors else None
-        return Match(record.id, score, distance, record.text, dict(record.metadata), vector, record.system)
-
-    async def scan(
-        self,
-        info: CollectionInfo,
-        node: Filter,
-        *,
-        scope: Scope | AllScopes,
-        batch_size: int,
-        cursor: str | None,
-        include_vectors: bool,
-    ) -> AsyncIterator[RecordBatch]:
+    async def scan(self, info: CollectionInfo, request: Scan) -> AsyncIterator[RecordBatch]:
         """In the order of the native keys, in which scopes stand together."""
-        if node is NEVER:
+        if request.filter is NEVER:
             return
-        where = self._where(info, node, scope)
-        after = "" if cursor is None else _key_of(cursor, foreign=info.layout_version == FOREIGN)
-        limit = min(batch_size, self.limits.page)
-        async for page in self._pages(info, where, after=after, limit=limit, include_vectors=include_vectors):
+        where = self._reader.where(info, request.filter, request.scope)
+        after = _key_of(request.cursor, foreign=info.layout_version == FOREIGN)
+        pages = self._reader.pages(
+            info, where, after=after, limit=request.batch_size, include_vectors=request.include_vectors
+        )
+        async for page in pages:
             run: list[tuple[Stored, Record]] = []
             current: Scope | None = None
             for stored in page:
-                record, found = self._read(info, stored, where.scope)
-                if run and found != current:
-                    yield _batch(run, current, include_vectors=include_vectors)
+                record, scope = self._reader.read(info, stored, where.scope)
+                if run and scope != current:
+                    yield _batch(run, current, include_vectors=request.include_vectors)
                     run = []
-                current = found
+                current = scope
                 run.append((stored, record))
-            yield _batch(run, current, include_vectors=include_vectors)
+            yield _batch(run, current, include_vectors=request.include_vectors)
 
-    async def _pages(
-        self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
-    ) -> AsyncIterator[Sequence[Stored]]:
-        while page := await self.page(info, where, after=after, limit=limit, include_vectors=include_vectors):
-            keys = [stored.key for stored in page]
-            if keys[0] <= after or any(left >= right for left, right in itertools.pairwise(keys)):
-                raise ProviderError(f"{self.provider} returned a page that is not in order")
-            after = keys[-1]
-            yield page
+    def native_batches(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[RecordBatch] | None:
+        """Every record by the store's own iteration, where that is not what `scan` does; in no promised order."""
+        pages = self.driver.own_pages(info, include_vectors=include_vectors)
+        return None if pages is None else self._native_batches(info, pages, include_vectors=include_vectors)
+
+    async def _native_batches(
+        self, info: CollectionInfo, pages: AsyncIterator[Sequence[Stored]], *, include_vectors: bool
+    ) -> AsyncIterator[RecordBatch]:
+        async for page in pages:
+            runs: dict[Scope, list[tuple[Stored, Record]]] = {}
+            for stored in page:
+                record, scope = self._reader.read(info, stored, None)
+                runs.setdefault(scope, []).append((stored, record))
+            for scope, run in runs.items():
+                yield _batch(run, scope, include_vectors=include_vectors)
 
 
 def _refuse_foreign(info: CollectionInfo) -> None:
@@ -402,25 +217,6 @@ def _refuse_foreign(info: CollectionInfo) -> None:
             f"collection {info.name!r} was not written by vpa and is only read; copy it with `vpa migrate`",
             collection=info.name,
         )
-
-
-def _merged(record: Record, edit: MetadataEdit) -> Mapping[str, Any]:
-    kept = {key: value for key, value in record.metadata.items() if key not in edit.remove}
-    try:
-        return canonical_metadata({**kept, **edit.assign})
-    except InvalidRecordError as error:
-        raise InvalidRecordError(f"record {record.id!r}: {error.message}; nothing was changed") from None
-
-
-def _slice(batch: RecordBatch, start: int) -> RecordBatch:
-    part = slice(start, start + _PAGE)
-    return RecordBatch(
-        ids=batch.ids[part],
-        vectors=None,
-        texts=None if batch.texts is None else batch.texts[part],
-        metadata=None if batch.metadata is None else batch.metadata[part],
-        system=None if batch.system is None else batch.system[part],
-    )
 
 
 def _batch(run: Sequence[tuple[Stored, Record]], scope: Scope | None, *, include_vectors: bool) -> RecordBatch:
@@ -435,27 +231,9 @@ def _batch(run: Sequence[tuple[Stored, Record]], scope: Scope | None, *, include
     )
 
 
-def _key_of(cursor: str, *, foreign: bool) -> str:
+def _key_of(cursor: str | None, *, foreign: bool) -> str:
+    if cursor is None:
+        return ""
     if not foreign and not (len(cursor) == 36 and all(letter in "0123456789abcdef-" for letter in cursor)):
         raise InvalidQueryError(f"the cursor {cursor!r:.60} is not one that a scan returned")
     return cursor
-
-
-def _checked(vector: FloatVector, info: CollectionInfo, key: str) -> FloatVector:
-    found: FloatVector = np.asarray(vector, dtype=np.float32)
-    if found.shape != (info.dimension,) or not np.isfinite(found).all():
-        raise ProviderError(
-            f"the store returned a vector of shape {found.shape} under {key!r}, or one that is not finite"
-        )
-    return found
-
-
-def _whole_number(count: object) -> int:
-    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        raise ProviderError(f"the store returned {count!r} as a count")
-    return count
-
-
-def _some(values: Sequence[str]) -> str:
-    shown = ", ".join(repr(value) for value in values[:10])
-    return f"{shown}, …" if len(values) > 10 else shown

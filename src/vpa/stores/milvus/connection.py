@@ -30,7 +30,7 @@ class Connection:
 
     def __init__(self, config: VectorDatabaseConfig, server: Endpoint | None, *, database: str) -> None:
         self._config = config
-        self._server = server
+        self.server = server
         self._database = database
         self._workers = Workers(size=2, name="vpa-milvus")
         self.renewable: Final = Renewable(
@@ -54,7 +54,7 @@ class Connection:
         """Start Lite where there is no server, and make the client; asks nothing yet."""
         # The client logs every error with the request's data.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
-        if self._server is None:
+        if self.server is None:
             self._url = await self._workers.run(self._start_lite)
         await self.renewable.open()
 
@@ -121,7 +121,7 @@ class Connection:
     async def close(self) -> None:
         """Close the client; stop Lite. May be called twice."""
         await self.renewable.close()
-        if self._server is None and self._lock is not None:
+        if self.server is None and self._lock is not None:
             await self._workers.run(self._stop_lite)
         await self._workers.close()
 

@@ -11,7 +11,8 @@ from vpa.base.arrays import FloatVector
 from vpa.base.scope import Scope
 from vpa.stores.layout.driver import Stored, foreign_record
 from vpa.stores.layout.keyspace import key_number
-from vpa.stores.layout.rows import Row, scope_token
+from vpa.stores.layout.rows import Row
+from vpa.stores.layout.tokens import scope_token
 from vpa.stores.milvus.filters import COMPANIONS, KEY, NUMBER, SCOPE, TOKENS, companion, text_companion
 
 VECTOR: Final = "v"

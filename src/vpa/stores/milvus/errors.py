@@ -48,6 +48,8 @@ _BY_TEXT: Final[tuple[tuple[str, type[errors.VectorDatabaseError]], ...]] = (
 
 def translate(error: Exception, *, lite: bool) -> errors.VectorDatabaseError | None:
     """Our error for one of the client's, or None for one that no row knows."""
+    if isinstance(error, OSError) and "Milvus Lite" in str(error):
+        return errors.StorageCorruptedError(str(error))
     if isinstance(error, Timeout):
         return errors.StorageLockedError(
             f"another manager has {error.lock_file.removesuffix('.vpa-lock')!r} open; close it first"

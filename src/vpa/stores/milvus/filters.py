@@ -7,7 +7,7 @@ from typing import Final
 from vpa.filters.ast import Comparison
 from vpa.stores.layout.driver import Where
 from vpa.stores.layout.predicate import AllOf, AnyOf, Bound, Has, Lacks, Predicate
-from vpa.stores.layout.rows import scope_token
+from vpa.stores.layout.tokens import scope_token
 
 KEY: Final = "id"
 NUMBER: Final = "k"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Any, ClassVar, Final
 
@@ -15,21 +17,21 @@ from vpa.base.errors import (
     CollectionNotFoundError,
     ConfigurationError,
     ProviderError,
-    StorageCorruptedError,
-    VectorDatabaseError,
 )
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, Limits, Stored, Where
+from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, Stored, Where
 from vpa.stores.layout.keyspace import IntervalPages
-from vpa.stores.layout.rows import MAX_TOKENS, Rows, native_name
+from vpa.stores.layout.rows import MAX_TOKENS, Rows
 from vpa.stores.layout.store import LayoutStore
+from vpa.stores.layout.tokens import native_name
 from vpa.stores.milvus import errors, filters
 from vpa.stores.milvus.connection import Connection
 from vpa.stores.milvus.convert import MAX_PIECES, NATIVE, PAYLOAD, VECTOR, row_of, stored_of
 from vpa.stores.remote.endpoint import check_options, server_of
+from vpa.stores.remote.session import Session
 
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_"
 _INFO: Final = "vpa"
@@ -37,7 +39,7 @@ _METRICS: Final = {Metric.COSINE: "IP", Metric.DOT: "IP", Metric.EUCLIDEAN: "L2"
 _THEIRS: Final = {"COSINE": Metric.COSINE, "IP": Metric.DOT, "L2": Metric.EUCLIDEAN}
 
 
-class MilvusStore(LayoutStore):
+class MilvusDriver(LayoutDriver):
     """A server, or Milvus Lite in a directory (`path`)."""
 
     provider: ClassVar[str] = "milvus"
@@ -47,17 +49,11 @@ class MilvusStore(LayoutStore):
         batch_bytes=24 << 20, tokens=5000, terms=5000, page=1000, text_literal_bytes=filters.TEXT_BYTES - 1
     )
 
-    def __init__(self, config: VectorDatabaseConfig) -> None:
-        super().__init__(config)
-        options = check_options(config, "database")
-        server = server_of(config, port=19530)
-        if server is None and config.path is None:
-            raise ConfigurationError(
-                "milvus needs a server (milvus://host:19530) or a file for Milvus Lite (milvus:///path/to/file.db)"
-            )
-        self._connection = Connection(config, server, database=options.get("database", ""))
-        self.renewable = self._connection.renewable
-        self._lite = server is None
+    def __init__(self, session: Session, connection: Connection) -> None:
+        super().__init__(session)
+        self._connection = connection
+        self._is_lite = connection.server is None
+        self._writing = asyncio.Lock()
         self._intervals = IntervalPages()
         self._foreign: dict[str, tuple[str, str]] = {}
         self._loaded: set[str] = set()
@@ -67,37 +63,17 @@ class MilvusStore(LayoutStore):
             atomic_replace=False,
             atomic_update=False,
             approximate=False,
-            encrypts_in_transit=server is None or server.tls,
+            encrypts_in_transit=connection.server is None or connection.server.tls,
             max_top_k=16_384,
         )
-
-    def translate(self, error: Exception) -> VectorDatabaseError:
-        """By the tables in errors.py."""
-        if isinstance(error, OSError) and "Milvus Lite" in str(error):
-            return StorageCorruptedError(str(error))
-        return errors.translate(error, lite=self._lite) or self.unexpected(error)
 
     @property
     def _client(self) -> AsyncMilvusClient:
         return self._connection.client
 
-    # Lifecycle
-
-    async def open(self) -> None:
-        """Connect, and list the collections: a wrong key, address or database shows here."""
-        if self._connection.is_open:
-            return
-        try:
-            await self.ask("connect", self._connection.open)
-            await self.ping()
-        except BaseException:
-            await self.close()
-            raise
-
-    async def close(self) -> None:
-        """Close the connection; stop Lite."""
+    def forget(self) -> None:
+        """Which collections are loaded."""
         self._loaded.clear()
-        await self._connection.close()
 
     async def ping(self) -> dict[str, Any]:
         """The server's version, and how many collections there are."""
@@ -105,7 +81,12 @@ class MilvusStore(LayoutStore):
         async def facts() -> dict[str, Any]:
             names = await self._client.list_collections()
             about = await self._client.get_server_version()
-            return {"server_version": about, "collections": len(names), "mode": "lite" if self._lite else "server"}
+            self._is_lite = str(about).startswith("milvus_lite")
+            return {
+                "server_version": about,
+                "collections": len(names),
+                "mode": "lite" if self._connection.server is None else "server",
+            }
 
         return await self.ask("ping", facts)
 
@@ -206,12 +187,20 @@ class MilvusStore(LayoutStore):
 
     # Records
 
+    async def _change(self, verb: str, work: Callable[[], Awaitable[Any]]) -> None:
+        if not self._is_lite:
+            await self.ask(verb, work)
+            return
+        # Two writes at once tear the log of Milvus Lite (3.2.2): if its process is killed, what follows the tear is lost.
+        async with self._writing:
+            await self.ask(verb, work)
+
     async def write_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """Rows are replaced whole."""
         if rows.vectors is None:
             raise ProviderError("rows to be written have vectors")
         data = [row_of(row, rows.scope, vector) for row, vector in zip(rows.rows, rows.vectors, strict=True)]
-        await self.ask("upsert", lambda: self._client.upsert(self._native(info.name), data))
+        await self._change("upsert", lambda: self._client.upsert(self._native(info.name), data))
 
     async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """A partial update; Milvus refuses the whole request if one of the rows is gone, so then the others are sent again."""
@@ -219,7 +208,7 @@ class MilvusStore(LayoutStore):
 
         async def send(chosen: Sequence[str]) -> None:
             values = [data[key] for key in chosen]
-            await self.ask(
+            await self._change(
                 "update_metadata", lambda: self._client.upsert(self._native(info.name), values, partial_update=True)
             )
 
@@ -261,12 +250,12 @@ class MilvusStore(LayoutStore):
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
         """By primary key."""
         del scope
-        await self.ask("delete", lambda: self._client.delete(self._native(info.name), ids=list(keys)))
+        await self._change("delete", lambda: self._client.delete(self._native(info.name), ids=list(keys)))
 
     async def remove_where(self, info: CollectionInfo, where: Where) -> None:
         """By expression."""
         chosen = filters.spell(where)
-        await self.ask("delete", lambda: self._client.delete(self._native(info.name), filter=chosen))
+        await self._change("delete", lambda: self._client.delete(self._native(info.name), filter=chosen))
 
     async def count_where(self, info: CollectionInfo, where: Where) -> int:
         """Exact."""
@@ -329,6 +318,20 @@ class MilvusStore(LayoutStore):
         return scoring.cosine(raw) if metric is Metric.COSINE else scoring.dot(raw)
 
 
-def create_store(config: VectorDatabaseConfig) -> MilvusStore:
+def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
-    return MilvusStore(config)
+    options = check_options(config, "database")
+    server = server_of(config)
+    if server is None and config.path is None:
+        raise ConfigurationError(
+            "milvus needs a server (milvus://host:19530) or a file for Milvus Lite (milvus:///path/to/file.db)"
+        )
+    connection = Connection(config, server, database=options.get("database", ""))
+    session = Session(
+        connection,
+        provider=MilvusDriver.provider,
+        translate=partial(errors.translate, lite=server is None),
+        secret=config.api_key,
+        renewable=connection.renewable,
+    )
+    return LayoutStore(MilvusDriver(session, connection), session)

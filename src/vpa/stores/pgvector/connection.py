@@ -12,6 +12,7 @@ import asyncpg
 from pgvector.asyncpg import register_vector
 
 from vpa.base.errors import ClosedError, ConfigurationError
+from vpa.base.providers import PROVIDERS, VectorDatabaseProvider
 from vpa.stores.config import VectorDatabaseConfig
 
 # One number for all of vpa: PostgreSQL takes `IF NOT EXISTS` less seriously when two sessions do it at once.
@@ -54,7 +55,7 @@ def _dsn(config: VectorDatabaseConfig) -> str:
         raise ConfigurationError(
             "pgvector needs a server: postgresql://user@host:5432/database, or VPA_VECTOR_DB_URL, or VPA_VECTOR_DB_HOST"
         )
-    return f"postgresql://{config.host}:{config.port or 5432}"
+    return f"postgresql://{config.host}:{config.port or PROVIDERS[VectorDatabaseProvider.PGVECTOR].port}"
 
 
 class Connection:

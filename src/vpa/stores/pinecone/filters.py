@@ -13,7 +13,7 @@ from typing import Any, Final
 from vpa.filters.ast import Comparison
 from vpa.stores.layout.driver import Where
 from vpa.stores.layout.predicate import OPPOSITE, AllOf, AnyOf, Bound, Has, Lacks, Predicate
-from vpa.stores.layout.rows import EVERY, token
+from vpa.stores.layout.tokens import EVERY, token
 
 TOKENS: Final = "_vpa_t"
 NUMBER: Final = "_vpa_k"

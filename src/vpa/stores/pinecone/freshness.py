@@ -21,7 +21,7 @@ from vpa.stores.pinecone import filters
 from vpa.stores.pinecone.convert import namespace_of
 
 if TYPE_CHECKING:
-    from vpa.stores.pinecone.store import PineconeStore
+    from vpa.stores.pinecone.store import PineconeDriver
 
 _FIRST_S: Final = 0.02
 _LONGEST_S: Final = 1.0
@@ -30,8 +30,8 @@ _LONGEST_S: Final = 1.0
 class Freshness:
     """Waits as long as it takes: the deadline of the verb is around it."""
 
-    def __init__(self, store: PineconeStore) -> None:
-        self._store = store
+    def __init__(self, driver: PineconeDriver) -> None:
+        self._driver = driver
         self._seen_scopes: set[tuple[str, Scope]] = set()
 
     async def after_write(self, info: CollectionInfo, rows: Rows, *answers: Any, may_be_gone: bool = False) -> None:
@@ -62,15 +62,15 @@ class Freshness:
         return answer.response_info is None or bool(answer.response_info.is_reconciled(position))
 
     async def _probe(self, info: CollectionInfo, scope: Scope, chosen: dict[str, Any]) -> Any:
-        index = await self._store.index(info)
+        index = await self._driver.index(info)
         vector = [1.0] + [0.0] * (info.dimension - 1)
-        return await self._store.ask(
+        return await self._driver.ask(
             "freshness", lambda: index.query(vector=vector, top_k=1, namespace=namespace_of(scope), filter=chosen)
         )
 
     async def _is_fetched(self, info: CollectionInfo, rows: Rows, *, may_be_gone: bool) -> bool:
         with_vectors = rows.vectors is not None
-        found = await self._store.fetch_keys(
+        found = await self._driver.fetch_keys(
             info, rows.keys, scope=rows.scope, payloads=True, include_vectors=with_vectors
         )
         seen = {stored.key: stored for stored in found}
@@ -86,18 +86,18 @@ class Freshness:
         return True
 
     async def _is_listed(self, info: CollectionInfo, scope: Scope) -> bool:
-        index = await self._store.index(info)
+        index = await self._driver.index(info)
 
         async def names() -> list[str]:
             return [one.name async for page in index.list_namespaces() for one in page.namespaces]
 
-        return namespace_of(scope) in await self._store.ask("freshness", names)
+        return namespace_of(scope) in await self._driver.ask("freshness", names)
 
     async def _is_gone(self, info: CollectionInfo, keys: Sequence[str], scope: Scope) -> bool:
         answer = await self._probe(info, scope, {filters.KEY: {"$in": list(keys)}})
         if answer.matches:
             return False
-        return not await self._store.fetch_keys(info, keys, scope=scope, payloads=False, include_vectors=False)
+        return not await self._driver.fetch_keys(info, keys, scope=scope, payloads=False, include_vectors=False)
 
 
 def _last(rows: Rows, positions: Sequence[int | None]) -> list[Rows]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from pinecone import AsyncIndex, AsyncPinecone, ServerlessSpec
@@ -13,12 +13,10 @@ from pinecone import AsyncIndex, AsyncPinecone, ServerlessSpec
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities, Gap, GapKind
 from vpa.base.errors import (
-    ClosedError,
     CollectionNotFoundError,
     ConfigurationError,
     InvalidRecordError,
     ProviderError,
-    VectorDatabaseError,
 )
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
@@ -27,16 +25,19 @@ from vpa.filters.ast import Not, Range
 from vpa.kit.tasks import together
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, Limits, Stored, Where
+from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, Stored, Where
 from vpa.stores.layout.keyspace import IntervalPages
-from vpa.stores.layout.rows import Rows, native_name, scope_range
+from vpa.stores.layout.reader import Reader
+from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
+from vpa.stores.layout.tokens import native_name, scope_range
 from vpa.stores.pinecone import convert, errors, filters
+from vpa.stores.pinecone.connection import Connection
 from vpa.stores.pinecone.convert import MAX_METADATA_BYTES, info_of, namespace_of, stored_of, tags_of
 from vpa.stores.pinecone.freshness import Freshness
 from vpa.stores.remote.endpoint import check_options, server_of
+from vpa.stores.remote.session import Session
 
-T = TypeVar("T")
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789-"
 # Unit vectors under inner product come back as they were; whether "cosine" keeps their bits is not documented.
 _METRICS: Final = {Metric.COSINE: "dotproduct", Metric.DOT: "dotproduct", Metric.EUCLIDEAN: "euclidean"}
@@ -60,93 +61,54 @@ GAPS: Final = (
 )
 
 
-class PineconeStore(LayoutStore):
+class PineconeDriver(LayoutDriver):
     """The service. Options: cloud and region of new indexes (aws, us-east-1). A host is for test servers."""
 
     provider: ClassVar[str] = "pinecone"
     client_version: ClassVar[str] = f"pinecone {version('pinecone')}"
     tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {"pinecone": ("10.0.0", "10.2.0")}
     limits: ClassVar[Limits] = Limits(
-        batch_records=500, batch_bytes=1_500_000, bytes_per_value=22, bytes_of_number=640, ids=_FETCH, page=_WITH_METADATA, tokens=2000, terms=5000, terms_of_bound=241, searches_at_once=4
-    )  # fmt: skip
+        batch_records=500,
+        batch_bytes=1_500_000,
+        bytes_per_value=22,
+        bytes_of_number=640,
+        ids=_FETCH,
+        page=_WITH_METADATA,
+        tokens=2000,
+        terms=5000,
+        terms_of_bound=241,
+        searches_at_once=4,
+    )
+    exact_search: ClassVar[str] = "scan"
 
-    def __init__(self, config: VectorDatabaseConfig) -> None:
-        super().__init__(config)
-        options = check_options(config, "cloud", "region")
-        self._spec = ServerlessSpec(cloud=options.get("cloud", "aws"), region=options.get("region", "us-east-1"))
-        self._server = server_of(config, port=443)
-        self._client: AsyncPinecone | None = None
-        self._indexes: dict[str, AsyncIndex] = {}
+    def __init__(self, session: Session, connection: Connection, spec: ServerlessSpec) -> None:
+        super().__init__(session)
+        self._spec = spec
+        self._connection = connection
         self._intervals = IntervalPages(number=convert.key_number, largest=16**12 - 1)
         self._fresh = Freshness(self)
-        if not config.api_key:
-            raise ConfigurationError("pinecone needs an API key: pass api_key=… or set VPA_VECTOR_DB_API_KEY")
         self.capabilities = Capabilities(
             durable=True,
             atomic_conflict=False,
             atomic_replace=False,
             atomic_update=False,
             approximate=True,
-            encrypts_in_transit=self._server is None or self._server.tls,
+            encrypts_in_transit=connection.server is None or connection.server.tls,
             encrypts_at_rest=True,
             max_top_k=10_000,
             max_metadata_bytes=MAX_METADATA_BYTES,
             gaps=GAPS,
         )
 
-    exact_search: ClassVar[str] = "scan"
-
-    def translate(self, error: Exception) -> VectorDatabaseError:
-        """By the table in errors.py."""
-        return errors.translate(error) or self.unexpected(error)
-
-    async def ask(self, verb: str, work: Callable[[], Awaitable[T]], *, idempotent: bool = True) -> T:
-        """The client tries again by itself, so we do not do it once more."""
-        del idempotent
-        return await super().ask(verb, work, idempotent=False)
-
     def supports(self, leaf: Filter) -> bool:
         """No order of texts."""
         inner = leaf.part if isinstance(leaf, Not) else leaf
         return not (isinstance(inner, Range) and isinstance(inner.value, str)) and super().supports(leaf)
 
-    # Lifecycle
-
-    async def open(self) -> None:
-        """List the indexes: a wrong key or address shows here."""
-        if self._client is not None:
-            return
-
-        async def connect() -> AsyncPinecone:
-            return AsyncPinecone(
-                self.config.api_key,
-                host=None if self._server is None else self._server.url,
-                timeout=self.config.timeout_seconds,
-                connection_pool_maxsize=self.config.connection_pool_size,
-            )
-
-        self._client = await self.ask("connect", connect)
-        try:
-            await self.ping()
-        except BaseException:
-            await self.close()
-            raise
-
-    async def close(self) -> None:
-        """Close the connections of every index, and to the control plane."""
-        indexes, self._indexes = list(self._indexes.values()), {}
-        client, self._client = self._client, None
-        for index in indexes:
-            await index.close()
-        if client is not None:
-            await client.close()
-
     @property
     def client(self) -> AsyncPinecone:
         """The open client of the control plane."""
-        if self._client is None:
-            raise ClosedError("the Pinecone store is not open")
-        return self._client
+        return self._connection.client
 
     async def ping(self) -> dict[str, Any]:
         """How many indexes there are."""
@@ -181,9 +143,9 @@ class PineconeStore(LayoutStore):
         try:
             model = await self.ask("describe_collection", lambda: self.client.indexes.describe(self._native(name)))
         except CollectionNotFoundError:
-            await self._forget(name)
+            await self._connection.forget(name)
             return None
-        await self._remember(name, model)
+        await self._connection.remember(name, model.host)
         info = info_of(model.tags)
         if info is not None:
             return info
@@ -194,23 +156,11 @@ class PineconeStore(LayoutStore):
             )
         return CollectionInfo(name=name, dimension=values.dimension, metric=_THEIRS[str(values.metric)], layout_version=FOREIGN)  # fmt: skip
 
-    async def _remember(self, name: str, model: Any) -> None:
-        known = self._indexes.get(name)
-        if known is not None and known.host.rstrip("/") == model.host.rstrip("/"):
-            return
-        await self._forget(name)
-        self._indexes[name] = await self.client.index(host=model.host)
-
-    async def _forget(self, name: str) -> None:
-        index = self._indexes.pop(name, None)
-        if index is not None:
-            await index.close()
-
     async def index(self, info: CollectionInfo) -> AsyncIndex:
         """The client of one index."""
-        if info.name not in self._indexes and await self.find(info.name) is None:
+        if info.name not in self._connection.indexes and await self.find(info.name) is None:
             raise CollectionNotFoundError(f"no collection {info.name!r}", collection=info.name)
-        return self._indexes[info.name]
+        return self._connection.indexes[info.name]
 
     async def list_collections(self) -> list[str]:
         """Those of vpa under their own names, those of others under theirs."""
@@ -219,7 +169,7 @@ class PineconeStore(LayoutStore):
 
     async def remove_collection(self, name: str) -> None:
         """Drop the index."""
-        await self._forget(name)
+        await self._connection.forget(name)
         await self.ask("drop_collection", lambda: self.client.indexes.delete(self._native(name)))
 
     async def save_info(self, info: CollectionInfo) -> None:
@@ -299,7 +249,7 @@ class PineconeStore(LayoutStore):
         """By an update that only counts: statistics lag."""
         if info.layout_version == FOREIGN or where.scope is None:
             found = 0
-            async for page in self._pages(info, where, after="", limit=self.limits.page, include_vectors=False):
+            async for page in Reader(self).pages(info, where, include_vectors=False):
                 found += len(page)
             return found
         index, namespace, chosen = await self.index(info), namespace_of(where.scope), filters.spell(where)
@@ -327,7 +277,7 @@ class PineconeStore(LayoutStore):
             return stored_of(answer.matches, payloads=True, with_vectors=include_vectors, foreign=foreign)
         scores = {match.id: float(match.score) for match in answer.matches}
         scope = where.scope or Scope()
-        rows = await self._fetch(info, list(scores), scope=scope, payloads=True, include_vectors=include_vectors)
+        rows = await Reader(self).fetch(info, list(scores), scope=scope, payloads=True, include_vectors=include_vectors)
         return [Stored(row.key, row.payload, row.vector, scores[row.key], row.record) for row in rows]
 
     async def page(
@@ -389,7 +339,7 @@ class PineconeStore(LayoutStore):
         keys = await self.ask("scan", ids)
         if not keys:
             return []
-        rows = await self._fetch(info, keys, scope=Scope(), payloads=True, include_vectors=include_vectors)
+        rows = await Reader(self).fetch(info, keys, scope=Scope(), payloads=True, include_vectors=include_vectors)
         return sorted(rows, key=lambda row: row.key)
 
     def spell(self, where: Where) -> Any:
@@ -407,6 +357,18 @@ class PineconeStore(LayoutStore):
         return distance * distance if metric is Metric.EUCLIDEAN else score
 
 
-def create_store(config: VectorDatabaseConfig) -> PineconeStore:
+def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
-    return PineconeStore(config)
+    options = check_options(config, "cloud", "region")
+    if not config.api_key:
+        raise ConfigurationError("pinecone needs an API key: pass api_key=… or set VPA_VECTOR_DB_API_KEY")
+    connection = Connection(config, server_of(config))
+    session = Session(
+        connection,
+        provider=PineconeDriver.provider,
+        translate=errors.translate,
+        secret=config.api_key,
+        retries=False,  # The client tries again by itself.
+    )
+    spec = ServerlessSpec(cloud=options.get("cloud", "aws"), region=options.get("region", "us-east-1"))
+    return LayoutStore(PineconeDriver(session, connection, spec), session)

@@ -8,8 +8,10 @@ from typing import Any, Final
 import numpy as np
 
 from vpa.base.scope import Scope
+from vpa.stores.layout.companions import words
 from vpa.stores.layout.driver import Stored, foreign_record
-from vpa.stores.layout.rows import Row, scope_token, words
+from vpa.stores.layout.rows import Row
+from vpa.stores.layout.tokens import scope_token
 from vpa.stores.qdrant.filters import COMPANIONS, SCOPE, TOKENS
 
 PAYLOAD: Final = "_vpa_payload"

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, ClassVar, Final
 
-import httpx
 from qdrant_client import AsyncQdrantClient, models
 
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities
-from vpa.base.errors import ClosedError, ConfigurationError, VectorDatabaseError
+from vpa.base.errors import ConfigurationError
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, Limits, Stored, Where
-from vpa.stores.layout.rows import Rows, native_name
+from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, Stored, Where
+from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
+from vpa.stores.layout.tokens import native_name
 from vpa.stores.qdrant import errors, filters
+from vpa.stores.qdrant.connection import Connection
 from vpa.stores.qdrant.convert import INFO, PAYLOAD, payload_of, stored_of
-from vpa.stores.remote.bodies import BoundedTransport
 from vpa.stores.remote.endpoint import check_options, server_of
+from vpa.stores.remote.session import Session
 
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 # Cosine is stored as unit vectors under Dot: Qdrant would normalise them once more, which changes their last bits.
@@ -48,7 +48,7 @@ _INDEXES: Final = {
 }
 
 
-class QdrantStore(LayoutStore):
+class QdrantDriver(LayoutDriver):
     """A server, a directory (`path`), or memory: the last two are the client's own emulation, for one process."""
 
     provider: ClassVar[str] = "qdrant"
@@ -56,66 +56,23 @@ class QdrantStore(LayoutStore):
     tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {"qdrant-client": ("1.16.1", "1.20.0")}
     limits: ClassVar[Limits] = Limits(batch_bytes=24 << 20, bytes_per_value=12, terms=2000)
 
-    def __init__(self, config: VectorDatabaseConfig) -> None:
-        super().__init__(config)
-        check_options(config)
-        self._server = server_of(config, port=6333)
+    def __init__(self, session: Session, connection: Connection) -> None:
+        super().__init__(session)
+        self._connection = connection
+        self._server = connection.server
         self.capabilities = Capabilities(
-            durable=self._server is not None or config.path is not None,
+            durable=connection.server is not None or connection.path is not None,
             atomic_conflict=False,
             atomic_replace=False,
             atomic_update=False,
-            approximate=self._server is not None,
-            encrypts_in_transit=self._server is None or self._server.tls,
+            approximate=connection.server is not None,
+            encrypts_in_transit=connection.server is None or connection.server.tls,
         )
-        self._client: AsyncQdrantClient | None = None
-
-    def translate(self, error: Exception) -> VectorDatabaseError:
-        """By the table in errors.py."""
-        return errors.translate(error) or self.unexpected(error)
 
     @property
     def client(self) -> AsyncQdrantClient:
         """The open client."""
-        if self._client is None:
-            raise ClosedError("the Qdrant store is not open")
-        return self._client
-
-    # Lifecycle
-
-    async def open(self) -> None:
-        """Connect, and ask for the version: a wrong key or address shows here."""
-        if self._client is not None:
-            return
-
-        async def connect() -> AsyncQdrantClient:
-            if self._server is None:
-                return AsyncQdrantClient(path=self.config.path) if self.config.path else AsyncQdrantClient(":memory:")
-            size = self.config.connection_pool_size
-            limits = httpx.Limits(max_connections=size, max_keepalive_connections=size)
-            with warnings.catch_warnings():
-                # The client warns of a key without TLS, also on loopback; `open` logs it where it matters.
-                warnings.simplefilter("ignore")
-                return AsyncQdrantClient(
-                    url=self._server.url,
-                    api_key=self.config.api_key,
-                    timeout=max(1, round(self.config.timeout_seconds)),
-                    check_compatibility=False,
-                    transport=BoundedTransport(limits=limits, trust_env=False),
-                )
-
-        self._client = await self.ask("connect", connect)
-        try:
-            await self.ping()
-        except VectorDatabaseError:
-            await self.close()
-            raise
-
-    async def close(self) -> None:
-        """Close the connections, or the files."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        return self._connection.client
 
     async def ping(self) -> dict[str, Any]:
         """The server's version, and how many collections there are."""
@@ -123,7 +80,7 @@ class QdrantStore(LayoutStore):
         async def facts() -> dict[str, Any]:
             names = (await self.client.get_collections()).collections
             if self._server is None:
-                return {"mode": "local", "path": self.config.path, "collections": len(names)}
+                return {"mode": "local", "path": self._connection.path, "collections": len(names)}
             about = await self.client.info()
             return {"server_version": about.version, "collections": len(names)}
 
@@ -307,6 +264,9 @@ def _info_of(name: str, found: models.CollectionInfo) -> CollectionInfo:
     return CollectionInfo(name=name, dimension=vectors.size, metric=_METRICS[vectors.distance], layout_version=FOREIGN)
 
 
-def create_store(config: VectorDatabaseConfig) -> QdrantStore:
+def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
-    return QdrantStore(config)
+    check_options(config)
+    connection = Connection(config, server_of(config))
+    session = Session(connection, provider=QdrantDriver.provider, translate=errors.translate, secret=config.api_key)
+    return LayoutStore(QdrantDriver(session, connection), session)

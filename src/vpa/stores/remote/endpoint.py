@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from vpa.base.errors import ConfigurationError
+from vpa.base.providers import ProviderFacts, facts_of
 from vpa.stores.config import VectorDatabaseConfig
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -32,8 +33,13 @@ class Endpoint:
         return self.host in _LOOPBACK or self.host.startswith("127.")
 
 
-def server_of(config: VectorDatabaseConfig, *, port: int, tls_port: int | None = None) -> Endpoint | None:
-    """The server that the settings name, or None where they name none. Raises ConfigurationError."""
+def server_of(config: VectorDatabaseConfig, *, port: int | None = None, tls_port: int | None = None) -> Endpoint | None:
+    """The server that the settings name, or None where they name none. Raises ConfigurationError.
+
+    The default ports are those of the table of providers; a provider that is not in it gives its own.
+    """
+    facts = facts_of(config.provider) or ProviderFacts(folder="", port=port, tls_port=tls_port)
+    port, tls_port = facts.port or 443, facts.tls_port or facts.port or 443
     if config.url is None:
         if config.host is None:
             return None
@@ -48,7 +54,7 @@ def server_of(config: VectorDatabaseConfig, *, port: int, tls_port: int | None =
     tls = parts.scheme == "https"
     if config.encrypt_in_transit and not tls:
         raise ConfigurationError("encrypt_in_transit is on, but the URL is http://; write https://")
-    return Endpoint(parts.hostname, parts.port or (tls_port or port if tls else port), tls)
+    return Endpoint(parts.hostname, parts.port or (tls_port if tls else port), tls)
 
 
 def check_options(config: VectorDatabaseConfig, *known: str) -> Mapping[str, str]:

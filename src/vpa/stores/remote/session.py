@@ -1,40 +1,40 @@
-"""What adapters of other people's stores share: one way to send a request, and one to turn its errors into ours."""
+"""The way to one store: opens and closes its connection, sends each request, and turns the client's errors into ours."""
 
 from __future__ import annotations
 
 import asyncio
-from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, ClassVar, Final, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol, TypeVar
 
-from vpa.base.errors import (
-    CircuitOpenError,
-    ConnectionFailedError,
-    OperationTimeoutError,
-    PartialWriteError,
-    ProviderError,
-    VectorDatabaseError,
-)
+from vpa.base.errors import ConnectionFailedError, OperationTimeoutError, ProviderError, VectorDatabaseError
 from vpa.observe.redact import HIDDEN, redact_text
-from vpa.stores.config import VectorDatabaseConfig
-from vpa.stores.contract import VectorStore
+from vpa.stores.contract import Sender
+from vpa.stores.remote.fence import given_up
 from vpa.stores.remote.renewable import Renewable
+from vpa.stores.requests import NativeRequest
 
 T = TypeVar("T")
-S = TypeVar("S")
 _LONGEST_MESSAGE: Final = 500
-# After one of these nobody knows whether the store did the work.
-_UNKNOWN: Final = (ConnectionFailedError, OperationTimeoutError)
+# After one of these it is not known whether the store did the work, or will do it.
+_UNANSWERED: Final = (ConnectionFailedError, OperationTimeoutError)
 
 
-class Sender(Protocol):
-    """Sends one request: waits its turn, tries again what may pass, stops when the store is down."""
+class Connection(Protocol):
+    """What a client library needs to be opened and closed."""
 
-    async def __call__(self, verb: str, work: Callable[[], Awaitable[T]], *, idempotent: bool = True) -> T: ...
+    @property
+    def is_open(self) -> bool:
+        """Whether `open` succeeded and `close` was not called since."""
+
+    async def open(self) -> None:
+        """Make the client."""
+
+    async def close(self) -> None:
+        """Release everything. May be called twice."""
 
 
-async def _straight(verb: str, work: Callable[[], Awaitable[T]], *, idempotent: bool = True) -> T:
-    del verb, idempotent
+async def _straight(request: NativeRequest, work: Callable[[], Awaitable[T]]) -> T:
+    del request
     return await work()
 
 
@@ -44,122 +44,96 @@ def cancellations() -> int:
     return 0 if task is None else task.cancelling()
 
 
-class RemoteStore(VectorStore):
-    """A store that is reached through a client library. Each request goes through `ask`."""
+class Session:
+    """Every request of a driver goes through `ask`, and from there through the policy that the manager attached."""
 
-    client_version: ClassVar[str] = ""
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        provider: str,
+        translate: Callable[[Exception], VectorDatabaseError | None],
+        secret: str | None = None,
+        renewable: Renewable[Any] | None = None,
+        retries: bool = True,
+    ) -> None:
+        """`translate`: the error of ours for one of the client's, None where nothing fits.
 
-    def __init__(self, config: VectorDatabaseConfig) -> None:
-        self.config = config
-        self.sender: Sender = _straight
-        self.renewable: Renewable[Any] | None = None
+        `secret` never appears in a message. `renewable`: the client, where it sends all its calls over one connection.
+        `retries` False: the client itself sends again what may pass.
+        """
+        self.provider = provider
+        self._connection = connection
+        self._translate = translate
+        self._secret = secret
+        self._renewable = renewable
+        self._retries = retries
+        self._send: Sender = _straight
 
-    @abstractmethod
-    def translate(self, error: Exception) -> VectorDatabaseError:
-        """The error of ours that stands for one of the client's; ProviderError where nothing else fits."""
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._connection.is_open
 
-    def stalled(self) -> None:
+    async def open(self) -> None:
+        """Connect, through the policy; asks the store nothing yet."""
+        await self.ask("connect", self._connection.open)
+
+    async def close(self) -> None:
+        """Close the connection. May be called twice."""
+        await self._connection.close()
+
+    def send_through(self, sender: Sender) -> Callable[[], None]:
+        """Use `sender` from now on; returns what to call when a verb ran out of time."""
+        self._send = sender
+        return self.expired
+
+    def expired(self) -> None:
         """A call ran out of time: if its connection carries all calls, the next one gets a new connection."""
-        if self.renewable is not None:
-            self.renewable.suspect()
+        if self._renewable is not None:
+            self._renewable.suspect()
 
     async def ask(self, verb: str, work: Callable[[], Awaitable[T]], *, idempotent: bool = True) -> T:
         """Send one request, its errors translated and free of secrets."""
+        return await self._send(NativeRequest(verb, idempotent and self._retries), lambda: self._translated(work))
 
-        async def translated() -> T:
-            cancelled = cancellations()
-            try:
-                if self.renewable is not None:
-                    await self.renewable.renew()
-                result = await work()
-            except VectorDatabaseError:
-                raise
-            except Exception as error:
-                if cancellations() > cancelled:
-                    raise asyncio.CancelledError from error
-                found = self.translate(error)
-                if isinstance(found, OperationTimeoutError):
-                    self.stalled()
-                found.message = self.scrub(found.message)
-                found.args = (found.message,)
-                raise found from error
+    async def _translated(self, work: Callable[[], Awaitable[T]]) -> T:
+        cancelled = cancellations()
+        try:
+            if self._renewable is not None:
+                await self._renewable.renew()
+            result = await work()
+        except asyncio.CancelledError:
+            given_up()
+            raise
+        except VectorDatabaseError as error:
+            if isinstance(error, _UNANSWERED):
+                given_up()
+            raise
+        except Exception as error:
             if cancellations() > cancelled:
-                raise asyncio.CancelledError
-            return result
+                given_up()
+                raise asyncio.CancelledError from error
+            ours = self._ours(error)
+            if isinstance(ours, _UNANSWERED):
+                given_up()
+            raise ours from error
+        if cancellations() > cancelled:
+            raise asyncio.CancelledError
+        return result
 
-        return await self.sender(verb, translated, idempotent=idempotent)
+    def _ours(self, error: Exception) -> VectorDatabaseError:
+        ours = self._translate(error)
+        if ours is None:
+            ours = ProviderError(f"{self.provider} answered with {type(error).__name__}: {error}")
+        if isinstance(ours, OperationTimeoutError):
+            self.expired()
+        ours.message = self._scrubbed(ours.message)
+        ours.args = (ours.message,)
+        return ours
 
-    def scrub(self, message: str) -> str:
-        """`message` without the API key or password, and not endless."""
+    def _scrubbed(self, message: str) -> str:
         text = redact_text(message)
-        if self.config.api_key:
-            text = text.replace(self.config.api_key, HIDDEN)
+        if self._secret:
+            text = text.replace(self._secret, HIDDEN)
         return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}… ({len(text)} characters)"
-
-    def unexpected(self, error: Exception) -> ProviderError:
-        """An answer that no row of a table knows."""
-        return ProviderError(f"{self.provider} answered with {type(error).__name__}: {error}")
-
-    async def write_parts(self, parts: Iterable[S], write: Callable[[S], Awaitable[Sequence[str]]], ids: Callable[[S], Sequence[str]], *, at_once: int) -> int:  # fmt: skip
-        """Write part by part, some at once; returns how many records were written.
-
-        `write` returns the ids it wrote. Raises PartialWriteError, id by id, or the cause where nothing was written.
-        """
-        outcome = _Outcome()
-        waiting = iter(parts)
-
-        async def worker() -> None:
-            for part in waiting:
-                if outcome.hopeless is not None:
-                    outcome.failed |= dict.fromkeys(ids(part), f"not sent: {outcome.hopeless}")
-                    continue
-                try:
-                    outcome.written += await write(part)
-                except PartialWriteError as error:
-                    outcome.add_partial(error)
-                except VectorDatabaseError as error:
-                    outcome.add_failure(error, ids(part))
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(at_once):
-                group.create_task(worker())
-        return outcome.result()
-
-
-class _Outcome:
-    """What became of each part of a batch."""
-
-    def __init__(self) -> None:
-        self.written: list[str] = []
-        self.failed: dict[str, str] = {}
-        self.unknown: list[str] = []
-        self.cause: VectorDatabaseError | None = None
-        self.hopeless: VectorDatabaseError | None = None
-
-    def add_partial(self, error: PartialWriteError) -> None:
-        self.cause = self.cause or error
-        self.written += error.written
-        self.failed |= error.failed
-        self.unknown += error.unknown
-
-    def add_failure(self, error: VectorDatabaseError, ids: Sequence[str]) -> None:
-        self.cause = self.cause or error
-        if isinstance(error, _UNKNOWN):
-            self.unknown += ids
-        else:
-            self.failed |= dict.fromkeys(ids, error.message)
-        if isinstance(error, CircuitOpenError) or not error.retryable:
-            self.hopeless = error
-
-    def result(self) -> int:
-        if self.cause is None:
-            return len(self.written)
-        if not self.written and not isinstance(self.cause, PartialWriteError):
-            raise self.cause
-        raise PartialWriteError(
-            f"{len(self.written)} records were written, {len(self.failed)} were not, of {len(self.unknown)} it is unknown; "
-            f"upsert those again (their ids are in .failed and .unknown); the first cause: {self.cause.message}",
-            written=self.written,
-            failed=self.failed,
-            unknown=self.unknown,
-        ) from self.cause

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,6 +12,7 @@ from weaviate.config import GrpcConfig
 
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.remote.endpoint import Endpoint
+from vpa.stores.remote.renewable import Renewable
 
 # A new client is to have a connection of its own, and to try for it again soon (gRPC waits up to two minutes).
 _GRPC: Final = [
@@ -20,7 +22,40 @@ _GRPC: Final = [
 ]
 
 
-async def connect(
+class Connection:
+    """`connection.client` is the asynchronous client; it is made anew where its connection went mute."""
+
+    def __init__(self, config: VectorDatabaseConfig, server: Endpoint, options: Mapping[str, str]) -> None:
+        self.server = server
+        self.renewable: Final[Renewable[weaviate.WeaviateAsyncClient]] = Renewable(
+            "Weaviate",
+            lambda: _connect(config, server, options),
+            weaviate.WeaviateAsyncClient.close,
+            patience_s=config.timeout_seconds,
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether `open` was called and `close` was not."""
+        return self.renewable.is_open
+
+    @property
+    def client(self) -> weaviate.WeaviateAsyncClient:
+        """The open client."""
+        return self.renewable.client
+
+    async def open(self) -> None:
+        """Make the client and connect."""
+        # The client logs refused objects with their data.
+        logging.getLogger("weaviate-client").setLevel(logging.CRITICAL)
+        await self.renewable.open()
+
+    async def close(self) -> None:
+        """Close REST and gRPC. May be called twice."""
+        await self.renewable.close()
+
+
+async def _connect(
     config: VectorDatabaseConfig, server: Endpoint, options: Mapping[str, str]
 ) -> weaviate.WeaviateAsyncClient:
     """A connected client: REST on the server's port, gRPC on the one of the options."""

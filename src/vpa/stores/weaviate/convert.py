@@ -51,13 +51,15 @@ def fixed_properties() -> list[Property]:
     ]  # fmt: skip
 
 
-def stored_of(objects: Iterable[Any], *, with_vectors: bool, foreign: bool) -> list[Stored]:
-    """Objects of an answer."""
+def stored_of(
+    objects: Iterable[Any], *, with_vectors: bool, foreign: bool, vector_name: str = "default"
+) -> list[Stored]:
+    """Objects of an answer. `vector_name`: which of the vectors of objects that others wrote."""
     found = []
     for one in objects:
         vector = None
         if with_vectors:
-            given = one.vector.get("default") if isinstance(one.vector, dict) else one.vector
+            given = one.vector.get(vector_name) if isinstance(one.vector, dict) else one.vector
             vector = np.asarray([] if given is None else given, dtype=np.float32)
         distance = None if one.metadata is None else one.metadata.distance
         key = str(one.uuid)

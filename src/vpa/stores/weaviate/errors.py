@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -30,6 +31,7 @@ _BY_STATUS: Final[Mapping[int, type[errors.VectorDatabaseError]]] = {
     504: errors.OperationTimeoutError,
 }
 _BY_TEXT: Final[tuple[tuple[str, type[errors.VectorDatabaseError]], ...]] = (
+    ("insufficient permissions to ", errors.PermissionDeniedError),
     ("could not find class", errors.CollectionNotFoundError),
     ("already exists", errors.CollectionExistsError),
     ("already in use", errors.CollectionExistsError),
@@ -38,26 +40,59 @@ _BY_TEXT: Final[tuple[tuple[str, type[errors.VectorDatabaseError]], ...]] = (
 )
 
 
+_SENTENCES: Final[Mapping[type[errors.VectorDatabaseError], str]] = {
+    errors.AuthenticationError: "the API key is missing or not valid",
+    errors.PermissionDeniedError: "the API key does not have the right to do this",
+    errors.CollectionNotFoundError: "the collection does not exist",
+    errors.CollectionExistsError: "the collection exists",
+    errors.DimensionMismatchError: "the vector does not have the dimension of the collection",
+    errors.OperationTimeoutError: "Weaviate did not answer in time",
+    errors.ConnectionFailedError: "Weaviate cannot be reached",
+    errors.RateLimitedError: "Weaviate is busy",
+    errors.ServiceUnavailableError: "Weaviate is not ready",
+    errors.ConfigurationError: "this Weaviate does not know the request; is it older than 1.32?",
+    errors.ProviderError: "Weaviate refused the request",
+}
+_MESSAGE: Final = re.compile(r"""'message': (?:'(.*?)'|"(.*?)")[,}]""", re.DOTALL)
+
+
 def translate(error: Exception) -> errors.VectorDatabaseError | None:
-    """Our error for one of the client's, or None for one that no row knows."""
-    text = f"Weaviate: {type(error).__name__}: {error}"
-    code = _grpc_code(error)
-    if code is not None and code in _BY_GRPC:
-        return _BY_GRPC[code](f"Weaviate answered {code.name}: {error}")
-    for part, kind in _BY_TEXT:
-        if part in str(error):
-            return kind(text)
-    if isinstance(error, theirs.UnexpectedStatusCodeError):
-        return _BY_STATUS.get(error.status_code, errors.ProviderError)(text)
-    if isinstance(error, theirs.InsufficientPermissionsError):
-        return errors.PermissionDeniedError(text)
+    """Our error for one of the client's, or None for one that no row knows. Our sentence comes first, theirs after it."""
     if isinstance(error, theirs.WeaviateClosedClientError):
         return errors.ClosedError("the Weaviate store is closed")
+    kind = _kind(error)
+    return None if kind is None else kind(f"{_SENTENCES[kind]}; Weaviate: {_said(error)}")
+
+
+def _kind(error: Exception) -> type[errors.VectorDatabaseError] | None:
+    code = _grpc_code(error)
+    if code is not None and code in _BY_GRPC:
+        return _BY_GRPC[code]
+    for part, kind in _BY_TEXT:
+        if part in str(error):
+            return kind
+    if isinstance(error, theirs.UnexpectedStatusCodeError):
+        return _BY_STATUS.get(error.status_code, errors.ProviderError)
+    if isinstance(error, theirs.InsufficientPermissionsError):
+        return errors.PermissionDeniedError
     if isinstance(error, httpx.TimeoutException | theirs.WeaviateTimeoutError):
-        return errors.OperationTimeoutError(text)
+        return errors.OperationTimeoutError
     if isinstance(error, httpx.HTTPError | theirs.WeaviateConnectionError | theirs.WeaviateStartUpError | OSError):
-        return errors.ConnectionFailedError(text)
-    return None
+        return errors.ConnectionFailedError
+    return errors.ProviderError if isinstance(error, theirs.WeaviateBaseError) else None
+
+
+def _said(error: Exception) -> str:
+    """The server's own message, without the client's words and the body of JSON around it."""
+    text = str(error)
+    found = _MESSAGE.search(text)
+    if found is not None:
+        return str(found[1] or found[2])
+    for before in ("with response body: ", "failed with message ", "the set of all errors: "):
+        _, marker, after = text.partition(before)
+        if marker:
+            return after.strip().rstrip(".")
+    return text or type(error).__name__
 
 
 def _grpc_code(error: BaseException) -> grpc.StatusCode | None:

@@ -11,7 +11,7 @@ from weaviate.collections.classes.filters import _Filters
 from vpa.filters.ast import Comparison
 from vpa.stores.layout.driver import Where
 from vpa.stores.layout.predicate import AllOf, AnyOf, Bound, Has, Lacks, Predicate
-from vpa.stores.layout.rows import EVERY, scope_token
+from vpa.stores.layout.tokens import EVERY, scope_token
 
 TOKENS: Final = "vpa_t"
 KEY: Final = "vpa_key"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, ClassVar, Final
@@ -23,20 +22,20 @@ from vpa.base.errors import (
     ConfigurationError,
     PartialWriteError,
     ProviderError,
-    VectorDatabaseError,
 )
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.kit.tasks import together
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, Limits, Stored, Where
-from vpa.stores.layout.rows import Rows, native_name
+from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, Stored, Where
+from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
+from vpa.stores.layout.tokens import native_name
 from vpa.stores.remote.endpoint import check_options, server_of
-from vpa.stores.remote.renewable import Renewable
-from vpa.stores.weaviate import errors, filters
-from vpa.stores.weaviate.connection import connect
+from vpa.stores.remote.session import Session
+from vpa.stores.weaviate import errors, filters, foreign
+from vpa.stores.weaviate.connection import Connection
 from vpa.stores.weaviate.convert import companions_of, fixed_properties, properties_of, stored_of
 from vpa.stores.weaviate.filters import KEY, PAYLOAD, Speller
 
@@ -47,15 +46,14 @@ _DISTANCES: Final = {
     Metric.DOT: VectorDistances.DOT,
     Metric.EUCLIDEAN: VectorDistances.L2_SQUARED,
 }
-_THEIRS: Final = {"cosine": Metric.COSINE, "dot": Metric.DOT, "l2-squared": Metric.EUCLIDEAN}
 # A search among fewer than this is brute force, and so exact, wherever it is filtered: ours always is.
 _EXACT_BELOW: Final = 40_000
 _NEGATES: Final = (1, 33)
 _MOST: Final = 10_000
 
 
-class WeaviateStore(LayoutStore):
-    """A server with REST and gRPC. Option: grpc_port (50051, or 443 with TLS)."""
+class WeaviateDriver(LayoutDriver):
+    """A server with REST and gRPC. Options: grpc_port (50051, or 443 with TLS); of others' collections, vector and tenant."""
 
     provider: ClassVar[str] = "weaviate"
     client_version: ClassVar[str] = f"weaviate-client {version('weaviate-client')}"
@@ -64,20 +62,13 @@ class WeaviateStore(LayoutStore):
         batch_bytes=24 << 20, page=1000, tokens=2000, terms=2000, text_literal_bytes=filters.TEXT_CHARACTERS - 1
     )
 
-    def __init__(self, config: VectorDatabaseConfig) -> None:
-        super().__init__(config)
-        options = check_options(config, "grpc_port", "grpc_host")
-        server = server_of(config, port=8080, tls_port=443)
-        if server is None:
-            raise ConfigurationError("weaviate needs a server: weaviate://host:8080?grpc_port=50051")
-        self.renewable: Renewable[weaviate.WeaviateAsyncClient] = Renewable(
-            "Weaviate",
-            lambda: connect(config, server, options),
-            weaviate.WeaviateAsyncClient.close,
-            patience_s=config.timeout_seconds,
-        )
+    def __init__(self, session: Session, connection: Connection, options: Mapping[str, str]) -> None:
+        super().__init__(session)
+        self._connection = connection
+        self._options = options
         self._negates = True
         self._known: dict[str, set[str]] = {}
+        self._foreign: dict[str, foreign.Choice] = {}
         self._schema_lock = asyncio.Lock()
         self.capabilities = Capabilities(
             durable=True,
@@ -85,45 +76,25 @@ class WeaviateStore(LayoutStore):
             atomic_replace=False,
             atomic_update=False,
             approximate=True,
-            encrypts_in_transit=server.tls,
+            encrypts_in_transit=connection.server.tls,
             max_top_k=_MOST,
         )
 
-    def translate(self, error: Exception) -> VectorDatabaseError:
-        """By the tables in errors.py."""
-        return errors.translate(error) or self.unexpected(error)
-
-    # Lifecycle
-
-    async def open(self) -> None:
-        """Connect, and ask for the version: a wrong key or address shows here."""
-        if self.renewable.is_open:
-            return
-        # The client logs refused objects with their data.
-        logging.getLogger("weaviate-client").setLevel(logging.CRITICAL)
-        try:
-            await self.ask("connect", self.renewable.open)
-            facts = await self.ping()
-        except BaseException:
-            await self.close()
-            raise
-        self._negates = _release(facts["server_version"]) >= _NEGATES
-
-    async def close(self) -> None:
-        """Close both connections."""
+    def forget(self) -> None:
+        """The properties of classes."""
         self._known.clear()
-        await self.renewable.close()
 
     @property
     def client(self) -> weaviate.WeaviateAsyncClient:
         """The open client."""
-        return self.renewable.client
+        return self._connection.client
 
     async def ping(self) -> dict[str, Any]:
-        """The server's version, and how many collections there are."""
+        """The server's version, which says how filters are negated, and how many collections there are."""
 
         async def facts() -> dict[str, Any]:
             about = await self.client.get_meta()
+            self._negates = _release(about["version"]) >= _NEGATES
             return {"server_version": about["version"], "collections": len(await self.client.collections.list_all())}
 
         return await self.ask("ping", facts)
@@ -135,7 +106,16 @@ class WeaviateStore(LayoutStore):
         return native[0].upper() + native[1:]
 
     def _of(self, info: CollectionInfo) -> Any:
-        return self.client.collections.get(self._native(info.name))
+        collection = self.client.collections.get(self._native(info.name))
+        tenant = self._choice(info).tenant
+        return collection if tenant is None else collection.with_tenant(tenant)
+
+    def _choice(self, info: CollectionInfo) -> foreign.Choice:
+        return self._foreign.get(info.name, foreign.Choice()) if info.layout_version == FOREIGN else foreign.Choice()
+
+    def _stored(self, info: CollectionInfo, answer: Any, *, with_vectors: bool) -> list[Stored]:
+        name, is_foreign = self._choice(info).vector, info.layout_version == FOREIGN
+        return stored_of(answer.objects, with_vectors=with_vectors, foreign=is_foreign, vector_name=name)
 
     async def make(self, info: CollectionInfo) -> None:
         """Every property is declared, so that auto-schema has nothing to do; the info is the description."""
@@ -170,21 +150,13 @@ class WeaviateStore(LayoutStore):
         return await self._foreign_info(name, found, collection)
 
     async def _foreign_info(self, name: str, found: Any, collection: Any) -> CollectionInfo:
-        if found.vector_config is not None and len(found.vector_config) != 1:
-            raise ConfigurationError(f"collection {name!r} was made by others and has several vectors, not one")
-        index = (
-            next(iter(found.vector_config.values())).vector_index_config
-            if found.vector_config
-            else found.vector_index_config
-        )
-        metric = _THEIRS.get(str(getattr(index.distance_metric, "value", index.distance_metric)), Metric.COSINE)
+        theirs = self._foreign[name] = foreign.choose(name, found, self._options)
+        objects = collection if theirs.tenant is None else collection.with_tenant(theirs.tenant)
         answer = await self.ask(
-            "describe_collection", lambda: collection.query.fetch_objects(limit=1, include_vector=True)
+            "describe_collection", lambda: objects.query.fetch_objects(limit=1, include_vector=True)
         )
-        rows = stored_of(answer.objects, with_vectors=True, foreign=True)
-        if not rows or rows[0].vector is None or not len(rows[0].vector):
-            raise ConfigurationError(f"collection {name!r} was made by others and is empty: its dimension is unknown")
-        return CollectionInfo(name=name, dimension=len(rows[0].vector), metric=metric, layout_version=FOREIGN)
+        rows = stored_of(answer.objects, with_vectors=True, foreign=True, vector_name=theirs.vector)
+        return foreign.info_of(name, found, rows, theirs)
 
     async def list_collections(self) -> list[str]:
         """Those of vpa under their own names, those of others with a small first letter."""
@@ -266,15 +238,14 @@ class WeaviateStore(LayoutStore):
     ) -> list[Stored]:
         """By UUID."""
         del scope
-        foreign = info.layout_version == FOREIGN
         answer = await self.ask(
             "get",
             lambda: self._of(info).query.fetch_objects_by_ids(
                 list(keys), limit=len(keys), include_vector=include_vectors,
-                return_properties=_properties(foreign) if payloads else [],
+                return_properties=_properties(info) if payloads else [],
             ),
         )  # fmt: skip
-        return stored_of(answer.objects, with_vectors=include_vectors, foreign=foreign)
+        return self._stored(info, answer, with_vectors=include_vectors)
 
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
         """By UUID."""
@@ -303,17 +274,18 @@ class WeaviateStore(LayoutStore):
     ) -> list[Stored]:
         """By the HNSW index, or brute force among few."""
         del exact
-        foreign = info.layout_version == FOREIGN
-        chosen = None if foreign else await self._filter(info, where)
+        is_foreign = info.layout_version == FOREIGN
+        chosen = None if is_foreign else await self._filter(info, where)
+        target = self._choice(info).vector if is_foreign else None
         answer = await self.ask(
             "search",
             lambda: self._of(info).query.near_vector(
-                query.tolist(), limit=limit, filters=chosen, include_vector=include_vectors,
-                return_metadata=MetadataQuery(distance=True), return_properties=_properties(foreign),
+                query.tolist(), limit=limit, filters=chosen, include_vector=include_vectors, target_vector=target,
+                return_metadata=MetadataQuery(distance=True), return_properties=_properties(info),
             ),
         )  # fmt: skip
-        found = stored_of(answer.objects, with_vectors=include_vectors, foreign=foreign)
-        if foreign and info.metric is Metric.COSINE:
+        found = self._stored(info, answer, with_vectors=include_vectors)
+        if is_foreign and info.metric is Metric.COSINE:
             # Of others: Weaviate's own cosine distance, 1 - similarity, where ours is the negative product.
             return [replace(one, raw=one.raw - 1.0) for one in found]
         return found
@@ -332,7 +304,7 @@ class WeaviateStore(LayoutStore):
                 include_vector=include_vectors, return_properties=[PAYLOAD],
             ),
         )  # fmt: skip
-        return stored_of(answer.objects, with_vectors=include_vectors, foreign=False)
+        return self._stored(info, answer, with_vectors=include_vectors)
 
     async def _foreign_page(
         self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool
@@ -340,10 +312,17 @@ class WeaviateStore(LayoutStore):
         answer = await self.ask(
             "scan",
             lambda: self._of(info).query.fetch_objects(
-                limit=limit, after=after or None, include_vector=include_vectors
+                limit=limit, after=after or None, include_vector=include_vectors, return_properties=_properties(info)
             ),
         )
-        return stored_of(answer.objects, with_vectors=include_vectors, foreign=True)
+        return self._stored(info, answer, with_vectors=include_vectors)
+
+    async def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[list[Stored]]:
+        """The objects themselves, by UUID: the only way to them that no index stands in."""
+        after = ""
+        while page := await self._foreign_page(info, after=after, limit=1000, include_vectors=include_vectors):
+            after = page[-1].key
+            yield page
 
     async def _filter(self, info: CollectionInfo, where: Where) -> Any:
         speller = Speller(known=self._known.get(info.name, set()), negates=self._negates)
@@ -370,8 +349,8 @@ class WeaviateStore(LayoutStore):
         return distance * distance if metric is Metric.EUCLIDEAN else -score
 
 
-def _properties(foreign: bool) -> Any:
-    return None if foreign else [PAYLOAD]
+def _properties(info: CollectionInfo) -> Any:
+    return None if info.layout_version == FOREIGN else [PAYLOAD]
 
 
 def _info_of(description: str | None) -> CollectionInfo | None:
@@ -395,6 +374,18 @@ def _first_cause(error: WeaviateInsertManyAllFailedError) -> Exception:
     return found if found is not None else ProviderError(f"Weaviate refused every object: {error}")
 
 
-def create_store(config: VectorDatabaseConfig) -> WeaviateStore:
+def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
-    return WeaviateStore(config)
+    options = check_options(config, "grpc_port", "grpc_host", "vector", "tenant")
+    server = server_of(config)
+    if server is None:
+        raise ConfigurationError("weaviate needs a server: weaviate://host:8080?grpc_port=50051")
+    connection = Connection(config, server, options)
+    session = Session(
+        connection,
+        provider=WeaviateDriver.provider,
+        translate=errors.translate,
+        secret=config.api_key,
+        renewable=connection.renewable,
+    )
+    return LayoutStore(WeaviateDriver(session, connection, options), session)

@@ -48,11 +48,11 @@ class DescribeSuite(StoreSuite):
 
     async def test_explain_accounts_for_every_condition(self, filled: Collection) -> None:
         given = {"$and": [{"v": 1}, {"w.x": {"$gt": "a"}}, {"v": {"$ne": 2}}]}
-        explained = filled.explain(given)
+        explained = await filled.explain(given)
         assert explained["leaves"]["native"] + explained["leaves"]["residual"] == 3
         assert explained["complete"] is (explained["residual"] is None)
         node = as_filter(explained["filter"])
         assert [matches(node, row) for row in METADATA] == [matches(as_filter(given), row) for row in METADATA]
 
     async def test_explain_of_no_filter_has_no_conditions(self, filled: Collection) -> None:
-        assert filled.explain()["leaves"] == {"native": 0, "residual": 0}
+        assert (await filled.explain())["leaves"] == {"native": 0, "residual": 0}

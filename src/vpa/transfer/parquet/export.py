@@ -20,7 +20,7 @@ from vpa.transfer.parquet.format import DIGEST_KEY, INFO_KEY, ROWS, ContentDiges
 async def export_parquet(
     collection: Collection, path: str | Path, *, progress: Callable[[int], None] = lambda count: None
 ) -> int:
-    """Write every scope to a new file; returns how many records. An existing file is replaced when the new one is whole."""
+    """Write every scope to a new file; returns how many records. A file of that name is replaced at the end."""
     target, partial = Path(path), Path(f"{path}.partial")
     workers = Workers(size=1, name="vpa-parquet")
     written = 0

@@ -66,7 +66,7 @@ class ContentDigest:
 
 @contextmanager
 def reading(path: str | Path, *, ours: bool = False) -> Iterator[None]:
-    """Whatever pyarrow and the conversion raise over a file, as an error of ours that names it; `ours`: vpa wrote it."""
+    """What pyarrow and the conversion raise over a file, as an error of ours that names it; `ours`: vpa wrote it."""
     try:
         yield
     except VectorDatabaseError as error:

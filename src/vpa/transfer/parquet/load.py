@@ -1,4 +1,4 @@
-"""A Parquet file into a collection: read and checked to its end first, then written, so that bad input never half applies."""
+"""A Parquet file into a collection: read and checked to its end, then written: bad input never half applies."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ import pytest
 import vpa
 from engine.vectors import clustered
 from vpa import F, RecordBatch
-from vpa.engine.collection import Collection
+from vpa.engine.table import Table
+from vpa.engine.upkeep import Upkeep
 
 ROWS = clustered(6_000, 128)
 QUERIES = clustered(40, 128, seed=1)
@@ -41,13 +42,13 @@ async def test_many_callers_get_what_each_gets_alone() -> None:
 
 async def test_those_who_wait_share_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    search = Collection.search
+    search = Table.search
 
-    def counted(self: Collection, request: vpa.base.query.SearchRequest, node: vpa.Filter) -> object:  # type: ignore[name-defined]
+    def counted(self: Table, request: vpa.base.query.SearchRequest, node: vpa.Filter) -> object:  # type: ignore[name-defined]
         sizes.append(len(request.vectors))
         return search(self, request, node)
 
-    monkeypatch.setattr(Collection, "search", counted)
+    monkeypatch.setattr(Table, "search", counted)
     async with vpa.connect("mock://") as db:
         docs = await filled(db)
         await asyncio.gather(*(docs.search(vector=query) for query in QUERIES))
@@ -58,16 +59,16 @@ async def test_those_who_wait_share_a_pass(monkeypatch: pytest.MonkeyPatch) -> N
 async def test_one_that_is_alone_needs_no_thread_and_others_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[bool] = []
     sizes: list[int] = []
-    search = Collection.search
+    search = Table.search
 
-    def counted(self: Collection, request: vpa.base.query.SearchRequest, node: vpa.Filter) -> object:  # type: ignore[name-defined]
+    def counted(self: Table, request: vpa.base.query.SearchRequest, node: vpa.Filter) -> object:  # type: ignore[name-defined]
         threads.append(threading.current_thread() is not threading.main_thread())
         sizes.append(len(request.vectors))
         return search(self, request, node)
 
-    monkeypatch.setattr(Collection, "search", counted)
+    monkeypatch.setattr(Table, "search", counted)
     # However slow this machine is just now, a search counts as short.
-    monkeypatch.setattr("vpa.stores.embedded.gather._SHORT_S", 10.0)
+    monkeypatch.setattr("vpa.stores.embedded.searching._SHORT_S", 10.0)
     async with vpa.connect("mock://") as db:
         docs = await filled(db)
         for query in QUERIES:
@@ -100,14 +101,14 @@ async def test_a_cancelled_caller_harms_nobody() -> None:
 
 
 async def test_the_error_of_one_is_not_that_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    search = Collection.search
+    search = Table.search
 
-    def failing(self: Collection, request: object, node: object) -> object:
+    def failing(self: Table, request: object, node: object) -> object:
         if "poison" in repr(node):
             raise vpa.errors.ProviderError("this filter breaks the engine")
         return search(self, request, node)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Collection, "search", failing)
+    monkeypatch.setattr(Table, "search", failing)
     async with vpa.connect("mock://") as db:
         docs = await filled(db)
         nodes = [F("poison") == 1 if n % 3 == 0 else None for n in range(12)]
@@ -146,10 +147,10 @@ async def test_codes_are_made_in_the_background_and_shown() -> None:
 
 
 async def test_codes_that_cannot_be_made_are_named_and_searches_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(self: Collection, *, stop: object) -> None:
+    def failing(self: Upkeep, *, stop: object) -> None:
         raise MemoryError("no room for codes")
 
-    monkeypatch.setattr(Collection, "tend", failing)
+    monkeypatch.setattr(Upkeep, "make_codes", failing)
     async with vpa.connect("mock://") as db:
         docs = await db.create_collection("docs", dimension=128)
         rows = clustered(20_000, 128)

@@ -1,0 +1,34 @@
+"""How the RAG system cuts documents, and how much it remembers of its answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vpa.base.errors import ConfigurationError
+from vpa.config.sections.setting import check_settings, setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RagOptions:
+    """Chunk sizes in characters; the query cache in MiB (0 turns it off) and seconds.
+
+    Raises ConfigurationError for values that cannot be right.
+    """
+
+    chunk_size: int = setting("chunk_size", default=1000, minimum=1)
+    chunk_overlap: int = setting("chunk_overlap", default=150, minimum=0)
+    cache_size_mb: float = setting("cache_size_mb", default=1024.0, minimum=0)
+    cache_ttl_seconds: float = setting("cache_ttl_seconds", default=300.0, minimum=0)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if self.chunk_overlap >= self.chunk_size:
+            raise ConfigurationError(
+                f"chunk_overlap (VPA_CHUNK_OVERLAP) is {self.chunk_overlap}; it must be less than chunk_size "
+                f"(VPA_CHUNK_SIZE), which is {self.chunk_size}"
+            )
+
+    @property
+    def cache_bytes(self) -> int:
+        """The size of the query cache in bytes."""
+        return int(self.cache_size_mb * (1 << 20))

@@ -1,0 +1,114 @@
+"""Store URLs: `provider://host:port/path?option=value`, and PostgreSQL's DSNs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from vpa.base.errors import ConfigurationError
+from vpa.base.providers import VectorDatabaseProvider, provider_name
+from vpa.observe.redact import is_secret_name, redact_url
+
+
+def provider_of_url(url: str) -> str | None:
+    """The provider that a URL names by its scheme; None for `http://…`, `https://…` and what is no URL."""
+    scheme, separator, _ = url.partition("://")
+    name = scheme.partition("+")[0].lower()
+    return None if not separator or not name or name in ("http", "https") else provider_name(name)
+
+
+def host_of_url(url: str) -> str | None:
+    """The host that a URL or DSN leads to; None for a Unix socket. Raises ConfigurationError for a malformed URL."""
+    try:
+        parts = urlsplit(url)
+        _ = None if "," in parts.netloc else parts.port
+        host = parts.hostname
+    except ValueError as error:
+        raise ConfigurationError(_unreadable(url, str(error))) from None
+    if host is None and provider_of_url(url) == VectorDatabaseProvider.PGVECTOR:
+        host = dict(parse_qsl(parts.query)).get("host")
+    return None if host is None or host.startswith("/") else host
+
+
+def parse_url(url: str) -> dict[str, Any]:
+    """Fields of VectorDatabaseConfig from `provider://host:port/path?option=value`; raises ConfigurationError.
+
+    `mock://` is in memory, `mock:///abs/path` and `mock://./rel` are durable. `provider+https://…` asks for TLS.
+    A `postgresql://` URL is a DSN as PostgreSQL's own tools take it.
+    """
+    try:
+        parts = urlsplit(url)
+        # PostgreSQL's DSN may list several hosts, each with a port.
+        port = None if "," in parts.netloc else parts.port
+    except ValueError as error:
+        raise ConfigurationError(_unreadable(url, str(error))) from None
+    if not parts.scheme or not url.startswith(f"{url[: len(parts.scheme)]}://"):
+        raise ConfigurationError(
+            f"{redact_url(url)!r} is no store URL; write provider://host:port/path, for example mock:///data/dir"
+        )
+    scheme, _, transport = parts.scheme.partition("+")
+    provider = provider_name(scheme)
+    if provider == VectorDatabaseProvider.PGVECTOR:
+        return {"provider": provider, "url": _dsn(url, parts)}
+    if parts.password is not None:
+        raise ConfigurationError("a store URL holds no password: pass api_key=… or set VPA_VECTOR_DB_API_KEY")
+    if parts.fragment or transport not in ("", "http", "https"):
+        raise ConfigurationError(
+            f"{redact_url(url)!r} is no store URL; write provider://host:port/path or provider+https://…"
+        )
+    if provider == VectorDatabaseProvider.MOCK:
+        if transport:
+            raise ConfigurationError(f"{url!r}: the embedded engine is in this process and has no transport")
+        return {"provider": provider, "path": _directory(url, parts), "options": _options(parts)}
+    fields: dict[str, Any] = {"provider": provider, "options": _options(parts)}
+    if parts.netloc in ("", ".", ".."):
+        return {**fields, "path": _directory(url, parts)}
+    fields |= {"host": parts.hostname, "port": port}
+    if parts.path.strip("/"):
+        raise ConfigurationError(
+            f"{redact_url(url)!r}: a server's URL has no path; collections are named with index_name=…"
+        )
+    return {**fields, "encrypt_in_transit": True} if transport == "https" else fields
+
+
+def _unreadable(url: str, reason: str) -> str:
+    # urllib quotes what it could not read, which may be a part of a password.
+    shown = "the port is not a number from 0 to 65535" if reason.startswith("Port ") else "the host is malformed"
+    hint = "; a password in it must be percent-encoded (/ is %2F, ? is %3F, # is %23)" if "@" in url else ""
+    return f"{redact_url(url)!r} is no store URL: {shown}{hint}"
+
+
+def _dsn(url: str, parts: SplitResult) -> str:
+    bare = [option for option in parts.query.split("&") if "=" not in option]
+    if any("@" in text for text in (parts.path, parts.fragment, *bare)):
+        raise ConfigurationError(_unreadable(url, ""))
+    return url.replace(url[: len(parts.scheme)], "postgresql", 1)
+
+
+def _options(parts: SplitResult) -> Mapping[str, str]:
+    options = dict(parse_qsl(parts.query))
+    for name in options:
+        if is_secret_name(name):
+            raise ConfigurationError(
+                f"a store URL holds no secret ({name}=…): pass api_key=… or set VPA_VECTOR_DB_API_KEY"
+            )
+    return MappingProxyType(options)
+
+
+def _directory(url: str, parts: SplitResult) -> str | None:
+    host, path = parts.netloc, unquote(parts.path)
+    if "\0" in path:
+        raise ConfigurationError(f"{url!r}: a path holds no NUL character (%00)")
+    if not host and path in ("", "/"):
+        if path:
+            raise ConfigurationError(
+                f"{url!r} would use the root directory; write {parts.scheme}:// for memory or {parts.scheme}:///data/dir"
+            )
+        return None
+    if host in ("", ".", ".."):
+        return f"{host}{path}" or None
+    raise ConfigurationError(
+        f"{url!r}: write {parts.scheme}://./{host}{path} for a relative or {parts.scheme}:///{host}{path} for an absolute path"
+    )

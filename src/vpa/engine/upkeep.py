@@ -1,0 +1,137 @@
+"""What keeps a table small and fast beside its readers and writers: compaction, codes, originals moved to the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from vpa.engine.compaction import Compaction, StoppedError, drain, is_worth_it
+from vpa.engine.indexes.base import Index
+from vpa.engine.view import View
+from vpa.engine.writer import Writer
+from vpa.kit.memory import give_back
+
+# With no more rows than these to catch up with, the last step of a compaction, for which writers wait, may begin.
+_FEW_ROWS: Final = 1_000
+# More dead rows than this share of the live ones are left out before recall is measured, which takes seconds.
+_UNTIDY: Final = 0.1
+# The bound on dead rows: so many for each live one, and these. Background compaction begins at half of the rows; the distance is
+# what two writers that replace rows without pause add while it runs (scripts/benchmarks/garbage.py).
+DEAD_PER_LIVE, DEAD_FREE = 2, 10_000
+
+
+def dead_rows(view: View) -> int:
+    """How many rows of a view are dead."""
+    return view.count - view.live_count
+
+
+def room_for_dead(view: View) -> int:
+    """How many more rows may die before a write waits for a compaction; negative above the bound."""
+    return DEAD_PER_LIVE * view.live_count + DEAD_FREE - dead_rows(view)
+
+
+class Upkeep:
+    """Of one table. Any thread may call it: one compaction runs at a time, and beside it the index is tended.
+
+    `stop` is asked between steps of a few milliseconds. A closed table counts as stopped.
+    """
+
+    def __init__(self, writer: Writer, index: Index) -> None:
+        self._writer = writer
+        self._index = index
+        self._compacting = threading.Lock()
+        self._compactions = 0
+
+    @property
+    def wants_space(self) -> bool:
+        """Whether `make_space` has something to do."""
+        return is_worth_it(self._writer.state.view) or self._wants_filing
+
+    @property
+    def _wants_filing(self) -> bool:
+        journal = self._writer.journal
+        return journal is not None and journal.holds_much
+
+    @property
+    def wants_codes(self) -> bool:
+        """Whether `make_codes` has something to do."""
+        return self._index.wants(self._writer.state.view)
+
+    def make_space(self, *, stop: Callable[[], bool]) -> None:
+        """Leave out dead rows where they are many, and write the snapshot that takes originals out of memory."""
+        if is_worth_it(self._writer.state.view):
+            self.compact(stop=stop)
+        if self._wants_filing and not stop():
+            self.compact(stop=stop)
+            self._checkpoint(stop)
+        give_back()
+
+    def make_codes(self, *, stop: Callable[[], bool]) -> None:
+        """Codes for rows that have none, and recall measured again where the data has changed."""
+
+        def tidy() -> None:
+            view = self._writer.state.view
+            if dead_rows(view) > _UNTIDY * view.live_count:
+                self.compact(stop=stop)
+
+        self._index.tend(tidy=tidy, stop=lambda: stop() or self._writer.state.closed)
+        give_back()
+
+    def run(self, *, stop: Callable[[], bool]) -> None:
+        """Both, in one thread."""
+        self.make_space(stop=stop)
+        self.make_codes(stop=stop)
+
+    def finish(self, *, stop: Callable[[], bool]) -> None:
+        """Everything there is to do: no dead rows, codes of all rows, and a snapshot of both."""
+        self.compact(stop=stop)
+        self.make_codes(stop=stop)
+        self._checkpoint(stop)
+        give_back()
+
+    def _checkpoint(self, stop: Callable[[], bool]) -> None:
+        if self._writer.journal is not None and not stop():
+            self._writer.journal.checkpoint()
+
+    def keep_bound(self) -> None:
+        """After a write: return when dead rows are within their bound, compacting in this thread where nobody else does."""
+        while not (state := self._writer.state).closed and room_for_dead(state.view) < 0:
+            self.compact(stop=lambda: False)
+
+    def compact(self, *, stop: Callable[[], bool]) -> None:
+        """Leave out dead rows, however few; waits for a compaction that runs, and does nothing where none are left."""
+        with self._compacting, contextlib.suppress(StoppedError):
+            if self._writer.state.view.live is not None:
+                self._compact(lambda: stop() or self._writer.state.closed)
+                give_back()
+
+    def _compact(self, stop: Callable[[], bool]) -> None:
+        """Only the last step keeps writers waiting, and no step a reader."""
+        writer = self._writer
+        compaction = Compaction.begin(writer.state.view, stop=stop)
+        while compaction.behind(view := writer.state.view) > _FEW_ROWS:
+            if stop():
+                return
+            compaction.catch_up(view)
+        codes = self._index.successor(compaction.view(), stop=stop)
+        old = writer.state.rows_by_id
+        with writer.paused():
+            if stop():
+                return
+            compaction.catch_up(writer.state.view)
+            writer.adopt(compaction, codes)
+        self._compactions += 1
+        drain(old)
+
+    def stats(self) -> dict[str, Any]:
+        """Dead rows, and the bound that they keep."""
+        view = self._writer.state.view
+        bound = DEAD_PER_LIVE * view.live_count + DEAD_FREE
+        return {
+            "dead_rows": dead_rows(view),
+            "dead_rows_bound": bound,
+            "compactions": self._compactions,
+            "compacting": self._compacting.locked(),
+        }

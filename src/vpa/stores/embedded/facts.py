@@ -1,0 +1,72 @@
+"""What the embedded store says of its tables, and what it takes a batch for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from vpa.base.records import RecordBatch
+from vpa.engine.database import Database
+from vpa.engine.persist.journal import DurableJournal
+from vpa.engine.table import Table
+from vpa.observe.log import get_logger
+
+_log = get_logger("vpa.stores.embedded")
+# A batch within these is written in well under a millisecond: records, values of vectors, values of metadata, characters of text.
+FEW_RECORDS: Final = 64
+_FEW_NUMBERS, _FEW_VALUES, _FEW_CHARACTERS = 100_000, 1_000, 100_000
+
+
+def is_light(batch: RecordBatch) -> bool:
+    """Whether a batch is so small that writing it in memory does not hold the event loop."""
+    if len(batch) > FEW_RECORDS or (batch.vectors is not None and batch.vectors.size > _FEW_NUMBERS):
+        return False
+    if sum(len(text) for text in batch.texts or () if text is not None) > _FEW_CHARACTERS:
+        return False
+    values = 0
+    for mapping in batch.metadata or ():
+        values += len(mapping) + sum(map(_more, mapping.values()))
+        if values > _FEW_VALUES:
+            return False
+    return True
+
+
+def _more(value: object) -> int:
+    if isinstance(value, str):
+        return len(value) // 100
+    if isinstance(value, dict):
+        return _FEW_VALUES  # How much is in it is only known by walking through it.
+    return len(value) if isinstance(value, Sequence) else 0
+
+
+def log_recovery(database: Database) -> None:
+    """Say what was not clean when the directory was opened."""
+    for name, report in database.reports().items():
+        if not report.clean:
+            _log.warning(
+                "recovered",
+                collection=name,
+                torn_bytes=report.torn_bytes,
+                damage=report.damage,
+                changes=report.replayed_changes,
+            )
+
+
+def table_facts(table: Table, journal: DurableJournal | None) -> dict[str, Any]:
+    """Rows, index and vectors, and for a durable table its log and what recovery found."""
+    view, index = table.view, table.index
+    facts: dict[str, Any] = {"records": view.live_count, "rows": view.count, "durable": journal is not None}
+    facts |= table.upkeep.stats()
+    facts["index"] = index.stats()
+    if facts["index"]["search"] == "exact" and (because := index.exact_because(view)):
+        facts["index"]["exact_because"] = because
+    facts["vectors"] = view.rows.vectors.stats()
+    if journal is not None:
+        report = journal.report
+        facts |= {
+            "log_bytes": journal.log_bytes,
+            "read_only": journal.read_only_reason,
+            "checkpoint_error": journal.checkpoint_error,
+            "recovery": {"torn_bytes": report.torn_bytes, "damage": report.damage, "set_aside": report.set_aside},
+        }
+    return facts

@@ -1,0 +1,42 @@
+"""Reading a payload back, and distrusting it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from vpa.base.errors import ProviderError
+from vpa.base.records import Record
+from vpa.base.scope import Scope
+from vpa.stores.layout.tokens import record_key
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A record read back, with the scope that it says it is in."""
+
+    record: Record
+    scope: Scope
+
+
+def decode(payload: object, *, key: str) -> Decoded:
+    """Read a payload; raises ProviderError if the store returns something else under `key` than what was stored there."""
+    try:
+        if not isinstance(payload, str):
+            raise TypeError(f"a payload is text, not {type(payload).__name__}")
+        stored = json.loads(payload)
+        scope = Scope(*stored["scope"])
+        record = Record(
+            stored["id"],
+            vector=None,
+            text=stored.get("text"),
+            metadata=stored.get("metadata") or {},
+            system=stored.get("system") or {},
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise ProviderError(
+            f"the store returned a record under {key!r} that vpa did not write, or that was changed by others"
+        ) from error
+    if record_key(scope, record.id) != key:
+        raise ProviderError(f"the store returned record {record.id!r} under the key {key!r}, which is not its own")
+    return Decoded(record, scope)

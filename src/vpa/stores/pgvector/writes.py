@@ -1,0 +1,126 @@
+"""Verbs that write: each is one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from vpa.base.errors import InvalidRecordError, RecordExistsError, RecordNotFoundError
+from vpa.base.metadata import canonical_metadata
+from vpa.base.query import OnConflict
+from vpa.base.records import CollectionInfo
+from vpa.filters.ast import NEVER
+from vpa.stores.pgvector import tables
+from vpa.stores.pgvector.convert import COLUMNS, rows_of
+from vpa.stores.pgvector.database import Database
+from vpa.stores.pgvector.filters import Statement, dump, flatten
+from vpa.stores.pgvector.reads import condition
+from vpa.stores.requests import Delete, UpdateMetadata, Upsert
+
+# Up to so many rows one statement a row is faster than a temporary table.
+_SMALL: Final = 100
+
+
+class Writes:
+    """Upsert, delete and update of metadata."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def upsert(self, info: CollectionInfo, request: Upsert) -> int:
+        """One transaction, `replacing` included."""
+        rows = list(rows_of(request.batch, request.scope))
+
+        async def write(lent: Any) -> int:
+            if request.replacing is not None and request.replacing is not NEVER:
+                statement = Statement()
+                where = statement.where(request.replacing, request.scope)
+                written = statement.bind(list(request.ids))
+                await lent.execute(
+                    f"DELETE FROM {self._database.table(info.name)} WHERE {where} AND NOT (id = ANY({written}::text[]))",
+                    *statement.parameters,
+                )
+            return await self._insert(lent, info, rows, on_conflict=request.on_conflict)
+
+        return await self._database.in_transaction("upsert", write)
+
+    async def _insert(
+        self, lent: Any, info: CollectionInfo, rows: Sequence[tuple[Any, ...]], *, on_conflict: OnConflict
+    ) -> int:
+        table = self._database.table(info.name)
+        if len(rows) <= _SMALL and on_conflict is OnConflict.REPLACE:
+            await lent.executemany(tables.upsert_one(table), rows)
+            return len(rows)
+        await lent.execute(f"CREATE TEMP TABLE vpa_incoming (LIKE {table}) ON COMMIT DROP")
+        await lent.copy_records_to_table("vpa_incoming", records=rows, columns=COLUMNS)
+        if on_conflict is OnConflict.REPLACE:
+            await lent.execute(tables.upsert_many(table))
+            return len(rows)
+        written = await lent.fetch(tables.insert_new(table))
+        if on_conflict is OnConflict.ERROR and len(written) < len(rows):
+            new = {row["id"] for row in written}
+            ids = [row[2] for row in rows if row[2] not in new]
+            shown = ", ".join(repr(value) for value in ids[:10])
+            # Raised inside the transaction: nothing of it stays.
+            raise RecordExistsError(f"{len(ids)} ids exist, nothing was written: {shown}", ids=ids)
+        return len(written)
+
+    async def delete(self, info: CollectionInfo, request: Delete) -> int:
+        """By ids or by condition."""
+        if request.filter is NEVER:
+            return 0
+        statement, where = condition(request)
+        verb = "SELECT count(*) AS n FROM" if request.dry_run else "DELETE FROM"
+        sql = f"{verb} {self._database.table(info.name)} WHERE {where}"
+        if request.dry_run:
+            return int((await self._database.fetch("delete", sql, statement.parameters))[0]["n"])
+
+        async def remove(lent: Any) -> int:
+            return int(str(await lent.execute(sql, *statement.parameters)).rpartition(" ")[2])
+
+        # In a transaction: arriving late, after its caller gave up, it is not committed.
+        return await self._database.in_transaction("delete", remove)
+
+    async def update_metadata(self, info: CollectionInfo, request: UpdateMetadata) -> int:
+        """Reads the rows and locks them, merges, writes: one transaction."""
+        if request.filter is NEVER:
+            return 0
+        statement, where = condition(request)
+        table = self._database.table(info.name)
+
+        async def update(lent: Any) -> int:
+            rows = await lent.fetch(
+                f"SELECT id, metadata, system FROM {table} WHERE {where} ORDER BY id FOR UPDATE", *statement.parameters
+            )
+            _refuse_missing(request.ids, {row["id"] for row in rows})
+            if request.dry_run or not rows:
+                return len(rows)
+            merged = [_merged(row, request) for row in rows]
+            flat = [flatten(metadata, json.loads(row["system"])) for metadata, row in zip(merged, rows, strict=True)]
+            await lent.execute(
+                tables.update_metadata(table),
+                request.scope.tenant,
+                request.scope.namespace,
+                [row["id"] for row in rows],
+                [dump(metadata) for metadata in merged],
+                flat,
+            )
+            return len(rows)
+
+        return await self._database.in_transaction("update_metadata", update)
+
+
+def _refuse_missing(ids: Sequence[str] | None, existing: set[str]) -> None:
+    missing = [value for value in dict.fromkeys(ids or ()) if value not in existing]
+    if missing:
+        shown = ", ".join(repr(value) for value in missing[:10])
+        raise RecordNotFoundError(f"{len(missing)} ids do not exist, nothing was changed: {shown}")
+
+
+def _merged(row: Any, request: UpdateMetadata) -> dict[str, Any]:
+    rest = {key: value for key, value in json.loads(row["metadata"]).items() if key not in request.remove}
+    try:
+        return canonical_metadata({**rest, **request.assign})
+    except InvalidRecordError as error:
+        raise InvalidRecordError(f"record {row['id']!r}: {error.message}; nothing was changed") from None

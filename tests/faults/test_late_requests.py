@@ -1,0 +1,94 @@
+"""A request that was given up may still arrive. It must not undo a later one that was acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from deployments import PROVIDERS, RunningStores
+from faults.behind import behind
+from vpa.base import errors
+from vpa.base.records import Record
+from vpa.client.collection import Collection
+from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.requests import NativeRequest
+from wire.proxy import FaultProxy
+
+REMOTE = [name for name in PROVIDERS if name != "mock"]
+DEADLINE_S = 0.6
+HELD_S = 0.9
+SETTLING_S = 1.2
+
+
+def record(number: int) -> Record:
+    """The record that every request of these tests is about."""
+    return Record("a", vector=[1, number], metadata={"n": number})
+
+
+VERBS: dict[str, Callable[[Collection], Awaitable[object]]] = {
+    "upsert": lambda docs: docs.upsert([record(2)]),
+    "delete": lambda docs: docs.delete(ids=["a"]),
+    "delete by filter": lambda docs: docs.delete(filter={"n": {"$gte": 0}}),
+    "update": lambda docs: docs.update_metadata(ids=["a"], set={"n": 2}),
+}
+
+
+# A store's verbs go through one writer: all of them on one store, two on the others.
+CASES = [
+    (provider, verb)
+    for provider in REMOTE
+    for verb in (VERBS if provider in ("qdrant", "pgvector") else ("upsert", "delete"))
+]
+
+
+@pytest.mark.parametrize(("provider", "verb"), CASES)
+async def test_a_late_request_does_not_undo_a_later_one(stores: RunningStores, provider: str, verb: str) -> None:
+    config = stores.config(PROVIDERS[provider], timeout_seconds=DEADLINE_S, max_retries=0)
+    with behind(config) as (slow, proxy):
+        async with VectorDatabaseManager(slow) as db:
+            if (fence := getattr(db._store, "fence", None)) is not None:
+                fence.settling_s = SETTLING_S
+            docs = await db.create_collection("late", dimension=2, metric="euclidean", exist_ok=True)
+            await docs.upsert([record(1)])
+            with held_when_it_writes(db, proxy), pytest.raises(errors.VectorDatabaseError):
+                await VERBS[verb](docs)
+            assert await _write(docs)
+            while proxy.held:
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
+            [found] = await docs.get(["a"])
+            assert found.metadata == {"n": 3}
+            await db.drop_collection("late")
+
+
+@contextmanager
+def held_when_it_writes(db: VectorDatabaseManager, proxy: FaultProxy) -> Iterator[None]:
+    """Hold the request that writes, not the reads before it."""
+    store: Any = db._store
+    session = getattr(store, "session", None) or store._database._session
+    send = session._send
+
+    async def hold(request: NativeRequest, work: Callable[[], Awaitable[Any]]) -> Any:
+        if request.verb in ("upsert", "delete", "update_metadata"):
+            proxy.hold_s = HELD_S
+        return await send(request, work)
+
+    session._send = hold
+    yield
+    proxy.hold_s, session._send = 0.0, send
+
+
+async def _write(docs: Collection) -> bool:
+    """Until it is acknowledged."""
+    for _ in range(20):
+        try:
+            await docs.upsert([record(3)])
+        except errors.VectorDatabaseError:
+            await asyncio.sleep(0.05)
+        else:
+            return True
+    return False

@@ -1,0 +1,117 @@
+"""Weaviate's own server: collections of others with named vectors and tenants, keys with few rights, and the messages."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+import weaviate
+from weaviate.classes.config import Configure
+from weaviate.classes.init import Auth
+
+from deployments import WEAVIATE_IS_BUILT, RunningStores
+from vpa.base import errors
+from vpa.base.records import Record
+from vpa.client.collection import Collection
+from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.config import VectorDatabaseConfig
+
+pytestmark = pytest.mark.skipif(not WEAVIATE_IS_BUILT, reason="the real Weaviate is not built here: make weaviate")
+
+
+def _client(config: VectorDatabaseConfig) -> Any:
+    return weaviate.use_async_with_custom(
+        http_host=config.host, http_port=config.port, http_secure=False, grpc_host=config.host,
+        grpc_port=int(config.options["grpc_port"]), grpc_secure=False,
+        auth_credentials=Auth.api_key(str(config.api_key)), skip_init_checks=True,
+    )  # fmt: skip
+
+
+def _with(config: VectorDatabaseConfig, **options: str) -> VectorDatabaseConfig:
+
+    return replace(config, options=MappingProxyType({**config.options, **options}))
+
+
+async def _read(config: VectorDatabaseConfig, name: str, query: list[float]) -> tuple[int, str | None, list[float]]:
+    async with VectorDatabaseManager(config) as db:
+        theirs = await db.collection(name)
+        [match] = await theirs.search(vector=query, include_vectors=True)
+        [record] = [one async for one in theirs.scan()]
+        assert (await theirs.get([record.id]))[0].text == match.text == record.text
+        assert await theirs.count() == 1
+        assert list(match.vector) == list(record.vector)
+        return theirs.info.dimension, match.text, list(record.vector)
+
+
+async def test_one_named_vector_of_others_is_read_and_of_several_one_is_named(stores: RunningStores) -> None:
+    config = stores.config("weaviate server")
+    one = Configure.Vectors.self_provided(name="v1")
+    two = Configure.Vectors.self_provided(name="v2")
+    async with _client(config) as client:
+        for name, vectors in (("Onenamed", [one]), ("Twonamed", [one, two])):
+            made = await client.collections.create(name, vector_config=vectors)
+            given = {"v1": [1.0, 0.0, 0.0], "v2": [0.0, 1.0]}
+            await made.data.insert({"text": "t"}, vector={key: given[key] for key in ("v1", "v2")[: len(vectors)]})
+    assert await _read(config, "onenamed", [1, 0, 0]) == (3, "t", [1.0, 0.0, 0.0])
+    assert await _read(_with(config, vector="v2"), "twonamed", [0, 1]) == (2, "t", [0.0, 1.0])
+    for chosen, message in (
+        (config, r"v1, v2; name one in the URL: .*\?vector=v1"),
+        (_with(config, vector="v3"), "no vector 'v3'"),
+    ):
+        async with VectorDatabaseManager(chosen) as db:
+            with pytest.raises(errors.ConfigurationError, match=message):
+                await db.collection("twonamed")
+    async with VectorDatabaseManager(config) as db:
+        await db.drop_collection("onenamed")
+    async with VectorDatabaseManager(_with(config, vector="v1")) as db:
+        await db.drop_collection("twonamed")
+
+
+async def test_a_collection_of_others_with_tenants_is_read_tenant_by_tenant(stores: RunningStores) -> None:
+    config = stores.config("weaviate server")
+    async with _client(config) as client:
+        made = await client.collections.create(
+            "Tenanted", multi_tenancy_config=Configure.multi_tenancy(enabled=True), vector_config=Configure.Vectors.self_provided()
+        )  # fmt: skip
+        await made.tenants.create(["red", "blue"])
+        await made.with_tenant("red").data.insert({"text": "in red"}, vector=[1.0, 0.0])
+        await made.with_tenant("blue").data.insert({"text": "in blue"}, vector=[1.0, 0.0])
+    async with VectorDatabaseManager(config) as db:
+        with pytest.raises(errors.ConfigurationError, match=r"by tenant; name one in the URL: .*\?tenant=NAME"):
+            await db.collection("tenanted")
+    for tenant in ("red", "blue"):
+        assert (await _read(_with(config, tenant=tenant), "tenanted", [1, 0]))[1] == f"in {tenant}"
+    async with VectorDatabaseManager(_with(config, tenant="red")) as db:
+        await db.drop_collection("tenanted")
+
+
+WRITES: dict[str, Callable[[Collection], Awaitable[object]]] = {
+    "upsert": lambda docs: docs.upsert([Record("b", vector=[1, 0], metadata={"n": 1})]),
+    "upsert of a new field": lambda docs: docs.upsert([Record("b", vector=[1, 0], metadata={"other": 1})]),
+    "delete": lambda docs: docs.delete(ids=["a"]),
+    "delete by filter": lambda docs: docs.delete(filter={"n": 1}),
+    "update": lambda docs: docs.update_metadata(ids=["a"], set={"n": 2}),
+}
+
+
+async def test_a_viewers_key_reads_and_is_denied_every_write(stores: RunningStores) -> None:
+    config = stores.config("weaviate server")
+    async with VectorDatabaseManager(config) as owner:
+        docs = await owner.create_collection("viewed", dimension=2)
+        await docs.upsert([Record("a", vector=[1, 0], metadata={"n": 1})])
+        async with VectorDatabaseManager(stores.config("weaviate server", api_key="reader")) as db:
+            viewed = await db.collection("viewed")
+            assert (await viewed.search(vector=[1, 0])).ids == ["a"]
+            for write in WRITES.values():
+                with pytest.raises(errors.PermissionDeniedError) as caught:
+                    await write(viewed)
+                assert caught.value.message.startswith("the API key does not have the right to do this; Weaviate: ")
+                assert "insufficient permissions" in caught.value.message
+                assert "{'error'" not in caught.value.message
+            with pytest.raises(errors.PermissionDeniedError):
+                await db.create_collection("another", dimension=2)
+        assert await docs.count() == 1
+        await owner.drop_collection("viewed")
