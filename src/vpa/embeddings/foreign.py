@@ -178,7 +178,8 @@ def _own_async(model: Any, method: str) -> Any:
 
 
 def _is_async(call: Any) -> bool:
-    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
+    method = getattr(call, "__call__", None)  # noqa: B004
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(method)
 
 
 def _window(model: Any) -> TokenCounter | None:

@@ -6,14 +6,18 @@ import base64
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from vpa.base.arrays import FloatMatrix
 from vpa.base.ids import chunk_id
 from vpa.base.records import Match, Record, RecordBatch
 from vpa.filters import F, Filter
+from vpa.kit.steps import rest
 from vpa.rag.chunking.splitter import Chunk
 from vpa.rag.documents import Document, DocumentSummary, NewDocument, SearchResult
+
+# Chunks whose fields take about two milliseconds to write.
+_RESTS_EVERY: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ def to_batch(documents: Iterable[PreparedDocument], vectors: FloatMatrix) -> Rec
             texts.append(chunk.text)
             metadata.append(document.metadata)
             system.append(_system(prepared, index))
+            if index % _RESTS_EVERY == _RESTS_EVERY - 1:
+                rest()
     return RecordBatch(ids=ids, vectors=vectors, texts=texts, metadata=metadata, system=system)
 
 
@@ -102,15 +108,14 @@ def first_chunks() -> Filter:
     return F.system("index") == 0
 
 
-def newest(records: Iterable[Record]) -> list[Record]:
-    """The chunks of each document's newest version only, in chunk order."""
-    found = list(records)
-    versions: dict[str, Any] = {}
-    for record in found:
-        name = str(record.system["document_id"])
-        versions[name] = max(versions.get(name, 0), record.system["version"])
-    kept = [record for record in found if record.system["version"] == versions[str(record.system["document_id"])]]
-    return sorted(kept, key=lambda record: (str(record.system["document_id"]), _number(record, "index")))
+def newest(summaries: Iterable[DocumentSummary]) -> list[DocumentSummary]:
+    """The newest version of each document, in id order."""
+    result: dict[str, DocumentSummary] = {}
+    for summary in summaries:
+        known = result.get(summary.document_id)
+        if known is None or known.version < summary.version:
+            result[summary.document_id] = summary
+    return [result[document_id] for document_id in sorted(result)]
 
 
 def newest_matches(matches: Iterable[Match]) -> list[Match]:
@@ -136,18 +141,27 @@ def to_summary(record: Record) -> DocumentSummary:
     )
 
 
-def to_document(chunks: Sequence[Record]) -> Document:
-    """Rebuild a document from all chunks of one version, in order."""
-    parts: list[str] = []
+Part: TypeAlias = "tuple[int, int, int, int, str, str, str]"
+
+
+def to_part(record: Record) -> Part:
+    """What a chunk adds to its document: version, index, start, end, text, packed blanks before and after it."""
+    numbers = (_number(record, name) for name in ("version", "index", "start", "end"))
+    blanks = (str(record.system.get(name) or "") for name in ("before", "after"))
+    return (*numbers, record.text or "", *blanks)  # type: ignore[return-value]
+
+
+def to_document(summary: DocumentSummary, parts: Iterable[Part]) -> Document:
+    """Rebuild a document from the parts of the version that `summary` is of; those of others are left out."""
+    contents: list[str] = []
     length = 0
-    summary = to_summary(chunks[0])
-    for record in chunks:
-        before = unpack(record.system.get("before"), length=summary.length)
+    for _, _, start, end, text, before, after in sorted(part for part in parts if part[0] == summary.version):
         # A chunk begins in the one before it, at its end, or after the blanks between them.
-        parts += [before, (record.text or "")[max(0, length - _number(record, "start")) :]]
-        length = max(length, _number(record, "end"))
-    parts.append(unpack(chunks[-1].system.get("after"), length=summary.length))
-    return Document(**{name: getattr(summary, name) for name in DocumentSummary.__slots__}, content="".join(parts))
+        blanks = (unpack(packed, length=summary.length) for packed in (before, after))
+        contents += [next(blanks), text[max(0, length - start) :], next(blanks)]
+        length = max(length, end)
+    fields = {name: getattr(summary, name) for name in DocumentSummary.__slots__}
+    return Document(**fields, content="".join(contents))
 
 
 def to_result(match: Match) -> SearchResult:

@@ -1,4 +1,7 @@
-"""Stored documents and their vectors, read page by page; what is made of the pages is made in worker threads."""
+"""Stored documents and their vectors, read page by page; what is made of a page is made in a worker thread.
+
+Records of one page at a time exist: many at once would trigger the cyclic garbage collector, which blocks every thread.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +17,43 @@ from vpa.base.scope import Scope
 from vpa.client.verbs import CollectionVerbs
 from vpa.filters import Filter
 from vpa.kit.threads import Workers
-from vpa.rag.chunks import newest, to_document, to_summary
+from vpa.rag.chunks import Part, newest, to_document, to_part, to_summary
 from vpa.rag.documents import Document, DocumentSummary
 
-_PAGE: Final = 500
+_PAGE: Final = 200
 
 
 async def read_document(
     collection: CollectionVerbs, filter: Filter, *, scope: Scope, workers: Workers
 ) -> Document | None:
     """The one document that `filter` selects, newest version; None if there is none."""
-    pages = [page async for page in _pages(collection, filter, scope=scope, vectors=False)]
-    return await workers.run(lambda: to_document(newest(_taken(pages))) if pages else None)
+    summaries: list[DocumentSummary] = []
+    parts: list[Part] = []
+
+    def add(page: RecordBatch) -> None:
+        # The first record of each page will do for the summary of its version; a page may hold two.
+        for record in page:
+            if not summaries or summaries[-1].version < int(record.system["version"] or 0):
+                summaries.append(to_summary(record))
+            parts.append(to_part(record))
+
+    async for page in _pages(collection, filter, scope=scope, vectors=False):
+        await workers.run(add, page)
+    return await workers.run(to_document, summaries[-1], parts) if summaries else None
 
 
 async def read_summaries(
     collection: CollectionVerbs, filter: Filter, *, limit: int | None, scope: Scope, workers: Workers
 ) -> list[DocumentSummary]:
     """The documents of the chunks that `filter` selects, in id order, at most `limit`."""
-    pages = [page async for page in _pages(collection, filter, scope=scope, vectors=False)]
-    return await workers.run(lambda: [to_summary(record) for record in newest(_taken(pages))][:limit])
+    summaries: list[DocumentSummary] = []
+
+    def add(page: RecordBatch) -> None:
+        summaries.extend(to_summary(record) for record in page)
+
+    async for page in _pages(collection, filter, scope=scope, vectors=False):
+        await workers.run(add, page)
+    return await workers.run(lambda: newest(summaries)[:limit])
 
 
 async def read_vectors(
@@ -65,10 +85,3 @@ async def _pages(
         yield page
         # A store in this process answers at once: without a pause all pages would be one step of the loop.
         await asyncio.sleep(0)
-
-
-def _taken(pages: list[RecordBatch]) -> list[Record]:
-    """Their records. The pages are emptied here, in the worker: freeing them takes as long as making them."""
-    records = [record for page in pages for record in page]
-    pages.clear()
-    return records

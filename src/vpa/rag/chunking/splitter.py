@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from vpa.base.errors import ConfigurationError
+from vpa.kit.steps import rest
 from vpa.rag.chunking.graphemes import boundary_at_or_after, boundary_at_or_before, is_boundary
 from vpa.rag.chunking.separators import separators_of, shadow_of
 
-_SECTION: Final = 1 << 16
+_SECTION: Final = 1 << 14
 _SECTION_ENDS: Final = ("\n#", "\n\n", "\n \n", "\n", ". ", "。", " ")
 
 
@@ -72,7 +73,8 @@ def _ends(content: str, *, size: int, fmt: str) -> Iterator[int]:
         while end - start > size:
             start = boundary_at_or_before(content, start + size, above=start)
             yield start
-        if end > start:
+        # A piece that is only the beginning of a character joins the next one.
+        if end > start and is_boundary(content, end):
             start = end
             yield end
 
@@ -94,6 +96,7 @@ def _preferred(shadow: str, *, size: int, fmt: str) -> Iterator[int]:
         for length in lengths:
             start += length
             yield start
+        rest()
 
 
 def _section_ends(shadow: str, *, size: int) -> Iterator[int]:

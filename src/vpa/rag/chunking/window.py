@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from vpa.kit.steps import rest
 from vpa.rag.chunking.splitter import Chunk, chunk_text
 
 # A title stands before every chunk; it may not take the place of the text.
 _TITLE_SHARE: Final = 4
-_COUNTED_AT_ONCE: Final = 64
+# A tokenizer takes a few milliseconds for that many.
+_COUNTED_AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,11 @@ class Window:
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, counted in slices."""
-        parts = (texts[start : start + _COUNTED_AT_ONCE] for start in range(0, len(texts), _COUNTED_AT_ONCE))
-        return [length for part in parts for length in self.count(part)]
+        lengths: list[int] = []
+        for start in range(0, len(texts), _COUNTED_AT_ONCE):
+            lengths += self.count(texts[start : start + _COUNTED_AT_ONCE])
+            rest()
+        return lengths
 
     def holds(self, text: str) -> bool:
         """Whether all of a text is embedded."""

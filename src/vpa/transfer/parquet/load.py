@@ -97,7 +97,7 @@ class _Source:
         return pyarrow().parquet.ParquetFile(self._path, page_checksum_verification=True)
 
     def check(self) -> CollectionInfo | None:
-        """Read all of it as it would be written; returns the collection that it needs, None for no records of others."""
+        """Read all of it as for writing; returns the collection that it needs, None for no records of others."""
         with reading(self._path, ours=self.ours):
             return self._check_ours() if self.ours else self._check_of_others()
 
