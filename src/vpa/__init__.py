@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from vpa.client.connect import connect
     from vpa.client.manager import VectorDatabaseManager
     from vpa.compose import create_enhanced_rag_system, create_vector_database_manager
+    from vpa.embeddings.adapt import as_embedder
+    from vpa.embeddings.contract import Embedder
     from vpa.filters import F, Filter
     from vpa.rag.system import EnhancedRAGSystem
     from vpa.stores.config import VectorDatabaseConfig, VectorDatabaseProvider
@@ -42,6 +44,7 @@ _HOME = {
     "ALL_SCOPES": "vpa.base.scope",
     "Collection": "vpa.client.collection",
     "CollectionInfo": "vpa.base.records",
+    "Embedder": "vpa.embeddings.contract",
     "EmbeddingIdentity": "vpa.base.records",
     "EnhancedRAGSystem": "vpa.rag.system",
     "F": "vpa.filters",
@@ -57,6 +60,7 @@ _HOME = {
     "VectorDatabaseConfig": "vpa.stores.config",
     "VectorDatabaseManager": "vpa.client.manager",
     "VectorDatabaseProvider": "vpa.stores.config",
+    "as_embedder": "vpa.embeddings.adapt",
     "audit": "vpa.trust.audit",
     "backup": "vpa.trust.backup",
     "check": "vpa.trust.check",
@@ -75,6 +79,7 @@ __all__ = [
     "ALL_SCOPES",
     "Collection",
     "CollectionInfo",
+    "Embedder",
     "EmbeddingIdentity",
     "EnhancedRAGSystem",
     "F",
@@ -91,6 +96,7 @@ __all__ = [
     "VectorDatabaseManager",
     "VectorDatabaseProvider",
     "__version__",
+    "as_embedder",
     "audit",
     "backup",
     "check",

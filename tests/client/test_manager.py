@@ -325,6 +325,7 @@ def test_every_error_has_a_code_of_its_own() -> None:
     retryable = {kind.__name__ for kind in kinds if kind.retryable}
     assert retryable == {
         "ConnectionFailedError",
+        "EmbedderUnavailableError",
         "OperationTimeoutError",
         "RateLimitedError",
         "ServiceUnavailableError",

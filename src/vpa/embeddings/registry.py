@@ -45,7 +45,8 @@ def create(name: str, *, path: str | None) -> Embedder | None:
         raise
     except Exception as error:
         raise EmbedderError(
-            f"embedder {name!r} could not be made by {entry.value} (entry point of {GROUP}): {type(error).__name__}: {error}"
+            f"embedder {name!r} could not be made by {entry.value} (entry point of {GROUP}): "
+            f"{type(error).__name__}: {error}"
         ) from error
 
 

@@ -57,7 +57,20 @@ def _inside(root: Path) -> Iterator[tuple[Path, str] | SourceProblem]:
 
 
 def read_files(paths: Sequence[str]) -> Iterator[Item]:
-    """Every document and every problem, in order."""
+    """Every document and every problem, in order; of documents with one id the first, and a problem for each other."""
+    origins: dict[str, str] = {}
+    for item in _read_all(paths):
+        if isinstance(item, SourceProblem):
+            yield item
+        elif item.document_id in origins:
+            kept = origins[item.document_id]
+            yield SourceProblem(item.origin, f"id {item.document_id!r} is that of {kept} already, which was kept")
+        else:
+            origins[item.document_id] = item.origin
+            yield item
+
+
+def _read_all(paths: Sequence[str]) -> Iterator[Item]:
     for found in find_files(paths):
         if isinstance(found, SourceProblem):
             yield found

@@ -19,6 +19,7 @@ from vpa.base.records import Match, Record
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
 from vpa.filters import FilterLike
+from vpa.integrations.langchain_embeddings import VPAEmbeddings
 from vpa.integrations.owned import OwnedCollection
 from vpa.stores.config import VectorDatabaseConfig
 
@@ -26,13 +27,15 @@ from vpa.stores.config import VectorDatabaseConfig
 class VPAVectorStore(VectorStore):
     """`VPAVectorStore(embedding, place="qdrant://localhost:6333", collection="docs")`.
 
+    `embedding` is LangChain's, the name of a model ("minilm"), or anything else that `vpa.as_embedder` accepts.
+
     `filter` is vpa's filter language on every store; scores are vpa's: higher is better. The collection is made at the
     first write. Synchronous and asynchronous calls share one connection on a loop of its own; `close()` lets it go.
     """
 
     def __init__(
         self,
-        embedding: Embeddings,
+        embedding: Embeddings | Any,
         *,
         place: str | VectorDatabaseConfig = "mock://",
         collection: str = "langchain",
@@ -40,7 +43,8 @@ class VPAVectorStore(VectorStore):
         metric: str = "cosine",
         scope: Scope = Scope(),
     ) -> None:
-        self._embedding = embedding
+        self._made = None if isinstance(embedding, Embeddings) else VPAEmbeddings(embedding)
+        self._embedding: Embeddings = self._made or embedding
         self._owned = OwnedCollection(place, collection, api_key=api_key, metric=metric)
         self._scope = scope
 
@@ -52,6 +56,8 @@ class VPAVectorStore(VectorStore):
     def close(self) -> None:
         """Let the connection go."""
         self._owned.close()
+        if self._made is not None:
+            self._made.close()
 
     def delete_collection(self) -> None:
         """Remove the collection with every scope."""
@@ -208,7 +214,7 @@ class VPAVectorStore(VectorStore):
     def from_texts(
         cls,
         texts: list[str],
-        embedding: Embeddings,
+        embedding: Embeddings | Any,
         metadatas: list[dict[str, Any]] | None = None,
         *,
         ids: list[str] | None = None,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
+
+_BRING_BLAS: Final = frozenset({"faiss", "numpy", "scipy", "torch"})
 
 
 class _Limit:
@@ -15,6 +18,7 @@ class _Limit:
         self._lock = threading.Lock()
         self._users = 0
         self._controller: Any = None
+        self._loaded: frozenset[str] = frozenset()
         self._restore: AbstractContextManager[Any] | None = None
 
     def enter(self) -> None:
@@ -22,14 +26,17 @@ class _Limit:
             self._users += 1
             if self._users > 1:
                 return
-            if self._controller is None:
-                # Finding the loaded libraries takes milliseconds; NumPy's BLAS is loaded by now.
-                import numpy  # noqa: F401
-                from threadpoolctl import ThreadpoolController
-
-                self._controller = ThreadpoolController()
-            self._restore = self._controller.limit(limits=1, user_api="blas")
+            self._restore = self._libraries().limit(limits=1, user_api="blas")
             self._restore.__enter__()
+
+    def _libraries(self) -> Any:
+        # Looking for the loaded libraries takes milliseconds: only when one may have been added.
+        loaded = frozenset(_BRING_BLAS & sys.modules.keys())
+        if self._controller is None or loaded != self._loaded:
+            from threadpoolctl import ThreadpoolController
+
+            self._controller, self._loaded = ThreadpoolController(), loaded
+        return self._controller
 
     def leave(self) -> None:
         with self._lock:

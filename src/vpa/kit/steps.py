@@ -15,6 +15,11 @@ _INLINE_S: Final = 0.002
 _WORK_S, _REST_S = 0.002, 0.00005
 
 
+def rest() -> None:
+    """Gives other threads the interpreter, from inside a loop in a worker; call it about every two milliseconds."""
+    time.sleep(_REST_S)
+
+
 def finish_resting(steps: Steps[T]) -> T:
     """The result, for a thread beside an event loop: a rest of 50 µs after every two milliseconds."""
     try:

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from vpa.base.arrays import FloatMatrix
 from vpa.base.ids import chunk_id
 from vpa.base.records import Match, Record, RecordBatch
 from vpa.filters import F, Filter
+from vpa.kit.steps import rest
 from vpa.rag.chunking.splitter import Chunk
 from vpa.rag.documents import Document, DocumentSummary, NewDocument, SearchResult
+
+# Chunks whose fields take about two milliseconds to write.
+_RESTS_EVERY: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedDocument:
-    """A document, cut and stamped, not yet embedded."""
+    """A document, cut and stamped, not yet embedded. `prefix` stands before each chunk in what is embedded."""
 
     document: NewDocument
     chunks: Sequence[Chunk]
     version: int
+    prefix: str
+    recut: int = 0
+    title_was_cut: bool = False
 
     def texts_to_embed(self) -> list[str]:
-        """`title + ". " + chunk`; without a title the chunk alone."""
-        title = self.document.title
-        return [f"{title}. {chunk.text}" if title and chunk.text else title or chunk.text for chunk in self.chunks]
+        """The title, where there is one, and the chunk."""
+        return [self.prefix + chunk.text for chunk in self.chunks]
 
     def summary(self) -> DocumentSummary:
         """What the caller is told."""
@@ -41,7 +49,7 @@ class PreparedDocument:
 
 
 def to_batch(documents: Iterable[PreparedDocument], vectors: FloatMatrix) -> RecordBatch:
-    """One record a chunk; `vectors` has a row for each, in order."""
+    """One record per chunk; `vectors` has a row for each, in order."""
     ids: list[str] = []
     texts: list[str | None] = []
     metadata: list[Any] = []
@@ -52,20 +60,42 @@ def to_batch(documents: Iterable[PreparedDocument], vectors: FloatMatrix) -> Rec
             ids.append(chunk_id(document.document_id, version=prepared.version, index=index))
             texts.append(chunk.text)
             metadata.append(document.metadata)
-            system.append(
-                {
-                    "document_id": document.document_id,
-                    "version": prepared.version,
-                    "index": index,
-                    "count": len(prepared.chunks),
-                    "start": chunk.start,
-                    "end": chunk.end,
-                    "title": document.title,
-                    "length": len(document.content),
-                    "format": document.format,
-                }
-            )
+            system.append(_system(prepared, index))
+            if index % _RESTS_EVERY == _RESTS_EVERY - 1:
+                rest()
     return RecordBatch(ids=ids, vectors=vectors, texts=texts, metadata=metadata, system=system)
+
+
+def _system(prepared: PreparedDocument, index: int) -> dict[str, str | int]:
+    document, chunks = prepared.document, prepared.chunks
+    fields: dict[str, str | int] = {
+        "document_id": document.document_id,
+        "version": prepared.version,
+        "index": index,
+        "count": len(chunks),
+        "start": chunks[index].start,
+        "end": chunks[index].end,
+        "title": document.title,
+        "length": len(document.content),
+        "format": document.format,
+    }
+    # Blanks that no chunk holds, so that the document is rebuilt as it was.
+    before = document.content[chunks[index - 1].end if index else 0 : chunks[index].start]
+    after = document.content[chunks[index].end :] if index == len(chunks) - 1 else ""
+    return fields | {name: pack(blanks) for name, blanks in (("before", before), ("after", after)) if blanks}
+
+
+def pack(blanks: str) -> str:
+    """Blanks as a short text: a run of a million packs into a kilobyte."""
+    return base64.b64encode(zlib.compress(blanks.encode())).decode()
+
+
+def unpack(packed: object, *, length: int) -> str:
+    """The inverse; never more than `length` characters."""
+    if not packed:
+        return ""
+    # No blank takes more than three bytes.
+    return zlib.decompressobj().decompress(base64.b64decode(str(packed)), 3 * length).decode()
 
 
 def of_documents(document_ids: Sequence[str]) -> Filter:
@@ -78,15 +108,14 @@ def first_chunks() -> Filter:
     return F.system("index") == 0
 
 
-def newest(records: Iterable[Record]) -> list[Record]:
-    """The chunks of each document's newest version only, in chunk order."""
-    found = list(records)
-    versions: dict[str, Any] = {}
-    for record in found:
-        name = str(record.system["document_id"])
-        versions[name] = max(versions.get(name, 0), record.system["version"])
-    kept = [record for record in found if record.system["version"] == versions[str(record.system["document_id"])]]
-    return sorted(kept, key=lambda record: (str(record.system["document_id"]), _number(record, "index")))
+def newest(summaries: Iterable[DocumentSummary]) -> list[DocumentSummary]:
+    """The newest version of each document, in id order."""
+    result: dict[str, DocumentSummary] = {}
+    for summary in summaries:
+        known = result.get(summary.document_id)
+        if known is None or known.version < summary.version:
+            result[summary.document_id] = summary
+    return [result[document_id] for document_id in sorted(result)]
 
 
 def newest_matches(matches: Iterable[Match]) -> list[Match]:
@@ -112,14 +141,27 @@ def to_summary(record: Record) -> DocumentSummary:
     )
 
 
-def to_document(chunks: Sequence[Record]) -> Document:
-    """Rebuild a document from all chunks of one version, in order."""
-    content = ""
-    for record in chunks:
-        # A chunk begins at or before the end of the one before it.
-        content += (record.text or "")[len(content) - _number(record, "start") :]
-    summary = to_summary(chunks[0])
-    return Document(**{name: getattr(summary, name) for name in DocumentSummary.__slots__}, content=content)
+Part: TypeAlias = "tuple[int, int, int, int, str, str, str]"
+
+
+def to_part(record: Record) -> Part:
+    """What a chunk adds to its document: version, index, start, end, text, packed blanks before and after it."""
+    numbers = (_number(record, name) for name in ("version", "index", "start", "end"))
+    blanks = (str(record.system.get(name) or "") for name in ("before", "after"))
+    return (*numbers, record.text or "", *blanks)  # type: ignore[return-value]
+
+
+def to_document(summary: DocumentSummary, parts: Iterable[Part]) -> Document:
+    """Rebuild a document from the parts of the version that `summary` is of; those of others are left out."""
+    contents: list[str] = []
+    length = 0
+    for _, _, start, end, text, before, after in sorted(part for part in parts if part[0] == summary.version):
+        # A chunk begins in the one before it, at its end, or after the blanks between them.
+        blanks = (unpack(packed, length=summary.length) for packed in (before, after))
+        contents += [next(blanks), text[max(0, length - start) :], next(blanks)]
+        length = max(length, end)
+    fields = {name: getattr(summary, name) for name in DocumentSummary.__slots__}
+    return Document(**fields, content="".join(contents))
 
 
 def to_result(match: Match) -> SearchResult:

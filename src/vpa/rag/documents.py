@@ -89,8 +89,16 @@ class SearchResult:
 
 @dataclass(slots=True)
 class IngestReport:
-    """What `add_documents` did. `failed` maps document ids to reasons."""
+    """What `add_documents` did. `failed` maps document ids to reasons.
+
+    `reused`: chunks whose text was stored already, so that they were not embedded again. `recut`: chunks that were cut
+    again, as the model would not have read them to their end. `shortened_titles`: titles of which only the beginning is
+    embedded with each chunk, for the same reason.
+    """
 
     documents: int = 0
     chunks: int = 0
+    reused: int = 0
+    recut: int = 0
+    shortened_titles: int = 0
     failed: dict[str, str] = field(default_factory=dict)

@@ -6,48 +6,104 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from vpa.base.errors import InvalidRecordError
+import numpy as np
+
+from vpa.base.arrays import FloatMatrix, FloatVector
+from vpa.base.errors import EmbedderError, InvalidRecordError, VectorDatabaseError
 from vpa.base.ids import VersionStamps
+from vpa.base.records import Record, RecordBatch
 from vpa.base.scope import Scope
 from vpa.client.verbs import CollectionVerbs
 from vpa.embeddings.batched import BatchedEmbedder
+from vpa.filters import Filter
 from vpa.kit.tasks import first_of
+from vpa.kit.threads import Workers
+from vpa.observe.log import get_logger
 from vpa.rag.chunking.splitter import chunk_text
+from vpa.rag.chunking.window import Window, fit
 from vpa.rag.chunks import PreparedDocument, of_documents, to_batch
 from vpa.rag.documents import IngestReport, NewDocument
 from vpa.rag.options import RagOptions
+from vpa.rag.reading import read_vectors
 
 Source: TypeAlias = "Iterable[NewDocument | Mapping[str, Any]] | AsyncIterable[NewDocument | Mapping[str, Any]]"
 Progress: TypeAlias = Callable[[IngestReport], None]
 _GROUP_CHUNKS: Final = 64
+_log = get_logger("vpa.rag")
 
 
 class Ingestion:
-    """Writes documents into one collection."""
+    """Writes documents into one collection. Cutting and counting run in `workers`."""
 
     def __init__(
-        self, collection: CollectionVerbs, embedder: BatchedEmbedder, *, options: RagOptions, stamps: VersionStamps
+        self,
+        collection: CollectionVerbs,
+        embedder: BatchedEmbedder,
+        *,
+        options: RagOptions,
+        stamps: VersionStamps,
+        workers: Workers,
     ) -> None:
         self._collection = collection
         self._embedder = embedder
         self._options = options
         self._stamps = stamps
+        self._workers = workers
 
-    def prepare(self, given: NewDocument | Mapping[str, Any]) -> PreparedDocument:
-        """Check and cut one document; raises InvalidRecordError."""
-        document = _as_document(given).checked()
-        chunks = chunk_text(
-            document.content, size=self._options.chunk_size, overlap=self._options.chunk_overlap, fmt=document.format
+    async def prepare(self, document: NewDocument | Mapping[str, Any]) -> PreparedDocument:
+        """Check and cut one document; raises InvalidRecordError, EmbedderError."""
+        await self._embedder.open()
+        limit = self._embedder.max_tokens
+        window = None if limit is None else Window(limit, self._embedder.count_tokens)
+        prepared = await self._workers.run(self._cut, document, window)
+        if prepared.recut or prepared.title_was_cut:
+            _log.info(
+                "cut again to fit the model's window",
+                document_id=prepared.document.document_id,
+                chunks=prepared.recut,
+                title=prepared.title_was_cut,
+                tokens=limit,
+            )
+        return prepared
+
+    def _cut(self, document: NewDocument | Mapping[str, Any], window: Window | None) -> PreparedDocument:
+        checked = _as_document(document).checked()
+        size, overlap = self._options.chunk_size, self._options.chunk_overlap
+        chunks = chunk_text(checked.content, size=size, overlap=overlap, fmt=checked.format)
+        fitted = fit(chunks, title=checked.title, window=window, overlap=overlap, fmt=checked.format)
+        return PreparedDocument(
+            checked, fitted.chunks, self._stamps.next(), fitted.prefix, fitted.recut, fitted.title_was_cut
         )
-        return PreparedDocument(document, chunks, self._stamps.next())
 
-    async def write(self, group: Sequence[PreparedDocument], *, scope: Scope) -> None:
-        """Embed and write documents; older versions of them go in the same step."""
-        vectors = await self._embedder.documents([text for one in group for text in one.texts_to_embed()])
-        await self._collection.upsert(
-            to_batch(group, vectors),
-            replacing=of_documents([one.document.document_id for one in group]),
-            scope=scope,
+    async def write(self, group: Sequence[PreparedDocument], *, scope: Scope) -> IngestReport:
+        """Embed what is new and write documents; older versions of them go in the same step."""
+        texts = [text for one in group for text in one.texts_to_embed()]
+        filter = of_documents([one.document.document_id for one in group])
+        known = await self._known_vectors(group, filter, scope=scope)
+        new = [text for text in texts if text not in known]
+        made = await self._embedder.documents(new)
+        batch = await self._workers.run(_batch, group, texts, known, made)
+        await self._collection.upsert(batch, replacing=filter, scope=scope)
+        return IngestReport(
+            documents=len(group),
+            chunks=len(texts),
+            reused=len(texts) - len(new),
+            recut=sum(one.recut for one in group),
+            shortened_titles=sum(one.title_was_cut for one in group),
+        )
+
+    async def _known_vectors(
+        self, group: Sequence[PreparedDocument], filter: Filter, *, scope: Scope
+    ) -> dict[str, FloatVector]:
+        """Vectors of the stored versions by what they were embedded from: what did not change is not paid again."""
+        titles = {one.document.document_id: (one.document.title, one.prefix) for one in group}
+
+        def embedded_text(record: Record) -> str | None:
+            title, prefix = titles[str(record.system["document_id"])]
+            return prefix + (record.text or "") if record.system["title"] == title else None
+
+        return await read_vectors(
+            self._collection, filter, embedded_text=embedded_text, scope=scope, workers=self._workers
         )
 
     async def write_all(
@@ -59,11 +115,9 @@ class Ingestion:
 
         async def work(group: list[PreparedDocument]) -> None:
             try:
-                await self.write(group, scope=scope)
+                await self._write_group(group, report, scope=scope, collect_errors=collect_errors)
             finally:
                 gate.release()
-            report.documents += len(group)
-            report.chunks += sum(len(one.chunks) for one in group)
             if progress is not None:
                 progress(report)
 
@@ -73,25 +127,41 @@ class Ingestion:
                     await gate.acquire()
                     tasks.create_task(work(group))
         except BaseExceptionGroup as errors:
-            raise first_of(errors) from errors
+            raise _saying_what_is_stored(first_of(errors), report) from errors
         return report
+
+    async def _write_group(
+        self, group: list[PreparedDocument], report: IngestReport, *, scope: Scope, collect_errors: bool
+    ) -> None:
+        """One group; with `collect_errors` documents that cannot be embedded or written are noted, each by itself."""
+        try:
+            _add(report, await self.write(group, scope=scope))
+        except (EmbedderError, InvalidRecordError) as error:
+            if not collect_errors:
+                raise
+            if len(group) == 1 or error.retryable:
+                # Where the model is away, asking it for each document alone would only take longer.
+                report.failed |= {one.document.document_id: error.message for one in group}
+                return
+            for one in group:
+                await self._write_group([one], report, scope=scope, collect_errors=True)
 
     async def _groups(
         self, source: Source, report: IngestReport, *, collect_errors: bool
     ) -> AsyncIterator[list[PreparedDocument]]:
         group: list[PreparedDocument] = []
-        seen: set[str] = set()
-        async for given in _each(source):
+        seen: dict[str, int] = {}
+        number = 0
+        async for document in _each(source):
+            number += 1
             try:
-                prepared = self.prepare(given)
-                if prepared.document.document_id in seen:
-                    raise InvalidRecordError(f"document {prepared.document.document_id!r} occurs twice in one call")
+                prepared = await self.prepare(document)
+                _check_new(prepared.document.document_id, seen, number)
             except InvalidRecordError as error:
                 if not collect_errors:
                     raise
-                report.failed[_id_of(given)] = error.message
+                report.failed[_id_of(document)] = error.message
                 continue
-            seen.add(prepared.document.document_id)
             group.append(prepared)
             if sum(len(one.chunks) for one in group) >= _GROUP_CHUNKS:
                 yield group
@@ -100,22 +170,57 @@ class Ingestion:
             yield group
 
 
-def _as_document(given: NewDocument | Mapping[str, Any]) -> NewDocument:
-    if isinstance(given, NewDocument):
-        return given
-    if not isinstance(given, Mapping):
-        raise InvalidRecordError(f"a document is a NewDocument or a mapping, not {type(given).__name__}")
-    unknown = set(given) - set(NewDocument.__slots__)
-    if unknown or "document_id" not in given or "content" not in given:
+def _batch(
+    group: Sequence[PreparedDocument], texts: Sequence[str], known: Mapping[str, FloatVector], made: FloatMatrix
+) -> RecordBatch:
+    """The records of a group: vectors that were stored, and `made` for the other texts, in order."""
+    vectors = np.empty((len(texts), made.shape[1]), dtype=np.float32)
+    rows = iter(made)
+    for position, text in enumerate(texts):
+        stored = known.get(text)
+        vectors[position] = next(rows) if stored is None else stored
+    return to_batch(group, vectors)
+
+
+def _check_new(document_id: str, seen: dict[str, int], number: int) -> None:
+    first = seen.setdefault(document_id, number)
+    if first != number:
+        raise InvalidRecordError(
+            f"document {document_id!r} occurs twice in one call, as number {first} and as number {number}; "
+            f"number {first} is the one to be kept"
+        )
+
+
+def _add(report: IngestReport, done: IngestReport) -> None:
+    for name in ("documents", "chunks", "reused", "recut", "shortened_titles"):
+        setattr(report, name, getattr(report, name) + getattr(done, name))
+
+
+def _saying_what_is_stored(error: BaseException, report: IngestReport) -> BaseException:
+    if isinstance(error, VectorDatabaseError):
+        error.message = (
+            f"{error.message}; before that {report.documents} documents ({report.chunks} chunks) of this call were "
+            "stored: a second call does not embed them again"
+        )
+    return error
+
+
+def _as_document(document: NewDocument | Mapping[str, Any]) -> NewDocument:
+    if isinstance(document, NewDocument):
+        return document
+    if not isinstance(document, Mapping):
+        raise InvalidRecordError(f"a document is a NewDocument or a mapping, not {type(document).__name__}")
+    unknown = set(document) - set(NewDocument.__slots__)
+    if unknown or "document_id" not in document or "content" not in document:
         problem = f"unknown keys {sorted(map(str, unknown))}" if unknown else "document_id and content are needed"
-        raise InvalidRecordError(f"document {given.get('document_id')!r}: {problem}")
-    return NewDocument(**given)
+        raise InvalidRecordError(f"document {document.get('document_id')!r}: {problem}")
+    return NewDocument(**document)
 
 
-def _id_of(given: NewDocument | Mapping[str, Any]) -> str:
-    if isinstance(given, NewDocument):
-        return str(given.document_id)
-    return str(given.get("document_id")) if isinstance(given, Mapping) else repr(given)[:80]
+def _id_of(document: NewDocument | Mapping[str, Any]) -> str:
+    if isinstance(document, NewDocument):
+        return str(document.document_id)
+    return str(document.get("document_id")) if isinstance(document, Mapping) else repr(document)[:80]
 
 
 async def _each(source: Source) -> AsyncIterator[NewDocument | Mapping[str, Any]]:

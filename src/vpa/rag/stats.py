@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from vpa.rag.documents import IngestReport
+
 _WINDOW: Final = 1000
 
 
@@ -20,8 +22,27 @@ class SystemCounters:
     documents_updated: int = 0
     documents_deleted: int = 0
     chunks_embedded: int = 0
+    chunks_reused: int = 0
+    chunks_recut: int = 0
+    titles_shortened: int = 0
     total_response_time: float = 0.0
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
+
+    def added(self, report: IngestReport) -> None:
+        """Count new documents."""
+        self.documents_added += report.documents
+        self._chunks(report)
+
+    def updated(self, report: IngestReport) -> None:
+        """Count changed documents."""
+        self.documents_updated += report.documents
+        self._chunks(report)
+
+    def _chunks(self, report: IngestReport) -> None:
+        self.chunks_embedded += report.chunks - report.reused
+        self.chunks_reused += report.reused
+        self.chunks_recut += report.recut
+        self.titles_shortened += report.shortened_titles
 
     def searched(self, seconds: float, *, cached: bool) -> None:
         """Count an answered search."""

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
-
-import numpy as np
+from typing import Any, Final, Self
 
 from vpa.base.clock import Clock, SystemClock
 from vpa.base.errors import (
@@ -24,19 +22,24 @@ from vpa.base.query import check_threshold, check_top_k
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
+from vpa.client.validating import checked_filter
 from vpa.embeddings.batched import BatchedEmbedder
-from vpa.filters import Filter, FilterLike, as_filter, canonical_text, normalize, to_json
+from vpa.filters import FilterLike, NormalFilter, canonical_text, normal, to_json
 from vpa.kit.cache import TtlCache
+from vpa.kit.cpus import available_cpus
+from vpa.kit.threads import Workers
 from vpa.observe.log import request_context
-from vpa.rag.chunks import PreparedDocument, first_chunks, newest, of_documents, to_batch, to_document, to_summary
+from vpa.rag.chunks import first_chunks, of_documents
 from vpa.rag.documents import Document, DocumentSummary, IngestReport, NewDocument, SearchResult
 from vpa.rag.history import SearchEntry, SearchHistory
 from vpa.rag.ingest import Ingestion, Progress, Source
 from vpa.rag.options import RagOptions
-from vpa.rag.retrieve import GroupBy, RetrievalOptions, retrieve
+from vpa.rag.reading import read_document, read_summaries
+from vpa.rag.retrieve import GroupBy, RetrievalOptions, embed_query, retrieve
 from vpa.rag.stats import SystemCounters
 
 _SCOPE = Scope()
+_MOST_WORKERS: Final = 4
 
 
 class EnhancedRAGSystem:
@@ -61,6 +64,7 @@ class EnhancedRAGSystem:
         self._clock = clock or SystemClock()
         self._owns_manager = owns_manager
         self._stamps = VersionStamps(self._clock)
+        self._workers = Workers(size=min(_MOST_WORKERS, available_cpus()), name="vpa-rag")
         self._counters = SystemCounters()
         self._history = SearchHistory()
         self._cache: TtlCache[tuple[object, ...], list[SearchResult]] = TtlCache(
@@ -113,6 +117,7 @@ class EnhancedRAGSystem:
         if self._owns_manager:
             await self.manager.close()
         await self._embedder.close()
+        await self._workers.close()
 
     async def __aenter__(self) -> Self:
         return await self.initialize()
@@ -128,7 +133,7 @@ class EnhancedRAGSystem:
         return self._collection
 
     def _ingestion(self) -> Ingestion:
-        return Ingestion(self._open(), self._embedder, options=self.options, stamps=self._stamps)
+        return Ingestion(self._open(), self._embedder, options=self.options, stamps=self._stamps, workers=self._workers)
 
     # Documents in
 
@@ -147,10 +152,8 @@ class EnhancedRAGSystem:
         document = NewDocument(
             document_id=document_id, title=title, content=content, metadata=metadata or {}, format=format
         )
-        prepared = ingestion.prepare(document)
-        await ingestion.write([prepared], scope=scope)
-        self._counters.documents_added += 1
-        self._counters.chunks_embedded += len(prepared.chunks)
+        prepared = await ingestion.prepare(document)
+        self._counters.added(await ingestion.write([prepared], scope=scope))
         return prepared.summary()
 
     async def add_documents(
@@ -165,13 +168,15 @@ class EnhancedRAGSystem:
         """Add many documents (NewDocument or mappings, also from an async source); existing ids are replaced.
 
         At most `concurrency` groups are embedded or written at once. `progress(report)` is called after each group.
-        An invalid document raises InvalidRecordError, or with `collect_errors` is noted in the report and left out.
+        What may pass is retried. An invalid document raises InvalidRecordError, one that cannot be embedded
+        EmbedderError, and the message says how much was stored before; with `collect_errors` both are noted in the
+        report and left out.
+        Called again with the same documents it embeds only what is not stored yet.
         """
         report = await self._ingestion().write_all(
             documents, scope=scope, concurrency=concurrency, collect_errors=collect_errors, progress=progress
         )
-        self._counters.documents_added += report.documents
-        self._counters.chunks_embedded += report.chunks
+        self._counters.added(report)
         return report
 
     async def update_document(
@@ -183,13 +188,13 @@ class EnhancedRAGSystem:
         metadata: Mapping[str, Any] | None = None,
         scope: Scope = _SCOPE,
     ) -> DocumentSummary:
-        """Replace what is given (`metadata` as a whole); readers meet the old version or the new, never both or neither.
+        """Replace what is passed (`metadata` as a whole); readers meet the old version or the new, never both or none.
 
-        Raises DocumentNotFoundError, InvalidRecordError.
+        Chunks whose text and title stay are not embedded again. Raises DocumentNotFoundError, InvalidRecordError.
         """
         ingestion = self._ingestion()
         old = await self.get_document(document_id, scope=scope)
-        prepared = ingestion.prepare(
+        prepared = await ingestion.prepare(
             NewDocument(
                 document_id=document_id,
                 title=old.title if title is None else title,
@@ -198,24 +203,8 @@ class EnhancedRAGSystem:
                 format=old.format,
             )
         )
-        if title is None and content is None:
-            await self._rewrite_metadata(prepared, scope=scope)
-        else:
-            await ingestion.write([prepared], scope=scope)
-        self._counters.documents_updated += 1
+        self._counters.updated(await ingestion.write([prepared], scope=scope))
         return prepared.summary()
-
-    async def _rewrite_metadata(self, prepared: PreparedDocument, *, scope: Scope) -> None:
-        """Only metadata changed: the vectors are those of the stored chunks, if they were cut the same way."""
-        collection = self._open()
-        wanted = of_documents([prepared.document.document_id])
-        records = newest([record async for record in collection.scan(filter=wanted, scope=scope)])
-        cut = [(record.system["start"], record.system["end"]) for record in records]
-        if cut != [(chunk.start, chunk.end) for chunk in prepared.chunks]:
-            await self._ingestion().write([prepared], scope=scope)
-            return
-        vectors = np.asarray([record.vector for record in records], dtype=np.float32)
-        await collection.upsert(to_batch([prepared], vectors), replacing=wanted, scope=scope)
 
     async def delete_document(self, document_id: str, *, scope: Scope = _SCOPE) -> bool:
         """Remove a document; returns whether there was one."""
@@ -226,20 +215,19 @@ class EnhancedRAGSystem:
     async def get_document(self, document_id: str, *, scope: Scope = _SCOPE) -> Document:
         """The document with its content; raises DocumentNotFoundError."""
         wanted = of_documents([check_document_id(document_id)])
-        records = [record async for record in self._open().scan(filter=wanted, include_vectors=False, scope=scope)]
-        if not records:
+        document = await read_document(self._open(), wanted, scope=scope, workers=self._workers)
+        if document is None:
             raise DocumentNotFoundError(
                 f"no document {document_id!r} in scope {scope}; add it with add_document, list what there is with list_documents"
             )
-        return to_document(newest(records))
+        return document
 
     async def list_documents(
         self, *, filters: FilterLike = None, limit: int | None = None, scope: Scope = _SCOPE
     ) -> list[DocumentSummary]:
         """Documents without content, in id order, at most `limit`."""
-        node = first_chunks() & as_filter(filters)
-        found = [record async for record in self._open().scan(filter=node, include_vectors=False, scope=scope)]
-        return [to_summary(record) for record in newest(found)][:limit]
+        node = normal(first_chunks() & await checked_filter(filters))
+        return await read_summaries(self._open(), node, limit=limit, scope=scope, workers=self._workers)
 
     # Results out
 
@@ -265,7 +253,7 @@ class EnhancedRAGSystem:
         with request_context(user_id=user_id, collection=collection.name):
             try:
                 _check_query(query)
-                node = normalize(as_filter(filters))
+                node = await checked_filter(filters)
                 options = RetrievalOptions(
                     top_k=check_top_k(top_k),
                     score_threshold=check_threshold(score_threshold),
@@ -292,7 +280,7 @@ class EnhancedRAGSystem:
         return results
 
     async def _answer(
-        self, collection: Collection, query: str, *, node: Filter, options: RetrievalOptions
+        self, collection: Collection, query: str, *, node: NormalFilter, options: RetrievalOptions
     ) -> tuple[list[SearchResult], bool]:
         identity = await self._embedder.open()
         # The generation is read before the search: a result that a write overtakes is kept under the old one.
@@ -300,7 +288,7 @@ class EnhancedRAGSystem:
         known = self._cache.get(key)
         if known is not None:
             return _copies(known), True
-        vector = await self._embedder.queries([query])
+        vector = await embed_query(self._embedder, query, workers=self._workers)
         results = await retrieve(collection, vector, node=node, options=options)
         self._cache.put(key, _copies(results), size_bytes=_weight(query, results))
         return results, False
@@ -319,13 +307,21 @@ class EnhancedRAGSystem:
             "documents_updated": self._counters.documents_updated,
             "documents_deleted": self._counters.documents_deleted,
             "chunks_embedded": self._counters.chunks_embedded,
+            "chunks_reused": self._counters.chunks_reused,
+            "chunks_recut": self._counters.chunks_recut,
+            "titles_shortened": self._counters.titles_shortened,
         }
         embedding: dict[str, Any] = {}
         if collection is not None:
             documents["total_documents"] = await collection.count(filter=first_chunks())
             documents["total_chunks"] = await collection.count()
             identity = await self._embedder.open()
-            embedding = {"model": str(identity), "dimension": identity.dimension, "lexical": self._embedder.is_lexical}
+            embedding = {
+                "model": str(identity),
+                "dimension": identity.dimension,
+                "lexical": self._embedder.is_lexical,
+                "max_tokens": self._embedder.max_tokens,
+            }
         return {
             "initialized": collection is not None,
             "search_statistics": self._counters.search_statistics(),

@@ -16,6 +16,7 @@ from vpa.base.index_options import IndexOptions
 from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
 from vpa.filters import Filter, NormalFilter, Split, split, to_json
+from vpa.filters.ast import ALWAYS
 from vpa.stores.requests import (
     ALWAYS,
     Count,
@@ -122,7 +123,7 @@ class VectorStore(ABC):
         """Divide a filter into what the store evaluates and what the manager does."""
         if type(self).supports is VectorStore.supports:
             # All of it, without a walk: a filter may hold ten thousand literals, and this runs on the event loop.
-            return Split(node, ALWAYS)
+            return Split(node, NormalFilter(ALWAYS))
         return split(node, self.supports)
 
     def native_form(self, node: NormalFilter) -> Any:

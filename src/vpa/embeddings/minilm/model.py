@@ -24,10 +24,11 @@ DIMENSION: Final = 384
 MAX_TOKENS: Final = 256
 _BATCH_TOKENS: Final = 1024
 _LAYERS: Final = 6
-# Of the tokenizer: `max_input_chars_per_word`. No character decomposes into more than three, so parts of 33 fit.
+# Of the tokenizer: `max_input_chars_per_word`. No character decomposes into more than three.
 _LONGEST_WORD: Final = 100
-_WORD_PART: Final = 33
-_LONG_WORD: Final = re.compile(rf"\w{{{_WORD_PART + 1},}}")
+_LONG_WORD: Final = re.compile(r"\w{34,}")
+# Short, as one character that is not in the vocabulary makes the whole part unknown.
+_WORD_PART: Final = 8
 
 
 class MiniLM:
@@ -70,8 +71,7 @@ class MiniLM:
         return result
 
     def _each(self, work: Callable[[list[int]], None], groups: list[list[int]]) -> None:
-        cores = min(available_cpus(), len(groups))
-        if cores < 2:
+        if len(groups) < 2 or available_cpus() < 2:
             for group in groups:
                 work(group)
             return

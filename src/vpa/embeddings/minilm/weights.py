@@ -72,6 +72,6 @@ def verify(folder: Path) -> None:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != expected:
             raise EmbedderError(
-                f"{folder / name} has SHA-256 {found[:16]}…, MiniLM's is {expected[:16]}…: it is damaged or another model; "
-                f"{_THREE_WAYS}"
+                f"{folder / name} has SHA-256 {found[:16]}…, MiniLM's is {expected[:16]}…: it is damaged or another "
+                f"model; {_THREE_WAYS}"
             )

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
+from vpa.ingest.readers.titles import title_of_markdown
 from vpa.ingest.source import Item, SourceDocument, SourceProblem
-
-_HEADING: Final = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
 
 
 def read_text_file(path: Path, *, name: str) -> Iterator[Item]:
-    """One document with the file's name as id and, for markdown, its first heading as title."""
+    """One document with the file's name as id and, for markdown, its own title."""
     try:
         raw = path.read_bytes()
     except OSError as error:
         yield SourceProblem(name, f"cannot be read: {error.strerror or error}")
-        return
-    if not raw.strip():
-        yield SourceProblem(name, "is empty")
         return
     if b"\0" in raw:
         line = raw[: raw.index(b"\0")].count(b"\n") + 1
@@ -32,11 +26,13 @@ def read_text_file(path: Path, *, name: str) -> Iterator[Item]:
         line = raw[: error.start].count(b"\n") + 1
         yield SourceProblem(f"{name}:{line}", f"is not UTF-8 (byte {error.start}): convert it, or it is a binary file")
         return
+    if not content.strip():
+        yield SourceProblem(name, "is empty")
+        return
     markdown = path.suffix.lower() in (".md", ".markdown")
-    heading = _HEADING.search(content) if markdown else None
     yield SourceDocument(
         document_id=name,
-        title=heading[1] if heading else path.stem,
+        title=(title_of_markdown(content) if markdown else "") or path.stem,
         content=content,
         metadata={"source": name},
         format="markdown" if markdown else "text",

@@ -1,19 +1,24 @@
 """Chunks with exact offsets. langchain-text-splitters says where to cut; the offsets are ours.
 
 The splitter is run without overlap, so its pieces joined are the content; each chunk then starts up to `overlap`
-characters earlier, at a word boundary. So chunks cover the content, and `content[start:end]` is the chunk, by
-construction.
+characters earlier, at a word boundary. So `content[start:end]` is the chunk, and chunks cover the content but for runs
+of blanks that would be a chunk of their own. CPU-bound: run it in a worker thread. Long texts go through in sections,
+so that no single call of a C function keeps other threads waiting.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from vpa.base.errors import ConfigurationError
+from vpa.kit.steps import rest
+from vpa.rag.chunking.graphemes import boundary_at_or_after, boundary_at_or_before, is_boundary
+from vpa.rag.chunking.separators import separators_of, shadow_of
 
-_FORMAT_NAMES: Final = {"md": "markdown", "py": "python", "javascript": "js", "typescript": "ts", "htm": "html"}
+_SECTION: Final = 1 << 14
+_SECTION_ENDS: Final = ("\n#", "\n\n", "\n \n", "\n", ". ", "。", " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,47 +33,80 @@ class Chunk:
 def chunk_text(content: str, *, size: int, overlap: int, fmt: str = "text") -> list[Chunk]:
     """Cut `content` into chunks of at most `size` characters, neighbours sharing at most `overlap`.
 
-    `fmt` is "text", "markdown" or a programming language: it decides where cuts are preferred. An empty content has
-    one empty chunk. Raises ConfigurationError unless 0 <= overlap < size.
+    `fmt` is "text", "markdown" or a programming language: it decides where cuts are preferred. No chunk is blank, but a
+    content without any text has one empty chunk. Raises ConfigurationError unless 0 <= overlap < size.
     """
     if not 0 <= overlap < size:
         raise ConfigurationError(f"chunk overlap ({overlap}) must be at least 0 and less than the chunk size ({size})")
+    if not content or content.isspace():
+        return [Chunk("", 0, 0)]
     if len(content) <= size:
         return [Chunk(content, 0, len(content))]
     chunks: list[Chunk] = []
-    end = 0
-    for piece in _pieces(content, size=size - overlap, fmt=fmt):
-        # At least one character on from the chunk before, so that none holds another whole.
-        earliest = max(end - overlap, chunks[-1].start + 1) if chunks else 0
-        start = _word_start(content, earliest, end)
-        end += len(piece)
-        chunks.append(Chunk(content[start:end], start, end))
+    start = 0
+    for end in _ends(content, size=size - overlap, fmt=fmt):
+        if not content[start:end].isspace():
+            first = _with_overlap(content, start, overlap=overlap, last=chunks[-1] if chunks else None)
+            chunks.append(Chunk(content[first:end], first, end))
+        start = end
     return chunks
 
 
-def _word_start(content: str, earliest: int, latest: int) -> int:
-    """The first place from `earliest` on where a word may begin; `earliest` itself if there is none before `latest`."""
-    if not 0 < earliest < latest:
+def _with_overlap(content: str, start: int, *, overlap: int, last: Chunk | None) -> int:
+    """Where a chunk begins: up to `overlap` characters earlier, at a word; nothing is shared across left-out blanks."""
+    if last is None or last.end < start:
+        return start
+    # At least one character on from the chunk before, so that none holds another whole.
+    earliest = max(start - overlap, last.start + 1)
+    if not 0 < earliest < start:
         return earliest
-    return next((place for place in range(earliest, latest) if content[place - 1].isspace()), earliest)
+    words = (place for place in range(earliest, start) if content[place - 1].isspace() and is_boundary(content, place))
+    return next(words, boundary_at_or_after(content, earliest, below=start))
 
 
-def _pieces(content: str, *, size: int, fmt: str) -> Sequence[str]:
-    from langchain_text_splitters import Language, RecursiveCharacterTextSplitter
+def _ends(content: str, *, size: int, fmt: str) -> Iterator[int]:
+    """Where pieces of at most `size` characters end; the last is the end of the content."""
+    shadow = shadow_of(content)
+    start = 0
+    for place in _preferred(shadow, size=size, fmt=fmt):
+        end = place if place == len(content) else boundary_at_or_before(content, place, above=start)
+        while end - start > size:
+            start = boundary_at_or_before(content, start + size, above=start)
+            yield start
+        # A piece that is only the beginning of a character joins the next one.
+        if end > start and is_boundary(content, end):
+            start = end
+            yield end
 
-    name = _FORMAT_NAMES.get(fmt.lower(), fmt.lower())
-    options: dict[str, Any] = {
-        "chunk_size": size,
-        "chunk_overlap": 0,
-        "keep_separator": True,
-        "strip_whitespace": False,
-    }
-    plain = RecursiveCharacterTextSplitter(**options)
-    splitter = plain
-    if name in {language.value for language in Language}:
-        splitter = RecursiveCharacterTextSplitter.from_language(Language(name), **options)
-    for candidate in (splitter, plain):
-        pieces = [piece for piece in candidate.split_text(content) if piece]
-        if "".join(pieces) == content and max(map(len, pieces)) <= size:
-            return pieces
-    return [content[start : start + size] for start in range(0, len(content), size)]
+
+def _preferred(shadow: str, *, size: int, fmt: str) -> Iterator[int]:
+    """Ends of the splitter's pieces, which may be longer than `size` where it knows no place to cut."""
+    from langchain_text_splitters import RecursiveCharacterTextSplitter
+
+    splitter = RecursiveCharacterTextSplitter(
+        separators=list(separators_of(fmt)), is_separator_regex=True, chunk_size=size, chunk_overlap=0,
+        keep_separator=True, strip_whitespace=False,
+    )  # fmt: skip
+    start = 0
+    for section_end in _section_ends(shadow, size=max(_SECTION, 4 * size)):
+        section = shadow[start:section_end]
+        pieces = splitter.split_text(section)
+        # Proof that the splitter kept every character; else the section is one piece.
+        lengths = map(len, pieces) if "".join(pieces) == section else [len(section)]
+        for length in lengths:
+            start += length
+            yield start
+        rest()
+
+
+def _section_ends(shadow: str, *, size: int) -> Iterator[int]:
+    """Ends of sections of at most `size` characters, at good places in their last quarter."""
+    start = 0
+    while len(shadow) - start > size:
+        low, high = start + size * 3 // 4, start + size
+        places = ((shadow.rfind(mark, low, high), mark) for mark in _SECTION_ENDS)
+        # Line ends begin the next section, other marks end this one.
+        ends = (place + (0 if mark[0] == "\n" else len(mark)) for place, mark in places if place > low)
+        start = next(ends, high)
+        yield start
+    yield len(shadow)

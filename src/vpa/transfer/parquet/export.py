@@ -1,0 +1,83 @@
+"""A collection with every scope into a Parquet file, with checksums."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vpa.base.records import RecordBatch
+from vpa.base.scope import ALL_SCOPES, Scope
+from vpa.client.collection import Collection
+from vpa.kit.threads import Workers
+from vpa.transfer.parquet.format import DIGEST_KEY, INFO_KEY, ROWS, ContentDigest, pyarrow
+
+
+async def export_parquet(
+    collection: Collection, path: str | Path, *, progress: Callable[[int], None] = lambda count: None
+) -> int:
+    """Write every scope to a new file; returns how many records. A file of that name is replaced at the end."""
+    target, partial = Path(path), Path(f"{path}.partial")
+    workers = Workers(size=1, name="vpa-parquet")
+    written = 0
+    try:
+        file = await workers.run(_File, partial, collection)
+        try:
+            async for batch in collection.scan_batches(scope=ALL_SCOPES, batch_size=ROWS):
+                await workers.run(file.write, batch)
+                written += len(batch)
+                progress(len(batch))
+        finally:
+            await workers.run(file.close)
+        os.replace(partial, target)
+    finally:
+        await workers.close()
+        partial.unlink(missing_ok=True)
+    return written
+
+
+class _File:
+    """A file that is being written, and the digest of what it holds so far."""
+
+    def __init__(self, path: Path, collection: Collection) -> None:
+        pa = pyarrow()
+        info = json.dumps(collection.info.to_json()).encode()
+        self._dimension = collection.info.dimension
+        self._schema = pa.schema(
+            [(name, pa.string()) for name in ("tenant", "namespace", "id")]
+            + [("vector", pa.list_(pa.float32(), self._dimension))]
+            + [(name, pa.string()) for name in ("text", "metadata", "system")],
+            metadata={INFO_KEY: info},
+        )
+        self._digest = ContentDigest(info)
+        self._writer = pa.parquet.ParquetWriter(path, self._schema, compression="zstd", write_page_checksum=True)
+
+    def write(self, batch: RecordBatch) -> None:
+        """One row per record."""
+        pa, records, scope = pyarrow(), list(batch), batch.scope or Scope()
+        vectors = np.ascontiguousarray(batch.vectors, dtype=np.float32)
+        texts: dict[str, list[Any]] = {
+            "tenant": [scope.tenant] * len(records),
+            "namespace": [scope.namespace] * len(records),
+            "id": list(batch.ids),
+            "text": [record.text for record in records],
+            "metadata": [json.dumps(dict(record.metadata), ensure_ascii=False) for record in records],
+            "system": [json.dumps(dict(record.system), ensure_ascii=False) for record in records],
+        }
+        columns = [
+            pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), self._dimension)
+            if name == "vector"
+            else pa.array(texts[name], pa.string())
+            for name in self._schema.names
+        ]
+        self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+        self._digest.add({name: texts[name] for name in texts}, vectors)
+
+    def close(self) -> None:
+        """Write the footer, with the digest."""
+        self._writer.add_key_value_metadata({DIGEST_KEY: self._digest.hexdigest()})
+        self._writer.close()

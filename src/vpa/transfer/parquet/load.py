@@ -1,0 +1,168 @@
+"""A Parquet file into a collection: read and checked to its end, then written: bad input never half applies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vpa.base.errors import ConfigurationError, InvalidRecordError
+from vpa.base.metadata import canonical_metadata
+from vpa.base.records import CollectionInfo, Metric, RecordBatch
+from vpa.base.scope import Scope
+from vpa.base.validation import check_batch
+from vpa.client.collection import Collection
+from vpa.client.manager import VectorDatabaseManager
+from vpa.kit.threads import Workers
+from vpa.transfer.destination import create_like
+from vpa.transfer.parquet.format import (  # fmt: skip
+    COLUMNS,
+    DIGEST_KEY,
+    INFO_KEY,
+    ROWS,
+    TEXT_COLUMNS,
+    ContentDigest,
+    damaged,
+    pyarrow,
+    reading,
+)
+
+
+async def import_parquet(
+    manager: VectorDatabaseManager,
+    path: str | Path,
+    *,
+    collection: str | None = None,
+    metric: str = "cosine",
+    progress: Callable[[int], None] = lambda count: None,
+) -> int:
+    """Write a file's records into a collection, made if it is missing; returns how many.
+
+    A file of others needs a column `id` and a column `vector` of lists of numbers; `text` is taken as text, every
+    other column as metadata, and `metric` says how the vectors compare. The file is read twice: nothing is written, and
+    no collection made, before all of it is checked. Raises ConfigurationError, InvalidRecordError, and
+    StorageCorruptedError for a file of vpa that is not as it was written.
+    """
+    workers = Workers(size=1, name="vpa-parquet")
+    try:
+        source = await workers.run(_Source, path, Metric.parse(metric))
+        info = await workers.run(source.check)
+        target = await _target(manager, info, name=collection, ours=source.ours)
+        written = 0
+        batches = source.batches()
+        while target is not None and (batch := await workers.run(next, batches, None)) is not None:
+            await target.upsert(batch, scope=batch.scope or Scope())
+            written += len(batch)
+            progress(len(batch))
+        return written
+    finally:
+        await workers.close()
+
+
+async def _target(
+    manager: VectorDatabaseManager, info: CollectionInfo | None, *, name: str | None, ours: bool
+) -> Collection | None:
+    if info is None:
+        return None
+    if ours:
+        return await create_like(manager, info, name=name or info.name)
+    return await manager.create_collection(
+        name or manager.config.index_name, dimension=info.dimension, metric=info.metric, exist_ok=True
+    )
+
+
+class _Source:
+    """A file on the disk. Its methods block."""
+
+    def __init__(self, path: str | Path, metric: Metric) -> None:
+        self._path = path
+        self._metric = metric
+        with reading(path), self._opened() as file:
+            self._facts = {**(file.schema_arrow.metadata or {}), **(file.metadata.metadata or {})}
+            names = list(file.schema_arrow.names)
+        self.ours = bool({INFO_KEY, DIGEST_KEY} & set(self._facts)) or names == list(COLUMNS)
+        if self.ours and (missing := self._missing(names)):
+            raise damaged(path, f"it lacks {', '.join(missing)}")
+        if "id" not in names or "vector" not in names:
+            raise ConfigurationError(f"{str(path)!r} has columns {', '.join(names)}; it needs id and vector")
+
+    def _missing(self, names: list[str]) -> list[str]:
+        facts = [key.decode() for key in (INFO_KEY, DIGEST_KEY) if key not in self._facts]
+        return facts + [f"column {name}" for name in COLUMNS if name not in names]
+
+    def _opened(self) -> Any:
+        return pyarrow().parquet.ParquetFile(self._path, page_checksum_verification=True)
+
+    def check(self) -> CollectionInfo | None:
+        """Read all of it as for writing; returns the collection that it needs, None for no records of others."""
+        with reading(self._path, ours=self.ours):
+            return self._check_ours() if self.ours else self._check_of_others()
+
+    def _check_ours(self) -> CollectionInfo:
+        info = CollectionInfo.from_json(json.loads(self._facts[INFO_KEY]))
+        digest = ContentDigest(self._facts[INFO_KEY])
+        for batch in self._read(digest):
+            check_batch(batch, info=info)
+        if digest.hexdigest().encode() != self._facts[DIGEST_KEY]:
+            raise damaged(self._path, "its content does not have the digest that was noted when it was written")
+        return info
+
+    def _check_of_others(self) -> CollectionInfo | None:
+        info = None
+        for batch in self._read(None):
+            width = int(np.asarray(batch.vectors).shape[1])
+            info = info or CollectionInfo(name="import", dimension=width, metric=self._metric)
+            check_batch(batch, info=info)
+        return info
+
+    def batches(self) -> Iterator[RecordBatch]:
+        """The records, of one scope in each batch."""
+        return self._read(None)
+
+    def _read(self, digest: ContentDigest | None) -> Iterator[RecordBatch]:
+        with reading(self._path, ours=self.ours), self._opened() as file:
+            for table in file.iter_batches(batch_size=ROWS):
+                if self.ours:
+                    yield from _ours(table, digest)
+                else:
+                    yield _of_others(table)
+
+
+def _ours(table: Any, digest: ContentDigest | None) -> Iterator[RecordBatch]:
+    rows = {name: table.column(name).to_pylist() for name in TEXT_COLUMNS}
+    column = table.column("vector")
+    if column.null_count:
+        raise ValueError("a vector is missing")
+    vectors = np.asarray(column.flatten(), dtype=np.float32).reshape(table.num_rows, -1)
+    if digest is not None:
+        digest.add({name: rows[name] for name in TEXT_COLUMNS}, vectors)
+    scopes = [Scope(tenant, namespace) for tenant, namespace in zip(rows["tenant"], rows["namespace"], strict=True)]
+    for scope in dict.fromkeys(scopes):
+        chosen = [n for n in range(table.num_rows) if scopes[n] == scope]
+        yield RecordBatch(
+            ids=[rows["id"][n] for n in chosen],
+            vectors=vectors[chosen],
+            texts=[rows["text"][n] for n in chosen],
+            metadata=[json.loads(rows["metadata"][n]) for n in chosen],
+            system=[json.loads(rows["system"][n]) for n in chosen],
+            scope=scope,
+        )
+
+
+def _of_others(table: Any) -> RecordBatch:
+    rows = table.to_pydict()
+    count = table.num_rows
+    for name in ("id", "vector"):
+        if (missing := next((n for n in range(count) if rows[name][n] is None), None)) is not None:
+            raise InvalidRecordError(f"row {missing} of a batch has no {name}; every record needs one")
+    vectors = np.asarray([list(vector) for vector in rows["vector"]], dtype=np.float32)
+    others = [name for name in rows if name not in ("id", "vector", "text")]
+    return RecordBatch(
+        ids=[str(value) for value in rows["id"]],
+        vectors=vectors,
+        texts=rows.get("text", [None] * count),
+        metadata=[canonical_metadata({name: rows[name][n] for name in others}) for n in range(count)],
+    )

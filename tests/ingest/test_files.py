@@ -1,0 +1,57 @@
+"""Files become documents and problems; each problem names its place, and both places where two are at odds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vpa.ingest.files import read_files
+from vpa.ingest.source import SourceDocument, SourceProblem
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def read(*paths: str) -> tuple[list[str], list[str]]:
+    items = list(read_files(paths))
+    documents = [f"{one.origin}={one.document_id}" for one in items if isinstance(one, SourceDocument)]
+    return documents, [str(one) for one in items if isinstance(one, SourceProblem)]
+
+
+def test_an_id_that_occurs_twice_names_both_lines_and_which_was_kept(folder: Path) -> None:
+    (folder / "a.jsonl").write_text('{"id": "x", "text": "1"}\n{"id": "y", "text": "2"}\n{"id": "x", "text": "3"}\n')
+    (folder / "b.jsonl").write_text('{"id": 7, "text": "4"}\n{"id": "7", "text": "5"}\n{"id": "y", "text": "6"}\n')
+    documents, problems = read("a.jsonl", "b.jsonl")
+    assert documents == ["a.jsonl:1=x", "a.jsonl:2=y", "b.jsonl:1=7"]
+    assert problems == [
+        "a.jsonl:3: id 'x' is that of a.jsonl:1 already, which was kept",
+        "b.jsonl:2: id '7' is that of b.jsonl:1 already, which was kept",
+        "b.jsonl:3: id 'y' is that of a.jsonl:2 already, which was kept",
+    ]
+
+
+def test_a_key_that_occurs_twice_in_a_line_is_a_problem_of_that_line(folder: Path) -> None:
+    (folder / "a.jsonl").write_text(
+        '{"id": "x", "text": "1", "metadata": {"year": 1, "year": 2}}\n{"id": "y", "id": "z", "text": "2"}\n'
+        '{"id": "w", "text": "3"}\n'
+    )
+    documents, problems = read("a.jsonl")
+    assert documents == ["a.jsonl:3=w"]
+    assert ["'year' occurs twice" in problems[0], "'id' occurs twice" in problems[1], len(problems)] == [True, True, 2]
+
+
+def test_a_line_that_is_nested_too_deeply_does_not_stop_the_others(folder: Path) -> None:
+    (folder / "a.jsonl").write_text("[" * 200_000 + '\n{"id": "w", "text": "3"}\n')
+    documents, problems = read("a.jsonl")
+    assert documents == ["a.jsonl:2=w"]
+    assert problems == ["a.jsonl:1: cannot be read as JSON: it is nested too deeply"]
+
+
+def test_blank_files_are_empty(folder: Path) -> None:
+    for name, content in (("a.txt", b""), ("b.md", b" \r\n\t "), ("c.txt", b"\xef\xbb\xbf \n")):
+        (folder / name).write_bytes(content)
+    assert read("a.txt", "b.md", "c.txt") == ([], ["a.txt: is empty", "b.md: is empty", "c.txt: is empty"])
