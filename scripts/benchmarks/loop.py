@@ -1,12 +1,15 @@
 """How long each verb keeps the event loop from others: a heartbeat of one millisecond beside the verb, at 1, 1,000 and 100,000 records.
 
-384 dimensions, three metadata fields and a text. `loop.py [--durable] [VERB …]`; a stall is what a beat came later than asked.
+384 dimensions, three metadata fields and a text. `loop.py [--durable] [--no-collector] [VERB …]`; a stall is what a beat came later
+than asked. Python's cyclic garbage collector holds every thread for as long as the program has objects; `--no-collector` switches it
+off, so that what is left is the library's own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import platform
 import sys
 import tempfile
@@ -53,6 +56,22 @@ async def heartbeat(stalls: list[float]) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
+
+
+class Collections:
+    """Times the full runs of Python's cyclic garbage collector: they hold every thread, and grow with the objects of the program."""
+
+    def __init__(self) -> None:
+        self.full: list[float] = []
+        self._started = 0.0
+
+    def __call__(self, phase: str, info: dict[str, int]) -> None:
+        if info["generation"] < 2:
+            return
+        if phase == "start":
+            self._started = time.perf_counter()
+        else:
+            self.full.append(time.perf_counter() - self._started)
 
 
 def records(count: int) -> list[vpa.Record]:
@@ -102,6 +121,7 @@ GIVEN: dict[str, Callable[[int], Any]] = {
     "$or of that many": lambda count: {"$or": [{"n": n} for n in range(count)]},
 }
 VERBS: dict[str, Callable[[vpa.VectorDatabaseManager, vpa.Collection, int, Any], Awaitable[object]]] = {
+    "nothing: the machine itself": lambda db, docs, n, given: asyncio.sleep(0.2),
     "upsert": lambda db, docs, n, given: docs.upsert(given),
     "upsert of columns": lambda db, docs, n, given: docs.upsert(given),
     "get": lambda db, docs, n, given: docs.get(given),
@@ -126,6 +146,7 @@ VERBS: dict[str, Callable[[vpa.VectorDatabaseManager, vpa.Collection, int, Any],
 async def measure(db: vpa.VectorDatabaseManager, name: str, count: int) -> list[float]:
     """Stalls while one verb runs, again and again for a second."""
     stalls: list[float] = []
+    gc.collect()
     docs = await db.create_collection("docs", dimension=DIMENSION)
     if not name.startswith("upsert"):
         await docs.upsert(records(count))
@@ -161,6 +182,8 @@ def wanted(names: list[str]) -> Iterator[str]:
 async def main(path: str | None, names: list[str]) -> None:
     rows = []
     worst = 0.0
+    collections = Collections()
+    gc.callbacks.append(collections)
     everything: list[float] = []
     async with vpa.connect("mock://" if path is None else f"mock://{path}") as db:
         for name in wanted(names):
@@ -171,6 +194,12 @@ async def main(path: str | None, names: list[str]) -> None:
                 worst = max(worst, *stalls)
                 cells.append(shown(stalls))
             rows.append((name, "   ".join(cells)))
+    rows.append(
+        (
+            "collections of all garbage by Python, in all threads",
+            f"{len(collections.full)}, longest {max(collections.full, default=0) * 1000:.1f} ms",
+        )
+    )
     rows.append(("all of them", f"longest {worst * 1000:.1f} ms, p99.9 {np.quantile(everything, 0.999) * 1000:.1f} ms"))
     table(
         f"Stalls of the event loop in ms, longest and p99.9, at 1, 1,000 and 100,000 records, {'in memory' if path is None else 'durable'} "
@@ -182,5 +211,7 @@ async def main(path: str | None, names: list[str]) -> None:
 
 if __name__ == "__main__":
     chosen = [value for value in sys.argv[1:] if not value.startswith("-")]
+    if "--no-collector" in sys.argv:
+        gc.disable()
     with tempfile.TemporaryDirectory() as directory:
         asyncio.run(main(directory if "--durable" in sys.argv else None, chosen))

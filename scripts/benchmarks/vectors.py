@@ -83,7 +83,7 @@ def _embedded() -> tuple[Matrix, Matrix]:
     if kept.exists():
         with np.load(kept) as stored:
             return stored["rows"], stored["queries"]
-    from vpa.embeddings.minilm import MiniLMEmbedder
+    from vpa.embeddings.minilm.model import MiniLM
 
     questions = [row["text"] for row in _lines("queries.jsonl")]
     held_out = QUERIES - len(questions)
@@ -96,8 +96,8 @@ def _embedded() -> tuple[Matrix, Matrix]:
     order = np.random.default_rng(0).permutation(len(texts))
     texts = [texts[place] for place in order.tolist()]
     print(f"embedding {len(texts):,} passages; this is done once", file=sys.stderr, flush=True)
-    model = MiniLMEmbedder()
-    rows, asked = model.embed(texts), model.embed(questions)
+    model = MiniLM()
+    rows, asked = model.encode(texts), model.encode(questions)
     queries = np.concatenate([asked, rows[:held_out]])
     CACHE.mkdir(parents=True, exist_ok=True)
     np.savez(kept, rows=rows[held_out:], queries=queries)

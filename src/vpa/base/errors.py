@@ -150,6 +150,13 @@ class EmbedderError(VectorDatabaseError):
     code = "embedder_error"
 
 
+class EmbedderUnavailableError(EmbedderError):
+    """The embedding model could not be reached or is busy; the same call may succeed later."""
+
+    code = "embedder_unavailable"
+    retryable = True
+
+
 class InvalidRecordError(VectorDatabaseError):
     """A record breaks a rule; nothing of the call was written."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -12,7 +11,15 @@ from numpy.typing import ArrayLike
 
 from vpa.base import arrays
 from vpa.base.errors import DimensionMismatchError, InvalidQueryError, InvalidRecordError
-from vpa.base.metadata import MAX_VALUES, Metadata, ValueRuleError, canonical_metadata, canonical_system, check_text
+from vpa.base.metadata import (
+    MAX_VALUES,
+    Metadata,
+    Scalar,
+    ValueRuleError,
+    canonical_metadata,
+    canonical_system,
+    check_text,
+)
 from vpa.base.records import CollectionInfo, Metric, Record, RecordBatch
 from vpa.base.steps import Steps, finish
 from vpa.base.tables import ColumnRuleError, MetadataColumns, TextColumn
@@ -105,12 +112,19 @@ def _as_columns(records: Iterable[Record], *, info: CollectionInfo) -> Steps[Rec
         if not isinstance(record, Record):
             raise InvalidRecordError(f"item {position} is a {type(record).__name__}, not a Record")
         matrix[position] = _one_vector(record, info=info)
-        if position % _RECORDS == 0:
+        if position % _RECORDS == _RECORDS - 1:
             yield
-    columns: list[list[Any]] = []
-    for name in ("id", "text", "metadata", "system"):
-        columns.append((yield from _each(rows, attrgetter(name), together=_IDS)))
-    ids, texts, metadata, system = columns
+    ids: list[str] = []
+    texts: list[str | None] = []
+    metadata: list[Mapping[str, Any]] = []
+    system: list[Mapping[str, Scalar]] = []
+    for start in range(0, len(rows), _IDS):
+        part = rows[start : start + _IDS]
+        ids += [record.id for record in part]
+        texts += [record.text for record in part]
+        metadata += [record.metadata for record in part]
+        system += [record.system for record in part]
+        yield
     return RecordBatch(ids=ids, vectors=matrix, texts=texts, metadata=metadata, system=system)
 
 
@@ -126,9 +140,9 @@ def _one_vector(record: Record, *, info: CollectionInfo) -> arrays.FloatVector:
     return vector
 
 
-def _mismatch(record_id: str, found: int, info: CollectionInfo) -> DimensionMismatchError:
+def _mismatch(record_id: str, dimension: int, info: CollectionInfo) -> DimensionMismatchError:
     return DimensionMismatchError(
-        f"record {record_id!r} has {found} dimensions, collection {info.name!r} has {info.dimension}; "
+        f"record {record_id!r} has {dimension} dimensions, collection {info.name!r} has {info.dimension}; "
         "embed with the model the collection was made for, or make a new collection"
     )
 
@@ -223,7 +237,7 @@ def _check_each(values: Sequence[Any], ids: Sequence[str], check: Callable[[Any]
             result.append(check(value))
         except InvalidRecordError as error:
             raise InvalidRecordError(f"record {ids[position]!r}: {error.message}") from None
-        if position % _RECORDS == 0:
+        if position % _RECORDS == _RECORDS - 1:
             yield
     return result
 

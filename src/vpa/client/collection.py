@@ -65,14 +65,14 @@ class Collection(CollectionVerbs):
         return f"Collection({info.name!r}, dimension={info.dimension}, metric={str(info.metric)!r})"
 
 
-def check_index(given: IndexOptions | Mapping[str, Any] | None, store: VectorStore) -> IndexOptions:
+def check_index(index: IndexOptions | Mapping[str, Any] | None, store: VectorStore) -> IndexOptions:
     """The options as a value; raises ConfigurationError where they are unknown or the store has an index of its own."""
-    if given is None:
+    if index is None:
         return store.default_index
-    options = IndexOptions.parse(given)
+    options = IndexOptions.parse(index)
     if options != IndexOptions() and not store.capabilities.index_options:
         raise ConfigurationError(
-            f"{store.provider} has an index of its own and takes no index options ({given!r}); leave them out, or use the "
+            f"{store.provider} has an index of its own and takes no index options ({index!r}); leave them out, or use the "
             "embedded engine (mock)",
             provider=store.provider,
         )

@@ -22,22 +22,22 @@ _TOGETHER: Final = 256
 
 async def fields(records: AsyncIterator[Record]) -> dict[str, dict[str, int]]:
     """Path -> type name -> number of records that hold such a value there, computed over a scan."""
-    found: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = {}
     async for record in records:
         for path, values in leaves(record.metadata):
-            found.setdefault(path, Counter()).update({type(value).__name__ for value in values})
-    return {path: dict(sorted(found[path].items())) for path in sorted(found)}
+            counts.setdefault(path, Counter()).update({type(value).__name__ for value in values})
+    return {path: dict(sorted(counts[path].items())) for path in sorted(counts)}
 
 
 async def values(records: AsyncIterator[Record], field: str) -> list[Scalar]:
     """The values of one path, each once, computed over a scan; unordered."""
     # The text of a float tells -0.0 from 0.0 and 1 from 1.0, as equality does not.
-    found: dict[tuple[str, str], Scalar] = {}
+    by_text: dict[tuple[str, str], Scalar] = {}
     async for record in records:
         for path, values in leaves(record.metadata):
             if path == field:
-                found.update({(type(value).__name__, repr(value)): value for value in values})
-    return list(found.values())
+                by_text.update({(type(value).__name__, repr(value)): value for value in values})
+    return list(by_text.values())
 
 
 def check_field(field: str) -> str:
@@ -47,20 +47,20 @@ def check_field(field: str) -> str:
     return field
 
 
-async def ordered(found: list[Scalar]) -> list[Scalar]:
+async def ordered(values: list[Scalar]) -> list[Scalar]:
     """By kind and value, off the event loop where they are many."""
-    return await finish_beside(sort_steps(found, key=_rank))
+    return await finish_beside(sort_steps(values, key=_rank))
 
 
-async def extremes(found: list[Scalar]) -> dict[str, tuple[Scalar, Scalar]]:
+async def extremes(values: list[Scalar]) -> dict[str, tuple[Scalar, Scalar]]:
     """Kind -> (least, greatest), off the event loop where they are many."""
-    return await finish_beside(_extreme_steps(found))
+    return await finish_beside(_extreme_steps(values))
 
 
-def _extreme_steps(found: list[Scalar]) -> Steps[dict[str, tuple[Scalar, Scalar]]]:
+def _extreme_steps(values: list[Scalar]) -> Steps[dict[str, tuple[Scalar, Scalar]]]:
     best: dict[str, tuple[Scalar, Scalar]] = {}
-    for start in range(0, len(found), _TOGETHER):
-        for value in found[start : start + _TOGETHER]:
+    for start in range(0, len(values), _TOGETHER):
+        for value in values[start : start + _TOGETHER]:
             least, greatest = best.setdefault(kind_of(value), (value, value))
             best[kind_of(value)] = min(least, value, key=_rank), max(greatest, value, key=_rank)
         yield

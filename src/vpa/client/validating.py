@@ -24,8 +24,8 @@ _FEW_QUERIES: Final = 64
 
 async def checked_batch(records: Iterable[Record] | RecordBatch, *, info: CollectionInfo) -> RecordBatch:
     """As `base.validation.check_batch`; a batch that takes more than two milliseconds is checked in a thread, in slices."""
-    given = records if isinstance(records, RecordBatch | Record | Mapping | str) else await _listed(records)
-    return await finish_beside(batch_steps(given, info=info))
+    listed = records if isinstance(records, RecordBatch | Record | Mapping | str) else await _listed(records)
+    return await finish_beside(batch_steps(listed, info=info))
 
 
 async def checked_ids(ids: Iterable[str]) -> list[str]:
@@ -33,11 +33,11 @@ async def checked_ids(ids: Iterable[str]) -> list[str]:
     return await finish_beside(id_steps(ids if isinstance(ids, str | bytes) else await _listed(ids)))
 
 
-async def checked_filter(given: FilterLike) -> NormalFilter:
+async def checked_filter(condition: FilterLike) -> NormalFilter:
     """Parsed and normalised; one with many literals in a thread. Raises InvalidFilterError."""
-    if is_long(given):
-        return await asyncio.to_thread(normal, given)
-    return normal(given)
+    if is_long(condition):
+        return await asyncio.to_thread(normal, condition)
+    return normal(condition)
 
 
 async def checked_queries(vectors: ArrayLike, *, info: CollectionInfo) -> FloatMatrix:

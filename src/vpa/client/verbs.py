@@ -341,13 +341,13 @@ def _one(scope: Scope) -> Scope:
 
 
 async def _targets(
-    ids: Iterable[str] | None, given: FilterLike, *, allow_all: bool, verb: str
+    ids: Iterable[str] | None, condition: FilterLike, *, allow_all: bool, verb: str
 ) -> tuple[list[str] | None, NormalFilter]:
-    if (ids is None) is (given is None):
+    if (ids is None) is (condition is None):
         raise InvalidFilterError(f"{verb} takes exactly one of ids= and filter=")
     if ids is not None:
         return await checked_ids(ids), ALWAYS
-    node = await checked_filter(given)
+    node = await checked_filter(condition)
     if node is ALWAYS and not allow_all:
         raise InvalidFilterError(f"the filter of {verb} matches every record; pass allow_all=True if that is meant")
     return None, node

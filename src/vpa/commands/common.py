@@ -12,6 +12,7 @@ from vpa.base.errors import InvalidFilterError
 from vpa.base.providers import VectorDatabaseProvider
 from vpa.base.scope import Scope
 from vpa.config.settings import DeploymentConfig, get_config
+from vpa.kit.strict_json import parse_json
 from vpa.observe.log import LEVELS, configure_logging
 
 DEFAULT_PATH: Final = "./.vpa"
@@ -41,9 +42,11 @@ def parse_filter(text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except ValueError as error:
-        raise InvalidFilterError(f"the filter is not JSON ({error}): {text!r}; put it in single quotes") from None
+        raise InvalidFilterError(
+            f"the filter cannot be read as JSON ({error}): {text!r:.200}; put it in single quotes"
+        ) from None
     if not isinstance(value, dict):
         raise InvalidFilterError(f"the filter must be a JSON object, not {text!r}")
     return value

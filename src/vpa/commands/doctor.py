@@ -19,7 +19,7 @@ from vpa.commands.common import print_json, print_line, print_table, settings
 from vpa.config.check import unknown_variables, validate_config
 from vpa.config.settings import DeploymentConfig
 from vpa.embeddings.catalog import HASHING, MINILM, default_model
-from vpa.embeddings.weights import find_weights, verify
+from vpa.embeddings.minilm.weights import find_weights, verify
 from vpa.engine.database import Database
 from vpa.trust.recall import check_recall
 

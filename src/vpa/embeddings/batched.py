@@ -1,39 +1,62 @@
-"""Runs an embedder off the event loop, in batches, with progress; what the layers above use."""
+"""What the layers above use: one embedder, in batches, with retries, a cache and progress."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 import numpy as np
+import tenacity
 
 from vpa.base.arrays import FloatMatrix
 from vpa.base.errors import EmbedderError, VectorDatabaseError
 from vpa.base.records import EmbeddingIdentity
-from vpa.embeddings.contract import Embedder
+from vpa.embeddings.adapt import as_embedder
+from vpa.embeddings.cached import VectorCache
+from vpa.embeddings.contract import Embedder, Kind
+from vpa.embeddings.failures import embedder_error
+from vpa.embeddings.shape import as_vectors
 from vpa.kit.threads import Workers
+from vpa.observe.log import get_logger
 
 Progress: TypeAlias = Callable[[int, int], None]
+_log = get_logger("vpa.embeddings")
+# Hashing that many texts of 1,000 characters takes about a millisecond: then others get the loop.
+_SLICE: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often a batch is tried where the error may pass; waits double from `first_wait_s`, at random below that."""
+
+    attempts: int = 4
+    first_wait_s: float = 0.5
+    longest_wait_s: float = 20.0
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
 
 
 class BatchedEmbedder:
-    """One embedder with a thread of its own; loads the model at the first use, once."""
+    """Loads the model at the first use, once, in a worker thread."""
 
-    def __init__(self, load: Callable[[], Embedder], *, batch_size: int) -> None:
+    def __init__(self, load: Callable[[], Any], *, batch_size: int, retries: Retries = Retries()) -> None:
+        """`load` blocks and returns anything that `as_embedder` accepts."""
         self._load = load
         self._batch_size = batch_size
-        self._workers = Workers(size=1, name="vpa-embedder")
-        # A question does not wait behind a batch of documents.
-        self._queries = Workers(size=1, name="vpa-query")
+        self._retries = retries
+        self._loader = Workers(size=1, name="vpa-loader")
+        self._cache = VectorCache()
         self._embedder: Embedder | None = None
-        self._loading = asyncio.Lock()
+        self._opening = asyncio.Lock()
 
     async def open(self) -> EmbeddingIdentity:
         """Load the model, unless it is loaded; raises EmbedderError."""
-        async with self._loading:
+        async with self._opening:
             if self._embedder is None:
-                self._embedder = await self._workers.run(self._load)
+                embedder = as_embedder(await self._loader.run(self._load))
+                await embedder.open()
+                self._embedder = embedder
         return self._embedder.identity
 
     @property
@@ -41,38 +64,93 @@ class BatchedEmbedder:
         """Whether the loaded model compares words only."""
         return self._embedder is not None and self._embedder.is_lexical
 
+    @property
+    def max_tokens(self) -> int | None:
+        """The window of the loaded model, if it is known."""
+        return None if self._embedder is None else self._embedder.max_tokens
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """As of the loaded embedder. Blocks."""
+        return self._opened().count_tokens(texts)
+
     async def documents(self, texts: Sequence[str], *, progress: Progress | None = None) -> FloatMatrix:
-        """`(n, d) float32` unit rows; `progress(done, total)` is called after each batch."""
+        """`(n, d) float32`; `progress(done, total)` is called after each batch. Equal texts are embedded once.
+
+        Batches that were made before a failure are remembered for an hour, so that a second call continues.
+        """
         identity = await self.open()
-        prefixed = [identity.document_prefix + text for text in texts]
-        parts = []
-        for start in range(0, len(prefixed), self._batch_size):
-            parts.append(await self._embed(self._workers, prefixed[start : start + self._batch_size]))
+        result = np.empty((len(texts), identity.dimension), dtype=np.float32)
+        waiting = await self._fill_known(result, texts)
+        done = len(texts) - sum(map(len, waiting.values()))
+        missing = list(waiting)
+        for start in range(0, len(missing), self._batch_size):
+            batch = missing[start : start + self._batch_size]
+            vectors = await self._embed(batch, kind="document")
+            self._cache.put(batch, vectors)
+            for text, row in zip(batch, vectors, strict=True):
+                result[waiting[text]] = row
+                done += len(waiting[text])
             if progress is not None:
-                progress(min(start + self._batch_size, len(prefixed)), len(prefixed))
-        return np.concatenate(parts) if parts else np.empty((0, identity.dimension), dtype=np.float32)
+                progress(done, len(texts))
+        return result
 
-    async def query(self, text: str) -> FloatMatrix:
-        """`(1, d) float32`."""
-        identity = await self.open()
-        return await self._embed(self._queries, [identity.query_prefix + text])
+    async def _fill_known(self, result: FloatMatrix, texts: Sequence[str]) -> dict[str, list[int]]:
+        """Rows from the cache go into `result`; returns the positions of every other text."""
+        waiting: dict[str, list[int]] = {}
+        for position, text in enumerate(texts):
+            known = self._cache.get(text)
+            if known is None:
+                waiting.setdefault(text, []).append(position)
+            else:
+                result[position] = known
+            if position % _SLICE == _SLICE - 1:
+                await asyncio.sleep(0)
+        return waiting
 
-    async def _embed(self, workers: Workers, texts: Sequence[str]) -> FloatMatrix:
-        embedder = self._embedder
-        if embedder is None:
-            raise EmbedderError("the embedder is not loaded; await open() first")
+    async def queries(self, texts: Sequence[str]) -> FloatMatrix:
+        """`(n, d) float32`; not cached."""
+        await self.open()
+        return await self._embed(texts, kind="query")
+
+    async def _embed(self, texts: Sequence[str], *, kind: Kind) -> FloatMatrix:
+        policy = self._retries
+        attempts = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_attempt(policy.attempts),
+            wait=tenacity.wait_random_exponential(multiplier=policy.first_wait_s, max=policy.longest_wait_s),
+            retry=tenacity.retry_if_exception(lambda error: getattr(error, "retryable", False)),
+            sleep=policy.sleep,
+            before_sleep=_say,
+            reraise=True,
+        )
+        return await attempts(self._once, texts, kind)
+
+    async def _once(self, texts: Sequence[str], kind: Kind) -> FloatMatrix:
+        embedder = self._opened()
+        identity = embedder.identity
         try:
-            vectors = await workers.run(embedder.embed, texts)
+            returned = await embedder.embed(texts, kind=kind)
         except VectorDatabaseError:
             raise
         except Exception as error:
-            raise EmbedderError(f"{embedder.identity} failed on {len(texts)} texts: {error}") from error
-        if vectors.shape != (len(texts), embedder.identity.dimension):
-            raise EmbedderError(f"{embedder.identity} returned shape {vectors.shape} for {len(texts)} texts")
-        return vectors
+            raise embedder_error(error, model=str(identity), count=len(texts)) from error
+        return as_vectors(returned, count=len(texts), model=str(identity), dimension=identity.dimension)
+
+    def _opened(self) -> Embedder:
+        if self._embedder is None:
+            raise EmbedderError("the embedder is not loaded; await open() first")
+        return self._embedder
 
     async def close(self) -> None:
-        """Let the model and its thread go. May be called twice."""
-        self._embedder = None
-        await self._queries.close()
-        await self._workers.close()
+        """Close the model and its threads. May be called twice."""
+        embedder, self._embedder = self._embedder, None
+        if embedder is not None:
+            await embedder.close()
+        await self._loader.close()
+
+
+def _say(state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome is not None else None
+    wait_s = state.next_action.sleep if state.next_action is not None else 0.0
+    _log.warning(
+        "embedder failed, trying again", attempt=state.attempt_number, wait_s=round(wait_s, 2), error=str(error)
+    )

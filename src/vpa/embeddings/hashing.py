@@ -18,19 +18,31 @@ import numpy as np
 
 from vpa.base.arrays import FloatMatrix, unit_rows
 from vpa.base.records import EmbeddingIdentity
+from vpa.embeddings.blocking import BlockingEmbedder
 
 DIMENSION: Final = 384
 _WORD: Final = re.compile(r"\w+")
 _PART_WEIGHT: Final = 0.25
 
 
-class HashingEmbedder:
-    """Words hashed into 384 buckets; the same on every machine."""
+class HashingEmbedder(BlockingEmbedder):
+    """Words hashed into 384 buckets; the same on every machine. Has no window: every word counts."""
+
+    def __init__(self) -> None:
+        super().__init__(Hashing())
+
+    @property
+    def is_lexical(self) -> bool:
+        """It is."""
+        return True
+
+
+class Hashing:
+    """The hashing itself, synchronous."""
 
     identity = EmbeddingIdentity(name="hashing", revision="1", dimension=DIMENSION)
-    is_lexical = True
 
-    def embed(self, texts: Sequence[str]) -> FloatMatrix:
+    def encode(self, texts: Sequence[str]) -> FloatMatrix:
         """`(n, 384) float32` unit rows; a text without any word gets one fixed direction."""
         matrix = np.zeros((len(texts), DIMENSION), dtype=np.float32)
         for row, text in zip(matrix, texts, strict=True):

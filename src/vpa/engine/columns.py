@@ -1,7 +1,7 @@
 """Metadata as typed columns: a dictionary of distinct values and `(row, code)` entries for each path and kind.
 
 An entry is a value of a row's set; a list has several. Entries stand in row order, so a view of the first n rows is a
-prefix. A ranking (rows by value, so that a value or a range of values is one slice of it) is made when a filter first needs it.
+prefix (the memory rule of `engine.writer.Writer`). A ranking (rows by value, so that a value or a range of values is one slice of it) is made when a filter first needs it.
 """
 
 from __future__ import annotations
@@ -278,6 +278,11 @@ class Columns:
     def get(self, field: Field, kind: str) -> Column | None:
         """The column, if any row ever had such a value."""
         return self._columns.get(ColumnKey(field, kind))
+
+    def are_ready(self, field: Field) -> bool:
+        """Whether those of exactly this field are."""
+        found = (self._columns.get(ColumnKey(field, kind)) for kind in ("string", "number", "boolean"))
+        return all(column is None or column.is_ready for column in found)
 
     def items(self) -> list[tuple[ColumnKey, Column]]:
         """All columns; a copy, for readers."""

@@ -1,7 +1,7 @@
 """Append-only columns: arrays that grow, and texts that may start on a mapped file.
 
-One writer appends; readers see a prefix. Nothing that was written is ever changed, so readers need no lock: they take
-the length first and the array after it.
+What may be appended to in place beside readers is said once, in `engine.writer.Writer`. Readers take the length first and the array
+after it.
 """
 
 from __future__ import annotations

@@ -36,9 +36,9 @@ def is_ready(node: Filter, columns: Columns) -> bool:
         literals += len(leaf.values) if isinstance(leaf, In) else 1
         if literals > _FEW_LITERALS:
             return False
-        if isinstance(leaf, Eq | In | Range | Exists) and not all(
-            column.is_ready for column in columns.at_or_below(leaf.field)
-        ):
+        if isinstance(leaf, Exists):
+            return False
+        if isinstance(leaf, Eq | In | Range) and not columns.are_ready(leaf.field):
             return False
     return True
 

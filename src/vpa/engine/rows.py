@@ -57,7 +57,7 @@ class NewRows:
 
 @dataclass(slots=True)
 class RowStore:
-    """Appended to by one writer. Readers get `count` from their view and look at nothing behind it."""
+    """Appended to under the memory rule of `engine.writer.Writer`."""
 
     vectors: Vectors
     ids: list[str] = field(default_factory=list)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -19,8 +19,14 @@ def rest() -> None:
     time.sleep(_REST_S)
 
 
-def slices(count: int, size: int = SLICE) -> Iterator[slice]:
+def slices(count: int, size: int = SLICE) -> Iterable[slice]:
     """The numbers below `count`, with a rest after each slice but the last."""
+    if count <= size:
+        return (slice(0, count),) if count else ()
+    return _slices(count, size)
+
+
+def _slices(count: int, size: int) -> Iterator[slice]:
     for start in range(0, count, size):
         yield slice(start, start + size)
         if start + size < count:
@@ -29,6 +35,8 @@ def slices(count: int, size: int = SLICE) -> Iterator[slice]:
 
 def sliced(values: Sequence[T], call: Callable[[Sequence[T]], Sequence[V]]) -> list[V]:
     """What `call` gives for each slice of `values`, joined."""
+    if len(values) <= SLICE:
+        return list(call(values))
     result: list[V] = []
     for part in slices(len(values)):
         result += call(values[part])

@@ -150,7 +150,7 @@ class CodedBlock:
 
 
 class Vectors:
-    """Appended to by one writer; readers look at nothing behind the count of their view."""
+    """Appended to under the memory rule of `engine.writer.Writer`: blocks in place, the list of blocks as a whole."""
 
     def __init__(self, dimension: int, metric: Metric, options: IndexOptions, *, scalar: Scalar | None = None) -> None:
         """`scalar` is that of an earlier store of the same collection."""

@@ -67,7 +67,7 @@ class View:
 
     def is_ready(self, node: Filter) -> bool:
         """Whether a filter is small, and every column it reads is ranked already, so that `selection` does array work only."""
-        return is_ready(node, self.rows.columns)
+        return node is ALWAYS or is_ready(node, self.rows.columns)
 
     def is_live(self, row: int) -> bool:
         """Whether a row is part of this view."""

@@ -181,7 +181,7 @@ class Writer:
             live = self._live = grown
         lost = state.view.count - state.view.live_count + len(dead)
         view = View(rows, count, None if live is None else live[:count], count - lost)
-        self._state = replace(state, view=view, revision=state.revision + 1)
+        self._state = State(state.info, view, state.rows_by_id, state.codes, state.revision + 1)
 
     def adopt(self, compaction: Compaction, codes: object | None) -> None:
         """Go on with the rows of a compaction that has caught up; called with writers paused."""

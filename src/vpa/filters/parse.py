@@ -49,21 +49,21 @@ _LONG: Final = 200
 _CONNECTIVES: Final = ("$and", "$or", "$nor", "$not")
 
 
-def normal(given: FilterLike) -> NormalFilter:
+def normal(condition: FilterLike) -> NormalFilter:
     """The normal form of what a caller wrote; free for a filter that came from here. Raises InvalidFilterError."""
-    if isinstance(given, Filter) and is_normal(given):
-        return NormalFilter(given)
-    return mark_normal(normalize(as_filter(given)))
+    if isinstance(condition, Filter) and is_normal(condition):
+        return NormalFilter(condition)
+    return mark_normal(normalize(as_filter(condition)))
 
 
-def is_long(given: FilterLike) -> bool:
+def is_long(condition: FilterLike) -> bool:
     """Whether parsing it takes so long that it should not be done on an event loop."""
-    return given is not None and _is_larger(given, _LONG)
+    return condition is not None and _is_larger(condition, _LONG)
 
 
-def _is_larger(given: object, limit: int) -> bool:
+def _is_larger(condition: object, limit: int) -> bool:
     """Whether there are more than so many literals, or four times as many objects; looks at no more than that."""
-    waiting = [given]
+    waiting = [condition]
     literals = objects = 0
     while waiting and literals <= limit and objects <= 4 * limit:
         node = waiting.pop()
@@ -79,30 +79,32 @@ def _is_larger(given: object, limit: int) -> bool:
     return literals > limit or objects > 4 * limit
 
 
-def as_filter(given: FilterLike) -> Filter:
+def as_filter(condition: FilterLike) -> Filter:
     """Return the tree for an expression, a JSON object, or None (always); raises InvalidFilterError."""
-    if given is None:
+    if condition is None:
         return ALWAYS
-    if _is_larger(given, MAX_LITERALS):
+    if _is_larger(condition, MAX_LITERALS):
         # Counted before anything is built: a caller must not be able to buy seconds of work with one request.
         raise InvalidFilterError(f"the filter has more than {MAX_LITERALS} literals; split the call")
-    if isinstance(given, Filter):
-        tree = given
-    elif isinstance(given, Mapping):
-        tree = _object(given, at="", level=0)
+    if isinstance(condition, Filter):
+        tree = condition
+    elif isinstance(condition, Mapping):
+        tree = _object(condition, at="", level=0)
     else:
-        raise InvalidFilterError(f"a filter is an F expression or a mapping, not {type(given).__name__}: {given!r:.80}")
+        raise InvalidFilterError(
+            f"a filter is an F expression or a mapping, not {type(condition).__name__}: {condition!r:.80}"
+        )
     if depth(tree) > MAX_DEPTH:
         raise InvalidFilterError(f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
     return tree
 
 
-def _object(given: object, *, at: str, level: int) -> Filter:
-    if not isinstance(given, Mapping):
-        raise _error(at, f"expected a filter object, not {given!r:.80}")
+def _object(condition: object, *, at: str, level: int) -> Filter:
+    if not isinstance(condition, Mapping):
+        raise _error(at, f"expected a filter object, not {condition!r:.80}")
     if level > MAX_DEPTH:
         raise _error(at, f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
-    parts = tuple(_member(key, value, at=_below(at, key), level=level) for key, value in given.items())
+    parts = tuple(_member(key, value, at=_below(at, key), level=level) for key, value in condition.items())
     if not parts:
         return ALWAYS
     return parts[0] if len(parts) == 1 else And(parts)

@@ -300,7 +300,7 @@ class EnhancedRAGSystem:
         known = self._cache.get(key)
         if known is not None:
             return _copies(known), True
-        vector = await self._embedder.query(query)
+        vector = await self._embedder.queries([query])
         results = await retrieve(collection, vector, node=node, options=options)
         self._cache.put(key, _copies(results), size_bytes=_weight(query, results))
         return results, False

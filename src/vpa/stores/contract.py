@@ -119,6 +119,9 @@ class VectorStore(ABC):
 
     def split(self, node: NormalFilter) -> Split:
         """Divide a filter into what the store evaluates and what the manager does."""
+        if type(self).supports is VectorStore.supports:
+            # All of it, without a walk: a filter may hold ten thousand literals, and this runs on the event loop.
+            return Split(node, ALWAYS)
         return split(node, self.supports)
 
     def native_form(self, node: NormalFilter) -> Any:

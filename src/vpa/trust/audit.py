@@ -102,22 +102,22 @@ async def _compare(collection: Collection, batch: list[Record], scope: Scope) ->
     return missing, stale
 
 
-def _differs(wanted: Record, found: Record, collection: Collection) -> bool:
+def _differs(source: Record, record: Record, collection: Collection) -> bool:
     # Checked as for a write: enums, NumPy numbers and datetimes become what is stored.
     dimension = collection.info.dimension
-    vector = np.eye(1, dimension, dtype=np.float32)[0] if wanted.vector is None else wanted.vector
+    vector = np.eye(1, dimension, dtype=np.float32)[0] if source.vector is None else source.vector
     checked = check_batch(
-        [Record(wanted.id, vector=vector, text=wanted.text, metadata=wanted.metadata, system=wanted.system)],
+        [Record(source.id, vector=vector, text=source.text, metadata=source.metadata, system=source.system)],
         info=collection.info,
     )
     stored = RecordBatch(
-        ids=[found.id], vectors=None, texts=[found.text], metadata=[found.metadata], system=[found.system]
+        ids=[record.id], vectors=None, texts=[record.text], metadata=[record.metadata], system=[record.system]
     )
     if content_of(checked, 0) != content_of(stored, 0):
         return True
-    if wanted.vector is None:
+    if source.vector is None:
         return False
-    rows = np.asarray([np.asarray(checked.vectors)[0], found.vector], dtype=np.float32)
+    rows = np.asarray([np.asarray(checked.vectors)[0], record.vector], dtype=np.float32)
     left, right = comparable(rows, collection.info)
     return not np.allclose(left, right, rtol=_PRECISION, atol=_PRECISION)
 

@@ -165,11 +165,7 @@ async def _list(collection: Collection, seen: Places, progress: Progress) -> tup
 def _own_iteration(collection: Collection, *, include_vectors: bool) -> AsyncIterator[RecordBatch] | None:
     """The records as the store itself lists them, in no promised order; None where it lists them as `scan` does."""
     bound = collection._bound()
-    method = getattr(bound.store, "native_batches", None)
-    found: AsyncIterator[RecordBatch] | None = (
-        None if method is None else method(bound.info, include_vectors=include_vectors)
-    )
-    return found
+    return bound.store.native_batches(bound.info, include_vectors=include_vectors)
 
 
 class _ScopeLook:

@@ -10,7 +10,7 @@ from vpa.engine.selection import Selection
 
 
 class Codes(ABC):
-    """Codes of rows 0, 1, 2, …; one writer adds, searches may run meanwhile.
+    """Codes of rows 0, 1, 2, …, added under the memory rule of `engine.writer.Writer`.
 
     Vectors and queries are rows of an inner-product space: greater `x·q` is nearer (see `space.py`). Dropped rows are
     left out by the caller; when rows get other numbers, codes are made anew.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import lzma
 from collections.abc import Iterator, Mapping
 from io import BufferedIOBase
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vpa.ingest.source import Item, SourceDocument, SourceProblem
+from vpa.kit.strict_json import parse_json
 
 _ID_KEYS: Final = ("document_id", "id", "_id")
 _TEXT_KEYS: Final = ("content", "text")
@@ -43,11 +43,11 @@ def read_jsonl_file(path: Path, *, name: str) -> Iterator[Item]:
 
 def _read_line(line: bytes, origin: str) -> Item:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except UnicodeDecodeError as error:
         return SourceProblem(origin, f"is not UTF-8 (byte {error.start} of the line)")
     except ValueError as error:
-        return SourceProblem(origin, f"is not JSON: {error}")
+        return SourceProblem(origin, f"cannot be read as JSON: {error}")
     if not isinstance(row, dict):
         return SourceProblem(origin, f"is a JSON {type(row).__name__}, not an object")
     return _as_document(row, origin)
