@@ -17,6 +17,7 @@ from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
 from vpa.filters import Filter, NormalFilter, Split, split, to_json
 from vpa.stores.requests import (
+    ALWAYS,
     Count,
     Delete,
     Distinct,
