@@ -19,7 +19,7 @@ from vpa.stores.chroma.convert import INFO, metadata_of, stored_of
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, Stored, Where
-from vpa.stores.layout.keyspace import IntervalPages
+from vpa.stores.layout.keyspace import LARGEST, IntervalPages
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
@@ -245,11 +245,19 @@ class ChromaDriver(LayoutDriver):
             return await self._foreign_page(info, after=after, limit=limit, include_vectors=include_vectors)
 
         async def fetch(low: int, high: int, most: int) -> list[Stored]:
-            chosen = filters.spell(where, low=low, high=high)
+            # A bound that holds for every record would be evaluated for every record.
+            chosen = filters.spell(where, low=low or None, high=None if high == LARGEST else high)
             include = _include(foreign=False, vectors=include_vectors)
             return stored_of(await self._get(info, "scan", where=chosen, limit=most, include=include))
 
-        return await self._intervals.page((info.name, where, limit), fetch, scope=where.scope, after=after, limit=limit)
+        return await self._intervals.page(
+            (info.name, where, limit),
+            fetch,
+            scope=where.scope,
+            after=after,
+            limit=limit,
+            total=lambda: self.count_where(info, Where(None, None)),
+        )
 
     async def _foreign_page(
         self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool

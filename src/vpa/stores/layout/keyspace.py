@@ -21,13 +21,24 @@ def key_number(key: str) -> int:
     return int((digits[:12] + digits[13:]).ljust(DIGITS, "0")[:DIGITS], 16)
 
 
-class IntervalPages:
-    """Remembers, per scan, how wide an interval holds about a page. `fetch(low, high, most)`: rows with low <= number <= high."""
+# How many numbers the keys of one scope span: eight of their digits stand for the scope.
+_SCOPE_SPAN: Final = 16 ** (DIGITS - 8)
 
-    def __init__(self, *, number: Callable[[str], int] = key_number, largest: int = LARGEST) -> None:
+
+class IntervalPages:
+    """Remembers, per scan, how wide an interval holds about a page. `fetch(low, high, most)`: rows with low <= number <= high.
+
+    A store that reads a whole interval to answer makes a wide one expensive. So a scan does not begin with everything:
+    keys of a scope are spread evenly, and the number of records says how wide a page is.
+    """
+
+    def __init__(
+        self, *, number: Callable[[str], int] = key_number, largest: int = LARGEST, scope_span: int = _SCOPE_SPAN
+    ) -> None:
         self._widths: dict[object, int] = {}
         self._number = number
         self._largest = largest
+        self._scope_span = scope_span
 
     async def page(
         self,
@@ -37,18 +48,33 @@ class IntervalPages:
         scope: Scope | None,
         after: str,
         limit: int,
+        total: Callable[[], Awaitable[int]],
     ) -> list[Stored]:
-        """The next at most `limit` rows behind the key `after`, in order; empty when there are none."""
+        """The next at most `limit` rows behind the key `after`, in order; empty when there are none.
+
+        `total`: about how many records the collection holds; asked at the beginning of a scan.
+        """
         low, last = 0, self._largest
         if scope is not None:
             prefix, _ = scope_range(scope)
             low, last = key_number(prefix), key_number(prefix) + 16 ** (DIGITS - len(prefix)) - 1
         low = max(low, self._number(after)) if after else low
-        width = self._widths.get(scan, last - low) or 1
-        most = 2 * limit + 2
+        guess = self._widths.get(scan) or max(1, self._scope_span * limit // max(1, await total()))
+        # At most one scope, so that an interval of this width is read, not looked through.
+        guess = min(guess, self._scope_span)
+        # Of every scope, where the first stands is not known: a look at the whole finds some record.
+        width = guess if after or last - low <= self._scope_span else last - low
+        most, start = 2 * limit + 2, -1
         while low <= last:
             high = min(low + width, last)
-            rows = await fetch(low, high, most)
+            # Only whether there is a record, and where one is, where the interval spans scopes.
+            spans_scopes = high - low > self._scope_span
+            rows = await fetch(low, high, 1 if spans_scopes else most)
+            if spans_scopes and rows:
+                start = self._number(rows[0].key) // self._scope_span * self._scope_span
+                # Either nothing precedes the scope of that record, or what precedes it is a smaller interval.
+                width = guess if start <= low else start - 1 - low
+                continue
             if len(rows) >= most and high > low:
                 width = max(1, (high - low) // 4)
                 continue
@@ -58,7 +84,7 @@ class IntervalPages:
                 width = max(1, min(4 * width, (high - low) * limit // len(found)))
                 self._remember(scan, width)
                 return found[:limit]
-            low, width = high + 1, width * 8
+            low, width = high + 1, guess if high + 1 == start else width * 8
         self._widths.pop(scan, None)
         return []
 

@@ -23,7 +23,7 @@ from vpa.base.scope import Scope
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, Stored, Where
-from vpa.stores.layout.keyspace import IntervalPages
+from vpa.stores.layout.keyspace import LARGEST, IntervalPages
 from vpa.stores.layout.rows import MAX_TOKENS, Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
@@ -290,12 +290,20 @@ class MilvusDriver(LayoutDriver):
             return await self._foreign_page(info, after=after, limit=limit, include_vectors=include_vectors)
 
         async def fetch(low: int, high: int, most: int) -> list[Stored]:
-            chosen = filters.spell(where, low=low, high=high)
+            # A bound that holds for every record would be evaluated for every record.
+            chosen = filters.spell(where, low=low or None, high=None if high == LARGEST else high)
             return await self._query(
                 info, "scan", filter=chosen, limit=most, payloads=True, include_vectors=include_vectors
             )
 
-        return await self._intervals.page((info.name, where, limit), fetch, scope=where.scope, after=after, limit=limit)
+        return await self._intervals.page(
+            (info.name, where, limit),
+            fetch,
+            scope=where.scope,
+            after=after,
+            limit=limit,
+            total=lambda: self.count_where(info, Where(None, None)),
+        )
 
     async def _foreign_page(
         self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool

@@ -42,6 +42,8 @@ class Catalog:
             )
 
         await self._database.in_transaction("create_collection", create, idempotent=False)
+        if self._hnsw and tables.index_type(info) is not None:
+            self._indexed.add(info.name)
 
     async def describe(self, name: str) -> CollectionInfo | None:
         """From the table of collections."""

@@ -85,7 +85,7 @@ class PineconeDriver(LayoutDriver):
         super().__init__(session)
         self._spec = spec
         self._connection = connection
-        self._intervals = IntervalPages(number=convert.key_number, largest=16**12 - 1)
+        self._intervals = IntervalPages(number=convert.key_number, largest=16**12 - 1, scope_span=16**12)
         self._fresh = Freshness(self)
         self.capabilities = Capabilities(
             durable=True,
@@ -311,7 +311,14 @@ class PineconeDriver(LayoutDriver):
             )
             return stored_of(answer.vectors.values(), payloads=True, with_vectors=vectors, foreign=False)
 
-        return await self._intervals.page((info.name, where, limit), fetch, scope=None, after=after, limit=limit)
+        return await self._intervals.page(
+            (info.name, where, limit),
+            fetch,
+            scope=None,
+            after=after,
+            limit=limit,
+            total=lambda: self.count_where(info, where),
+        )
 
     async def _scopes(self, info: CollectionInfo) -> list[Scope]:
         index = await self.index(info)
