@@ -169,7 +169,8 @@ def _check_vectors(vectors: ArrayLike | None, *, ids: Sequence[str], info: Colle
         rows = _as_matrix(given[part])
         _check_rows(rows, ids=ids[part], info=info)
         result[part] = arrays.unit_rows(rows) if info.metric is Metric.COSINE else rows
-        yield
+        if start + _ROWS < len(given):
+            yield
     # Only this function has it, so a store may keep it as it is.
     result.setflags(write=False)
     return result
