@@ -146,7 +146,6 @@ VERBS: dict[str, Callable[[vpa.VectorDatabaseManager, vpa.Collection, int, Any],
 async def measure(db: vpa.VectorDatabaseManager, name: str, count: int) -> list[float]:
     """Stalls while one verb runs, again and again for a second."""
     stalls: list[float] = []
-    gc.collect()
     docs = await db.create_collection("docs", dimension=DIMENSION)
     if not name.startswith("upsert"):
         await docs.upsert(records(count))

@@ -90,7 +90,8 @@ def _each(values: Sequence[T], check: Callable[[Any], V], *, together: int) -> S
     result: list[V] = []
     for start in range(0, len(values), together):
         result += map(check, values[start : start + together])
-        yield
+        if start + together < len(values):
+            yield
     return result
 
 
@@ -98,7 +99,8 @@ def _check_unique(ids: Sequence[str]) -> Steps[None]:
     seen: set[str] = set()
     for start in range(0, len(ids), _IDS):
         seen.update(ids[start : start + _IDS])
-        yield
+        if start + _IDS < len(ids):
+            yield
     if len(seen) < len(ids):
         raise InvalidRecordError(f"id {_first_repeated(ids)!r} occurs twice in one batch; nothing was written")
 
@@ -124,7 +126,8 @@ def _as_columns(records: Iterable[Record], *, info: CollectionInfo) -> Steps[Rec
         texts += [record.text for record in part]
         metadata += [record.metadata for record in part]
         system += [record.system for record in part]
-        yield
+        if start + _IDS < len(rows):
+            yield
     return RecordBatch(ids=ids, vectors=matrix, texts=texts, metadata=metadata, system=system)
 
 
@@ -166,7 +169,8 @@ def _check_vectors(vectors: ArrayLike | None, *, ids: Sequence[str], info: Colle
         rows = _as_matrix(given[part])
         _check_rows(rows, ids=ids[part], info=info)
         result[part] = arrays.unit_rows(rows) if info.metric is Metric.COSINE else rows
-        yield
+        if start + _ROWS < len(given):
+            yield
     # Only this function has it, so a store may keep it as it is.
     result.setflags(write=False)
     return result

@@ -201,13 +201,7 @@ class Table:
             return plan(state)
 
     def _write(self, plan: Callable[[State], Change]) -> Change:
-        ticket = None
-        with self.writer.paused() as state:
-            change = plan(state)
-            if not change.is_empty:
-                ticket = self.writer.commit(change)
-        if self.writer.journal is not None and ticket is not None:
-            self.writer.journal.commit(ticket)
+        change = self.writer.write(plan)
         self.upkeep.keep_bound()
         return change
 

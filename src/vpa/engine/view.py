@@ -108,9 +108,7 @@ class View:
         rows = self.rows
         ids = [rows.ids[row] for row in numbers]
         vectors = self._vectors(numbers, wanted=include_vectors)
-        texts, metadata, system = (
-            sliced(numbers, rows.texts_of),
-            sliced(numbers, rows.metadata_of),
-            sliced(numbers, rows.system_of),
-        )
+        texts = sliced(numbers, rows.texts_of)
+        metadata = sliced(numbers, rows.metadata_of)
+        system = sliced(numbers, rows.system_of)
         return list(map(Match, ids, scores, distances, texts, metadata, vectors, system))  # fmt: skip

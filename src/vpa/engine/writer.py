@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Protocol
@@ -96,7 +96,8 @@ class Writer:
     """
 
     def __init__(self, info: CollectionInfo, rows: RowStore) -> None:
-        self._state = State(info, View(rows, rows.count, None, rows.count), _ids_of(rows))
+        # The newest state.
+        self.state = State(info, View(rows, rows.count, None, rows.count), _ids_of(rows))
         self._before = _Before(Scope(), {})
         self._live: RowMask | None = None
         self._lock = threading.RLock()
@@ -104,11 +105,6 @@ class Writer:
         self.journal: Journal | None = None
         self._broken: str | None = None
         self._unapplied: Change | None = None
-
-    @property
-    def state(self) -> State:
-        """The newest state."""
-        return self._state
 
     def attach(self, journal: Journal) -> None:
         """From here on every change goes through `journal` first."""
@@ -119,35 +115,43 @@ class Writer:
         """Hold writers back for a moment; gives the state that they left. Raises ClosedError once the table is closed."""
         with self._lock:
             self._check_open()
-            yield self._state
+            yield self.state
 
-    @contextmanager
-    def at_once(self) -> Iterator[bool]:
-        """Whether a write can be done now without waiting for another; if so, others wait for it."""
-        free = self._lock.acquire(blocking=False)
-        try:
-            yield free
-        finally:
-            if free:
-                self._lock.release()
+    def begin_at_once(self) -> bool:
+        """Whether a write can be done now without waiting for another; if so, others wait for it until `end_at_once`."""
+        return self._lock.acquire(blocking=False)
+
+    def end_at_once(self) -> None:
+        """Let others write."""
+        self._lock.release()
 
     def find(self, ids: Sequence[str], scope: Scope) -> Located:
         """The rows of those ids that exist, in the order asked. Waits for no writer, unless many came between. Raises ClosedError."""
         for _ in range(_TRIES):
             self._check_open()
-            state, before = self._state, self._before
+            state, before = self.state, self._before
             located = _located(state, before, ids, scope)
-            if self._state is state and self._before is before:
+            if self.state is state and self._before is before:
                 return located
         with self._lock:
-            return _located(self._state, self._before, ids, scope)
+            return _located(self.state, self._before, ids, scope)
 
     # Changing
 
-    def commit(self, change: Change) -> int | None:
-        """Log a change and apply it, with writers paused; the ticket is for the journal."""
-        self._check_writable()
-        ticket = None if self.journal is None else self.journal.append(change)
+    def write(self, plan: Callable[[State], Change]) -> Change:
+        """Plan a change with other writers paused, log it, apply it, and return when it is durable."""
+        ticket = None
+        with self._lock:
+            self._check_writable()
+            change = plan(self.state)
+            if not change.is_empty:
+                ticket = None if self.journal is None else self.journal.append(change)
+                self._apply_logged(change, ticket)
+        if self.journal is not None and ticket is not None:
+            self.journal.commit(ticket)
+        return change
+
+    def _apply_logged(self, change: Change, ticket: int | None) -> None:
         try:
             self.apply(change)
         except BaseException as error:
@@ -157,7 +161,6 @@ class Writer:
             if isinstance(error, MemoryError):
                 raise ProviderError(f"{self._broken}; what was stored before is untouched; {self._outcome}") from error
             raise
-        return ticket
 
     @property
     def _outcome(self) -> str:
@@ -168,12 +171,12 @@ class Writer:
     def _mend(self) -> None:
         """Copy the rows that were published, without what a failed write left behind them; then carry that write out."""
         try:
-            self.adopt(Compaction.begin(self._state.view, stop=lambda: False), None)
+            self.adopt(Compaction.begin(self.state.view, stop=lambda: False), None)
             if self._unapplied is not None:
                 self.apply(self._unapplied)
         except MemoryError as error:
             raise ProviderError(
-                f"collection {self._state.info.name!r} takes no writes: {self._broken}, and there is no memory to mend it; "
+                f"collection {self.state.info.name!r} takes no writes: {self._broken}, and there is no memory to mend it; "
                 "free some and try again, or open the store again"
             ) from error
         self._broken = self._unapplied = None
@@ -181,7 +184,7 @@ class Writer:
     def apply(self, change: Change) -> None:
         """Carry out a change that is in the log: append the new rows, then publish a state with them in one step."""
         with self._lock:
-            state = self._state
+            state = self.state
             rows = state.view.rows
             known = state.rows_by_id.setdefault(change.scope, {})
             first = rows.append(_new_rows(state.view, change, known), change.scope) if change.ids else rows.count
@@ -195,7 +198,7 @@ class Writer:
             self._publish(rows, list(before.values()))
 
     def _publish(self, rows: RowStore, dead: list[int]) -> None:
-        state, count, live = self._state, rows.count, self._live
+        state, count, live = self.state, rows.count, self._live
         if dead or (live is not None and len(live) < count):
             room = max(count, len(live) * 3 // 2 if live is not None and len(live) < count else count)
             grown = np.ones(room, np.bool_)
@@ -205,47 +208,47 @@ class Writer:
             live = self._live = grown
         lost = state.view.count - state.view.live_count + len(dead)
         view = View(rows, count, None if live is None else live[:count], count - lost)
-        self._state = State(state.info, view, state.rows_by_id, state.codes, state.revision + 1)
+        self.state = State(state.info, view, state.rows_by_id, state.codes, state.revision + 1)
 
     def adopt(self, compaction: Compaction, codes: object | None) -> None:
         """Go on with the rows of a compaction that has caught up; called with writers paused."""
         self._live = compaction.live
         self._before = _Before(Scope(), {})
-        self._state = replace(self._state, view=compaction.view(), rows_by_id=compaction.rows_by_id, codes=codes)
+        self.state = replace(self.state, view=compaction.view(), rows_by_id=compaction.rows_by_id, codes=codes)
 
     def publish_codes(self, codes: object | None, rows: RowStore) -> bool:
         """Let searches use codes of `rows`; False, and nothing done, where a compaction has replaced those rows."""
         with self._lock:
-            if self._state.view.rows is not rows:
+            if self.state.view.rows is not rows:
                 return False
-            self._state = replace(self._state, codes=codes)
+            self.state = replace(self.state, codes=codes)
             return True
 
     def move_vectors(self, view: View, block: FileBlock) -> None:
         """The vectors of `view` are on a file: let go of their memory, if they still have these numbers."""
         with self._lock:
-            if self._state.view.rows is view.rows:
+            if self.state.view.rows is view.rows:
                 view.rows.vectors.move_to(block)
 
     def describe(self, info: CollectionInfo) -> None:
         """Publish a new description."""
         with self._lock:
-            self._state = replace(self._state, info=info)
+            self.state = replace(self.state, info=info)
 
     def close(self) -> None:
         """Refuse every later write, snapshot and search, and let go of the rows. May be called twice."""
         with self._lock:
-            state = self._state
+            state = self.state
             self._before = _Before(Scope(), {})
-            self._state = State(
+            self.state = State(
                 state.info, View(RowStore.of(state.info), 0, None, 0), {}, revision=state.revision, closed=True
             )
         # All at once would keep every other thread waiting.
         drain(state.rows_by_id)
 
     def _check_open(self) -> None:
-        if self._state.closed:
-            raise ClosedError(f"collection {self._state.info.name!r} was dropped, or its store was closed")
+        if self.state.closed:
+            raise ClosedError(f"collection {self.state.info.name!r} was dropped, or its store was closed")
 
     def _check_writable(self) -> None:
         self._check_open()

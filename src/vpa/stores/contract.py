@@ -16,7 +16,6 @@ from vpa.base.index_options import IndexOptions
 from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
 from vpa.filters import Filter, NormalFilter, Split, split, to_json
-from vpa.filters.ast import ALWAYS
 from vpa.stores.requests import (
     ALWAYS,
     Count,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from vpa.base.records import RecordBatch
@@ -23,22 +22,19 @@ def is_light(batch: RecordBatch) -> bool:
     """Whether a batch is so small that writing it in memory does not hold the event loop."""
     if len(batch) > FEW_RECORDS or (batch.vectors is not None and batch.vectors.size > _FEW_NUMBERS):
         return False
-    if sum(len(text) for text in batch.texts or () if text is not None) > _FEW_CHARACTERS:
-        return False
-    values = 0
+    characters = values = 0
+    for text in batch.texts or ():
+        characters += len(text or "")
     for mapping in batch.metadata or ():
-        values += len(mapping) + sum(map(_more, mapping.values()))
-        if values > _FEW_VALUES:
-            return False
-    return True
-
-
-def _more(value: object) -> int:
-    if isinstance(value, str):
-        return len(value) // 100
-    if isinstance(value, dict):
-        return _FEW_VALUES  # How much is in it is only known by walking through it.
-    return len(value) if isinstance(value, Sequence) else 0
+        values += len(mapping)
+        for value in mapping.values():
+            if isinstance(value, str):
+                characters += len(value)
+            elif isinstance(value, list):
+                values += len(value)
+            elif isinstance(value, dict):
+                return False  # How much is in it is only known by walking through it.
+    return characters <= _FEW_CHARACTERS and values <= _FEW_VALUES
 
 
 def log_recovery(database: Database | ReadOnlyDatabase, *, live: bool) -> None:

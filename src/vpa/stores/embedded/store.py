@@ -175,10 +175,12 @@ class EmbeddedStore(VectorStore):
     async def _write(self, table: Table, call: Callable[[], T], *, light: bool, large: bool = False) -> T:
         """On the loop where the write is light and waits for nothing; else in a thread."""
         try:
-            if light and self._path is None and room_for_dead(table.view) > _INLINE_DEAD:
-                with table.writer.at_once() as free:
-                    if free:
-                        return call()
+            free = light and self._path is None and room_for_dead(table.view) > _INLINE_DEAD
+            if free and table.writer.begin_at_once():
+                try:
+                    return call()
+                finally:
+                    table.writer.end_at_once()
             return await self._workers.run(call)
         finally:
             if self._database is not None:
