@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from vpa.base.records import Match, Record
 from vpa.rag.chunking.splitter import Chunk
-from vpa.rag.chunks import PreparedDocument, newest, newest_matches, to_batch, to_document, to_result
+from vpa.rag.chunks import (
+    PreparedDocument,
+    newest,
+    newest_matches,
+    to_batch,
+    to_document,
+    to_part,
+    to_result,
+    to_summary,
+)
 from vpa.rag.documents import NewDocument
 from vpa.rag.history import SearchEntry, SearchHistory
 from vpa.rag.stats import SystemCounters
@@ -22,9 +31,8 @@ ENTRY = SearchEntry(query="", filters={}, top_k=5, result_count=0, response_time
 
 def prepared(content: str, *, cuts: list[tuple[int, int]], name: str = "doc", version: int = 1) -> PreparedDocument:
     document = NewDocument(document_id=name, title="Title", content=content, metadata={"n": 1})
-    return PreparedDocument(
-        document, [Chunk(text=content[start:end], start=start, end=end) for start, end in cuts], version
-    )
+    chunks = [Chunk(text=content[start:end], start=start, end=end) for start, end in cuts]
+    return PreparedDocument(document, chunks, version, prefix="Title. ")
 
 
 def records(*documents: PreparedDocument) -> list[Record]:
@@ -48,7 +56,8 @@ def test_a_document_comes_back_from_its_chunks_in_any_order(
     content, cuts = cutting
     shuffled = records(prepared(content, cuts=cuts))
     random.shuffle(shuffled)
-    document = to_document(newest(shuffled))
+    [summary] = newest(map(to_summary, records(prepared(content, cuts=cuts))[:1]))
+    document = to_document(summary, map(to_part, shuffled))
     assert (document.content, document.title, document.chunk_count) == (content, "Title", len(cuts))
     assert (document.metadata, document.length) == ({"n": 1}, len(content))
 
@@ -57,8 +66,9 @@ def test_a_document_comes_back_from_its_chunks_in_any_order(
 def test_only_the_newest_version_of_each_document_is_left(versions: list[tuple[str, int]]) -> None:
     rows = records(*(prepared("xy", cuts=[(0, 1), (1, 2)], name=name, version=number) for name, number in versions))
     latest = {name: max(number for other, number in versions if other == name) for name, _ in versions}
-    assert {(record.system["document_id"], record.system["version"]) for record in newest(rows)} == set(latest.items())
-    assert [record.system["index"] for record in newest(rows)] == [0, 1] * len(latest)
+    summaries = newest(map(to_summary, rows))
+    assert {(summary.document_id, summary.version) for summary in summaries} == set(latest.items())
+    assert len(summaries) == len(latest)
     matches = [Match(id=row.id, score=0.5, distance=0.5, text=row.text, metadata={}, system=row.system) for row in rows]
     left = newest_matches(matches)
     assert {(match.system["document_id"], match.system["version"]) for match in left} == set(latest.items())
@@ -74,8 +84,7 @@ def test_a_record_that_is_no_chunk_is_a_result_of_its_own() -> None:
 def test_the_title_is_embedded_with_every_chunk() -> None:
     document = prepared("ab", cuts=[(0, 1), (1, 2)])
     assert document.texts_to_embed() == ["Title. a", "Title. b"]
-    untitled = replace(document, document=replace(document.document, title=""))
-    assert untitled.texts_to_embed() == ["a", "b"]
+    assert replace(document, prefix="").texts_to_embed() == ["a", "b"]
 
 
 def test_history_is_bounded_by_user_and_in_users() -> None:
