@@ -10,15 +10,17 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any, Final, get_type_hints
 
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import SecretStr, TypeAdapter, ValidationError, create_model
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vpa.base.errors import ConfigurationError
 from vpa.base.providers import VectorDatabaseProvider, accepted_names, provider_name
+from vpa.config.reserved import RESERVED
 from vpa.config.sections.deployment import DeploymentOptions
 from vpa.config.sections.embedding import EmbeddingOptions
 from vpa.config.sections.observe import LogOptions
 from vpa.config.sections.rag import RagOptions
-from vpa.config.sections.setting import Setting, settings_of
+from vpa.config.sections.setting import PREFIX, Setting, settings_of
 from vpa.config.sections.store import VectorDatabaseConfig
 
 SECTIONS: Final[tuple[type, ...]] = (DeploymentOptions, VectorDatabaseConfig, EmbeddingOptions, RagOptions, LogOptions)
@@ -46,6 +48,20 @@ SETTINGS: Final[Mapping[str, Declared]] = MappingProxyType(
         for field, setting in settings_of(section)
     }
 )
+
+
+@cache
+def _variables_type() -> type[BaseSettings]:
+    """Every variable as text: the types are those of the sections' fields, see `read_value`."""
+    names: dict[str, Any] = dict.fromkeys((*SETTINGS, *RESERVED), (str | None, None))
+    config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
+    base = type("Variables", (BaseSettings,), {"model_config": config, "__module__": __name__})
+    return create_model("Variables", __base__=base, **names)
+
+
+def read_variables() -> dict[str, str | None]:
+    """The `VPA_*` variables that are set, by key, as they are written."""
+    return _variables_type()().model_dump(exclude_unset=True)
 
 
 def read_value(declared: Declared, written: Any) -> Any:

@@ -1,4 +1,6 @@
-"""Names of settings that this version does not have yet. Switched off they are accepted; switched on they are refused."""
+"""Names of settings that this version does not have yet. Switched off they are accepted; switched on they are
+refused.
+"""
 
 from __future__ import annotations
 

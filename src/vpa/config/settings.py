@@ -15,12 +15,13 @@ from pydantic import SecretStr
 from vpa.base.errors import ConfigurationError
 from vpa.base.providers import VectorDatabaseProvider, provider_name
 from vpa.config.profiles import PROFILES, config_file, read_file
-from vpa.config.reading import SETTINGS, read_value
+from vpa.config.reading import SETTINGS, read_value, read_variables
 from vpa.config.reserved import RESERVED, refusal
 from vpa.config.sections.deployment import ENVIRONMENTS, DeploymentOptions
 from vpa.config.sections.embedding import EmbeddingOptions
 from vpa.config.sections.observe import LogOptions
 from vpa.config.sections.rag import RagOptions
+from vpa.config.sections.setting import PREFIX
 from vpa.config.sections.store import VectorDatabaseConfig
 from vpa.config.store_url import provider_of_url
 from vpa.observe.redact import redact, redact_url
@@ -79,7 +80,8 @@ class DeploymentConfig:
             del self._written["vector_db_provider"]
             return None
         return (
-            f"{provider.place}={provider.value!r} and {url.place}={redact_url(str(url.value))!r} contradict each other: "
+            f"{provider.place}={provider.value!r} and {url.place}={redact_url(str(url.value))!r} contradict each "
+            "other: "
             f"the URL is one of {named!r}; leave one of them out, or make them agree"
         )
 
@@ -164,7 +166,9 @@ class DeploymentConfig:
         return f"DeploymentConfig({', '.join(pairs)})"
 
     def unreadable(self) -> dict[str, str]:
-        """By key, what is wrong with values outside their setting's type or range: place, value, what may stand there."""
+        """By key, what is wrong with values outside their setting's type or range: place, value, what may stand
+        there.
+        """
         problems = {}
         for key, written in self._written.items():
             if key not in SETTINGS:
@@ -212,13 +216,12 @@ def _from_file(environment: str) -> dict[str, Written]:
 
 
 def _variables() -> dict[str, Written]:
+    """What stands in `VPA_*` variables, as it is written there."""
     written = {}
-    for key in (*SETTINGS, *RESERVED):
-        variable = f"VPA_{key.upper()}"
-        value = os.environ.get(variable)
+    for key, value in read_variables().items():
         # An empty variable means "none" where that is a value, and nothing elsewhere.
-        if value is not None and (value or key in RESERVED or SETTINGS[key].may_be_none):
-            written[key] = Written(value or None, variable, Layer.VARIABLE)
+        if value or key in RESERVED or SETTINGS[key].may_be_none:
+            written[key] = Written(value or None, f"{PREFIX}{key.upper()}", Layer.VARIABLE)
     return written
 
 

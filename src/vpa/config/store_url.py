@@ -132,5 +132,6 @@ def _directory(url: str, parts: SplitResult) -> str | None:
     if host in ("", ".", "..", "~"):
         return f"{host}{path}" or None
     raise ConfigurationError(
-        f"{url!r}: write {parts.scheme}://./{host}{path} for a relative or {parts.scheme}:///{host}{path} for an absolute path"
+        f"{url!r}: write {parts.scheme}://./{host}{path} for a relative or {parts.scheme}:///{host}{path} for an "
+        "absolute path"
     )

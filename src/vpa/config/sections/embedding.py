@@ -15,7 +15,9 @@ _TYPO_RATIO: Final = 0.82
 
 
 def _model(name: Any) -> Any:
-    """Refuses a misspelling of our own models, which would otherwise be looked for among those of sentence-transformers."""
+    """Refuses a misspelling of our own models, which would otherwise be looked for among those of
+    sentence-transformers.
+    """
     near = difflib.get_close_matches(str(name).lower(), OWN_MODELS, n=1, cutoff=_TYPO_RATIO)
     if isinstance(name, str) and near and name.lower() != near[0]:
         raise ConfigurationError(f"there is no such model; did you mean {near[0]}?")
