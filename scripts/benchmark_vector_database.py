@@ -43,9 +43,11 @@ async def latencies(call: Callable[[int], Awaitable[object]], *, runs: int) -> d
         times.append((time.perf_counter() - started) * 1000)
     ordered = sorted(times)
     return {
-        "p50_ms": statistics.median(ordered), "p95_ms": ordered[int(runs * 0.95)], "p99_ms": ordered[int(runs * 0.99)],
+        "p50_ms": statistics.median(ordered),
+        "p95_ms": ordered[int(runs * 0.95)],
+        "p99_ms": ordered[int(runs * 0.99)],
         "per_second": 1000 * runs / sum(times),
-    }  # fmt: skip
+    }
 
 
 async def measure(manager: VectorDatabaseManager, *, records: int, dimension: int) -> dict[str, dict[str, float]]:
@@ -122,10 +124,22 @@ def main() -> int:
         except VectorDatabaseError as error:
             failure = str(error)
     report: dict[str, Any] = {
-        "format": 1, "vpa": vpa.__version__, "provider": provider, "records": args.records, "dimension": args.dimension,
-        "machine": {"cores": os.cpu_count(), "architecture": platform.machine(), "python": platform.python_version(), "numpy": np.__version__},
-        "seed": 0, "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "error": failure, "results": results,
-    }  # fmt: skip
+        "format": 1,
+        "vpa": vpa.__version__,
+        "provider": provider,
+        "records": args.records,
+        "dimension": args.dimension,
+        "machine": {
+            "cores": os.cpu_count(),
+            "architecture": platform.machine(),
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        },
+        "seed": 0,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "error": failure,
+        "results": results,
+    }
     Path(args.report).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     if failure is not None:
         sys.stderr.write(f"benchmark: {failure}\n")

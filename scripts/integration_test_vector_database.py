@@ -49,10 +49,19 @@ class Integration:
     def steps(self) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
         """Name and coroutine of each step."""
         return [
-            ("connect", self.connect), ("create collection", self.create), ("upsert", self.upsert), ("round trip", self.round_trip),
-            ("search", self.search), ("filters", self.filters), ("update", self.update), ("scopes", self.scopes),
-            ("bad input", self.bad_input), ("delete", self.delete), ("documents", self.documents), ("drop and close", self.close),
-        ]  # fmt: skip
+            ("connect", self.connect),
+            ("create collection", self.create),
+            ("upsert", self.upsert),
+            ("round trip", self.round_trip),
+            ("search", self.search),
+            ("filters", self.filters),
+            ("update", self.update),
+            ("scopes", self.scopes),
+            ("bad input", self.bad_input),
+            ("delete", self.delete),
+            ("documents", self.documents),
+            ("drop and close", self.close),
+        ]
 
     async def connect(self) -> str:
         await self.manager.connect()
@@ -108,9 +117,13 @@ class Integration:
 
     async def filters(self) -> str:
         cases = [
-            ((F("n") >= 100) & (F("n") < 110), 10), ({"tags": {"$contains": "b"}}, COUNT // 2), ({"n": {"$in": [1, 2, 9999]}}, 2),
-            ({"none": None}, COUNT), ({"half": {"$lte": 1.0}}, 3), (~(F("n") > 3), 4),
-        ]  # fmt: skip
+            ((F("n") >= 100) & (F("n") < 110), 10),
+            ({"tags": {"$contains": "b"}}, COUNT // 2),
+            ({"n": {"$in": [1, 2, 9999]}}, 2),
+            ({"none": None}, COUNT),
+            ({"half": {"$lte": 1.0}}, 3),
+            (~(F("n") > 3), 4),
+        ]
         for given, expected in cases:
             check(
                 await self.docs.count(filter=given) == expected,
@@ -220,9 +233,13 @@ def main() -> int:
         results = asyncio.run(run(manager))
     counts = {status: sum(one["status"] == status for one in results) for status in ("passed", "failed", "skipped")}
     report = {
-        "format": 1, "vpa": vpa.__version__, "provider": provider, "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        **counts, "steps": results,
-    }  # fmt: skip
+        "format": 1,
+        "vpa": vpa.__version__,
+        "provider": provider,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **counts,
+        "steps": results,
+    }
     Path(args.report).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
     for one in results:
         print(f"{one['status']:8} {one['name']:18} {one['seconds'] * 1000:9.1f} ms  {one['detail']}")

@@ -22,10 +22,22 @@ def texts() -> list[str]:
     with lzma.open(ROOT / "data" / "cranfield" / "corpus.jsonl.xz", "rt", encoding="utf-8") as lines:
         abstracts = [json.loads(line)["text"] for _, line in zip(range(12), lines, strict=False)]
     return [
-        "", " ", "a", "hello world", "The quick brown fox jumps over the lazy dog.", "naïve café — “quotes” … 😀👩‍👩‍👧", "日本語の文章です。", "שלום עולם",
-        "def f(x):\n    return x + 1  # code", "UPPER lower MiXeD", "1234567890 3.14159 2**53+1", "word " * 1000, "\t\n\r", "[MASK] [CLS] ##ing",
+        "",
+        " ",
+        "a",
+        "hello world",
+        "The quick brown fox jumps over the lazy dog.",
+        "naïve café — “quotes” … 😀👩‍👩‍👧",
+        "日本語の文章です。",
+        "שלום עולם",
+        "def f(x):\n    return x + 1  # code",
+        "UPPER lower MiXeD",
+        "1234567890 3.14159 2**53+1",
+        "word " * 1000,
+        "\t\n\r",
+        "[MASK] [CLS] ##ing",
         *abstracts,
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:

@@ -27,7 +27,9 @@ WEAVIATE_IS_BUILT: Final = servers.WEAVIATE.is_file()
 
 @contextmanager
 def scratch_directory(prefix: str) -> Iterator[Path]:
-    """A folder for servers' data, in memory where there is room: those that sync every write are three times as fast there."""
+    """A folder for servers' data, in memory where there is room: those that sync every write are three times as fast
+    there.
+    """
     roomy = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 2 << 30
     made = Path(tempfile.mkdtemp(prefix=prefix, dir=_MEMORY if roomy else None))
     try:

@@ -1,4 +1,6 @@
-"""Starts real servers on free loopback ports, for as long as a `with` lasts; a `Server` can also be killed and started again."""
+"""Starts real servers on free loopback ports, for as long as a `with` lasts; a `Server` can also be killed and started
+again.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """One word for one thing: the glossary of docs/architecture.md, held against the names that are defined under src/.
 
-`python tests/test_words.py` rewrites tests/words.json, the count of names that are left to rename; it only lowers counts.
+`python tests/test_words.py` rewrites tests/words.json, the count of names that are left to rename; it only lowers
+counts.
 """
 
 from __future__ import annotations

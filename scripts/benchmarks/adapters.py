@@ -256,9 +256,12 @@ class BarePgvector(Bare):
         self.pool = await asyncpg.create_pool(self.url, min_size=1, max_size=4, init=register_vector)
         async with self.pool.acquire() as one:
             await one.execute(
-                f'CREATE TABLE bare (tenant text COLLATE "C", namespace text COLLATE "C", id text COLLATE "C", embedding vector({DIMENSION}), text text, '
-                "metadata text, system text, m jsonb, PRIMARY KEY (tenant, namespace, id)); CREATE INDEX ON bare USING gin (m jsonb_path_ops);"
-                f"CREATE TABLE bare_plain (id text PRIMARY KEY, embedding vector({DIMENSION}), text text, metadata jsonb)"
+                'CREATE TABLE bare (tenant text COLLATE "C", namespace text COLLATE "C", id text COLLATE "C", '
+                f"embedding vector({DIMENSION}), text text, "
+                "metadata text, system text, m jsonb, PRIMARY KEY (tenant, namespace, id)); CREATE INDEX ON bare "
+                "USING gin (m jsonb_path_ops);"
+                f"CREATE TABLE bare_plain (id text PRIMARY KEY, embedding vector({DIMENSION}), text text, metadata "
+                "jsonb)"
             )
 
     async def close(self) -> None:
@@ -275,7 +278,8 @@ class BarePgvector(Bare):
                     (data.ids[n], data.vectors[n], data.texts[n], json.dumps(data.metadata[n])) for n in span
                 ]
                 await one.executemany(
-                    "INSERT INTO bare_plain VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE SET embedding = EXCLUDED.embedding, text = EXCLUDED.text, metadata = EXCLUDED.metadata",
+                    "INSERT INTO bare_plain VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE SET embedding = "
+                    "EXCLUDED.embedding, text = EXCLUDED.text, metadata = EXCLUDED.metadata",
                     rows,
                 )
                 return
@@ -293,21 +297,27 @@ class BarePgvector(Bare):
                 for n in span
             ]
             await one.executemany(
-                f"INSERT INTO bare VALUES ({', '.join(names)}) ON CONFLICT (tenant, namespace, id) DO UPDATE SET embedding = EXCLUDED.embedding, "
-                "text = EXCLUDED.text, metadata = EXCLUDED.metadata, system = EXCLUDED.system, m = EXCLUDED.m", rows
-            )  # fmt: skip
+                f"INSERT INTO bare VALUES ({', '.join(names)}) ON CONFLICT (tenant, namespace, id) DO UPDATE SET "
+                "embedding = EXCLUDED.embedding, "
+                "text = EXCLUDED.text, metadata = EXCLUDED.metadata, system = EXCLUDED.system, m = EXCLUDED.m",
+                rows,
+            )
 
     async def search(self, query: np.ndarray, *, plain: bool) -> Any:
         async with self.pool.acquire() as one:
             if plain:
                 return await one.fetch(
-                    "SELECT id, text, metadata, embedding <#> $1 AS d FROM bare_plain ORDER BY embedding <#> $1 LIMIT 10",
+                    "SELECT id, text, metadata, embedding <#> $1 AS d FROM bare_plain ORDER BY embedding <#> $1 LIMIT "
+                    "10",
                     query,
                 )
             rows = await one.fetch(
-                "SELECT id, text, metadata, system, embedding <#> $1 AS d FROM bare WHERE tenant = $2 AND namespace = $3 ORDER BY (embedding <#> $1) + 0, id LIMIT 10",
-                query, "", "",
-            )  # fmt: skip
+                "SELECT id, text, metadata, system, embedding <#> $1 AS d FROM bare WHERE tenant = $2 AND namespace = "
+                "$3 ORDER BY (embedding <#> $1) + 0, id LIMIT 10",
+                query,
+                "",
+                "",
+            )
             return [json.loads(row["metadata"]) for row in rows]
 
 
@@ -323,9 +333,15 @@ class BareWeaviate(Bare):
 
         host, port, self.key = self.config.host, self.config.port, self.config.api_key
         self.client = weaviate.use_async_with_custom(
-            http_host=host, http_port=port, http_secure=False, grpc_host=host, grpc_port=int(self.config.options["grpc_port"]), grpc_secure=False,
-            auth_credentials=weaviate.classes.init.Auth.api_key(self.key), skip_init_checks=True,
-        )  # fmt: skip
+            http_host=host,
+            http_port=port,
+            http_secure=False,
+            grpc_host=host,
+            grpc_port=int(self.config.options["grpc_port"]),
+            grpc_secure=False,
+            auth_credentials=weaviate.classes.init.Auth.api_key(self.key),
+            skip_init_checks=True,
+        )
         await self.client.connect()
         sample = layout.Rows(
             Scope(), make(1, vpa.CollectionInfo(name="bare", dimension=DIMENSION, metric=vpa.Metric.COSINE)).rows, None
@@ -473,23 +489,31 @@ async def measure(provider: str, count: int, rounds: int, stores: Any) -> str:
                 return data.queries[next(numbers) % len(data.queries)]
 
             searches = await medians(
-                [lambda: docs.search(vector=query(), top_k=TOP_K), lambda: bare.search(query(), plain=False), lambda: bare.search(query(), plain=True)], 150
-            )  # fmt: skip
+                [
+                    lambda: docs.search(vector=query(), top_k=TOP_K),
+                    lambda: bare.search(query(), plain=False),
+                    lambda: bare.search(query(), plain=True),
+                ],
+                150,
+            )
         finally:
             await bare.close()
             await db.drop_collection("benchmark")
     size = sum(row.size_bytes for row in data.rows) / count
     user = sum(len(json.dumps(one)) + len(text) for one, text in zip(data.metadata, data.texts, strict=True)) / count
     return (
-        f"  {provider:<9} upsert {count / writes[0]:>7,.0f}/s   {writes[0] / writes[1]:.2f} x same bytes, {writes[0] / writes[2]:.2f} x plain     "
-        f"search {searches[0] * 1000:6.2f} ms   {searches[0] / searches[1]:.2f} x same bytes, {searches[0] / searches[2]:.2f} x plain     "
+        f"  {provider:<9} upsert {count / writes[0]:>7,.0f}/s   {writes[0] / writes[1]:.2f} x same bytes, "
+        f"{writes[0] / writes[2]:.2f} x plain     "
+        f"search {searches[0] * 1000:6.2f} ms   {searches[0] / searches[1]:.2f} x same bytes, "
+        f"{searches[0] / searches[2]:.2f} x plain     "
         f"bytes a record beside the vector: {size:,.0f} (user's own {user:,.0f})"
     )
 
 
 async def main(providers: Sequence[str], count: int, rounds: int) -> None:
     print(
-        f"{count:,} records x {DIMENSION}, three metadata fields and a text of 360 characters; medians of {rounds} rounds, 150 searches\n({machine()})"
+        f"{count:,} records x {DIMENSION}, three metadata fields and a text of 360 characters; medians of {rounds} "
+        f"rounds, 150 searches\n({machine()})"
     )
     with running() as stores:
         for provider in providers:

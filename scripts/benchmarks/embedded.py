@@ -1,8 +1,10 @@
-"""The embedded engine next to what people would otherwise embed: same vectors, same queries, same truth, a process each.
+"""The embedded engine next to what people would otherwise embed: same vectors, same queries, same truth, a process
+each.
 
-`python embedded.py` runs every engine that is installed at 100,000 x 384 and writes docs/benchmarks/embedded-100000x384.json and .md.
-`--rows`, `--dimension` and names of engines choose others. Times are medians; `ready` is until searches reach their recall.
-Searches go through each engine's public API. Memory is what the process grew beyond the caller's own array.
+`python embedded.py` runs every engine that is installed at 100,000 x 384 and writes
+docs/benchmarks/embedded-100000x384.json and .md.
+`--rows`, `--dimension` and names of engines choose others. Times are medians; `ready` is until searches reach their
+recall. Searches go through each engine's public API. Memory is what the process grew beyond the caller's own array.
 """
 
 from __future__ import annotations
@@ -89,11 +91,17 @@ async def searched(engine: Engine, queries: Matrix, expected: Matrix, below: int
         hits.append(len(set(found) & set(wanted.tolist())) / len(wanted))
         if time.perf_counter() - begun > SECONDS:
             break
-    return {"p50_ms": float(np.median(times)) * 1000, "p95_ms": float(np.quantile(times, 0.95)) * 1000, "recall": float(np.mean(hits))}  # fmt: skip
+    return {
+        "p50_ms": float(np.median(times)) * 1000,
+        "p95_ms": float(np.quantile(times, 0.95)) * 1000,
+        "recall": float(np.mean(hits)),
+    }
 
 
 async def throughput(engine: Engine, queries: Matrix) -> float:
-    """Answers a second to 50 callers, tasks or threads, as the engine is meant to be called; the median of three rounds."""
+    """Answers a second to 50 callers, tasks or threads, as the engine is meant to be called; the median of three
+    rounds.
+    """
     return float(np.median([await _round(engine, queries) for _ in range(3)]))
 
 
@@ -273,9 +281,11 @@ def as_table(results: list[dict[str, Any]], rows: int, dimension: int) -> str:
     """Markdown."""
     raw = rows * dimension * 4 / 1e6
     lines = [
-        f"{rows:,} x {dimension}, top {TOP_K}; raw vectors {raw:,.0f} MB; {machine()}. Milliseconds at the median (recall).",
+        f"{rows:,} x {dimension}, top {TOP_K}; raw vectors {raw:,.0f} MB; {machine()}. Milliseconds at the median "
+        "(recall).",
         "",
-        "| engine | version | ready, rows/s | durable | search | filter 50 % | 10 % | 1 % | 0.1 % | 50 callers, q/s | memory, x raw | deletes/s | after 10 % deleted | opened, s |",
+        "| engine | version | ready, rows/s | durable | search | filter 50 % | 10 % | 1 % | 0.1 % | 50 callers, q/s | "
+        "memory, x raw | deletes/s | after 10 % deleted | opened, s |",
         "|" + "---|" * 14,
     ]
     lines += [as_row(one, raw) for one in results]
@@ -290,8 +300,10 @@ def as_row(one: dict[str, Any], raw: float) -> str:
     ready = one["ready_per_s"] if one["ready_per_s"] < FASTEST_PER_S else None
     durable, deleted, opened = (one.get(name) for name in ("durable_ready_per_s", "deleted_per_s", "opened_s"))
     return (
-        f"| {one['engine']} | {one['version']} | {_number(ready, ',.0f')} | {_number(durable, ',.0f')} | {_cell(one['search'])} | {shares} | "
-        f"{one['callers_per_s']:,.{0 if one['callers_per_s'] >= 10 else 1}f} | {one['grown_mb'] / raw:.2f} | {_number(deleted, ',.0f')} | {_cell(one.get('after_delete'))} | {_number(opened, '.3f')} |"
+        f"| {one['engine']} | {one['version']} | {_number(ready, ',.0f')} | {_number(durable, ',.0f')} | "
+        f"{_cell(one['search'])} | {shares} | "
+        f"{one['callers_per_s']:,.{0 if one['callers_per_s'] >= 10 else 1}f} | {one['grown_mb'] / raw:.2f} | "
+        f"{_number(deleted, ',.0f')} | {_cell(one.get('after_delete'))} | {_number(opened, '.3f')} |"
     )
 
 
@@ -300,7 +312,9 @@ def _number(value: float | None, form: str) -> str:
 
 
 def ratios(results: list[dict[str, Any]]) -> str:
-    """`vpa` next to the best peer at each measure: databases only, and for searches those with a recall of 0.99 and more."""
+    """`vpa` next to the best peer at each measure: databases only, and for searches those with a recall of 0.99 and
+    more.
+    """
     whole = [one for one in results if "error" not in one]
     ours = next((one for one in whole if one["engine"] == "vpa"), None)
     peers = [one for one in whole if not one["bare"] and not one["engine"].startswith("vpa")]
@@ -312,11 +326,24 @@ def ratios(results: list[dict[str, Any]]) -> str:
 
     measures: list[tuple[str, str, Callable[[dict[str, Any]], float | None], bool]] = [
         ("search, ms", ".2f", lambda one: milliseconds(one["search"]), False),
-        *((f"filter keeping {share}, ms", ".2f", lambda one, share=share: milliseconds(one["filtered"].get(share)), False) for share in SHARES),  # type: ignore[misc]
+        *(
+            (
+                f"filter keeping {share}, ms",
+                ".2f",
+                lambda one, share=share: milliseconds(one["filtered"].get(share)),
+                False,
+            )
+            for share in SHARES
+        ),  # type: ignore[misc]
         ("50 callers, q/s", ",.0f", lambda one: one["callers_per_s"], True),
-        (f"ready, rows/s, of those that answer within {SOON_MS:g} ms", ",.0f", lambda one: one["ready_per_s"] if one["search"]["p50_ms"] < SOON_MS else None, True),
+        (
+            f"ready, rows/s, of those that answer within {SOON_MS:g} ms",
+            ",.0f",
+            lambda one: one["ready_per_s"] if one["search"]["p50_ms"] < SOON_MS else None,
+            True,
+        ),
         ("opened, s", ".3f", lambda one: one.get("opened_s"), False),
-    ]  # fmt: skip
+    ]
     lines = ["| measure | vpa | the best peer | its figure | ratio |", "|" + "---|" * 5]
     for name, form, value, more_is_better in measures:
         known = [(found, one["engine"]) for one in peers if (found := value(one)) is not None]
@@ -339,8 +366,12 @@ def claims(results: list[dict[str, Any]]) -> str:
         ("50 users at once, each answered in under 100 ms", f"{longest:.1f} ms with 50 at once", 100 / longest),
         ("a search in under 100 ms", f"{ours['search']['p50_ms']:.2f} ms", 100 / ours["search"]["p50_ms"]),
         ("2 MB for 1,000 documents", f"{per_thousand:.2f} MB", 2 / per_thousand),
-        ("1,000 documents a second", f"{ours['ready_per_s']:,.0f} ready, {ours['durable_ready_per_s']:,.0f} durable", ours["durable_ready_per_s"] / 1000),
-    ]  # fmt: skip
+        (
+            "1,000 documents a second",
+            f"{ours['ready_per_s']:,.0f} ready, {ours['durable_ready_per_s']:,.0f} durable",
+            ours["durable_ready_per_s"] / 1000,
+        ),
+    ]
     lines = [
         "| the first plan's claim | measured | factor |",
         "|---|---|---|",

@@ -1,4 +1,5 @@
-"""Upsert of 100,000 x 384 with three metadata fields: as a RecordBatch in memory and durable, as Record objects; memory.
+"""Upsert of 100,000 x 384 with three metadata fields: as a RecordBatch in memory and durable, as Record objects;
+memory.
 
 Each figure comes from a process of its own: `engine_ingest.py KIND` prints one.
 """
@@ -60,7 +61,8 @@ def main() -> None:
         rows.append(
             (
                 name,
-                f"{ROWS / seconds:>9,.0f} records/s{goals[kind]}; memory grows {grown:.2f} x the raw vectors (goal <= 1.5)",
+                f"{ROWS / seconds:>9,.0f} records/s{goals[kind]}; memory grows {grown:.2f} x the raw vectors (goal <= "
+                "1.5)",
             )
         )
     table(f"upsert of {ROWS:,} x {DIMENSION} with three metadata fields, median of 3 processes", rows)

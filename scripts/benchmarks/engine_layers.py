@@ -1,6 +1,8 @@
-"""Where the time of one search goes: the pass over codes, the exact ranking of its candidates, and everything around the two.
+"""Where the time of one search goes: the pass over codes, the exact ranking of its candidates, and everything around
+the two.
 
-100,000 x 384 of real text (see vectors.py), top 10, one caller, through the public API, with the clock read around the inner calls.
+100,000 x 384 of real text (see vectors.py), top 10, one caller, through the public API, with the clock read around the
+inner calls.
 """
 
 from __future__ import annotations
@@ -62,7 +64,10 @@ async def main() -> None:
         ("all above the pass", took - codes),
     ]
     print(machine())
-    table(f"{ROWS:,} x 384, top 10, {SEARCHES} searches, medians", [(name, f"{np.median(times):.3f} ms") for name, times in rows])  # fmt: skip
+    table(
+        f"{ROWS:,} x 384, top 10, {SEARCHES} searches, medians",
+        [(name, f"{np.median(times):.3f} ms") for name, times in rows],
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Resident memory of a stored collection of 100,000 records that a fresh process opens and searches, by quantization.
 
-What the process grew from before it was opened until after 200 searches, as a multiple of the raw vectors, with the recall of those searches.
+What the process grew from before it was opened until after 200 searches, as a multiple of the raw vectors, with the
+recall of those searches.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ async def measure(name: str, dimension: int, path: str) -> None:
         [len(set(one) & set(wanted)) / TOP_K for one, wanted in zip(found, expected.tolist(), strict=False)]
     )
     print(
-        f"  {name:<7} {grown:6.1f} MB, {grown / (ROWS * dimension * 4 / 1e6):.2f} x the raw vectors, recall {recall:.4f}"
+        f"  {name:<7} {grown:6.1f} MB, {grown / (ROWS * dimension * 4 / 1e6):.2f} x the raw vectors, recall "
+        f"{recall:.4f}"
     )
 
 
@@ -62,7 +64,10 @@ def main() -> None:
         asyncio.run(measure(given.child[0], given.dimension, given.child[1]))
         return
     size = f"{ROWS:,} x {given.dimension}"
-    print(f"{machine()}\nResident memory of a stored collection of {size}, opened and searched by a fresh process", flush=True)  # fmt: skip
+    print(
+        f"{machine()}\nResident memory of a stored collection of {size}, opened and searched by a fresh process",
+        flush=True,
+    )
     for name, kind in KINDS.items():
         with tempfile.TemporaryDirectory(prefix="vpa-bench-") as path:
             asyncio.run(store(kind, given.dimension, path))

@@ -1,4 +1,6 @@
-"""Search at 100,000 x 384, top 10, through the public API, next to plain NumPy (`X @ q` and `argpartition`) in one run."""
+"""Search at 100,000 x 384, top 10, through the public API, next to plain NumPy (`X @ q` and `argpartition`) in one
+run.
+"""
 
 from __future__ import annotations
 

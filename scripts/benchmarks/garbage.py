@@ -74,17 +74,29 @@ async def main(seconds: float, path: str | None) -> None:
     grown = np.array([rss - before for _, rss, _ in seen]) / (ROWS * DIMENSION * 4)
     writes = np.array(times) * 1000
     table(
-        f"{ROWS:,} live rows x {DIMENSION}, two writers replacing {EACH} at a time for {seconds:.0f} s, {'in memory' if path is None else 'durable'}",
+        f"{ROWS:,} live rows x {DIMENSION}, two writers replacing {EACH} at a time for {seconds:.0f} s, "
+        f"{'in memory' if path is None else 'durable'}",
         [
             ("records replaced", f"{len(times) * EACH / seconds:,.0f} per second"),
-            ("a write", f"p50 {np.median(writes):.1f} ms, p99 {np.quantile(writes, 0.99):.1f} ms, longest {writes.max():.0f} ms"),
-            ("dead rows per live row", f"mean {shares.mean():.2f}, p99 {np.quantile(shares, 0.99):.2f}, most {shares.max():.2f} (bound 2.25)"),
-            ("dead rows", f"most {max(dead for _, _, dead in seen):,}; bound {at_end['dead_rows_bound']:,}; {at_end['compactions']:,} compactions"),
+            (
+                "a write",
+                f"p50 {np.median(writes):.1f} ms, p99 {np.quantile(writes, 0.99):.1f} ms, longest {writes.max():.0f} "
+                "ms",
+            ),
+            (
+                "dead rows per live row",
+                f"mean {shares.mean():.2f}, p99 {np.quantile(shares, 0.99):.2f}, most {shares.max():.2f} (bound 2.25)",
+            ),
+            (
+                "dead rows",
+                f"most {max(dead for _, _, dead in seen):,}; bound {at_end['dead_rows_bound']:,}; "
+                f"{at_end['compactions']:,} compactions",
+            ),
             ("memory grown, in raw vectors", f"mean {grown.mean():.2f}, most {grown.max():.2f}, last {grown[-1]:.2f}"),
             ("after writing stops", f"{rested['dead_rows']:,} dead rows after {settled:.2f} s"),
             ("after optimize()", f"{last['dead_rows']:,} dead rows, search {last['index']['search']}"),
         ],
-    )  # fmt: skip
+    )
     print(machine())
 
 

@@ -1,8 +1,9 @@
-"""How long each verb keeps the event loop from others: a heartbeat of one millisecond beside the verb, at 1, 1,000 and 100,000 records.
+"""How long each verb keeps the event loop from others: a heartbeat of one millisecond beside the verb, at 1, 1,000 and
+100,000 records.
 
-384 dimensions, three metadata fields and a text. `loop.py [--durable] [--no-collector] [VERB …]`; a stall is what a beat came later
-than asked. Python's cyclic garbage collector holds every thread for as long as the program has objects; `--no-collector` switches it
-off, so that what is left is the library's own.
+384 dimensions, three metadata fields and a text. `loop.py [--durable] [--no-collector] [VERB …]`; a stall is what a
+beat came later than asked. Python's cyclic garbage collector holds every thread for as long as the program has objects;
+`--no-collector` switches it off, so that what is left is the library's own.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ async def heartbeat(stalls: list[float]) -> AsyncIterator[None]:
 
 
 class Collections:
-    """Times the full runs of Python's cyclic garbage collector: they hold every thread, and grow with the objects of the program."""
+    """Times the full runs of Python's cyclic garbage collector: they hold every thread, and grow with the objects of
+    the program.
+    """
 
     def __init__(self) -> None:
         self.full: list[float] = []
@@ -76,16 +79,23 @@ class Collections:
 
 def records(count: int) -> list[vpa.Record]:
     return [
-        vpa.Record(str(n), vector=VECTORS[n], text=f"the text of {n}", metadata={"year": 1900 + n % 120, "kind": f"k{n % 8}", "n": n})
+        vpa.Record(
+            str(n),
+            vector=VECTORS[n],
+            text=f"the text of {n}",
+            metadata={"year": 1900 + n % 120, "kind": f"k{n % 8}", "n": n},
+        )
         for n in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def columns(count: int) -> vpa.RecordBatch:
     numbers = np.arange(count)
     return vpa.RecordBatch.from_columns(
-        ids=[str(n) for n in range(count)], vectors=VECTORS[:count], metadata={"n": numbers, "year": 1900 + numbers % 120}
-    )  # fmt: skip
+        ids=[str(n) for n in range(count)],
+        vectors=VECTORS[:count],
+        metadata={"n": numbers, "year": 1900 + numbers % 120},
+    )
 
 
 def ids(count: int) -> list[str]:
@@ -201,7 +211,8 @@ async def main(path: str | None, names: list[str]) -> None:
     )
     rows.append(("all of them", f"longest {worst * 1000:.1f} ms, p99.9 {np.quantile(everything, 0.999) * 1000:.1f} ms"))
     table(
-        f"Stalls of the event loop in ms, longest and p99.9, at 1, 1,000 and 100,000 records, {'in memory' if path is None else 'durable'} "
+        "Stalls of the event loop in ms, longest and p99.9, at 1, 1,000 and 100,000 records, "
+        f"{'in memory' if path is None else 'durable'} "
         "(goal: p99.9 <= 10, longest <= 25)",
         rows,
     )

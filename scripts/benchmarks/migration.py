@@ -49,7 +49,8 @@ async def main(count: int, dimension: int) -> None:
             seconds = time.perf_counter() - started
             report = done.verification
             print(
-                f"{source.config.provider} -> {target.config.provider}: {done.copied:,} records copied and verified in {seconds:.1f} s "
+                f"{source.config.provider} -> {target.config.provider}: {done.copied:,} records copied and verified "
+                f"in {seconds:.1f} s "
                 f"({done.copied / seconds:,.0f}/s), {report.agreeing_queries} of {report.queries} searches agree"
             )
         last = await digest(await places[-1].collection("moving"))
@@ -58,7 +59,8 @@ async def main(count: int, dimension: int) -> None:
         }
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(
-            f"digests at both ends are {'identical' if equal else 'DIFFERENT'}; peak memory of this process {peak:,.0f} MiB"
+            f"digests at both ends are {'identical' if equal else 'DIFFERENT'}; peak memory of this process "
+            f"{peak:,.0f} MiB"
         )
         for place in places:
             await place.close()

@@ -1,7 +1,8 @@
-"""Embedded engines behind one small interface, for `embedded.py`: ours, the databases that people embed, and bare libraries.
+"""Embedded engines behind one small interface, for `embedded.py`: ours, the databases that people embed, and bare
+libraries.
 
-Each keeps an id, a vector and one integer field `slot`. Settings are those that its documentation recommends for recall; where it
-builds an index, `make_ready` waits for it. A filter is `slot < below`.
+Each keeps an id, a vector and one integer field `slot`. Settings are those that its documentation recommends for
+recall; where it builds an index, `make_ready` waits for it. A filter is `slot < below`.
 """
 
 from __future__ import annotations
@@ -173,9 +174,17 @@ class Zvec(Engine):
         self.place = f"{self.path}/zvec"
         schema = zvec.CollectionSchema(
             "bench",
-            fields=[zvec.FieldSchema("slot", zvec.DataType.INT64, index_param=zvec.InvertIndexParam(enable_range_optimization=True))],
-            vectors=[zvec.VectorSchema("v", zvec.DataType.VECTOR_FP32, self.dimension, zvec.HnswIndexParam(zvec.MetricType.IP))],
-        )  # fmt: skip
+            fields=[
+                zvec.FieldSchema(
+                    "slot", zvec.DataType.INT64, index_param=zvec.InvertIndexParam(enable_range_optimization=True)
+                )
+            ],
+            vectors=[
+                zvec.VectorSchema(
+                    "v", zvec.DataType.VECTOR_FP32, self.dimension, zvec.HnswIndexParam(zvec.MetricType.IP)
+                )
+            ],
+        )
         self.collection = zvec.create_and_open(self.place, schema)
 
     async def insert(self, vectors: Matrix, slots: Matrix) -> None:
@@ -192,8 +201,10 @@ class Zvec(Engine):
 
     def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
         found = self.collection.query(
-            vectors=self.zvec.VectorQuery("v", vector=query.tolist(), param=self.param), topk=k, filter="" if below is None else f"slot < {below}"
-        )  # fmt: skip
+            vectors=self.zvec.VectorQuery("v", vector=query.tolist(), param=self.param),
+            topk=k,
+            filter="" if below is None else f"slot < {below}",
+        )
         return [int(doc.id) for doc in found]
 
     async def delete(self, ids: list[int]) -> None:
@@ -242,7 +253,11 @@ class QdrantEdge(Engine):
 
     def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
         edge = self.edge
-        chosen = None if below is None else edge.Filter(must=[edge.FieldCondition(key="slot", range=edge.RangeFloat(lt=below))])  # fmt: skip
+        chosen = (
+            None
+            if below is None
+            else edge.Filter(must=[edge.FieldCondition(key="slot", range=edge.RangeFloat(lt=below))])
+        )
         params = edge.SearchParams(hnsw_ef=self.ef)
         found = self.shard.query(
             edge.QueryRequest(query=edge.Query.Nearest(query.tolist()), limit=k, filter=chosen, params=params)
@@ -315,8 +330,12 @@ class LanceDB(Engine):
 
         flat = pa.array(vectors.reshape(-1))
         table = pa.table(
-            {"id": pa.array(range(len(vectors))), "slot": pa.array(slots), "vector": pa.FixedSizeListArray.from_arrays(flat, self.dimension)}
-        )  # fmt: skip
+            {
+                "id": pa.array(range(len(vectors))),
+                "slot": pa.array(slots),
+                "vector": pa.FixedSizeListArray.from_arrays(flat, self.dimension),
+            }
+        )
         self.table = self.db.create_table("bench", table)
 
     async def make_ready(self) -> None:
@@ -374,8 +393,12 @@ class MilvusLite(Engine):
 
     def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
         [found] = self.client.search(
-            "bench", [query.tolist()], limit=k, filter="" if below is None else f"slot < {below}", search_params={"params": {"ef": 128}}
-        )  # fmt: skip
+            "bench",
+            [query.tolist()],
+            limit=k,
+            filter="" if below is None else f"slot < {below}",
+            search_params={"params": {"ef": 128}},
+        )
         return [int(hit["id"]) for hit in found]
 
     async def delete(self, ids: list[int]) -> None:
@@ -393,7 +416,9 @@ class QdrantLocal(Engine):
         from qdrant_client import QdrantClient, models
 
         self.models, self.client = models, QdrantClient(":memory:")
-        self.client.create_collection("bench", vectors_config=models.VectorParams(size=self.dimension, distance=models.Distance.DOT))  # fmt: skip
+        self.client.create_collection(
+            "bench", vectors_config=models.VectorParams(size=self.dimension, distance=models.Distance.DOT)
+        )
 
     async def insert(self, vectors: Matrix, slots: Matrix) -> None:
         for part in parts(len(vectors), 1000):
@@ -406,7 +431,10 @@ class QdrantLocal(Engine):
     def search_now(self, query: Matrix, k: int, below: int | None) -> list[int]:
         m = self.models
         chosen = None if below is None else m.Filter(must=[m.FieldCondition(key="slot", range=m.Range(lt=below))])
-        return [int(point.id) for point in self.client.query_points("bench", query=query, limit=k, query_filter=chosen).points]  # fmt: skip
+        return [
+            int(point.id)
+            for point in self.client.query_points("bench", query=query, limit=k, query_filter=chosen).points
+        ]
 
     async def delete(self, ids: list[int]) -> None:
         self.client.delete("bench", points_selector=ids)
@@ -520,7 +548,14 @@ class BareTurbovec(Engine):
 
 
 class BareFaiss(Engine):
-    name, packages, is_bare, deletes, reopens, filters = "faiss HNSW32, bare, ef 256", ("faiss-cpu",), True, False, False, False  # fmt: skip
+    name, packages, is_bare, deletes, reopens, filters = (
+        "faiss HNSW32, bare, ef 256",
+        ("faiss-cpu",),
+        True,
+        False,
+        False,
+        False,
+    )
 
     async def insert(self, vectors: Matrix, slots: Matrix) -> None:
         import faiss
@@ -542,7 +577,14 @@ class BareFaiss(Engine):
 
 
 class BareUsearch(Engine):
-    name, packages, is_bare, deletes, reopens, filters = "usearch HNSW bf16, bare", ("usearch",), True, False, False, False  # fmt: skip
+    name, packages, is_bare, deletes, reopens, filters = (
+        "usearch HNSW bf16, bare",
+        ("usearch",),
+        True,
+        False,
+        False,
+        False,
+    )
 
     async def insert(self, vectors: Matrix, slots: Matrix) -> None:
         from usearch.index import Index
@@ -563,5 +605,24 @@ class BareUsearch(Engine):
 
 ENGINES: dict[str, type[Engine]] = {
     kind.__name__.lower(): kind
-    for kind in (Ours, OursNumPy, OursExact, OursInt8, OursInt4, OursBinary, Zvec, QdrantEdge, Chroma, LanceDB, MilvusLite, QdrantLocal, SQLiteVec, LangChainInMemory, BareNumPy, BareTurbovec, BareFaiss, BareUsearch)
-}  # fmt: skip
+    for kind in (
+        Ours,
+        OursNumPy,
+        OursExact,
+        OursInt8,
+        OursInt4,
+        OursBinary,
+        Zvec,
+        QdrantEdge,
+        Chroma,
+        LanceDB,
+        MilvusLite,
+        QdrantLocal,
+        SQLiteVec,
+        LangChainInMemory,
+        BareNumPy,
+        BareTurbovec,
+        BareFaiss,
+        BareUsearch,
+    )
+}

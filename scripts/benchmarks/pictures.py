@@ -1,4 +1,5 @@
-"""Draws what `embedded.py` measured: recall against latency, time until ready, memory, cost as n grows. Writes SVG beside the JSON.
+"""Draws what `embedded.py` measured: recall against latency, time until ready, memory, cost as n grows. Writes SVG
+beside the JSON.
 
 Needs matplotlib. `python pictures.py` reads every JSON of docs/benchmarks.
 """
@@ -14,12 +15,23 @@ from vectors import ROOT
 
 FOLDER = ROOT / "docs" / "benchmarks"
 COLOURS = {
-    "vpa": "#0b6e4f", "vpa, NumPy alone, recall 0.99": "#3fae6a", "vpa, exact": "#a3d9a5",
-    "vpa, int8 in memory, originals on disk": "#0a9396", "vpa, int4 in memory, originals on disk": "#5cc8c8", "vpa, binary in memory, originals on disk": "#b5e3e3",
-    "zvec (HNSW)": "#d62828", "qdrant-edge (HNSW)": "#b5179e", "chromadb in process (HNSW)": "#f77f00", "lancedb (IVF_HNSW_SQ)": "#3a86ff",
-    "milvus-lite (HNSW)": "#8338ec", "qdrant-client, local mode": "#e09fff", "sqlite-vec": "#003049", "LangChain InMemoryVectorStore": "#99582a",
-    "faiss HNSW32, bare, ef 256": "#6c757d", "usearch HNSW bf16, bare": "#adb5bd",
-}  # fmt: skip
+    "vpa": "#0b6e4f",
+    "vpa, NumPy alone, recall 0.99": "#3fae6a",
+    "vpa, exact": "#a3d9a5",
+    "vpa, int8 in memory, originals on disk": "#0a9396",
+    "vpa, int4 in memory, originals on disk": "#5cc8c8",
+    "vpa, binary in memory, originals on disk": "#b5e3e3",
+    "zvec (HNSW)": "#d62828",
+    "qdrant-edge (HNSW)": "#b5179e",
+    "chromadb in process (HNSW)": "#f77f00",
+    "lancedb (IVF_HNSW_SQ)": "#3a86ff",
+    "milvus-lite (HNSW)": "#8338ec",
+    "qdrant-client, local mode": "#e09fff",
+    "sqlite-vec": "#003049",
+    "LangChain InMemoryVectorStore": "#99582a",
+    "faiss HNSW32, bare, ef 256": "#6c757d",
+    "usearch HNSW bf16, bare": "#adb5bd",
+}
 OTHER = "#495057"
 
 

@@ -1,10 +1,13 @@
 """The vectors that searches are measured on: embeddings of real text, and points between real neighbours.
 
-Text: the sentences of Cranfield, then paragraphs of prose found on this machine (documentation of Python, its packages and
-other programs), each once. MiniLM embeds the first REAL of them, which takes minutes and is kept in `.vpa-bench/`. Rows beyond
-those are drawn between a real vector and one of its eight nearest: `unit(w a + (1 - w) b)`, w from 0.2 to 0.8. Queries are
-Cranfield's questions and held-out passages, never rows. More dimensions than
-MiniLM's 384: the vector x beside tanh(x W) for a fixed normal W, brought to length 1 (no model of 1,536 dimensions ships here).
+Text: the sentences of Cranfield, then paragraphs of prose found on this machine (documentation of Python, its packages
+and other programs), each once. MiniLM embeds the first REAL of them, which takes minutes and is kept in `.vpa-bench/`.
+Rows
+beyond those are drawn between a real vector and one of its eight nearest: `unit(w a + (1 - w) b)`, w from 0.2 to 0.8.
+Queries
+are Cranfield's questions and held-out passages, never rows. More dimensions than
+MiniLM's 384: the vector x beside tanh(x W) for a fixed normal W, brought to length 1 (no model of 1,536 dimensions
+ships here).
 """
 
 from __future__ import annotations
@@ -143,7 +146,9 @@ def _wide(matrix: Matrix, dimension: int) -> Matrix:
 
 
 def dataset(count: int, dimension: int = 384) -> tuple[Matrix, Matrix]:
-    """`(count, dimension)` rows and `(1_400, dimension)` queries, unit vectors, float32; the larger ones are kept as files."""
+    """`(count, dimension)` rows and `(1_400, dimension)` queries, unit vectors, float32; the larger ones are kept as
+    files.
+    """
     kept = CACHE / f"rows-{count}x{dimension}.npy"
     real, queries = _embedded()
     queries = _wide(queries, dimension)

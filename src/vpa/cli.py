@@ -6,8 +6,9 @@ import argparse
 
 from vpa import __version__
 
-_EPILOG = """Settings come from VPA_* variables and config/<environment>.yaml; without VPA_VECTOR_DB_PATH the embedded store
-lies in ./.vpa. Exit status: 0 done, 1 done but something failed (a file, a check), 2 usage or settings, 3 the store
+_EPILOG = """\
+Settings come from VPA_* variables and config/<environment>.yaml; without VPA_VECTOR_DB_PATH the embedded store lies
+in ./.vpa. Exit status: 0 done, 1 done but something failed (a file, a check), 2 usage or settings, 3 the store
 or the model. Errors are one line on stderr; --json prints one JSON value on stdout."""
 
 
@@ -82,7 +83,9 @@ def _add_transfers(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     check.add_argument("url", metavar="URL", help="key in VPA_VECTOR_DB_API_KEY")
     check.add_argument("--collection", default="vpa-index", metavar="NAME", help="default vpa-index")
     check.add_argument("--repair", action="store_true", help="write the records again that an index lacks")
-    check.add_argument("--sample", type=int, default=10_000, metavar="N", help="how many to search for; 0: every one (default 10000)")  # fmt: skip
+    check.add_argument(
+        "--sample", type=int, default=10_000, metavar="N", help="how many to search for; 0: every one (default 10000)"
+    )
 
     export = commands.add_parser("export", parents=[common], help="write a collection to a Parquet file")
     export.add_argument("url", metavar="URL", help="key in VPA_FROM_API_KEY")

@@ -1,4 +1,6 @@
-"""Random records and filters: every store returns what the reference evaluator says, for search, count, scan and delete."""
+"""Random records and filters: every store returns what the reference evaluator says, for search, count, scan and
+delete.
+"""
 
 from __future__ import annotations
 

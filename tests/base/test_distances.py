@@ -95,10 +95,15 @@ def test_the_first_bad_row_is_named_across_blocks(count: int, data: st.DataObjec
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ([[1, 2], [3]], "rectangular"), (["a"], "real numbers"), ([True], "real numbers"), ([1j], "real numbers"),
-        ([None], "NoneType"), ([[1.0]], "1 dimension"), (5, "1 dimension"),
+        ([[1, 2], [3]], "rectangular"),
+        (["a"], "real numbers"),
+        ([True], "real numbers"),
+        ([1j], "real numbers"),
+        ([None], "NoneType"),
+        ([[1.0]], "1 dimension"),
+        (5, "1 dimension"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_vector_says_why(values: object, problem: str) -> None:
     with pytest.raises(VectorFormatError, match=problem):
         as_float32(values, dimensions=1)  # type: ignore[arg-type]

@@ -1,4 +1,6 @@
-"""Metadata: what is accepted comes back the same, what is refused names key and rule, and the fast way is the careful one."""
+"""Metadata: what is accepted comes back the same, what is refused names key and rule, and the fast way is the careful
+one.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,13 @@ from vpa.base.metadata import canonical_metadata, canonical_scalar, canonical_sy
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 KEYS = TEXT.filter(lambda key: bool(key) and not key.startswith(("$", "_vpa")) and len(key.encode()) <= 128)
-SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | TEXT  # fmt: skip
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT
+)
 FLAT = st.dictionaries(KEYS, SCALARS, max_size=6)
 
 
@@ -46,11 +54,15 @@ class Colour(enum.Enum):
 @pytest.mark.parametrize(
     ("value", "plain"),
     [
-        (np.int32(5), 5), (np.float64(0.5), 0.5), (np.bool_(True), True), (np.str_("a"), "a"), (Colour.RED, "red"),
+        (np.int32(5), 5),
+        (np.float64(0.5), 0.5),
+        (np.bool_(True), True),
+        (np.str_("a"), "a"),
+        (Colour.RED, "red"),
         (datetime(2024, 1, 2, 3, tzinfo=timezone(timedelta(hours=2))), "2024-01-02T01:00:00.000000Z"),
         (datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00.000000Z"),
     ],
-)  # fmt: skip
+)
 def test_a_value_of_another_type_is_stored_as_a_plain_one(value: object, plain: object) -> None:
     assert canonical_scalar(value) == plain
     assert type(canonical_scalar(value)) is type(plain)
@@ -65,14 +77,26 @@ def test_the_order_of_times_is_the_order_of_their_texts(first: datetime, second:
 @pytest.mark.parametrize(
     ("metadata", "problem"),
     [
-        ({"k": 2**63}, "'k' is an integer beyond 64 bits"), ({"k": float("nan")}, "'k' is nan"), ({"k": b"x"}, "use text"),
-        ({"k": (1, 2)}, "use a list"), ({"k": datetime(2024, 1, 1)}, "time zone"), ({"k": "a\0"}, "NUL at position 1"),
-        ({"k": "\ud800"}, "lone surrogate"), ({"k": [1, "a"]}, "mixes number and string"), ({"k": [[1]]}, "holds a list"),
-        ({"": 1}, "empty key"), ({"$k": 1}, "reserved"), ({"_vpa": 1}, "reserved"), ({5: 1}, "must be a string"),
-        ({"k" * 129: 1}, "longer than 128"), ({"a": {"b": {"$c": 1}}}, "under 'a.b'"), ({"a.b": 1, "a": {"b": 2}}, "'a.b' twice"),
-        ({"k": list(range(1001))}, "more than 1000 values"), ([("k", 1)], "must be a mapping"),
+        ({"k": 2**63}, "'k' is an integer beyond 64 bits"),
+        ({"k": float("nan")}, "'k' is nan"),
+        ({"k": b"x"}, "use text"),
+        ({"k": (1, 2)}, "use a list"),
+        ({"k": datetime(2024, 1, 1)}, "time zone"),
+        ({"k": "a\0"}, "NUL at position 1"),
+        ({"k": "\ud800"}, "lone surrogate"),
+        ({"k": [1, "a"]}, "mixes number and string"),
+        ({"k": [[1]]}, "holds a list"),
+        ({"": 1}, "empty key"),
+        ({"$k": 1}, "reserved"),
+        ({"_vpa": 1}, "reserved"),
+        ({5: 1}, "must be a string"),
+        ({"k" * 129: 1}, "longer than 128"),
+        ({"a": {"b": {"$c": 1}}}, "under 'a.b'"),
+        ({"a.b": 1, "a": {"b": 2}}, "'a.b' twice"),
+        ({"k": list(range(1001))}, "more than 1000 values"),
+        ([("k", 1)], "must be a mapping"),
     ],
-)  # fmt: skip
+)
 def test_what_is_refused_names_the_key_and_the_rule(metadata: Any, problem: str) -> None:
     with pytest.raises(InvalidRecordError, match=problem.replace("$", r"\$")):
         canonical_metadata(metadata)

@@ -1,4 +1,6 @@
-"""Batches from arrays and from tables of others: the same records as from plain mappings, or an error that names the place."""
+"""Batches from arrays and from tables of others: the same records as from plain mappings, or an error that names the
+place.
+"""
 
 from __future__ import annotations
 
@@ -94,9 +96,18 @@ def test_arrays_of_every_type_become_plain_values() -> None:
             "when": [datetime(2024, 1, 2, tzinfo=UTC)] * 4,
         },
         texts=["t0", None, "t2", ""],
-    )  # fmt: skip
+    )
     assert batch.metadata is not None
-    assert [repr(value) for value in batch.metadata[1].values()] == ["1", "1", "1.0", "False", "'é'", "2", "None", "'2024-01-02T00:00:00.000000Z'"]  # fmt: skip
+    assert [repr(value) for value in batch.metadata[1].values()] == [
+        "1",
+        "1",
+        "1.0",
+        "False",
+        "'é'",
+        "2",
+        "None",
+        "'2024-01-02T00:00:00.000000Z'",
+    ]
     assert [record.text for record in batch] == ["t0", None, "t2", ""]
 
 
@@ -154,7 +165,11 @@ def in_chunks() -> pa.Table:
     return pa.concat_tables([table.slice(1, 2), table.slice(3, 1)])
 
 
-@pytest.mark.parametrize("made", [arrow, lambda: arrow().to_batches()[0], lambda: pl.from_arrow(arrow()), lambda: arrow().to_pandas()], ids=["arrow", "batch", "polars", "pandas"])  # fmt: skip
+@pytest.mark.parametrize(
+    "made",
+    [arrow, lambda: arrow().to_batches()[0], lambda: pl.from_arrow(arrow()), lambda: arrow().to_pandas()],
+    ids=["arrow", "batch", "polars", "pandas"],
+)
 async def test_tables_of_others_are_stored_as_the_same_records(made: Any) -> None:
     batch = vpa.RecordBatch.from_table(made())
     async with vpa.connect("mock://") as db:
@@ -210,7 +225,7 @@ def changed(**columns: Any) -> pa.Table:
         (pa.table([pa.array(IDS), pa.array(IDS)], names=["id", "id"]), "2 columns 'id'"),
         ("no table", "a str is no table"),
     ],
-)  # fmt: skip
+)
 def test_tables_that_cannot_be_stored_are_refused_with_what_to_do(table: Any, message: str) -> None:
     with pytest.raises(InvalidRecordError, match=message):
         vpa.RecordBatch.from_table(table)
@@ -227,7 +242,12 @@ async def test_skipping_and_other_stores_take_columns_too() -> None:
         docs = await db.create_collection("docs", dimension=3)
         await docs.upsert([vpa.Record("b", vector=[1, 2, 3], metadata={"n": 9})])
         assert await docs.upsert(batch, on_conflict="skip") == 3
-        assert [record.metadata for record in await docs.get(IDS)] == [{"n": 0, "s": "a"}, {"n": 9}, {"n": 2, "s": "c"}, {"n": 3, "s": "d"}]  # fmt: skip
+        assert [record.metadata for record in await docs.get(IDS)] == [
+            {"n": 0, "s": "a"},
+            {"n": 9},
+            {"n": 2, "s": "c"},
+            {"n": 3, "s": "d"},
+        ]
 
 
 def test_columns_are_sequences() -> None:

@@ -40,13 +40,16 @@ from vpa.testing.fakes import FlakyStore, WeakStore
         ("embedded:///with%20space", {"provider": "mock", "path": "/with space", "options": {}}),
         ("numpy://?recall=1", {"provider": "mock", "path": None, "options": {"recall": "1"}}),
         ("qdrant://host:6333", {"provider": "qdrant", "host": "host", "port": 6333, "options": {}}),
-        ("qdrant+https://host", {"provider": "qdrant", "host": "host", "port": None, "options": {}, "encrypt_in_transit": True}),
+        (
+            "qdrant+https://host",
+            {"provider": "qdrant", "host": "host", "port": None, "options": {}, "encrypt_in_transit": True},
+        ),
         ("qdrant:///dir", {"provider": "qdrant", "path": "/dir", "options": {}}),
         ("qdrant://", {"provider": "qdrant", "path": None, "options": {}}),
         ("milvus://./a.db?x=1", {"provider": "milvus", "path": "./a.db", "options": {"x": "1"}}),
         ("postgres://u:p@h/db?a=b", {"provider": "pgvector", "url": "postgresql://u:p@h/db?a=b"}),
     ],
-)  # fmt: skip
+)
 def test_a_url_says_which_store_and_where(url: str, expected: dict[str, Any]) -> None:
     assert parse_url(url) == expected
 
@@ -54,10 +57,19 @@ def test_a_url_says_which_store_and_where(url: str, expected: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("", "provider://"), ("mock", "provider://"), ("mock:/x", "provider://"), ("/data", "provider://"), ("mock://data/dir", "mock://./data/dir"),
-        ("mock:///", "root directory"), ("qdrant://user:secret@host", "password"), ("mock+http:///x", "no transport"), ("qdrant://h:x", "[Pp]ort"), ("qdrant://h/x", "path"), ("qdrant+ftp://h", "https"),
+        ("", "provider://"),
+        ("mock", "provider://"),
+        ("mock:/x", "provider://"),
+        ("/data", "provider://"),
+        ("mock://data/dir", "mock://./data/dir"),
+        ("mock:///", "root directory"),
+        ("qdrant://user:secret@host", "password"),
+        ("mock+http:///x", "no transport"),
+        ("qdrant://h:x", "[Pp]ort"),
+        ("qdrant://h/x", "path"),
+        ("qdrant+ftp://h", "https"),
     ],
-)  # fmt: skip
+)
 def test_a_url_that_cannot_be_right_is_refused(url: str, problem: str) -> None:
     with pytest.raises(errors.ConfigurationError, match=problem) as caught:
         connect(url)
@@ -336,9 +348,15 @@ def test_every_error_has_a_code_of_its_own() -> None:
 
 def test_secrets_are_hidden_wherever_they_stand() -> None:
     event = {
-        "api_key": "s3cret", "VPA_VECTOR_DB_API_KEY": "s3cret", "nested": {"password": "s3cret", "ok": 1}, "list": [{"token": "s3cret"}],
-        "url": "postgresql://user:s3cret@host/db", "message": "Authorization: Bearer s3cretabc", "none": None, "api_key_set": True,
-    }  # fmt: skip
+        "api_key": "s3cret",
+        "VPA_VECTOR_DB_API_KEY": "s3cret",
+        "nested": {"password": "s3cret", "ok": 1},
+        "list": [{"token": "s3cret"}],
+        "url": "postgresql://user:s3cret@host/db",
+        "message": "Authorization: Bearer s3cretabc",
+        "none": None,
+        "api_key_set": True,
+    }
     hidden = redact(event)
     assert "s3cret" not in json.dumps(hidden)
     assert hidden["nested"]["ok"] == 1

@@ -76,7 +76,7 @@ def test_search_takes_a_filter_and_shows_people_what_it_found(vpa: Run, tmp_path
 
 def test_bad_files_are_reported_by_name_and_line_and_do_not_stop_the_others(vpa: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_bytes(
-        b'{"id": "ok", "text": "fine"}\n{bad\n[1]\n{"text": "no id"}\n{"id": "x"}\n\xff\xfe\n{"id": "m", "text": "t", "metadata": 5}\n'
+        b'{"id": "ok", "text": "fine"}\n{bad\n[1]\n{"text": "no id"}\n{"id": "x"}\n\xff\xfe\n{"id": "m", "text": "t", "metadata": 5}\n'  # noqa: E501
         b'{"id": "nan", "text": "t", "metadata": {"v": [[1]]}}\n{"id": "ti", "text": "t", "title": 3}\n'
     )
     (tmp_path / "empty.txt").write_text("")
@@ -101,11 +101,23 @@ def test_bad_files_are_reported_by_name_and_line_and_do_not_stop_the_others(vpa:
     assert status == 1
     assert out.startswith("1 documents added")
     for expected in (
-        "bad.jsonl:2: cannot be read as JSON", "bad.jsonl:3: is a JSON list", "bad.jsonl:4: needs an id", "bad.jsonl:5: needs a text",
-        "bad.jsonl:6: is not UTF-8", "bad.jsonl:7: metadata must be", "bad.jsonl:8: ", "bad.jsonl:9: title must be", "empty.txt: is empty",
-        "blank.jsonl: is empty", "binary.txt:2: holds NUL", "latin.md:3: is not UTF-8", "broken.jsonl.gz: cannot be read",
-        "folder: holds no file", "what.xyz: has an ending", "missing.txt: does not exist",
-    ):  # fmt: skip
+        "bad.jsonl:2: cannot be read as JSON",
+        "bad.jsonl:3: is a JSON list",
+        "bad.jsonl:4: needs an id",
+        "bad.jsonl:5: needs a text",
+        "bad.jsonl:6: is not UTF-8",
+        "bad.jsonl:7: metadata must be",
+        "bad.jsonl:8: ",
+        "bad.jsonl:9: title must be",
+        "empty.txt: is empty",
+        "blank.jsonl: is empty",
+        "binary.txt:2: holds NUL",
+        "latin.md:3: is not UTF-8",
+        "broken.jsonl.gz: cannot be read",
+        "folder: holds no file",
+        "what.xyz: has an ending",
+        "missing.txt: does not exist",
+    ):
         assert expected in err, expected
     assert "Traceback" not in err
     status, out, _ = vpa("ingest", *names, "--json")
@@ -272,9 +284,15 @@ def test_reading_commands_work_while_another_process_writes(vpa: Run, tmp_path: 
     holder = Database(str(tmp_path / ".vpa"))
     place = f"mock://{tmp_path}/.vpa"
     for command in (
-        ("search", "cats"), ("stats",), ("doctor",), ("explain", "{}"), ("verify", place, place), ("export", place, "out.parquet"),
-        ("migrate", "--from", place, "--to", "mock://./copy", "--collection", "vpa-index"), ("backup", ".vpa", "--to", "saved"),
-    ):  # fmt: skip
+        ("search", "cats"),
+        ("stats",),
+        ("doctor",),
+        ("explain", "{}"),
+        ("verify", place, place),
+        ("export", place, "out.parquet"),
+        ("migrate", "--from", place, "--to", "mock://./copy", "--collection", "vpa-index"),
+        ("backup", ".vpa", "--to", "saved"),
+    ):
         status, out, err = vpa(*command)
         assert status == 0, (command, out, err)
     holder.close()

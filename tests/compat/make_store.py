@@ -1,4 +1,6 @@
-"""Writes the store of `tests/compat/format-3` again. Run by hand, and only for a new format: old ones stay as they are."""
+"""Writes the store of `tests/compat/format-3` again. Run by hand, and only for a new format: old ones stay as they
+are.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,12 @@ import vpa
 from vpa import F, Record, Scope
 
 METADATA = [
-    {"n": 1, "tags": ["a", "b"], "deep": {"x": None, "y": 2.0}}, {"n": 2**53 + 1}, {"n": -0.0, "ключ": "naïve 😀"}, {"n": "1", "b": True}, {},
-]  # fmt: skip
+    {"n": 1, "tags": ["a", "b"], "deep": {"x": None, "y": 2.0}},
+    {"n": 2**53 + 1},
+    {"n": -0.0, "ключ": "naïve 😀"},
+    {"n": "1", "b": True},
+    {},
+]
 
 
 async def write(directory: str) -> None:

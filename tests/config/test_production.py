@@ -1,4 +1,6 @@
-"""Production starts on every store with the variables that docs/configuration.md gives for it, and says what is unsafe."""
+"""Production starts on every store with the variables that docs/configuration.md gives for it, and says what is
+unsafe.
+"""
 
 from __future__ import annotations
 

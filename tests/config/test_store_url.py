@@ -174,10 +174,14 @@ def test_no_secret_of_a_setting_is_shown(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("url", "provider", "host"),
     [
-        ("http://a:1", None, "a"), ("qdrant+https://a", "qdrant", "a"), ("postgresql:///db?host=/tmp", "pgvector", None),
-        ("postgresql:///db?host=far", "pgvector", "far"), ("mock:///x", "mock", None), ("nothing", None, None),
+        ("http://a:1", None, "a"),
+        ("qdrant+https://a", "qdrant", "a"),
+        ("postgresql:///db?host=/tmp", "pgvector", None),
+        ("postgresql:///db?host=far", "pgvector", "far"),
+        ("mock:///x", "mock", None),
+        ("nothing", None, None),
     ],
-)  # fmt: skip
+)
 def test_what_a_url_says_without_being_followed(url: str, provider: str | None, host: str | None) -> None:
     assert provider_of_url(url) == provider
     assert host_of_url(url) == host

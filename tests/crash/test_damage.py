@@ -19,7 +19,16 @@ from vpa.engine.database import Database
 from vpa.testing.damage import DAMAGES, Surroundings
 from vpa.testing.disk import SimulatedDisk
 
-STORAGE = (("none", True), ("none", True), ("int8", True), ("int4", True), ("binary", True), ("int8", False), ("int4", False), ("binary", False))  # fmt: skip
+STORAGE = (
+    ("none", True),
+    ("none", True),
+    ("int8", True),
+    ("int4", True),
+    ("binary", True),
+    ("int8", False),
+    ("int4", False),
+    ("binary", False),
+)
 ENDINGS = ("closed", "killed", "power lost")
 
 

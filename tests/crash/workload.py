@@ -20,9 +20,15 @@ from vpa.filters import as_filter, matches
 DIMENSION = 4
 State = dict[str, tuple[bytes, str | None, str]]
 FILTERS: tuple[dict[str, Any], ...] = (
-    {"n": {"$gte": 50}}, {"kind": "b"}, {"tags": {"$contains_any": ["x", "y"]}}, {"deep.leaf": {"$exists": True}},
-    {"n": {"$exists": False}}, {"kind": {"$ne": "a"}}, {"at": {"$lt": "m"}}, {"$or": [{"n": 3}, {"flag": True}]},
-)  # fmt: skip
+    {"n": {"$gte": 50}},
+    {"kind": "b"},
+    {"tags": {"$contains_any": ["x", "y"]}},
+    {"deep.leaf": {"$exists": True}},
+    {"n": {"$exists": False}},
+    {"kind": {"$ne": "a"}},
+    {"at": {"$lt": "m"}},
+    {"$or": [{"n": 3}, {"flag": True}]},
+)
 
 
 class Workload:

@@ -137,9 +137,24 @@ class AsyncLookalike(Lookalike):
 
 
 SHAPES: list[Any] = [
-    lists, arrays, rows, yielded, awaited, Called(), AwaitedCalled(), functools.partial(lists), functools.partial(awaited),
-    Encoding(), LangChain(), AsyncLangChain(), OnlyAsync(), LlamaIndex(), Lookalike(), AsyncLookalike(), lambda texts: awaited(texts),
-]  # fmt: skip
+    lists,
+    arrays,
+    rows,
+    yielded,
+    awaited,
+    Called(),
+    AwaitedCalled(),
+    functools.partial(lists),
+    functools.partial(awaited),
+    Encoding(),
+    LangChain(),
+    AsyncLangChain(),
+    OnlyAsync(),
+    LlamaIndex(),
+    Lookalike(),
+    AsyncLookalike(),
+    lambda texts: awaited(texts),
+]
 
 
 @pytest.mark.parametrize("model", SHAPES, ids=lambda model: getattr(model, "__name__", type(model).__name__))
@@ -244,10 +259,14 @@ class Refused(Exception):
 @pytest.mark.parametrize(
     ("raised", "kind"),
     [
-        (Busy("slow down"), EmbedderUnavailableError), (APIConnectionError("reset"), EmbedderUnavailableError), (TimeoutError(), EmbedderUnavailableError),
-        (ConnectionResetError("reset"), EmbedderUnavailableError), (Refused("key"), EmbedderError), (AttributeError("x"), EmbedderError),
+        (Busy("slow down"), EmbedderUnavailableError),
+        (APIConnectionError("reset"), EmbedderUnavailableError),
+        (TimeoutError(), EmbedderUnavailableError),
+        (ConnectionResetError("reset"), EmbedderUnavailableError),
+        (Refused("key"), EmbedderError),
+        (AttributeError("x"), EmbedderError),
     ],
-)  # fmt: skip
+)
 async def test_what_a_model_raises_becomes_our_error_and_may_pass_or_not(raised: Exception, kind: type) -> None:
     def fails(texts: list[str]) -> Any:
         raise raised

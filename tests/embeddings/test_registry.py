@@ -24,7 +24,7 @@ def broken(*, model, path):
 def wrong(*, model, path):
     return 5
 """
-ENTRIES = "[vpa.embeddings]\nacme = acme_vectors:create\nbroken = acme_vectors:broken\nwrong = acme_vectors:wrong\ngone = acme_gone:create\n"
+ENTRIES = "[vpa.embeddings]\nacme = acme_vectors:create\nbroken = acme_vectors:broken\nwrong = acme_vectors:wrong\ngone = acme_gone:create\n"  # noqa: E501
 
 
 @pytest.fixture

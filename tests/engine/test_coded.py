@@ -58,11 +58,14 @@ HOSTILE: dict[str, tuple[str, Callable[[np.random.Generator], Matrix]]] = {
     "duplicated": ("cosine", lambda rng: unit(clustered(40, 128))[rng.integers(40, size=20_000)]),
     "one-hot": ("cosine", one_hot),
     "four dimensions": ("euclidean", lambda rng: rng.standard_normal((600_000, 4), dtype=np.float32)),
-    "huge norms": ("dot", lambda rng: clustered(20_000, 128) * np.float32(10) ** rng.integers(-3, 12, (20_000, 1)).astype(np.float32)),
+    "huge norms": (
+        "dot",
+        lambda rng: clustered(20_000, 128) * np.float32(10) ** rng.integers(-3, 12, (20_000, 1)).astype(np.float32),
+    ),
     "beyond float32's squares": ("dot", lambda rng: clustered(20_000, 128) * np.float32(1e20)),
     "all positive": ("dot", lambda rng: np.abs(clustered(20_000, 128)) + np.float32(100)),
     "two values": ("euclidean", lambda rng: rng.integers(0, 2, (20_000, 128)).astype(np.float32)),
-}  # fmt: skip
+}
 
 
 @FIRST

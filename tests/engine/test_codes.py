@@ -82,7 +82,9 @@ def test_rows_may_come_in_pieces(kind: type[Codes]) -> None:
         pieces.add(part)
     assert len(pieces) == len(whole) == 5_000
     assert pieces.size_bytes == whole.size_bytes > 0
-    for one, other in zip(*(codes.candidates(queries, 50, count=5_000, chosen=None) for codes in (whole, pieces)), strict=True):  # fmt: skip
+    for one, other in zip(
+        *(codes.candidates(queries, 50, count=5_000, chosen=None) for codes in (whole, pieces)), strict=True
+    ):
         assert set(one) == set(other)
 
 
@@ -95,7 +97,9 @@ def test_codes_go_out_and_in_as_bytes(kind: type[Codes]) -> None:
     more = unit(clustered(100, 100, seed=2))
     codes.add(more)
     back.add(more)
-    for one, other in zip(*(each.candidates(queries, 50, count=3_100, chosen=None) for each in (codes, back)), strict=True):  # fmt: skip
+    for one, other in zip(
+        *(each.candidates(queries, 50, count=3_100, chosen=None) for each in (codes, back)), strict=True
+    ):
         assert set(one) == set(other)
     for wrong, dimension in ((data[:-3], 100), (b"x" * len(data), 100), (data, 228)):
         with pytest.raises(ValueError, match=r"."):

@@ -103,7 +103,9 @@ def test_an_old_view_goes_on_as_it_was() -> None:
 
 
 def interrupting(work: Iterator[Callable[[], None]]) -> Callable[[], bool]:
-    """A `stop` that never stops, and each time it is asked does a piece of work: as another thread might at that moment."""
+    """A `stop` that never stops, and each time it is asked does a piece of work: as another thread might at that
+    moment.
+    """
 
     def stop() -> bool:
         next(work, never)()

@@ -1,4 +1,6 @@
-"""How the engine and the embedded store are built: one builder of states, files, classes and functions of a size to be read."""
+"""How the engine and the embedded store are built: one builder of states, files, classes and functions of a size to be
+read.
+"""
 
 from __future__ import annotations
 

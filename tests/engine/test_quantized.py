@@ -52,7 +52,8 @@ def test_codes_of_codes_are_the_same_and_near_the_vector(kind: Quantization, dim
     back = scalar.decode(coded)
     assert [scalar.decode(coded[n : n + 1])[0].tolist() for n in range(5)] == back[:5].tolist()
     off = np.linalg.norm(back - rows, axis=1) / np.linalg.norm(rows - scalar.centre, axis=1)
-    # A row's greatest value is 127 steps; 15 levels lose 0.1 of normal values, the sign 0.6, and more of these, which are not.
+    # A row's greatest value is 127 steps; 15 levels lose 0.1 of normal values, the sign 0.6, and more of these, which
+    # are not.
     assert np.median(off) < {Quantization.INT8: 0.02, Quantization.INT4: 0.25, Quantization.BINARY: 0.85}[kind]
 
 

@@ -1,4 +1,6 @@
-"""What a caller sees when the way to the store is broken: an error of ours in time, and everything as before afterwards."""
+"""What a caller sees when the way to the store is broken: an error of ours in time, and everything as before
+afterwards.
+"""
 
 from __future__ import annotations
 

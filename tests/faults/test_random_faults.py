@@ -1,4 +1,6 @@
-"""A thousand operations while the way breaks at random: nothing acknowledged is lost, nothing is there twice, nothing hangs."""
+"""A thousand operations while the way breaks at random: nothing acknowledged is lost, nothing is there twice, nothing
+hangs.
+"""
 
 from __future__ import annotations
 

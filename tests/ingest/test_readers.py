@@ -1,4 +1,6 @@
-"""From files to documents: every line or file becomes a document or a problem with its place, and none stops the others."""
+"""From files to documents: every line or file becomes a document or a problem with its place, and none stops the
+others.
+"""
 
 from __future__ import annotations
 
@@ -58,12 +60,19 @@ def test_any_bytes_are_a_document_or_a_problem_and_the_next_line_is_read(place: 
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ({"text": "x"}, "needs an id"), ({"id": True, "text": "x"}, "needs an id"), ({"id": 1.5, "text": "x"}, "needs an id"),
-        ({"id": "a"}, "needs a text"), ({"id": "a", "text": 5}, "not int"), ({"id": "a", "text": "x", "metadata": [1]}, "not list"),
-        ({"id": "a", "text": "x", "title": 5}, "title must be text"), ([1], "JSON list"), (b"{", "cannot be read as JSON"),
-        (b'{"id": "\xff"}', "not UTF-8"), (b"[" * 100_000, "cannot be read as JSON"),
+        ({"text": "x"}, "needs an id"),
+        ({"id": True, "text": "x"}, "needs an id"),
+        ({"id": 1.5, "text": "x"}, "needs an id"),
+        ({"id": "a"}, "needs a text"),
+        ({"id": "a", "text": 5}, "not int"),
+        ({"id": "a", "text": "x", "metadata": [1]}, "not list"),
+        ({"id": "a", "text": "x", "title": 5}, "title must be text"),
+        ([1], "JSON list"),
+        (b"{", "cannot be read as JSON"),
+        (b'{"id": "\xff"}', "not UTF-8"),
+        (b"[" * 100_000, "cannot be read as JSON"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_line_says_why_and_where(tmp_path: Path, row: Any, problem: str) -> None:
     first, bad, last = lines(tmp_path, {"_id": 1, "content": "x"}, row, {"document_id": "z", "text": "y"})
     assert isinstance(bad, SourceProblem)

@@ -1,4 +1,6 @@
-"""Every real store, killed under two replacing writers: what was acknowledged is there, and `vpa.check` tells whether its indexes know it."""
+"""Every real store, killed under two replacing writers: what was acknowledged is there, and `vpa.check` tells whether
+its indexes know it.
+"""
 
 from __future__ import annotations
 
@@ -110,7 +112,8 @@ async def test_a_server_killed_often_loses_nothing_acknowledged(provider: str, d
     outcome = await kill_and_look(provider, directory, kills=KILLS_AT_LENGTH, seed=2)
     sys.stderr.write(
         f"\n{provider}: {outcome.kills} kills, {outcome.acknowledged} acknowledged, {outcome.hidden} hidden, "
-        f"{outcome.apart} apart, {outcome.counts} counts; after the repair {len(outcome.wrong)} wrong, {len(outcome.unmended)} apart\n"
+        f"{outcome.apart} apart, {outcome.counts} counts; after the repair {len(outcome.wrong)} wrong, "
+        f"{len(outcome.unmended)} apart\n"
     )
     _judge(provider, outcome)
 

@@ -1,4 +1,6 @@
-"""How many CPUs there are: the least of the affinity and of every quota above the process, as files of Linux tell it."""
+"""How many CPUs there are: the least of the affinity and of every quota above the process, as files of Linux tell
+it.
+"""
 
 from __future__ import annotations
 

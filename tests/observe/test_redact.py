@@ -52,6 +52,10 @@ def test_an_empty_secret_is_shown_as_empty_and_nothing_is_changed_in_place() -> 
     event = {"api_key": "", "token": None, "deep": {"password": "hunter2"}, "n": 5, "t": ("Bearer abcdefgh",)}
     shown = redact_event(None, "", dict(event))
     assert shown == {
-        "api_key": "", "token": None, "deep": {"password": HIDDEN}, "n": 5, "t": [f"Bearer {HIDDEN}"],
-    }  # fmt: skip
+        "api_key": "",
+        "token": None,
+        "deep": {"password": HIDDEN},
+        "n": 5,
+        "t": [f"Bearer {HIDDEN}"],
+    }
     assert event["deep"] == {"password": "hunter2"}

@@ -110,7 +110,7 @@ def test_rows_that_died_before_the_snapshot_leave_no_wrong_numbers(tmp_path: Pat
     ids=lambda broken: next(iter(broken)),
 )
 def test_codes_that_cannot_be_used_are_made_anew(broken: dict[str, Any]) -> None:
-    made = Table(CollectionInfo(name="docs", dimension=96, metric="cosine", index=IndexOptions(first_pass="turbovec")))  # type: ignore[arg-type]  # fmt: skip
+    made = Table(CollectionInfo(name="docs", dimension=96, metric="cosine", index=IndexOptions(first_pass="turbovec")))  # type: ignore[arg-type]
     write(made, ROWS)
     made.upkeep.run(stop=lambda: False)
     dump = made.index.dump(made.view)

@@ -249,7 +249,8 @@ run(docs.upsert([vpa.Record("a", vector=[1, 0])]))
 if os.fork() == 0:
     run = asyncio.new_event_loop().run_until_complete
     child([
-        lambda: run(docs.upsert([vpa.Record("child", vector=[0, 1])])), lambda: run(docs.get(["a"])), lambda: run(docs.count()),
+        lambda: run(docs.upsert([vpa.Record("child", vector=[0, 1])])), lambda: run(docs.get(["a"])),
+        lambda: run(docs.count()),
         lambda: run(docs.search(vector=[1, 0])), lambda: run(db.create_collection("more", dimension=2)),
         lambda: run(db.drop_collection("docs")), lambda: run(vpa.connect(f"mock://{directory}").connect()),
     ])

@@ -156,7 +156,8 @@ async def main():
     async with vpa.connect(f"mock://{sys.argv[1]}") as db:
         docs = await db.create_collection("docs", dimension=8, exist_ok=True)
         for n in range(int(sys.argv[2])):
-            await docs.upsert([vpa.Record(f"a{n % 50}", vector=[1.0 + n] * 8, metadata={"n": n}), vpa.Record(f"b{n % 50}", vector=[1.0 + n] * 8, metadata={"n": n})])
+            names = (f"a{n % 50}", f"b{n % 50}")
+            await docs.upsert([vpa.Record(name, vector=[1.0 + n] * 8, metadata={"n": n}) for name in names])
             if n % 7 == 0:
                 await docs.delete(ids=[f"a{(n + 25) % 50}", f"b{(n + 25) % 50}"])
             sys.stdout.write(f"{n}\\n")

@@ -159,9 +159,14 @@ def test_each_part_of_a_snapshot_may_be_damaged(tmp_path: Path, part: str) -> No
     found = plan.salvaged["docs"]
     lost = found.lost_records, found.lost_texts
     assert {
-        "ids": lost[0] > 0, "vectors": 0 < lost[0] < 100, "texts.bytes": lost[0] == 0 < lost[1] < 200,
-        "texts.lengths": lost[0] == 0 < lost[1] < 1_000, "metadata.bytes": lost[0] > 0, "scopes": lost[0] > 0, "columns.0.rows": lost == (0, 0),
-    }[part], lost  # fmt: skip
+        "ids": lost[0] > 0,
+        "vectors": 0 < lost[0] < 100,
+        "texts.bytes": lost[0] == 0 < lost[1] < 200,
+        "texts.lengths": lost[0] == 0 < lost[1] < 1_000,
+        "metadata.bytes": lost[0] > 0,
+        "scopes": lost[0] > 0,
+        "columns.0.rows": lost == (0, 0),
+    }[part], lost
     assert len(stored(tmp_path)) == found.kept_records == 2_000 - lost[0]
     if part == "vectors":
         [remains] = Path(aside["docs"]).glob("*.jsonl")

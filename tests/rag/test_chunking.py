@@ -30,10 +30,28 @@ def f(x):
 
 Last paragraph with more words than fit.
 """
-PYTHON = "import os\n\n\nclass A:\n    def f(self):\n        return 1\n\n    def g(self):\n        return 2\n\n\ndef h():\n    pass\n"
+PYTHON = "import os\n\n\nclass A:\n    def f(self):\n        return 1\n\n    def g(self):\n        return 2\n\n\ndef h():\n    pass\n"  # noqa: E501
 words = st.sampled_from(
-    ["word", "longer-word", " ", "\n", "\n\n", "\r\n", "# ", "```", "aaaa", "é", "😀", "\t", ". ", "def f():\n", "文。", FAMILY, FLAG]
-)  # fmt: skip
+    [
+        "word",
+        "longer-word",
+        " ",
+        "\n",
+        "\n\n",
+        "\r\n",
+        "# ",
+        "```",
+        "aaaa",
+        "é",
+        "😀",
+        "\t",
+        ". ",
+        "def f():\n",
+        "文。",
+        FAMILY,
+        FLAG,
+    ]
+)
 contents = st.one_of(
     st.lists(words, max_size=200).map("".join),
     st.text(max_size=300),

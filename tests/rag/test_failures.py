@@ -60,9 +60,12 @@ def system(model: Failing, manager: VectorDatabaseManager) -> EnhancedRAGSystem:
 def documents(count: int) -> list[dict[str, Any]]:
     # 40 chunks each, so that a group of 64 is two documents.
     return [
-        {"document_id": f"d{number:02d}", "content": "\n\n".join(f"of d{number:02d}, paragraph {n}: " + "word " * 15 for n in range(40))}
+        {
+            "document_id": f"d{number:02d}",
+            "content": "\n\n".join(f"of d{number:02d}, paragraph {n}: " + "word " * 15 for n in range(40)),
+        }
         for number in range(count)
-    ]  # fmt: skip
+    ]
 
 
 async def test_the_error_says_what_was_stored_and_a_second_call_continues(

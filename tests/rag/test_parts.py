@@ -46,7 +46,9 @@ def cuttings(draw: st.DrawFn) -> tuple[str, list[tuple[int, int]]]:
     content = draw(st.text(min_size=1, max_size=60))
     ends = sorted({*draw(st.sets(st.integers(1, len(content)), max_size=5)), len(content)})
     starts = [0] + [draw(st.integers(0, end)) for end in ends[:-1]]
-    return content, [(max(start, before), end) for start, before, end in zip(starts, [0, *sorted(starts)], ends, strict=False)]  # fmt: skip
+    return content, [
+        (max(start, before), end) for start, before, end in zip(starts, [0, *sorted(starts)], ends, strict=False)
+    ]
 
 
 @given(cuttings(), st.randoms())

@@ -244,12 +244,18 @@ async def test_a_query_must_be_text(rag: EnhancedRAGSystem, query: Any) -> None:
 @pytest.mark.parametrize(
     "document",
     [
-        {"document_id": "", "content": "x"}, {"document_id": "x" * 481, "content": "x"}, {"document_id": "a\0", "content": "x"},
-        {"document_id": 5, "content": "x"}, {"document_id": "a", "content": None}, {"document_id": "a", "content": "x\0"},
-        {"document_id": "a", "content": " ", "title": ""}, {"document_id": "a", "content": "x", "title": 5},
-        {"document_id": "a", "content": "x", "metadata": {"$k": 1}}, {"document_id": "a", "content": "x", "metadata": {"v": (1,)}},
+        {"document_id": "", "content": "x"},
+        {"document_id": "x" * 481, "content": "x"},
+        {"document_id": "a\0", "content": "x"},
+        {"document_id": 5, "content": "x"},
+        {"document_id": "a", "content": None},
+        {"document_id": "a", "content": "x\0"},
+        {"document_id": "a", "content": " ", "title": ""},
+        {"document_id": "a", "content": "x", "title": 5},
+        {"document_id": "a", "content": "x", "metadata": {"$k": 1}},
+        {"document_id": "a", "content": "x", "metadata": {"v": (1,)}},
     ],
-)  # fmt: skip
+)
 async def test_a_document_that_breaks_a_rule_is_refused(rag: EnhancedRAGSystem, document: dict[str, Any]) -> None:
     with pytest.raises(errors.InvalidRecordError):
         await rag.add_document(**document)

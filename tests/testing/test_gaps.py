@@ -1,4 +1,6 @@
-"""What a store cannot do is a row: a strict xfail with its reason, counted in the report; a row that is not true fails."""
+"""What a store cannot do is a row: a strict xfail with its reason, counted in the report; a row that is not true
+fails.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Copies between stores: the same on the other side, also after an interruption, and a mismatch is never called done."""
+"""Copies between stores: the same on the other side, also after an interruption, and a mismatch is never called
+done.
+"""
 
 from __future__ import annotations
 
@@ -125,7 +127,17 @@ async def test_verify_tells_vectors_apart() -> None:
         left, right = await filled(here, "docs", 4, "dot"), await filled(there, "docs", 4, "dot")
         assert (await vpa.verify(left, right)).ok
         [record] = await right.get(["r0001"])
-        await right.upsert([Record("r0001", vector=np.asarray(record.vector) + np.float32(1e-6), text=record.text, metadata=record.metadata, system=record.system)])  # fmt: skip
+        await right.upsert(
+            [
+                Record(
+                    "r0001",
+                    vector=np.asarray(record.vector) + np.float32(1e-6),
+                    text=record.text,
+                    metadata=record.metadata,
+                    system=record.system,
+                )
+            ]
+        )
         report = await vpa.verify(left, right)
         assert report.differences == ["scope -/-: vectors"]
         assert report.examples == ["-/- 'r0001': vectors differ"]

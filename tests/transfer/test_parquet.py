@@ -26,9 +26,15 @@ NAMED = (errors.StorageCorruptedError, errors.ConfigurationError)
 def records(count: int, seed: int) -> list[Record]:
     rng = np.random.default_rng(seed)
     return [
-        Record(f"r{n:03d}", vector=rng.standard_normal(8), text=f"text {n}" if n % 3 else None, metadata={"n": n, "t": ["a", f"ü{n}"]}, system={"v": n})
+        Record(
+            f"r{n:03d}",
+            vector=rng.standard_normal(8),
+            text=f"text {n}" if n % 3 else None,
+            metadata={"n": n, "t": ["a", f"ü{n}"]},
+            system={"v": n},
+        )
         for n in range(count)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,11 @@ def serve(app: App, port: int = 0) -> Iterator[int]:
             except Refused as refusal:
                 found = Response(refusal.body, refusal.status, refusal.headers)
             body = b"" if found.body is None else json.dumps(found.body, ensure_ascii=False).encode()
-            head = [f"HTTP/1.1 {found.status} {'OK' if found.status < 400 else 'Refused'}", f"content-length: {len(body)}", "content-type: application/json"]  # fmt: skip
+            head = [
+                f"HTTP/1.1 {found.status} {'OK' if found.status < 400 else 'Refused'}",
+                f"content-length: {len(body)}",
+                "content-type: application/json",
+            ]
             head += [f"{name}: {value}" for name, value in found.headers.items()]
             # Head and body in one write: two would wait for each other's acknowledgement.
             self.wfile.write("\r\n".join(head).encode() + b"\r\n\r\n" + (b"" if self.command == "HEAD" else body))

@@ -1,7 +1,8 @@
 """Pinecone's HTTP API for its real client: control plane on one port, each index on its own.
 
-Refuses what the service refuses, shuffles matches, answers squared distances, and lets each kind of read lag behind writes.
-What the service does with missing fields under `$ne`, `$nin`, `$exists: false` and `$or` is not known: `Behaviour.missing` has both.
+Refuses what the service refuses, shuffles matches, answers squared distances, and lets each kind of read lag behind
+writes. What the service does with missing fields under `$ne`, `$nin`, `$exists: false` and `$or` is not known:
+`Behaviour.missing` has both.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ VIEWS = ("query", "fetch", "list", "stats")
 
 @dataclass
 class Behaviour:
-    """`delays`: seconds by which a view lags. `missing`: "match" or "skip": whether a negation holds on a missing field.
+    """`delays`: seconds by which a view lags. `missing`: "match" or "skip": whether a negation holds on a missing
+    field.
 
     `rate_limited`: how many data requests get 429 first; `retry_after`: the header with it, or None.
     `document_index`: indexes behave like those with a schema of their own. `host_port`: the port that stands in an
@@ -129,7 +131,8 @@ class _Index:
         stored = np.asarray(values, dtype=np.float32)
         if not stored.any():
             raise _bad(
-                f"Dense vectors must contain at least one non-zero value. Vector ID '{vector['id']}' contains only zeros"
+                f"Dense vectors must contain at least one non-zero value. Vector ID '{vector['id']}' contains only "
+                "zeros"
             )
         return {"values": stored, "metadata": _checked_metadata(vector["id"], vector.get("metadata") or {})}
 
@@ -410,11 +413,13 @@ def _checked_metadata(name: str, metadata: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, list):
             if not all(isinstance(one, str) for one in value):
                 raise _bad(
-                    f"Metadata value must be a string, number, boolean or list of strings, got '{json.dumps(value)}' for field '{key}'"
+                    f"Metadata value must be a string, number, boolean or list of strings, got '{json.dumps(value)}' "
+                    f"for field '{key}'"
                 )
         elif isinstance(value, dict):
             raise _bad(
-                f"Metadata value must be a string, number, boolean or list of strings, got '{json.dumps(value)}' for field '{key}'"
+                f"Metadata value must be a string, number, boolean or list of strings, got '{json.dumps(value)}' for "
+                f"field '{key}'"
             )
         # Every number is a float64.
         kept[key] = float(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -493,9 +498,14 @@ class PineconeServer:
         index, stack = _Index(body, self.behaviour, self.key), contextlib.ExitStack()
         port = stack.enter_context(serve(index))
         described = {
-            "name": name, "host": f"http://127.0.0.1:{self.behaviour.host_port(port)}", "status": {"ready": True, "state": "Ready"}, "schema": body["schema"],
-            "deployment": {**body["deployment"], "environment": "test"}, "deletion_protection": "disabled", "tags": body.get("tags"),
-        }  # fmt: skip
+            "name": name,
+            "host": f"http://127.0.0.1:{self.behaviour.host_port(port)}",
+            "status": {"ready": True, "state": "Ready"},
+            "schema": body["schema"],
+            "deployment": {**body["deployment"], "environment": "test"},
+            "deletion_protection": "disabled",
+            "tags": body.get("tags"),
+        }
         self.indexes[name] = (described, stack, index)
         return described
 

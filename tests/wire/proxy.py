@@ -1,6 +1,7 @@
 """A TCP proxy that breaks things: refuses, resets in the middle, stalls, garbles, drips, or answers 429 and 503 itself.
 
-It also delivers late: what was sent while `hold_s` was set reaches the server that much later, though the client has gone.
+It also delivers late: what was sent while `hold_s` was set reaches the server that much later, though the client has
+gone.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ Address = tuple[str, int] | str
 
 
 class FaultProxy:
-    """`fault` breaks every answer from now on ("mute": for as long as the connection lives); `share` breaks that share of answers, with one of `faults` each."""
+    """`fault` breaks every answer from now on ("mute": for as long as the connection lives); `share` breaks that share
+    of answers, with one of `faults` each.
+    """
 
     def __init__(self, target: Address, *, seed: int = 0) -> None:
         self._target = target

@@ -1,4 +1,5 @@
-"""Qdrant's REST routes in front of its real engine (`qdrant_edge`), with the refusals that the engine leaves to the server.
+"""Qdrant's REST routes in front of its real engine (`qdrant_edge`), with the refusals that the engine leaves to the
+server.
 
 Strict mode is on: a filter may only use indexed fields. Keys: "secret" may do everything, "reader" may read.
 Run as a program (`python -m wire.qdrant_server DIRECTORY PORT [KEY]`) it keeps its collections, also when it is killed.
@@ -133,9 +134,12 @@ class QdrantServer:
             if name in self._collections:
                 raise _refuse(409, f"Wrong input: Collection `{name}` already exists!")
             about = {
-                "name": name, "size": body["vectors"]["size"], "distance": body["vectors"]["distance"],
-                "metadata": body.get("metadata") or {}, "indexed": {},
-            }  # fmt: skip
+                "name": name,
+                "size": body["vectors"]["size"],
+                "distance": body["vectors"]["distance"],
+                "metadata": body.get("metadata") or {},
+                "indexed": {},
+            }
             self._collections[name] = _Collection(self._directory / uuid.uuid4().hex, about)
         return True
 
@@ -157,9 +161,14 @@ class QdrantServer:
         }
         config = {"params": params, "hnsw_config": hnsw, "optimizer_config": optimizer, "metadata": found.metadata}
         return {
-            "status": "green", "optimizer_status": "ok", "points_count": about.points_count, "segments_count": about.segments_count,
-            "indexed_vectors_count": about.indexed_vectors_count, "config": config, "payload_schema": {},
-        }  # fmt: skip
+            "status": "green",
+            "optimizer_status": "ok",
+            "points_count": about.points_count,
+            "segments_count": about.segments_count,
+            "indexed_vectors_count": about.indexed_vectors_count,
+            "config": config,
+            "payload_schema": {},
+        }
 
     def update(self, request: Request, name: str) -> Any:
         body = request.json()
@@ -234,9 +243,12 @@ class QdrantServer:
         _limit(body)
         offset = None if body.get("offset") is None else _id(body["offset"])
         asked = edge.ScrollRequest(
-            offset=offset, limit=body["limit"], filter=_filter(body.get("filter"), found),
-            with_payload=_payload(body.get("with_payload", True)), with_vector=body.get("with_vector", False),
-        )  # fmt: skip
+            offset=offset,
+            limit=body["limit"],
+            filter=_filter(body.get("filter"), found),
+            with_payload=_payload(body.get("with_payload", True)),
+            with_vector=body.get("with_vector", False),
+        )
         with found.lock:
             records, following = found.shard.scroll(asked)
         return {
@@ -264,10 +276,13 @@ class QdrantServer:
         params = body.get("params") or {}
         _only(params, "exact", "hnsw_ef")
         asked = edge.QueryRequest(
-            limit=body["limit"], query=edge.Query.Nearest([float(value) for value in vector]), filter=_filter(body.get("filter"), found),
+            limit=body["limit"],
+            query=edge.Query.Nearest([float(value) for value in vector]),
+            filter=_filter(body.get("filter"), found),
             params=edge.SearchParams(exact=bool(params.get("exact")), hnsw_ef=params.get("hnsw_ef")),
-            with_payload=_payload(body.get("with_payload", False)), with_vector=body.get("with_vector", False),
-        )  # fmt: skip
+            with_payload=_payload(body.get("with_payload", False)),
+            with_vector=body.get("with_vector", False),
+        )
         with found.lock:
             points = found.shard.query(asked)
         return {"points": [{**_record(one), "version": one.version, "score": one.score} for one in points]}
@@ -320,7 +335,8 @@ def _id(value: Any) -> Any:
     except ValueError:
         raise _refuse(
             400,
-            f"Format error in JSON body: value {value} is not a valid point ID, valid values are either an unsigned integer or a UUID",
+            f"Format error in JSON body: value {value} is not a valid point ID, valid values are either an unsigned "
+            "integer or a UUID",
         ) from None
 
 
@@ -357,7 +373,8 @@ def _condition(body: dict[str, Any], collection: _Collection, prefix: str) -> An
     if prefix + body["key"] not in collection.indexed:
         raise _refuse(
             400,
-            f'Bad request: Index required but not found for "{prefix + body["key"]}" of one of the following types: [keyword]. Strict mode.',
+            f'Bad request: Index required but not found for "{prefix + body["key"]}" of one of the following types: '
+            "[keyword]. Strict mode.",
         )
     match = body.get("match")
     if match is not None:

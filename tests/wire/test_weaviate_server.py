@@ -1,4 +1,6 @@
-"""The Weaviate test server imitates what the real one's source shows: each trap of the list, seen through the real client."""
+"""The Weaviate test server imitates what the real one's source shows: each trap of the list, seen through the real
+client.
+"""
 
 from __future__ import annotations
 
@@ -39,10 +41,15 @@ async def opened(behaviour: Behaviour, key: str | None = None, given: str | None
     with weaviate_server(key=key, behaviour=behaviour) as (url, app):
         parts = urlsplit(url)
         client = weaviate.use_async_with_custom(
-            http_host="127.0.0.1", http_port=parts.port or 0, http_secure=False, grpc_host="127.0.0.1",
-            grpc_port=int(parse_qs(parts.query)["grpc_port"][0]), grpc_secure=False, skip_init_checks=True,
+            http_host="127.0.0.1",
+            http_port=parts.port or 0,
+            http_secure=False,
+            grpc_host="127.0.0.1",
+            grpc_port=int(parse_qs(parts.query)["grpc_port"][0]),
+            grpc_secure=False,
+            skip_init_checks=True,
             auth_credentials=None if given is None else weaviate.classes.init.Auth.api_key(given),
-        )  # fmt: skip
+        )
         try:
             await client.connect()
             yield Opened(client, app)

@@ -2,7 +2,8 @@
 
 Imitated: default limit 10, the 10,000 cap, `field` trims, `word` splits and folds, numbers are float64,
 negations hold on missing fields, errors are UNKNOWN with the server's texts, auto-schema is on unless told otherwise.
-After `crash` the indexes disagree with the objects as the real one's do (1.35.2) after a kill: only the cursor shows every object.
+After `crash` the indexes disagree with the objects as the real one's do (1.35.2) after a kill: only the cursor shows
+every object.
 """
 
 from __future__ import annotations
@@ -34,8 +35,31 @@ from wire.http import Refused, Request, Response, serve
 
 MAXIMUM_RESULTS = 10_000
 STOP_WORDS = frozenset(
-    ["a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no", "not", "of", "on", "or", "the", "to"]
-)  # fmt: skip
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "but",
+        "by",
+        "for",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "no",
+        "not",
+        "of",
+        "on",
+        "or",
+        "the",
+        "to",
+    ]
+)
 _O = base_pb2.Filters
 
 
@@ -72,7 +96,18 @@ class _Class:
             self.add(one)
 
     def add(self, one: dict[str, Any]) -> None:
-        allowed = {"name", "dataType", "description", "tokenization", "indexFilterable", "indexSearchable", "indexRangeFilters", "skip_vectorization", "vectorize_property_name", "moduleConfig"}  # fmt: skip
+        allowed = {
+            "name",
+            "dataType",
+            "description",
+            "tokenization",
+            "indexFilterable",
+            "indexSearchable",
+            "indexRangeFilters",
+            "skip_vectorization",
+            "vectorize_property_name",
+            "moduleConfig",
+        }
         if set(one) - allowed:
             raise Refused(422, {"error": [{"message": f"unknown property field {sorted(set(one) - allowed)[0]}"}]})
         name = one["name"][0].lower() + one["name"][1:]
@@ -84,7 +119,8 @@ class _Class:
                 {
                     "error": [
                         {
-                            "message": f'class "{self.body["class"]}": conflict for property "{name}": already in use or provided multiple times'
+                            "message": f'class "{self.body["class"]}": conflict for property "{name}": already in '
+                            "use or provided multiple times"
                         }
                     ]
                 },
@@ -110,11 +146,31 @@ class _Class:
 
     def described(self) -> dict[str, Any]:
         hnsw = {
-            "skip": False, "cleanupIntervalSeconds": 300, "maxConnections": 32, "efConstruction": 128, "ef": -1, "dynamicEfMin": 100, "dynamicEfMax": 500,
-            "dynamicEfFactor": 8, "vectorCacheMaxObjects": 1_000_000_000_000, "flatSearchCutoff": 40_000, "distance": self.distance, "filterStrategy": "acorn",
-            "pq": {"enabled": False, "bitCompression": False, "segments": 0, "centroids": 256, "trainingLimit": 100_000, "encoder": {"type": "kmeans", "distribution": "log-normal"}},
-            "bq": {"enabled": False}, "sq": {"enabled": False, "trainingLimit": 100_000, "rescoreLimit": 20}, "rq": {"enabled": False}, "multivector": {"enabled": False},
-        }  # fmt: skip
+            "skip": False,
+            "cleanupIntervalSeconds": 300,
+            "maxConnections": 32,
+            "efConstruction": 128,
+            "ef": -1,
+            "dynamicEfMin": 100,
+            "dynamicEfMax": 500,
+            "dynamicEfFactor": 8,
+            "vectorCacheMaxObjects": 1_000_000_000_000,
+            "flatSearchCutoff": 40_000,
+            "distance": self.distance,
+            "filterStrategy": "acorn",
+            "pq": {
+                "enabled": False,
+                "bitCompression": False,
+                "segments": 0,
+                "centroids": 256,
+                "trainingLimit": 100_000,
+                "encoder": {"type": "kmeans", "distribution": "log-normal"},
+            },
+            "bq": {"enabled": False},
+            "sq": {"enabled": False, "trainingLimit": 100_000, "rescoreLimit": 20},
+            "rq": {"enabled": False},
+            "multivector": {"enabled": False},
+        }
         given = self.body["vectorConfig"]["default"]
         vectors = {
             "default": {
@@ -124,12 +180,28 @@ class _Class:
             }
         }
         return {
-            "class": self.body["class"], "description": self.body.get("description", ""), "properties": list(self.properties.values()), "vectorConfig": vectors,
-            "invertedIndexConfig": {"bm25": {"b": 0.75, "k1": 1.2}, "cleanupIntervalSeconds": 60, "stopwords": {"preset": "en", "additions": None, "removals": None}},
+            "class": self.body["class"],
+            "description": self.body.get("description", ""),
+            "properties": list(self.properties.values()),
+            "vectorConfig": vectors,
+            "invertedIndexConfig": {
+                "bm25": {"b": 0.75, "k1": 1.2},
+                "cleanupIntervalSeconds": 60,
+                "stopwords": {"preset": "en", "additions": None, "removals": None},
+            },
             "multiTenancyConfig": {"enabled": False, "autoTenantCreation": False, "autoTenantActivation": False},
             "replicationConfig": {"factor": 1, "asyncEnabled": False, "deletionStrategy": "NoAutomatedResolution"},
-            "shardingConfig": {"virtualPerPhysical": 128, "desiredCount": 1, "actualCount": 1, "desiredVirtualCount": 128, "actualVirtualCount": 128, "key": "_id", "strategy": "hash", "function": "murmur3"},
-        }  # fmt: skip
+            "shardingConfig": {
+                "virtualPerPhysical": 128,
+                "desiredCount": 1,
+                "actualCount": 1,
+                "desiredVirtualCount": 128,
+                "actualVirtualCount": 128,
+                "key": "_id",
+                "strategy": "hash",
+                "function": "murmur3",
+            },
+        }
 
 
 class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
@@ -245,7 +317,8 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
         if about is None:
             if not self.behaviour.auto_schema:
                 raise _Failure(
-                    f"invalid object: no such prop with name '{name}' found in class '{found.body['class']}' in the schema. Check your schema files for which properties in this class are available"
+                    f"invalid object: no such prop with name '{name}' found in class '{found.body['class']}' in the "
+                    "schema. Check your schema files for which properties in this class are available"
                 )
             kind = {bool: "boolean", float: "number", int: "number", str: "text"}.get(
                 type(value[0] if isinstance(value, list) else value), "text"
@@ -256,7 +329,8 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
         values = value if isinstance(value, list) else [value]
         if kind.endswith("[]") is not isinstance(value, list):
             raise _Failure(
-                f"invalid {kind} property '{name}' on class '{found.body['class']}': not a {kind}, but {type(value).__name__}"
+                f"invalid {kind} property '{name}' on class '{found.body['class']}': not a {kind}, but "
+                f"{type(value).__name__}"
             )
         plain = kind.removesuffix("[]")
         right = {"text": str, "number": (int, float), "int": (int, float), "boolean": bool}[plain]
@@ -311,7 +385,8 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
             found.size = len(vector)
         if len(vector) != found.size:
             raise _Failure(
-                f"inserting into vector index: new node has a vector with length {len(vector)}. Existing nodes have vectors with length {found.size}"
+                f"inserting into vector index: new node has a vector with length {len(vector)}. Existing nodes have "
+                f"vectors with length {found.size}"
             )
         number = str(uuid.UUID(one.uuid))
         there = found.objects.get(number)
@@ -460,7 +535,8 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
             about = found.properties.get(name)  # type: ignore[assignment]
             if about is None:
                 raise _Failure(
-                    f"no such prop with name '{name}' found in class '{found.body['class']}' in the schema. Check your schema files for which properties in this class are available"
+                    f"no such prop with name '{name}' found in class '{found.body['class']}' in the schema. Check "
+                    "your schema files for which properties in this class are available"
                 )
             stored = one.properties.get(name)
             values = stored if isinstance(stored, list) else [] if stored is None else [stored]
@@ -483,7 +559,8 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
             wanted = _terms(literal, how)
             if how == "word" and wanted and set(wanted) <= STOP_WORDS:
                 raise _Failure(
-                    "invalid search term, only stopwords provided. Stopwords can be configured in class.invertedIndexConfig.stopwords"
+                    "invalid search term, only stopwords provided. Stopwords can be configured in "
+                    "class.invertedIndexConfig.stopwords"
                 )
             return bool(wanted) and all(term in terms for term in wanted)
 

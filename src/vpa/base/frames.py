@@ -51,7 +51,10 @@ def batch_from_table(
         raise InvalidRecordError(f"the table has {names.count(repeated)} columns {repeated!r}; rename all but one")
     for name in (id_column, *([] if vectors is not None else [vector_column])):
         if name not in names:
-            raise InvalidRecordError(f"the table has no column {name!r}, it has {', '.join(names) or 'none'}; say which it is with id= and vector=")  # fmt: skip
+            raise InvalidRecordError(
+                f"the table has no column {name!r}, it has {', '.join(names) or 'none'}; say which it is with id= and "
+                "vector="
+            )
     ids = _ids(arrow.column(id_column), id_column)
     matrix = _vectors(arrow.column(vector_column), ids, vector_column) if vectors is None else _matrix(vectors)
     apart = {id_column, vector_column, text_column}

@@ -22,7 +22,8 @@ class IndexType(StrEnum):
 
 
 class FirstPass(StrEnum):
-    """What finds candidates: `signs` (one bit a dimension, NumPy), `turbovec` (four bits, extra `fast`), `faiss` (one, if it is there).
+    """What finds candidates: `signs` (one bit a dimension, NumPy), `turbovec` (four bits, extra `fast`), `faiss` (one,
+    if it is there).
 
     `auto` tries signs and a compiled one, and keeps what is fastest: one for all rows and one for few, it may be.
     """
@@ -48,7 +49,8 @@ class IndexOptions:
 
     `recall`: the share of the exact top_k that an ordinary search finds on average, which the engine measures on the
     collection's own vectors; above 0 and at most 1, where 1 means exact. `first_pass`: which codes find candidates.
-    `quantization`: codes stand in memory, the originals on the disk, read only to rank the few; needs a store with a directory. With
+    `quantization`: codes stand in memory, the originals on the disk, read only to rank the few; needs a store with a
+    directory. With
     `originals=False` the codes are all that is kept: vectors come back as the codes have them, and scores are of those.
     """
 

@@ -1,4 +1,6 @@
-"""The stores that vpa knows by name. Settings, URLs, the registry, install hints and the docs derive from this table."""
+"""The stores that vpa knows by name. Settings, URLs, the registry, install hints and the docs derive from this
+table.
+"""
 
 from __future__ import annotations
 

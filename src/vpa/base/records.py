@@ -91,7 +91,8 @@ class RecordBatch:
         metadata: Mapping[str, Any] | None = None,
         texts: Sequence[str | None] | None = None,
     ) -> RecordBatch:
-        """From arrays: `metadata={"year": years, "kind": kinds}` with one array or list of n values a key, each of one type.
+        """From arrays: `metadata={"year": years, "kind": kinds}` with one array or list of n values a key, each of one
+        type.
 
         No Python object is made for a value of an array. Raises InvalidRecordError naming the column and the record.
         """
@@ -101,12 +102,20 @@ class RecordBatch:
 
     @classmethod
     def from_table(
-        cls, table: Any, *, id: str = "id", vector: str = "vector", text: str | None = "text", vectors: ArrayLike | None = None
-    ) -> RecordBatch:  # fmt: skip
+        cls,
+        table: Any,
+        *,
+        id: str = "id",
+        vector: str = "vector",
+        text: str | None = "text",
+        vectors: ArrayLike | None = None,
+    ) -> RecordBatch:
         """From a table of Arrow, pandas, polars, or anything with Arrow's stream interface: a record a row.
 
-        `id`, `vector` and `text` name the columns that are not metadata; a table without a column `text` has no texts. Vectors may be given
-        apart, as an `(n, d)` array. Needs `pip install "vpa[arrow]"`; raises InvalidRecordError naming the column and what to do.
+        `id`, `vector` and `text` name the columns that are not metadata; a table without a column `text` has no texts.
+        Vectors may be given apart, as an `(n, d)` array. Needs `pip install "vpa[arrow]"`; raises InvalidRecordError
+        naming the column and
+        what to do.
         """
         from vpa.base.frames import batch_from_table
 
@@ -157,7 +166,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matches(Sequence[Match]):
-    """The matches of one query, best first; equal scores stand in id order. `exact` says whether any could be missed."""
+    """The matches of one query, best first; equal scores stand in id order. `exact` says whether any could be
+    missed.
+    """
 
     items: tuple[Match, ...]
     exact: bool = True

@@ -1,4 +1,6 @@
-"""Sorting in steps: one call of `sorted` over all would keep the interpreter from every other thread until it is done."""
+"""Sorting in steps: one call of `sorted` over all would keep the interpreter from every other thread until it is
+done.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from typing import Any, Final, TypeVar
 from vpa.base.steps import Steps
 
 T = TypeVar("T")
-# About so many values are sorted at once, in about a millisecond; parts are bounded by every so many values of a sample.
+# About so many values are sorted at once, in about a millisecond; parts are bounded by every so many values of a
+# sample.
 _TOGETHER: Final = 1_024
 _SAMPLED: Final = 16
 

@@ -1,4 +1,6 @@
-"""Metadata as typed columns: many records without a Python object a value. Each column is also a sequence of plain values."""
+"""Metadata as typed columns: many records without a Python object a value. Each column is also a sequence of plain
+values.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ class NumberColumn(Sequence[Any]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TextColumn(Sequence[str | None]):
-    """Texts in UTF-8, as Arrow keeps them: text n is `data[offsets[n]:offsets[n + 1]]`; those that are not valid have no bytes."""
+    """Texts in UTF-8, as Arrow keeps them: text n is `data[offsets[n]:offsets[n + 1]]`; those that are not valid have
+    no bytes.
+    """
 
     offsets: NDArray[np.int64]
     data: NDArray[np.uint8]
@@ -134,7 +138,8 @@ class ColumnRuleError(ValueRuleError):
 
 
 class MetadataColumns(Sequence[dict[str, Any]]):
-    """The metadata of many records as one column a key, and at the same time a sequence of mappings, made when they are asked for.
+    """The metadata of many records as one column a key, and at the same time a sequence of mappings, made when they are
+    asked for.
 
     A value that is not there is None in its mapping.
     """
@@ -142,8 +147,8 @@ class MetadataColumns(Sequence[dict[str, Any]]):
     def __init__(self, columns: Mapping[str, Any], *, length: int | None = None) -> None:
         """Columns by key: NumPy arrays, masked arrays, lists of plain values of one type, or columns of this module.
 
-        `length` is needed where there is no column. Raises ValueRuleError, naming the column, for values that no store can hold and for
-        columns of different lengths.
+        `length` is needed where there is no column. Raises ValueRuleError, naming the column, for values that no store
+        can hold and for columns of different lengths.
         """
         self.columns: dict[str, Column] = {}
         for key, values in columns.items():

@@ -51,8 +51,10 @@ class Collection(CollectionVerbs):
             return
         if bound.info.embedding is not None or await self.count() > 0:
             raise EmbeddingMismatchError(
-                f"collection {bound.info.name!r} holds vectors of {bound.info.embedding or 'an unknown model'}, the model in "
-                f"use is {embedding}: their vectors are not comparable; set VPA_EMBEDDING_MODEL back, use another index name, "
+                f"collection {bound.info.name!r} holds vectors of {bound.info.embedding or 'an unknown model'}, the "
+                "model in "
+                f"use is {embedding}: their vectors are not comparable; set VPA_EMBEDDING_MODEL back, use another "
+                "index name, "
                 "or drop the collection and add the documents again",
                 provider=bound.store.provider,
                 collection=bound.info.name,
@@ -72,7 +74,8 @@ def check_index(index: IndexOptions | Mapping[str, Any] | None, store: VectorSto
     options = IndexOptions.parse(index)
     if options != IndexOptions() and not store.capabilities.index_options:
         raise ConfigurationError(
-            f"{store.provider} has an index of its own and takes no index options ({index!r}); leave them out, or use the "
+            f"{store.provider} has an index of its own and takes no index options ({index!r}); leave them out, or use "
+            "the "
             "embedded engine (mock)",
             provider=store.provider,
         )
@@ -82,16 +85,20 @@ def check_index(index: IndexOptions | Mapping[str, Any] | None, store: VectorSto
 def check_same(
     stored: CollectionInfo, *, dimension: int | None, metric: Metric | None, index: IndexOptions | None = None
 ) -> None:
-    """Raise DimensionMismatchError or ConfigurationError, with both values, where a collection is not what was asked."""
+    """Raise DimensionMismatchError or ConfigurationError, with both values, where a collection is not what was
+    asked.
+    """
     if dimension is not None and stored.dimension != dimension:
         raise DimensionMismatchError(
-            f"collection {stored.name!r} has dimension {stored.dimension}, {dimension} was asked for; use the embedding model it was "
+            f"collection {stored.name!r} has dimension {stored.dimension}, {dimension} was asked for; use the "
+            "embedding model it was "
             "made with, or another collection name",
             collection=stored.name,
         )
     if metric is not None and stored.metric is not metric:
         raise ConfigurationError(
-            f"collection {stored.name!r} has metric {stored.metric}, {metric} was asked for; a metric cannot be changed later",
+            f"collection {stored.name!r} has metric {stored.metric}, {metric} was asked for; a metric cannot be "
+            "changed later",
             collection=stored.name,
         )
     if index is not None and stored.index != index:

@@ -88,9 +88,15 @@ class VectorDatabaseManager(CollectionVerbs):
     def _refuse_unmet_encryption(self, store: VectorStore) -> None:
         able = store.capabilities
         unmet = {
-            "encrypt_at_rest": (self.config.encrypt_at_rest and not able.encrypts_at_rest, "put its data on an encrypted volume"),
-            "encrypt_in_transit": (self.config.encrypt_in_transit and not able.encrypts_in_transit, "keep the store on this host"),
-        }  # fmt: skip
+            "encrypt_at_rest": (
+                self.config.encrypt_at_rest and not able.encrypts_at_rest,
+                "put its data on an encrypted volume",
+            ),
+            "encrypt_in_transit": (
+                self.config.encrypt_in_transit and not able.encrypts_in_transit,
+                "keep the store on this host",
+            ),
+        }
         for name, (is_unmet, instead) in unmet.items():
             if is_unmet:
                 raise ConfigurationError(
@@ -155,9 +161,13 @@ class VectorDatabaseManager(CollectionVerbs):
         """
         store = self._open_store()
         info = CollectionInfo(
-            name=name, dimension=dimension, metric=Metric.parse(metric), embedding=embedding,
-            native_fields=tuple(native_fields), index=check_index(index, store),
-        )  # fmt: skip
+            name=name,
+            dimension=dimension,
+            metric=Metric.parse(metric),
+            embedding=embedding,
+            native_fields=tuple(native_fields),
+            index=check_index(index, store),
+        )
         stored = await self._describe(name)
         if stored is None:
             try:
@@ -170,9 +180,11 @@ class VectorDatabaseManager(CollectionVerbs):
         check_same(stored, dimension=dimension, metric=info.metric, index=None if index is None else info.index)
         if not exist_ok:
             raise CollectionExistsError(
-                f"collection {name!r} exists with dimension {dimension} and metric {info.metric}; pass exist_ok=True to use it",
-                provider=store.provider, collection=name,
-            )  # fmt: skip
+                f"collection {name!r} exists with dimension {dimension} and metric {info.metric}; pass exist_ok=True "
+                "to use it",
+                provider=store.provider,
+                collection=name,
+            )
         handle = self._handle(stored)
         if embedding is not None:
             await handle.adopt_embedding(embedding)
@@ -189,8 +201,9 @@ class VectorDatabaseManager(CollectionVerbs):
             known = ", ".join(await self.list_collections()) or "none"
             raise CollectionNotFoundError(
                 f"no collection {name!r}; there are: {known}; make it with create_collection",
-                provider=store.provider, collection=name,
-            )  # fmt: skip
+                provider=store.provider,
+                collection=name,
+            )
         check_same(stored, dimension=dimension, metric=None if metric is None else Metric.parse(metric))
         return self._handle(stored)
 
@@ -246,7 +259,9 @@ class VectorDatabaseManager(CollectionVerbs):
         return self._open_store().tested_clients
 
     async def health(self) -> dict[str, Any]:
-        """Whether the store answers, and how fast: `{"healthy": bool, "latency_s": …, …}`. Never raises for a sick store."""
+        """Whether the store answers, and how fast: `{"healthy": bool, "latency_s": …, …}`. Never raises for a sick
+        store.
+        """
         facts: dict[str, Any] = {"provider": str(self.config.provider), "connected": self._connected}
         started = self._clock.monotonic()
         try:

@@ -17,13 +17,16 @@ from vpa.filters.parse import is_long
 from vpa.kit.steps import finish_beside
 
 T = TypeVar("T")
-# Items taken from a caller's iterator before the loop gets a turn; an iterator stays in its thread, which it may be bound to.
+# Items taken from a caller's iterator before the loop gets a turn; an iterator stays in its thread, which it may be
+# bound to.
 _TAKEN: Final = 256
 _FEW_QUERIES: Final = 64
 
 
 async def checked_batch(records: Iterable[Record] | RecordBatch, *, info: CollectionInfo) -> RecordBatch:
-    """As `base.validation.check_batch`; a batch that takes more than two milliseconds is checked in a thread, in slices."""
+    """As `base.validation.check_batch`; a batch that takes more than two milliseconds is checked in a thread, in
+    slices.
+    """
     listed = records if isinstance(records, RecordBatch | Record | Mapping | str) else await _listed(records)
     return await finish_beside(batch_steps(listed, info=info))
 

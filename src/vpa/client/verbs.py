@@ -249,7 +249,9 @@ class CollectionVerbs(ABC):
         include_vectors: bool = True,
         scope: Scope | AllScopes = _SCOPE,
     ) -> AsyncIterator[RecordBatch]:
-        """As `scan`, in batches of one scope each. `batch.cursor` continues after the batch, also in another process."""
+        """As `scan`, in batches of one scope each. `batch.cursor` continues after the batch, also in another
+        process.
+        """
         bound = self._bound()
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= 100_000:
             raise InvalidQueryError(f"batch_size must be an integer from 1 to 100000, not {batch_size!r}")

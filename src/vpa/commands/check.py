@@ -40,7 +40,10 @@ def _show(report: CheckReport, *, repaired: bool) -> None:
     for one in report.apart[:_SHOWN]:
         print_line(str(one))
     for count in report.counts:
-        print_line(f"scope {count.scope.tenant or '-'}/{count.scope.namespace or '-'}: count says {count.counted:,}, {count.records:,} records exist")  # fmt: skip
+        print_line(
+            f"scope {count.scope.tenant or '-'}/{count.scope.namespace or '-'}: count says {count.counted:,}, "
+            f"{count.records:,} records exist"
+        )
     if report.searched < report.records:
         print_line(
             f"a sample: {report.searched:,} of {report.records:,} records were searched for; --sample 0 takes all"
@@ -53,5 +56,9 @@ def _show(report: CheckReport, *, repaired: bool) -> None:
         )
         return
     rewrite = report.apart and not repaired
-    advice = "vpa check --repair writes these records again" if rewrite else "vpa migrate copies the collection into a new one, whose indexes are whole"  # fmt: skip
+    advice = (
+        "vpa check --repair writes these records again"
+        if rewrite
+        else "vpa migrate copies the collection into a new one, whose indexes are whole"
+    )
     print_line(f"{len(report.apart):,} of {report.records:,} records are apart; {advice}")

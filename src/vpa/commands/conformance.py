@@ -23,10 +23,28 @@ def run(args: Namespace) -> int:
     import pytest
 
     arguments = [
-        "-q", "-p", "vpa.testing.plugin", "-p", "no:cacheprovider", "--pyargs", "vpa.testing.deployment", "-c", "/dev/null",
-        "--rootdir", str(Path.cwd()), "-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function", "-o", "python_classes=Test*", "--no-header", "--tb=short",
-        f"--store-url={args.url}", f"--conformance-report={args.report}",
-    ]  # fmt: skip
+        "-q",
+        "-p",
+        "vpa.testing.plugin",
+        "-p",
+        "no:cacheprovider",
+        "--pyargs",
+        "vpa.testing.deployment",
+        "-c",
+        "/dev/null",
+        "--rootdir",
+        str(Path.cwd()),
+        "-o",
+        "asyncio_mode=auto",
+        "-o",
+        "asyncio_default_fixture_loop_scope=function",
+        "-o",
+        "python_classes=Test*",
+        "--no-header",
+        "--tb=short",
+        f"--store-url={args.url}",
+        f"--conformance-report={args.report}",
+    ]
     if args.json:
         with contextlib.redirect_stdout(io.StringIO()) as output:
             status = int(pytest.main(arguments))

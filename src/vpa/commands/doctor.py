@@ -198,7 +198,12 @@ def _versions(manager: VectorDatabaseManager, health: Mapping[str, Any]) -> Iter
         found = version(package)
         inside = _numbers(lowest) <= _numbers(found) <= _numbers(newest)
         shown = f"{package} {found}, tested from {lowest} to {newest}"
-        yield Check("client", "ok" if inside else "warn", shown, "" if inside else f"run: vpa conformance URL, or install {package}=={newest}")  # fmt: skip
+        yield Check(
+            "client",
+            "ok" if inside else "warn",
+            shown,
+            "" if inside else f"run: vpa conformance URL, or install {package}=={newest}",
+        )
     about = {name: health[name] for name in ("server_version", "pgvector_version") if health.get(name)}
     if about:
         yield Check("server", "ok", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in about.items()))

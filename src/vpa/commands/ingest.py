@@ -45,7 +45,8 @@ async def _run(args: Namespace) -> int:
             print_line(f"{report.reused} chunks were stored already and not embedded again")
         if report.recut or report.shortened_titles:
             print_line(
-                f"{report.recut} chunks were cut again and {report.shortened_titles} titles shortened: they were longer "
+                f"{report.recut} chunks were cut again and {report.shortened_titles} titles shortened: they were "
+                "longer "
                 "than the model reads; a smaller VPA_CHUNK_SIZE avoids it"
             )
     return 1 if problems else 0

@@ -19,7 +19,8 @@ def run(args: Namespace) -> int:
         return 0
     before = f" ({done.resumed:,} before an interruption)" if done.resumed else ""
     print_line(
-        f"{done.copied + done.resumed:,} records{before} in {report.scopes} scopes copied and verified: counts, ids, metadata and "
+        f"{done.copied + done.resumed:,} records{before} in {report.scopes} scopes copied and verified: counts, ids, "
+        "metadata and "
         f"vectors are equal, {report.agreeing_queries} of {report.queries} searches agree"
     )
     return 0

@@ -16,7 +16,10 @@ def run(args: Namespace) -> int:
     if args.json:
         print_json(report.to_json())
     elif report.ok:
-        print_line(f"equal: {report.records:,} records in {report.scopes} scopes, {report.agreeing_queries} of {report.queries} searches agree")  # fmt: skip
+        print_line(
+            f"equal: {report.records:,} records in {report.scopes} scopes, {report.agreeing_queries} of "
+            f"{report.queries} searches agree"
+        )
     else:
         for line in [*report.differences, *report.examples]:
             print_line(line)

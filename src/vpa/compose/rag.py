@@ -20,8 +20,8 @@ def create_enhanced_rag_system(
 ) -> EnhancedRAGSystem:
     """A RAG system, not yet initialized, from settings (by default `VPA_*` and the files).
 
-    `manager` stays open at `shutdown`, and its own collection is used. `embedder` replaces the configured model: anything
-    that `as_embedder` accepts, or the name of a model.
+    `manager` stays open at `shutdown`, and its own collection is used. `embedder` replaces the configured model:
+    anything that `as_embedder` accepts, or the name of a model.
     Raises ConfigurationError, with every problem, for settings that cannot work or that production refuses.
     """
     settings = sound(config)

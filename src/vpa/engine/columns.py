@@ -1,7 +1,8 @@
 """Metadata as typed columns: a dictionary of distinct values and `(row, code)` entries for each path and kind.
 
 An entry is a value of a row's set; a list has several. Entries stand in row order, so a view of the first n rows is a
-prefix (the memory rule of `engine.writer.Writer`). A ranking (rows by value, so that a value or a range of values is one slice of it) is made when a filter first needs it.
+prefix (the memory rule of `engine.writer.Writer`). A ranking (rows by value, so that a value or a range of values is
+one slice of it) is made when a filter first needs it.
 """
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ class Rows(NamedTuple):
 
 
 class Column:
-    """All values of one field and kind. Values of one kind compare and hash as SEMANTICS asks: Python does it exactly."""
+    """All values of one field and kind. Values of one kind compare and hash as SEMANTICS asks: Python does it
+    exactly.
+    """
 
     __slots__ = ("_codes", "_entry_codes", "_lock", "_pending", "_ranking", "_rows", "values")
 
@@ -261,8 +264,14 @@ class Column:
         by_code = np.zeros(int(used[-1]) + 1 if len(used) else 0, dtype=np.int32)
         by_code[used] = rank
         return _Ranking(
-            len(rows), [values[place] for place in ascending], rows, starts, single, by_code, entries.codes if whole else None
-        )  # fmt: skip
+            len(rows),
+            [values[place] for place in ascending],
+            rows,
+            starts,
+            single,
+            by_code,
+            entries.codes if whole else None,
+        )
 
 
 class Columns:

@@ -1,4 +1,6 @@
-"""Leaves dead rows out, beside readers and writers: a copy of the live rows that catches up with what is written meanwhile."""
+"""Leaves dead rows out, beside readers and writers: a copy of the live rows that catches up with what is written
+meanwhile.
+"""
 
 from __future__ import annotations
 

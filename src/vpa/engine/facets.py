@@ -1,6 +1,8 @@
-"""Which values and types a field has, type-exact: from the columns where these are faithful, else from the rows' own metadata.
+"""Which values and types a field has, type-exact: from the columns where these are faithful, else from the rows' own
+metadata.
 
-Columns of strings and booleans hold each value as it is. A column of numbers holds 1 and 1.0 as one value, so numbers are read from the rows.
+Columns of strings and booleans hold each value as it is. A column of numbers holds 1 and 1.0 as one value, so numbers
+are read from the rows.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from vpa.filters.ast import Field, Filter
 
 
 def distinct_values(view: View, node: Filter, *, scope: Scope, field: str) -> list[Scalar]:
-    """The values of a metadata path in the rows where the filter holds, each once: `1`, `1.0`, `"1"` and `True` are four; unordered."""
+    """The values of a metadata path in the rows where the filter holds, each once: `1`, `1.0`, `"1"` and `True` are
+    four; unordered.
+    """
     chosen = view.selection(node, scope)
     mask = np.ones(view.count, dtype=np.bool_) if chosen is None else chosen.mask
     found: list[Scalar] = []

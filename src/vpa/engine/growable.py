@@ -1,7 +1,7 @@
 """Append-only columns: arrays that grow, and texts that may start on a mapped file.
 
-What may be appended to in place beside readers is said once, in `engine.writer.Writer`. Readers take the length first and the array
-after it.
+What may be appended to in place beside readers is said once, in `engine.writer.Writer`. Readers take the length first
+and the array after it.
 """
 
 from __future__ import annotations
@@ -152,7 +152,9 @@ class Heap:
         self._some = self._some or len(blob) > 0
 
     def packed(self, rows: RowNumbers) -> Packed:
-        """A copy of these rows. By arrays: objects by the thousand set off Python's search for garbage, for which every thread waits."""
+        """A copy of these rows. By arrays: objects by the thousand set off Python's search for garbage, for which every
+        thread waits.
+        """
         lengths, ends, grown = self._lengths.whole, self._ends.whole, self._bytes.whole
         found = _of_two(self._mapped.lengths, lengths, rows)
         if not self._some:

@@ -63,7 +63,9 @@ def _leaf_mask(node: Filter, columns: Columns, row_count: int) -> RowMask:
 
 
 def leaf_rows(node: Filter, columns: Columns, row_count: int) -> Rows | None:
-    """The rows where a leaf holds, each once, in any order, found without looking at every row; None where that cannot be."""
+    """The rows where a leaf holds, each once, in any order, found without looking at every row; None where that cannot
+    be.
+    """
     if not isinstance(node, Eq | In | Range):
         return None
     found = _leaf_rows(node, columns, row_count)

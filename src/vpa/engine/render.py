@@ -25,7 +25,9 @@ class _Piece(NamedTuple):
 
 
 def json_rows(metadata: MetadataColumns) -> Packed:
-    """What `encode_mappings` gives for the same mappings, but for the digits of a float, of which both are the shortest."""
+    """What `encode_mappings` gives for the same mappings, but for the digits of a float, of which both are the
+    shortest.
+    """
     count = len(metadata)
     if not metadata.columns or not count:
         return Packed.repeat(b"", count)

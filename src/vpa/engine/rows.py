@@ -21,7 +21,9 @@ from vpa.engine.vectors import Vectors
 
 
 def encode_mapping(mapping: Mapping[str, Any]) -> bytes:
-    """Canonical metadata as compact JSON in UTF-8, nothing for an empty one; lossless for every value that SEMANTICS allows."""
+    """Canonical metadata as compact JSON in UTF-8, nothing for an empty one; lossless for every value that SEMANTICS
+    allows.
+    """
     return dumps(mapping) if mapping else b""
 
 
@@ -167,7 +169,9 @@ class RowStore:
         )
 
     def append_plain(self, new: NewRows, scopes: IntColumn) -> int:
-        """As `append`, of rows of several scopes, given by their numbers, and leaving the columns of metadata to the caller."""
+        """As `append`, of rows of several scopes, given by their numbers, and leaving the columns of metadata to the
+        caller.
+        """
         first = self.count
         self._append_vectors(new.vectors)
         self.scope_codes.extend(scopes)

@@ -15,7 +15,8 @@ from vpa.engine.slices import sliced, slices
 from vpa.engine.view import View
 from vpa.filters.ast import Filter
 
-# About so many ids are sorted at once, which takes a millisecond; each part is bounded by every so many ids of a sample.
+# About so many ids are sorted at once, which takes a millisecond; each part is bounded by every so many ids of a
+# sample.
 _SORTED: Final = 4_096
 _SAMPLED: Final = 16
 
@@ -38,7 +39,8 @@ def scan_view(
 
 
 def _ordered(numbers: RowNumbers, ids: Sequence[str], *, after: str) -> Iterator[int]:
-    """Rows with ids above `after` in id order. Divided by ids of a sample and then sorted part by part, because one sort of all
+    """Rows with ids above `after` in id order. Divided by ids of a sample and then sorted part by part, because one
+    sort of all
     would keep the interpreter from every other thread for as long as it takes.
     """
     rows = sliced(numbers.tolist(), lambda part: [row for row in part if ids[row] > after])

@@ -8,7 +8,8 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 V = TypeVar("V")
-# A slice takes a millisecond or two. Without a rest a thread that waits gets the interpreter after 5 ms, and not the first that waits:
+# A slice takes a millisecond or two. Without a rest a thread that waits gets the interpreter after 5 ms, and not the
+# first that waits:
 # an event loop beside two busy threads was seen to wait for 30 ms. Sleeping for 50 µs lets it in at once.
 SLICE: Final = 1_024
 _REST_S: Final = 0.00005

@@ -39,8 +39,8 @@ class Answer(NamedTuple):
 class Table:
     """Every method is synchronous and may be called from any thread.
 
-    Arguments are checked values: batches from `base.validation`, filters normalised. Once closed, every method but `close` raises
-    ClosedError.
+    Arguments are checked values: batches from `base.validation`, filters normalised. Once closed, every method but
+    `close` raises ClosedError.
     """
 
     def __init__(self, info: CollectionInfo, rows: RowStore | None = None) -> None:
@@ -64,7 +64,9 @@ class Table:
         return self.writer.state.revision
 
     def close(self) -> None:
-        """Refuse everything from here on, background work and snapshots too, and let go of the rows. May be called twice."""
+        """Refuse everything from here on, background work and snapshots too, and let go of the rows. May be called
+        twice.
+        """
         self.writer.close()
 
     # Reading
@@ -179,7 +181,8 @@ class Table:
             missing = [] if ids is None else [value for value in ids if value not in known]
             if missing:
                 raise RecordNotFoundError(
-                    f"{len(missing)} of {len(ids or ())} ids do not exist, for example {missing[0]!r}; nothing was changed"
+                    f"{len(missing)} of {len(ids or ())} ids do not exist, for example {missing[0]!r}; nothing was "
+                    "changed"
                 )
             targets = _existing(state, ids, node=node, scope=scope)
             rows = [known[value] for value in targets]

@@ -14,7 +14,8 @@ _BLOCK: Final = 64
 
 
 def block_maxima(keys: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Maximum of each block of keys `(n,)` or `(m, n)`, n > 0. Block b is every key whose place is b modulo the number of whole
+    """Maximum of each block of keys `(n,)` or `(m, n)`, n > 0. Block b is every key whose place is b modulo the number
+    of whole
     blocks of 64, so that whole rows are compared at once; what is left behind those is one more block.
     """
     count = keys.shape[-1] // _BLOCK
@@ -81,7 +82,9 @@ def _below(value: np.float32, margin: np.float32) -> np.float32:
 
 
 def best(scores: Scores, *, k: int, ids: Callable[[int], str]) -> RowNumbers:
-    """Places of the k best: greater score first, equal scores in id order, also at the cut. `ids` gives the id of a place."""
+    """Places of the k best: greater score first, equal scores in id order, also at the cut. `ids` gives the id of a
+    place.
+    """
     order: RowNumbers = np.argsort(-scores, kind="stable")
     falling = scores[order[: k + 1]]
     if not (falling[1:] == falling[:-1]).any():

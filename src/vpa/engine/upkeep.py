@@ -17,7 +17,8 @@ from vpa.kit.memory import give_back
 _FEW_ROWS: Final = 1_000
 # More dead rows than this share of the live ones are left out before recall is measured, which takes seconds.
 _UNTIDY: Final = 0.1
-# The bound on dead rows: so many for each live one, and these. Background compaction begins at half of the rows; the distance is
+# The bound on dead rows: so many for each live one, and these. Background compaction begins at half of the rows; the
+# distance is
 # what two writers that replace rows without pause add while it runs (scripts/benchmarks/garbage.py).
 DEAD_PER_LIVE, DEAD_FREE = 2, 10_000
 
@@ -96,7 +97,9 @@ class Upkeep:
             self._writer.journal.checkpoint()
 
     def keep_bound(self) -> None:
-        """After a write: return when dead rows are within their bound, compacting in this thread where nobody else does."""
+        """After a write: return when dead rows are within their bound, compacting in this thread where nobody else
+        does.
+        """
         while not (state := self._writer.state).closed and room_for_dead(state.view) < 0:
             self.compact(stop=lambda: False)
 

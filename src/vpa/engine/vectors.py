@@ -84,7 +84,8 @@ class RowReader(Protocol):
 
 
 class FileBlock:
-    """Rows of a file that is read, not mapped: so none of it stays in this process's memory, and a row costs one small read.
+    """Rows of a file that is read, not mapped: so none of it stays in this process's memory, and a row costs one small
+    read.
 
     A page fault of a mapped file may bring in two megabytes, and takes longer than the read.
     """
@@ -159,7 +160,8 @@ class Vectors:
         self.options = options
         self.scalar = scalar
         self._blocks: list[Block] = []
-        # Where the originals are let go: the share of the ten nearest that the codes keep, as seen on so many rows of one batch.
+        # Where the originals are let go: the share of the ten nearest that the codes keep, as seen on so many rows of
+        # one batch.
         self.fidelity: tuple[float, int] | None = None
 
     @property
@@ -193,7 +195,9 @@ class Vectors:
         self._blocks = [*self._blocks, block]
 
     def move_to(self, block: FileBlock) -> None:
-        """The first rows are on a file now, those of `block`: let the memory of them go. Called while nobody appends."""
+        """The first rows are on a file now, those of `block`: let the memory of them go. Called while nobody
+        appends.
+        """
         count = block.used
         kept: list[Block] = [block]
         for old in self._blocks:
@@ -286,7 +290,9 @@ class Vectors:
 
 
 def recall_kept(vectors: FloatMatrix, kept: FloatMatrix, metric: Metric) -> float:
-    """The share of the ten nearest of a hundred of `vectors` that are among the ten nearest by what was `kept` of the rows."""
+    """The share of the ten nearest of a hundred of `vectors` that are among the ten nearest by what was `kept` of the
+    rows.
+    """
     rows = np.linspace(0, len(vectors) - 1, _QUERIES).astype(np.int64)
     truth, found = (_nearest(vectors[rows], among, own=rows, metric=metric) for among in (vectors, kept))
     return float(np.mean([len(set(one) & set(other)) / _TOP for one, other in zip(truth, found, strict=True)]))

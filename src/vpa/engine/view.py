@@ -66,7 +66,9 @@ class View:
         return np.arange(self.count) if chosen is None else chosen.rows
 
     def is_ready(self, node: Filter) -> bool:
-        """Whether a filter is small, and every column it reads is ranked already, so that `selection` does array work only."""
+        """Whether a filter is small, and every column it reads is ranked already, so that `selection` does array work
+        only.
+        """
         return node is ALWAYS or is_ready(node, self.rows.columns)
 
     def is_live(self, row: int) -> bool:
@@ -82,10 +84,14 @@ class View:
         return [
             Record(rows.ids[row], vector=vector, text=text, metadata=metadata, system=system)
             for row, vector, text, metadata, system in zip(
-                numbers, self._vectors(numbers, wanted=include_vectors), rows.texts_of(numbers), rows.metadata_of(numbers), rows.system_of(numbers),
+                numbers,
+                self._vectors(numbers, wanted=include_vectors),
+                rows.texts_of(numbers),
+                rows.metadata_of(numbers),
+                rows.system_of(numbers),
                 strict=True,
             )
-        ]  # fmt: skip
+        ]
 
     def _vectors(self, numbers: Sequence[int], *, wanted: bool) -> FloatMatrix | list[None]:
         return self.rows.gather(np.asarray(numbers, dtype=np.int64)) if wanted else [None] * len(numbers)
@@ -103,7 +109,9 @@ class View:
             cursor=cursor,
         )
 
-    def matches(self, numbers: Sequence[int], *, scores: Sequence[float], distances: Sequence[float], include_vectors: bool) -> list[Match]:  # fmt: skip
+    def matches(
+        self, numbers: Sequence[int], *, scores: Sequence[float], distances: Sequence[float], include_vectors: bool
+    ) -> list[Match]:
         """Rows as the answer to a search."""
         rows = self.rows
         ids = [rows.ids[row] for row in numbers]
@@ -111,4 +119,4 @@ class View:
         texts = sliced(numbers, rows.texts_of)
         metadata = sliced(numbers, rows.metadata_of)
         system = sliced(numbers, rows.system_of)
-        return list(map(Match, ids, scores, distances, texts, metadata, vectors, system))  # fmt: skip
+        return list(map(Match, ids, scores, distances, texts, metadata, vectors, system))

@@ -1,4 +1,6 @@
-"""The published state of a table, the one object that builds it, and the rule about memory that all parts of the engine follow."""
+"""The published state of a table, the one object that builds it, and the rule about memory that all parts of the engine
+follow.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,8 @@ class Journal(Protocol):
 class State:
     """Everything that a reader of a table needs, at one moment. Only a `Writer` builds one.
 
-    `codes` is what the index made, of the rows of `view` or of earlier ones. `rows_by_id` is read through `Writer.find`.
+    `codes` is what the index made, of the rows of `view` or of earlier ones. `rows_by_id` is read through
+    `Writer.find`.
     """
 
     info: CollectionInfo
@@ -85,13 +88,17 @@ class Writer:
 
     The memory rule, which rows, vectors, columns, heaps and codes refer to:
 
-    1. A reader takes `state` once and looks at nothing behind the `count` of its view. What lies behind belongs to the writer, which
+    1. A reader takes `state` once and looks at nothing behind the `count` of its view. What lies behind belongs to the
+       writer, which
        appends there in place: in the room at the end of a block, an array, a list. What lies before is never changed.
-    2. What has to change is replaced as a whole: the mask of live rows, the list of blocks, an array that grows, codes, the state
+    2. What has to change is replaced as a whole: the mask of live rows, the list of blocks, an array that grows, codes,
+       the state
        itself. A reader of the old one keeps it until it is done.
-    3. The one exception is `rows_by_id`, changed in place shortly before the state is replaced. `_before` says what it held for the
+    3. The one exception is `rows_by_id`, changed in place shortly before the state is replaced. `_before` says what it
+       held for the
        ids of that change; `find` reads both and tries again when a writer came between.
-    4. Memory is freed by reference counts alone: rows go with the last view of them, so a long scan keeps the rows that a compaction
+    4. Memory is freed by reference counts alone: rows go with the last view of them, so a long scan keeps the rows that
+       a compaction
        left out. `kit.memory.give_back` returns freed memory to the system, and only background work calls it.
     """
 
@@ -112,13 +119,17 @@ class Writer:
 
     @contextmanager
     def paused(self) -> Iterator[State]:
-        """Hold writers back for a moment; gives the state that they left. Raises ClosedError once the table is closed."""
+        """Hold writers back for a moment; gives the state that they left. Raises ClosedError once the table is
+        closed.
+        """
         with self._lock:
             self._check_open()
             yield self.state
 
     def begin_at_once(self) -> bool:
-        """Whether a write can be done now without waiting for another; if so, others wait for it until `end_at_once`."""
+        """Whether a write can be done now without waiting for another; if so, others wait for it until
+        `end_at_once`.
+        """
         return self._lock.acquire(blocking=False)
 
     def end_at_once(self) -> None:
@@ -126,7 +137,9 @@ class Writer:
         self._lock.release()
 
     def find(self, ids: Sequence[str], scope: Scope) -> Located:
-        """The rows of those ids that exist, in the order asked. Waits for no writer, unless many came between. Raises ClosedError."""
+        """The rows of those ids that exist, in the order asked. Waits for no writer, unless many came between. Raises
+        ClosedError.
+        """
         for _ in range(_TRIES):
             self._check_open()
             state, before = self.state, self._before
@@ -166,17 +179,23 @@ class Writer:
     def _outcome(self) -> str:
         if self._unapplied is None:
             return "this write was not applied; free some memory and try again"
-        return "this write is in the log and is applied with the next one, or when the store is opened again; free some memory"
+        return (
+            "this write is in the log and is applied with the next one, or when the store is opened again; "
+            "free some memory"
+        )
 
     def _mend(self) -> None:
-        """Copy the rows that were published, without what a failed write left behind them; then carry that write out."""
+        """Copy the rows that were published, without what a failed write left behind them; then carry that write
+        out.
+        """
         try:
             self.adopt(Compaction.begin(self.state.view, stop=lambda: False), None)
             if self._unapplied is not None:
                 self.apply(self._unapplied)
         except MemoryError as error:
             raise ProviderError(
-                f"collection {self.state.info.name!r} takes no writes: {self._broken}, and there is no memory to mend it; "
+                f"collection {self.state.info.name!r} takes no writes: {self._broken}, and there is no memory to mend "
+                "it; "
                 "free some and try again, or open the store again"
             ) from error
         self._broken = self._unapplied = None

@@ -138,7 +138,8 @@ def _condition(target: Field, value: object, *, at: str, level: int) -> Filter:
         name = next(iter(value))
         raise _error(
             at,
-            f"a field is not compared with an object; use the path {target.path + '.' + str(name)!r}, $in or $contains_all",
+            f"a field is not compared with an object; use the path {target.path + '.' + str(name)!r}, $in or "
+            "$contains_all",
         )
     parts = tuple(_operator(target, key, operand, at=_below(at, key), level=level) for key, operand in value.items())
     return parts[0] if len(parts) == 1 else And(parts)

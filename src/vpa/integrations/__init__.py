@@ -1,1 +1,3 @@
-"""Other frameworks' store interfaces over a collection. Each needs its framework: `pip install "vpa[langchain]"` or `"vpa[haystack]"`."""
+"""Other frameworks' store interfaces over a collection. Each needs its framework: `pip install "vpa[langchain]"` or
+`"vpa[haystack]"`.
+"""

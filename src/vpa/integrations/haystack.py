@@ -33,8 +33,15 @@ _POLICIES: Final = {
     DuplicatePolicy.OVERWRITE: "replace",
 }
 _COMPARISONS: Final[Mapping[str, str]] = {
-    "==": "$eq", "!=": "$ne", ">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte", "in": "$in", "not in": "$nin",
-}  # fmt: skip
+    "==": "$eq",
+    "!=": "$ne",
+    ">": "$gt",
+    ">=": "$gte",
+    "<": "$lt",
+    "<=": "$lte",
+    "in": "$in",
+    "not in": "$nin",
+}
 _RANGES: Final = (">", ">=", "<", "<=")
 
 
@@ -57,8 +64,13 @@ class VPADocumentStore:
         api_key: str | None = None,
     ) -> None:
         self._options = {
-            "place": place, "collection": collection, "dimension": dimension, "metric": metric, "tenant": tenant, "namespace": namespace,
-        }  # fmt: skip
+            "place": place,
+            "collection": collection,
+            "dimension": dimension,
+            "metric": metric,
+            "tenant": tenant,
+            "namespace": namespace,
+        }
         self._dimension = dimension
         self._scope = Scope(tenant, namespace)
         self._owned = OwnedCollection(place, collection, api_key=api_key, metric=metric)

@@ -7,7 +7,9 @@ import sys
 
 
 def give_back() -> None:
-    """`malloc_trim(0)` of glibc; elsewhere nothing. Takes milliseconds: call it when much was freed, and not on the event loop."""
+    """`malloc_trim(0)` of glibc; elsewhere nothing. Takes milliseconds: call it when much was freed, and not on the
+    event loop.
+    """
     if sys.platform != "linux":
         return
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -34,7 +34,9 @@ def finish_resting(steps: Steps[T]) -> T:
 
 
 async def finish_beside(steps: Steps[T]) -> T:
-    """The result without holding the event loop: begun on it, and moved to a thread if that takes more than two milliseconds."""
+    """The result without holding the event loop: begun on it, and moved to a thread if that takes more than two
+    milliseconds.
+    """
     ends = time.perf_counter() + _INLINE_S
     try:
         while time.perf_counter() < ends:

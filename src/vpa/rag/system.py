@@ -102,7 +102,8 @@ class EnhancedRAGSystem:
     def _check_dimension(self, dimension: int, model: str) -> None:
         if self.manager.config.dimension not in (None, dimension):
             raise DimensionMismatchError(
-                f"VPA_VECTOR_DB_DIMENSION is {self.manager.config.dimension}, but {model} makes {dimension} dimensions; unset the one "
+                f"VPA_VECTOR_DB_DIMENSION is {self.manager.config.dimension}, but {model} makes {dimension} "
+                "dimensions; unset the one "
                 "or choose another VPA_EMBEDDING_MODEL"
             )
 
@@ -218,7 +219,8 @@ class EnhancedRAGSystem:
         document = await read_document(self._open(), wanted, scope=scope, workers=self._workers)
         if document is None:
             raise DocumentNotFoundError(
-                f"no document {document_id!r} in scope {scope}; add it with add_document, list what there is with list_documents"
+                f"no document {document_id!r} in scope {scope}; add it with add_document, list what there is with "
+                "list_documents"
             )
         return document
 

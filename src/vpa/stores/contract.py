@@ -153,16 +153,22 @@ class VectorStore(ABC):
         return 0
 
     async def optimize(self, info: CollectionInfo) -> None:
-        """Do what makes searches fast after loading, such as building an index; nothing where there is nothing to do."""
+        """Do what makes searches fast after loading, such as building an index; nothing where there is nothing to
+        do.
+        """
         del info
 
     async def distinct_values(self, info: CollectionInfo, request: Distinct) -> list[Scalar] | None:
-        """The values of a metadata path, each once and type-exact, unordered; None where the store cannot tell without a scan."""
+        """The values of a metadata path, each once and type-exact, unordered; None where the store cannot tell without
+        a scan.
+        """
         del info, request
         return None
 
     async def field_types(self, info: CollectionInfo, request: FieldTypes) -> dict[str, dict[str, int]] | None:
-        """Metadata path -> type name -> number of records with such a value; None where the store cannot tell without a scan."""
+        """Metadata path -> type name -> number of records with such a value; None where the store cannot tell without a
+        scan.
+        """
         del info, request
         return None
 

@@ -9,12 +9,25 @@ _PATHS: Final = ("year", "category", "tags", "author.name", "price", "draft", "l
 _WORDS: Final = ("a", "physics", "2024-01-01", "déjà vu", "it's", "zz top", "en", "B")
 _NUMBERS: Final = (0, 1, -3, 2024, 2.5, 1e9, 0.001, 2**40)
 _OPERATORS: Final = (
-    "$eq", "$ne", "$in", "$nin", "$gt", "$gte", "$lt", "$lte", "$exists", "$contains", "$contains_any", "$contains_all",
-)  # fmt: skip
+    "$eq",
+    "$ne",
+    "$in",
+    "$nin",
+    "$gt",
+    "$gte",
+    "$lt",
+    "$lte",
+    "$exists",
+    "$contains",
+    "$contains_any",
+    "$contains_all",
+)
 
 
 def filters_from_seed(seed: int, count: int) -> list[dict[str, Any]]:
-    """`count` filters in JSON notation, of up to three levels: every operator, every kind of value, half of them compound."""
+    """`count` filters in JSON notation, of up to three levels: every operator, every kind of value, half of them
+    compound.
+    """
     source = random.Random(seed)
     return [_filter(source, levels=source.choice((0, 0, 1, 2))) for _ in range(count)]
 

@@ -66,7 +66,8 @@ async def migrate(
     if not report.ok:
         shown = "; ".join([*report.differences[:5], *report.examples[:5]])
         raise VerificationError(
-            f"{collection!r} was copied, but the copy is not equal: {shown}; if the source was written to meanwhile, run it "
+            f"{collection!r} was copied, but the copy is not equal: {shown}; if the source was written to meanwhile, "
+            "run it "
             f"again into a new collection; the copy was left as it is, and {state.path} with it",
             report=report,
         )
@@ -80,9 +81,12 @@ async def _destination(origin: Collection, target: VectorDatabaseManager, name: 
     made = await create_like(target, info, name=name)
     if made.info.layout_version < LAYOUT_VERSION:
         raise ConfigurationError(f"collection {name!r} of the target was not written by vpa; choose another name")
-    if fresh and (found := [batch async for batch in made.scan_batches(scope=ALL_SCOPES, batch_size=1, include_vectors=False)][:1]):  # fmt: skip
+    if fresh and (
+        found := [batch async for batch in made.scan_batches(scope=ALL_SCOPES, batch_size=1, include_vectors=False)][:1]
+    ):
         raise ConfigurationError(
-            f"collection {name!r} of the target holds records ({found[0].ids[0]!r}, …); a copy needs an empty or new one: "
+            f"collection {name!r} of the target holds records ({found[0].ids[0]!r}, …); a copy needs an empty or new "
+            "one: "
             "choose another name with to_collection (--to-collection)"
         )
     return made

@@ -1,4 +1,6 @@
-"""Compares a collection with what it was filled from, and mends it: nothing missing, nothing stale, nothing left over."""
+"""Compares a collection with what it was filled from, and mends it: nothing missing, nothing stale, nothing left
+over.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ Source: TypeAlias = "Iterable[Record] | AsyncIterable[Record]"
 
 @dataclass(slots=True)
 class Audit:
-    """Ids that the source has and the collection has not (`missing`), has otherwise (`stale`), or has alone (`orphaned`)."""
+    """Ids that the source has and the collection has not (`missing`), has otherwise (`stale`), or has alone
+    (`orphaned`).
+    """
 
     checked: int = 0
     missing: list[str] = field(default_factory=list)

@@ -28,7 +28,8 @@ SEARCH: Final = "search"
 EXACT: Final = "exact search"
 VIEWS: Final = (ITERATION, SCAN, GET, SEARCH, EXACT)
 _PAGE: Final = 100
-# A record that is not among the ten nearest to its own vector may have many neighbours as near: then more are asked for.
+# A record that is not among the ten nearest to its own vector may have many neighbours as near: then more are asked
+# for.
 _DEPTHS: Final = (10, 500)
 _EXACT_QUERIES: Final = 20
 _PRECISION: Final = 2e-5
@@ -38,7 +39,9 @@ Progress = Callable[[str, int], None]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Apart:
-    """One record, and the views that lack it: "iteration" (the store's own), "scan", "get", "search", "exact search"."""
+    """One record, and the views that lack it: "iteration" (the store's own), "scan", "get", "search", "exact
+    search".
+    """
 
     scope: Scope
     id: str
@@ -271,7 +274,8 @@ async def _write_again(collection: Collection, apart: Sequence[Apart]) -> None:
         changed = _digest(records, collection).differences(_digest(after.get(scope, []), collection))
         if changed:
             raise StorageCorruptedError(
-                f"after {len(records)} records were written again, they differ in {', '.join(changed)} from what they were; "
+                f"after {len(records)} records were written again, they differ in {', '.join(changed)} from what they "
+                "were; "
                 "does something else write to this collection? Compare it with its source by vpa.audit"
             )
 

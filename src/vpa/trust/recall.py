@@ -1,4 +1,6 @@
-"""How much of the exact answer a store's ordinary search finds, without a filter and with filters that keep ever less."""
+"""How much of the exact answer a store's ordinary search finds, without a filter and with filters that keep ever
+less.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What several stores have in common among their own ways: collections that others wrote, fields for their own tools."""
+"""What several stores have in common among their own ways: collections that others wrote, fields for their own
+tools.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What is particular to Chroma: collections of others, native fields, keys of two managers, a server that does not answer."""
+"""What is particular to Chroma: collections of others, native fields, keys of two managers, a server that does not
+answer.
+"""
 
 from __future__ import annotations
 

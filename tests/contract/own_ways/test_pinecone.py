@@ -1,4 +1,6 @@
-"""What is particular to Pinecone: collections of others, native fields, reads that lag behind writes, retries, sizes of requests."""
+"""What is particular to Pinecone: collections of others, native fields, reads that lag behind writes, retries, sizes of
+requests.
+"""
 
 from __future__ import annotations
 

@@ -22,10 +22,15 @@ async def _made_by_the_client(config: Any) -> None:
     from weaviate.classes.data import DataObject
 
     client = weaviate.use_async_with_custom(
-        http_host=config.host, http_port=config.port, http_secure=False, grpc_host=config.host,
-        grpc_port=int(config.options["grpc_port"]), grpc_secure=False,
-        auth_credentials=weaviate.classes.init.Auth.api_key("secret"), skip_init_checks=True,
-    )  # fmt: skip
+        http_host=config.host,
+        http_port=config.port,
+        http_secure=False,
+        grpc_host=config.host,
+        grpc_port=int(config.options["grpc_port"]),
+        grpc_secure=False,
+        auth_credentials=weaviate.classes.init.Auth.api_key("secret"),
+        skip_init_checks=True,
+    )
     async with client:
         made = await client.collections.create(
             "Theirs",

@@ -1,4 +1,6 @@
-"""Work that grows with the data leaves the event loop: no verb keeps it for long, however much is written or asked for."""
+"""Work that grows with the data leaves the event loop: no verb keeps it for long, however much is written or asked
+for.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,16 @@ MANY = 6_000
 
 def records(count: int) -> list[vpa.Record]:
     vectors = np.random.default_rng(0).standard_normal((count, 4))
-    return [vpa.Record(str(n), vector=vectors[n], text=f"t{n}", metadata={"n": n, "kind": f"k{n % 5}"}) for n in range(count)]  # fmt: skip
+    return [
+        vpa.Record(str(n), vector=vectors[n], text=f"t{n}", metadata={"n": n, "kind": f"k{n % 5}"})
+        for n in range(count)
+    ]
 
 
 class Counted:
-    """Lines of the library that the event loop's own thread ran between two of its turns: a measure that no busy machine disturbs."""
+    """Lines of the library that the event loop's own thread ran between two of its turns: a measure that no busy
+    machine disturbs.
+    """
 
     def __init__(self) -> None:
         self.lines = self.most = 0
@@ -199,7 +206,7 @@ async def test_facets_are_type_exact_and_obey_filter_and_scope() -> None:
         )
         assert list(map(repr, await docs.distinct("v"))) == list(
             map(repr, [False, True, -0.0, 0.0, 1.0, 1, 2, 2.5, "1", "z"])
-        )  # fmt: skip
+        )
         assert await docs.distinct("v", filter={"n": {"$lt": 3}}) == [1.0, 1, "1"]
         assert await docs.distinct("v.below") == [1]
         assert (await docs.min_max("v"))["string"] == ("1", "z")

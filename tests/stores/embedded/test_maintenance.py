@@ -1,4 +1,6 @@
-"""Work in the background never touches a directory that was given to another: it ends, or is dead, before a drop or a close returns."""
+"""Work in the background never touches a directory that was given to another: it ends, or is dead, before a drop or a
+close returns.
+"""
 
 from __future__ import annotations
 
@@ -131,7 +133,8 @@ async def test_a_drop_that_is_cancelled_harms_nothing(tmp_path: Path, gate: Gate
         with pytest.raises(asyncio.CancelledError):
             await dropping
         gate.opened.set()
-        # A drop that had begun goes on to its end; one that had not leaves the collection as it was, and work on it begins again.
+        # A drop that had begun goes on to its end; one that had not leaves the collection as it was, and work on it
+        # begins again.
         with contextlib.suppress(ClosedError, CollectionNotFoundError):
             docs = await db.collection("docs")
             await docs.upsert(rows(10))

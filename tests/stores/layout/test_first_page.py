@@ -1,4 +1,6 @@
-"""Pages by intervals: in order, complete, and the first one reads about as much as any other, however many records there are."""
+"""Pages by intervals: in order, complete, and the first one reads about as much as any other, however many records
+there are.
+"""
 
 from __future__ import annotations
 

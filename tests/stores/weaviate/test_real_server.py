@@ -1,4 +1,6 @@
-"""Weaviate's own server: collections of others with named vectors and tenants, keys with few rights, and the messages."""
+"""Weaviate's own server: collections of others with named vectors and tenants, keys with few rights, and the
+messages.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,15 @@ pytestmark = pytest.mark.skipif(not WEAVIATE_IS_BUILT, reason="the real Weaviate
 
 def _client(config: VectorDatabaseConfig) -> Any:
     return weaviate.use_async_with_custom(
-        http_host=config.host, http_port=config.port, http_secure=False, grpc_host=config.host,
-        grpc_port=int(config.options["grpc_port"]), grpc_secure=False,
-        auth_credentials=Auth.api_key(str(config.api_key)), skip_init_checks=True,
-    )  # fmt: skip
+        http_host=config.host,
+        http_port=config.port,
+        http_secure=False,
+        grpc_host=config.host,
+        grpc_port=int(config.options["grpc_port"]),
+        grpc_secure=False,
+        auth_credentials=Auth.api_key(str(config.api_key)),
+        skip_init_checks=True,
+    )
 
 
 def _with(config: VectorDatabaseConfig, **options: str) -> VectorDatabaseConfig:
@@ -74,8 +81,10 @@ async def test_a_collection_of_others_with_tenants_is_read_tenant_by_tenant(stor
     config = stores.config("weaviate server")
     async with _client(config) as client:
         made = await client.collections.create(
-            "Tenanted", multi_tenancy_config=Configure.multi_tenancy(enabled=True), vector_config=Configure.Vectors.self_provided()
-        )  # fmt: skip
+            "Tenanted",
+            multi_tenancy_config=Configure.multi_tenancy(enabled=True),
+            vector_config=Configure.Vectors.self_provided(),
+        )
         await made.tenants.create(["red", "blue"])
         await made.with_tenant("red").data.insert({"text": "in red"}, vector=[1.0, 0.0])
         await made.with_tenant("blue").data.insert({"text": "in blue"}, vector=[1.0, 0.0])

@@ -19,8 +19,8 @@ T = TypeVar("T")
 class Pipelines:
     """Verbs are metered and have one deadline; requests wait their turn, are retried, and stop at an open circuit.
 
-    Requests of a store that sends them one by one are treated one by one; around another store both stand together. Calls of one
-    in this process are limited only: nothing is lost on the way.
+    Requests of a store that sends them one by one are treated one by one; around another store both stand together.
+    Calls of one in this process are limited only: nothing is lost on the way.
     """
 
     def __init__(

@@ -1,4 +1,6 @@
-"""What happens around every verb and every request: metering, a total deadline, a limit on concurrency. See retry.py too."""
+"""What happens around every verb and every request: metering, a total deadline, a limit on concurrency. See retry.py
+too.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,8 @@ class Metering:
 
 
 class Deadline:
-    """One total time for a call with all its retries, counted from where it first waits: one that never does needs no timer.
+    """One total time for a call with all its retries, counted from where it first waits: one that never does needs no
+    timer.
 
     `expired` is told when it passes.
     """

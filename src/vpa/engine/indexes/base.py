@@ -32,12 +32,16 @@ class Dump(NamedTuple):
 
 
 class Index(ABC):
-    """Of one table. `search` is called by any thread, also before, while and after `tend` is called by one at a time. What `tend`
+    """Of one table. `search` is called by any thread, also before, while and after `tend` is called by one at a time.
+    What `tend`
     makes is a frozen value, published with the rows in one state (see `Writer`), and handed to `search` as `codes`.
 
-    A new kind answers exactly or keeps `options.recall`, which it measures; it is a row in `choice.py`, and the suite of
-    `vpa.testing` and `tests/engine/test_indexes.py` are what it has to pass. Rows are append-only: an index of the first n rows of `view.rows`
-    stays true, and what it finds among dead rows or behind n is its own business, by `chosen` and by looking at the rest.
+    A new kind answers exactly or keeps `options.recall`, which it measures; it is a row in `choice.py`, and the suite
+    of
+    `vpa.testing` and `tests/engine/test_indexes.py` are what it has to pass. Rows are append-only: an index of the
+    first n rows of `view.rows` stays true, and what it finds among dead rows or behind n is its own business, by
+    `chosen` and by looking at the
+    rest.
     """
 
     def __init__(self, options: IndexOptions, writer: Writer) -> None:
@@ -49,7 +53,9 @@ class Index(ABC):
     def search(
         self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None, codes: object | None
     ) -> tuple[list[Found], bool]:
-        """The `top_k` best rows of those chosen, for each row of `queries` `(m, d)`, and whether none can be missing."""
+        """The `top_k` best rows of those chosen, for each row of `queries` `(m, d)`, and whether none can be
+        missing.
+        """
 
     def exact_because(self, view: View) -> str | None:
         """Why searches of `view` are exact whatever is tended, if they are."""
@@ -64,7 +70,8 @@ class Index(ABC):
     def tend(self, *, tidy: Callable[[], object], stop: Callable[[], bool]) -> None:
         """Catch up with the rows; returns soon when `stop` says so. Whatever it raises, searches go on as before.
 
-        `tidy` leaves dead rows out; it is called before work that keeps a view for seconds, and with it the memory of its rows.
+        `tidy` leaves dead rows out; it is called before work that keeps a view for seconds, and with it the memory of
+        its rows.
         """
         del tidy, stop
 

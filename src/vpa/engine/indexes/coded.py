@@ -1,7 +1,8 @@
 """Codes first, exact second: a pass over codes finds candidates, the vectors themselves rank them.
 
-Several kinds of codes may stand side by side, each for the searches that it answers fastest. Rows behind those that have codes
-are looked at exactly, so a search is right while codes are being made, and when making them was stopped or failed.
+Several kinds of codes may stand side by side, each for the searches that it answers fastest. Rows behind those that
+have codes are looked at exactly, so a search is right while codes are being made, and when making them was stopped or
+failed.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ class _Pass:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _State:
-    """What a search of `rows` uses. `changes` counts what had come and gone at the last measurement, `first` the rows at the first."""
+    """What a search of `rows` uses. `changes` counts what had come and gone at the last measurement, `first` the rows
+    at the first.
+    """
 
     rows: RowStore
     passes: tuple[_Pass, ...]
@@ -126,7 +129,8 @@ class CodedIndex(Index):
         return tail > max(_TAIL_ROWS, _TAIL_SHARE * view.count) or _stale(state, view)
 
     def tend(self, *, tidy: Callable[[], object], stop: Callable[[], bool]) -> None:
-        """Give codes to rows that have none, and measure recall again where the data has changed. Stops soon when asked.
+        """Give codes to rows that have none, and measure recall again where the data has changed. Stops soon when
+        asked.
 
         A compaction may replace the rows meanwhile: what was measured is then kept, and only codes are made again.
         """
@@ -194,7 +198,10 @@ class CodedIndex(Index):
         tenth = np.arange(0, view.count, _SPARSE_TRIAL)
         coded = seconds(lambda n: _search(trial, view, queries[n : n + 1], top_k=10, chosen=chosen), runs=16)
         # A selection anew each time, as a filter makes it: what a pass needs of it counts.
-        sparse = seconds(lambda n: _search(trial, view, queries[n : n + 1], top_k=10, chosen=Selection(view.count, rows=tenth)), runs=16)  # fmt: skip
+        sparse = seconds(
+            lambda n: _search(trial, view, queries[n : n + 1], top_k=10, chosen=Selection(view.count, rows=tenth)),
+            runs=16,
+        )
         exact = seconds(lambda n: flat.search(view, queries[n : n + 1], top_k=10, chosen=chosen), runs=5)
         # Where the originals are on the disk, an exact search would read them all.
         slow = (
@@ -205,7 +212,9 @@ class CodedIndex(Index):
         return replace(plan, seconds=coded, sparse_seconds=sparse, reason=slow)
 
     def successor(self, view: View, *, stop: Callable[[], bool]) -> _State | None:
-        """New codes with the plans of the old ones: the vectors are the same, and what has changed since they were measured counts on."""
+        """New codes with the plans of the old ones: the vectors are the same, and what has changed since they were
+        measured counts on.
+        """
         state, now = self._state, self._writer.state.view
         if state is None or state.rows is not now.rows:
             return None
@@ -235,7 +244,9 @@ class CodedIndex(Index):
         return state is not None and tuple(one.codes for one in state.passes) != self._saved
 
     def dump(self, view: View) -> Dump | None:
-        """The codes of `view`, or None where they are being made, or rows of it are dead and so would get other numbers."""
+        """The codes of `view`, or None where they are being made, or rows of it are dead and so would get other
+        numbers.
+        """
         self._dumped = None
         if view.live is not None or not self._tending.acquire(blocking=False):
             return None
@@ -245,9 +256,14 @@ class CodedIndex(Index):
                 return None
             self._dumped = tuple(one.codes for one in state.passes)
             parts = [
-                Part({"name": one.codes.name, "scale": one.space.scale, **one.plan.to_json()}, one.space.centre, one.codes.dump())
-                for one in state.passes if one.plan is not None
-            ]  # fmt: skip
+                Part(
+                    {"name": one.codes.name, "scale": one.space.scale, **one.plan.to_json()},
+                    one.space.centre,
+                    one.codes.dump(),
+                )
+                for one in state.passes
+                if one.plan is not None
+            ]
             return Dump({"changes": state.changes, "first": state.first}, parts)
         finally:
             self._tending.release()
@@ -282,11 +298,15 @@ class CodedIndex(Index):
             return {**facts, "search": "exact", "exact_because": None, "passes": kinds}
         reasons = "; ".join(other.plan.reason for other in passes if other.plan is not None and other.plan.reason)
         return {
-            **facts, **one.plan.to_json(), "first_pass": one.codes.name, "coded_rows": one.coded,
-            "code_bytes": sum(other.codes.size_bytes for other in passes), "passes": kinds,
+            **facts,
+            **one.plan.to_json(),
+            "first_pass": one.codes.name,
+            "coded_rows": one.coded,
+            "code_bytes": sum(other.codes.size_bytes for other in passes),
+            "passes": kinds,
             "search": "exact" if picked is None else "codes first, exact second",
             "exact_because": (reasons or None) if picked is None else None,
-        }  # fmt: skip
+        }
 
 
 def _search(
@@ -346,7 +366,9 @@ def _restored(rows: RowStore, part: Part, kind: type[Codes]) -> _Pass:
 
 
 def _best(made: list[_Pass]) -> tuple[_Pass, ...]:
-    """Those that are the fastest for all rows or for few; where searches are better exact, all, for what they say of why."""
+    """Those that are the fastest for all rows or for few; where searches are better exact, all, for what they say of
+    why.
+    """
     usable = [(one, one.plan) for one in made if one.plan is not None and not one.plan.reason]
     if not usable:
         return tuple(made)

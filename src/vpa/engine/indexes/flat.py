@@ -73,7 +73,9 @@ def _search_all(view: View, queries: FloatMatrix, mask: RowMask | None, *, top_k
 
 
 def _keys(view: View, queries: FloatMatrix, mask: RowMask | None) -> Iterator[tuple[int, FloatMatrix]]:
-    """`(number of the first row, keys (m, n))` of so many rows that the keys stay small; those outside the mask have -inf."""
+    """`(number of the first row, keys (m, n))` of so many rows that the keys stay small; those outside the mask have
+    -inf.
+    """
     most = max(1, _KEYS_BYTES // (4 * len(queries)))
     room = np.empty(len(queries) * min(most, view.count), dtype=np.float32)
     for first, matrix in view.rows.matrices(view.count):
@@ -117,7 +119,11 @@ def _rank(view: View, query: FloatVector, *, rows: RowNumbers, matrix: FloatMatr
         if view.rows.metric is Metric.EUCLIDEAN:
             keys -= view.rows.half_squares.prefix(view.count)[rows]
         few = count <= _FEW
-        kept = topk.candidates_of_few(keys, k=top_k, error=error) if few else topk.candidates(keys, topk.block_maxima(keys), k=top_k, error=error)  # fmt: skip
+        kept = (
+            topk.candidates_of_few(keys, k=top_k, error=error)
+            if few
+            else topk.candidates(keys, topk.block_maxima(keys), k=top_k, error=error)
+        )
         rows, matrix = rows[kept], matrix[kept]
     return _best(view, rows, distances.scores(view.rows.metric, matrix, query), top_k=top_k, candidates=count)
 

@@ -25,7 +25,8 @@ DEPTHS_AT: Final = (10, 100)
 _QUERIES: Final = 100
 _NOISE: Final = 0.25
 _LARGEST_SHARE: Final = 0.25
-# Queries of the users may be harder than those drawn here, and the more so the more rows there are: with a million of them, the
+# Queries of the users may be harder than those drawn here, and the more so the more rows there are: with a million of
+# them, the
 # depth drawn for a recall of 0.99 gave real questions 0.981, twice that depth 0.995.
 _MARGIN, _MARGIN_ROWS, _MARGIN_GROWTH = 1.3, 100_000, 0.3
 _STEP: Final = 20
@@ -33,7 +34,9 @@ _STEP: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """At `top_k`: so many `candidates` held this share of the exact answers; `kept` says whether that is what was promised."""
+    """At `top_k`: so many `candidates` held this share of the exact answers; `kept` says whether that is what was
+    promised.
+    """
 
     top_k: int
     candidates: int
@@ -43,7 +46,9 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How searches are done since the last measurement, over `rows` rows. `reason` says why all are exact, if they are."""
+    """How searches are done since the last measurement, over `rows` rows. `reason` says why all are exact, if they
+    are.
+    """
 
     rows: int
     promised: float
@@ -106,7 +111,9 @@ class _Group(NamedTuple):
 
 
 class Survey:
-    """Draws queries from a view, finds their exact answers once, and sees how deep these stand in one first pass or another."""
+    """Draws queries from a view, finds their exact answers once, and sees how deep these stand in one first pass or
+    another.
+    """
 
     def __init__(self, view: View, *, seed: int = 0) -> None:
         self.view = view
@@ -139,11 +146,17 @@ class Survey:
                 return None
             measured.append(self._measured(codes, groups, top_k=k, promised=promised, limit=limit))
         few = measured[0]
-        reason = "" if few.kept else f"codes ({codes.name}) reach recall {few.recall:.4f} of the top {few.top_k} with {limit} candidates"  # fmt: skip
+        reason = (
+            ""
+            if few.kept
+            else f"codes ({codes.name}) reach recall {few.recall:.4f} of the top {few.top_k} with {limit} candidates"
+        )
         return Plan(len(self._live), promised, tuple(measured), reason=reason)
 
     def _measured(self, codes: Codes, groups: list[_Group], *, top_k: int, promised: float, limit: int) -> Measured:
-        """Of the groups of queries the one that needs most decides. What it gives is then seen by asking for so many."""
+        """Of the groups of queries the one that needs most decides. What it gives is then seen by asking for so
+        many.
+        """
         needed = max(_depth_for(group.ranks[:, :top_k], promised) for group in groups)
         margin = _MARGIN * max(1.0, len(self._live) / _MARGIN_ROWS) ** _MARGIN_GROWTH
         candidates = min(limit, int(needed * margin) + 2 * top_k)

@@ -51,11 +51,16 @@ class LogHeader:
         """The first bytes of the file."""
         body = json.dumps(
             {
-                "store": self.owner.store, "collection": self.owner.collection, "generation": self.generation,
-                "id": self.id, "first": self.first, "previous": self.previous, "info": self.info,
+                "store": self.owner.store,
+                "collection": self.owner.collection,
+                "generation": self.generation,
+                "id": self.id,
+                "first": self.first,
+                "previous": self.previous,
+                "info": self.info,
             },
             ensure_ascii=False,
-        ).encode()  # fmt: skip
+        ).encode()
         head = _FILE.pack(_MAGIC, FORMAT, len(body), 0)[:-4]
         return head + zlib.crc32(body, zlib.crc32(head)).to_bytes(4, "little") + body
 

@@ -40,10 +40,15 @@ class DurableJournal:
     """
 
     def __init__(
-        self, collection: Table, recovery: Recovery, tail: Tail, *,
-        guard: Callable[[], str | None], make_room: Callable[[], bool] = lambda: False,
+        self,
+        collection: Table,
+        recovery: Recovery,
+        tail: Tail,
+        *,
+        guard: Callable[[], str | None],
+        make_room: Callable[[], bool] = lambda: False,
         random_bytes: Callable[[int], bytes],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`guard` says why the store's directory is not what was opened, if so; `make_room` frees some, if it can."""
         self.report: RecoveryReport = recovery.report
         self.checkpoint_error: str | None = None
@@ -68,10 +73,15 @@ class DurableJournal:
 
     @classmethod
     def open(
-        cls, files: FileSystem, directory: str, manifest: Manifest, *,
+        cls,
+        files: FileSystem,
+        directory: str,
+        manifest: Manifest,
+        *,
         guard: Callable[[], str | None] = lambda: None,
-        make_room: Callable[[], bool] = lambda: False, random_bytes: Callable[[int], bytes] = os.urandom,
-    ) -> tuple[Table, DurableJournal]:  # fmt: skip
+        make_room: Callable[[], bool] = lambda: False,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> tuple[Table, DurableJournal]:
         """Recover the collection and take over its directory."""
         recovery = Recovery(files, directory, manifest)
         try:
@@ -214,7 +224,9 @@ class DurableJournal:
 
     @property
     def _longest_log(self) -> int:
-        """Bytes of a log that is worth a snapshot: a share of what is written again then, and less where originals wait in memory for it."""
+        """Bytes of a log that is worth a snapshot: a share of what is written again then, and less where originals wait
+        in memory for it.
+        """
         view = self._collection.view
         least = CHECKPOINT_BYTES_FILED if self._files_originals else CHECKPOINT_BYTES
         return max(least, view.count * view.rows.dimension * 4 // 8)
@@ -270,9 +282,13 @@ class DurableJournal:
             old.seal()
             generation, sequence = self._last_entry.generation + 1, old.next_sequence - 1
             header = LogHeader(
-                self._manifest.owner, generation, new_id(self._random_bytes), first=sequence + 1,
-                previous=old.header.id, info=self._manifest.info.to_json(),
-            )  # fmt: skip
+                self._manifest.owner,
+                generation,
+                new_id(self._random_bytes),
+                first=sequence + 1,
+                previous=old.header.id,
+                info=self._manifest.info.to_json(),
+            )
             path = log_path(self._directory, generation)
             log = Log.create(self._files, path, header, still_there=partial(self._lost, path))
             try:

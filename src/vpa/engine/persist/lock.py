@@ -53,7 +53,9 @@ class DirectoryLock:
 
 @functools.cache
 def _held() -> weakref.WeakSet[DirectoryLock]:
-    """Locks of this process. A forked child closes its copies: it may not unlock them, nor keep them after its parent."""
+    """Locks of this process. A forked child closes its copies: it may not unlock them, nor keep them after its
+    parent.
+    """
     held: weakref.WeakSet[DirectoryLock] = weakref.WeakSet()
 
     def close_copies() -> None:

@@ -144,9 +144,13 @@ class _Salvage:
     """One way: from one snapshot, or from none, through the logs behind it."""
 
     def __init__(
-        self, info: CollectionInfo, owner: Owner, base: tuple[int, Snapshot] | None,
-        logs: dict[int, tuple[LogHeader, memoryview]], manifest: Manifest | None,
-    ) -> None:  # fmt: skip
+        self,
+        info: CollectionInfo,
+        owner: Owner,
+        base: tuple[int, Snapshot] | None,
+        logs: dict[int, tuple[LogHeader, memoryview]],
+        manifest: Manifest | None,
+    ) -> None:
         self._base = base
         self._logs = logs
         self._manifest = manifest
@@ -192,10 +196,7 @@ class _Salvage:
 
     def _rows(self, snapshot: Snapshot) -> Rows:
         info, count = self.result.info, int(snapshot.facts["rows"])
-        pieces = {
-            name: Piece(snapshot.bytes_of(name), snapshot.unsound(name))
-            for name in snapshot.facts["sections"]
-        }  # fmt: skip
+        pieces = {name: Piece(snapshot.bytes_of(name), snapshot.unsound(name)) for name in snapshot.facts["sections"]}
         rows = split_rows(pieces, count=count, dimension=info.dimension)
         if "vectors.codes" in pieces:
             self._decode(snapshot, pieces, rows)
@@ -284,9 +285,12 @@ class _Salvage:
             }
             places = [place for place, name in enumerate(change.ids) if name in there]
             change = Change(
-                change.scope, removed=change.removed, ids=[change.ids[place] for place in places],
-                metadata=change.metadata.kept(places), system=change.system.kept(places),
-            )  # fmt: skip
+                change.scope,
+                removed=change.removed,
+                ids=[change.ids[place] for place in places],
+                metadata=change.metadata.kept(places),
+                system=change.system.kept(places),
+            )
         self._apply(change)
 
     def _damaged(self, payload: memoryview, unsound: list[tuple[int, int]]) -> None:

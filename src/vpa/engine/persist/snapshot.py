@@ -48,9 +48,12 @@ class SnapshotIdentity:
     def to_json(self) -> dict[str, Any]:
         """Facts of the table."""
         return {
-            "store": self.owner.store, "collection": self.owner.collection, "generation": self.generation,
-            "id": self.id, "info": self.info,
-        }  # fmt: skip
+            "store": self.owner.store,
+            "collection": self.owner.collection,
+            "generation": self.generation,
+            "id": self.id,
+            "info": self.info,
+        }
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> SnapshotIdentity:
@@ -93,9 +96,12 @@ class SnapshotWriter:
             checks.add(memoryview(buffer))
             self._file.write([buffer])
         self._sections[name] = {
-            "offset": offset, "length": self._file.size - offset,
-            "check_bytes": checks.size, "checks": checks.finish(), **facts,
-        }  # fmt: skip
+            "offset": offset,
+            "length": self._file.size - offset,
+            "check_bytes": checks.size,
+            "checks": checks.finish(),
+            **facts,
+        }
 
     def finish(self, facts: dict[str, Any]) -> SnapshotEntry:
         """Write the table with `facts` in it, sync, and name the file; returns what the manifest says of it."""

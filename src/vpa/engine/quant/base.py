@@ -50,14 +50,17 @@ class Codes(ABC):
 
     @abstractmethod
     def candidates(self, queries: FloatMatrix, m: int, *, count: int, chosen: Selection | None) -> list[RowNumbers]:
-        """For each query the `m` rows that look nearest, unordered: of the first `count`, those `chosen` of these; None stands for all.
+        """For each query the `m` rows that look nearest, unordered: of the first `count`, those `chosen` of these; None
+        stands for all.
 
         Fewer only where fewer rows are chosen, or where codes have rows behind `count`.
         """
 
     @abstractmethod
     def ranks(self, queries: FloatMatrix, rows: RowNumbers, *, limit: int) -> RowNumbers:
-        """At which place, from 0, each of `rows` `(m, k)` stands in the order of its query; `limit` where behind that."""
+        """At which place, from 0, each of `rows` `(m, k)` stands in the order of its query; `limit` where behind
+        that.
+        """
 
     @abstractmethod
     def dump(self) -> bytes:

@@ -43,7 +43,9 @@ def is_installed(kind: FirstPass) -> bool:
 
 def _codes_type(kind: FirstPass) -> type[Codes]:
     if not is_installed(kind):
-        raise ConfigurationError(f'first_pass="{kind}" needs a package that is not there; run: pip install "{_PACKAGES[kind][1]}"')  # fmt: skip
+        raise ConfigurationError(
+            f'first_pass="{kind}" needs a package that is not there; run: pip install "{_PACKAGES[kind][1]}"'
+        )
     if kind is FirstPass.TURBOVEC:
         from vpa.engine.quant.turbo import TurboCodes
 

@@ -1,4 +1,6 @@
-"""Vectors in 8, 4 or 1 bit a dimension and one scale a row: what is left of them where the originals are not kept in memory."""
+"""Vectors in 8, 4 or 1 bit a dimension and one scale a row: what is left of them where the originals are not kept in
+memory.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from numpy.typing import NDArray
 from vpa.base.arrays import FloatMatrix, FloatVector, RowNumbers
 from vpa.base.index_options import Quantization
 
-# Steps in root mean squares. With the first, 15 levels lose least of normal values (Max 1960, table 1); others suit rows of few large ones.
+# Steps in root mean squares. With the first, 15 levels lose least of normal values (Max 1960, table 1); others suit
+# rows of few large ones.
 _STEPS_4: Final = (0.335, 0.5, 0.75)
 _LARGEST: Final = {Quantization.INT8: 127, Quantization.INT4: 7}
 _BLOCK: Final = 4096

@@ -184,7 +184,9 @@ def _count_bits(codes: Words, query: Words, *, out: Words) -> NDArray[Any]:
 
 
 def _nearest(distances: NDArray[Any], m: int, chosen: Selection | None) -> RowNumbers:
-    """About `m` of the rows chosen, with the least distances; more where distances are equal. Writes into `distances`."""
+    """About `m` of the rows chosen, with the least distances; more where distances are equal. Writes into
+    `distances`.
+    """
     far = np.iinfo(distances.dtype).max
     if chosen is not None:
         np.copyto(distances, far, where=~chosen.mask)

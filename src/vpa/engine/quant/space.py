@@ -19,8 +19,8 @@ class Space:
     """cosine and dot: rows `y = x - centre`, which adds the same to each product of a query. euclidean: rows
     `(y, -|y|²/2s)`, queries `(q - centre, s)`.
 
-    The product of those two is `(|q - centre|² - |x - q|²) / 2`, so the greatest product is the nearest row. The estimate's
-    error grows with the product of both lengths, which `s² = mean |y|²/2` makes least.
+    The product of those two is `(|q - centre|² - |x - q|²) / 2`, so the greatest product is the nearest row. The
+    estimate's error grows with the product of both lengths, which `s² = mean |y|²/2` makes least.
     """
 
     metric: Metric
@@ -30,7 +30,9 @@ class Space:
 
     @classmethod
     def of(cls, metric: Metric, sample: FloatMatrix, *, shifted: bool) -> Space:
-        """The space for rows of which `sample` is a random draw; `shifted` False leaves them where they are if it can."""
+        """The space for rows of which `sample` is a random draw; `shifted` False leaves them where they are if it
+        can.
+        """
         width = sample.shape[1]
         if metric is not Metric.EUCLIDEAN and not shifted:
             return cls(metric, None, 1.0, width)

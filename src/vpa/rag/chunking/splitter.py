@@ -84,9 +84,13 @@ def _preferred(shadow: str, *, size: int, fmt: str) -> Iterator[int]:
     from langchain_text_splitters import RecursiveCharacterTextSplitter
 
     splitter = RecursiveCharacterTextSplitter(
-        separators=list(separators_of(fmt)), is_separator_regex=True, chunk_size=size, chunk_overlap=0,
-        keep_separator=True, strip_whitespace=False,
-    )  # fmt: skip
+        separators=list(separators_of(fmt)),
+        is_separator_regex=True,
+        chunk_size=size,
+        chunk_overlap=0,
+        keep_separator=True,
+        strip_whitespace=False,
+    )
     start = 0
     for section_end in _section_ends(shadow, size=max(_SECTION, 4 * size)):
         section = shadow[start:section_end]

@@ -1,4 +1,6 @@
-"""Predicates as Chroma `where` filters: `$contains` on the token list, ranges on flat number keys. No user text goes in."""
+"""Predicates as Chroma `where` filters: `$contains` on the token list, ranges on flat number keys. No user text goes
+in.
+"""
 
 from __future__ import annotations
 

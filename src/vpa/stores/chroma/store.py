@@ -82,7 +82,8 @@ class ChromaDriver(LayoutDriver):
         if self._server is None or self._server.is_loopback:
             return []
         return [
-            f"Chroma listens on {self._server.host}: CVE-2026-45829 lets callers run code before they are authenticated; "
+            f"Chroma listens on {self._server.host}: CVE-2026-45829 lets callers run code before they are "
+            "authenticated; "
             "bind it to loopback, or put a proxy that authenticates before it"
         ]
 
@@ -231,10 +232,14 @@ class ChromaDriver(LayoutDriver):
             info,
             "search",
             lambda number: self._call(
-                "_query", collection_id=number, query_embeddings=[query], n_results=limit, where=chosen,
+                "_query",
+                collection_id=number,
+                query_embeddings=[query],
+                n_results=limit,
+                where=chosen,
                 include=["distances", *_include(foreign=foreign, vectors=include_vectors)],
             ),
-        )  # fmt: skip
+        )
         return stored_of(answer, row=0, foreign=foreign)
 
     async def page(

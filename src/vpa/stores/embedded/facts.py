@@ -13,7 +13,8 @@ from vpa.engine.table import Table
 from vpa.observe.log import get_logger
 
 _log = get_logger("vpa.stores.embedded")
-# A batch within these is written in well under a millisecond: records, values of vectors, values of metadata, characters of text.
+# A batch within these is written in well under a millisecond: records, values of vectors, values of metadata,
+# characters of text.
 FEW_RECORDS: Final = 64
 _FEW_NUMBERS, _FEW_VALUES, _FEW_CHARACTERS = 100_000, 1_000, 100_000
 
@@ -38,7 +39,9 @@ def is_light(batch: RecordBatch) -> bool:
 
 
 def log_recovery(database: Database | ReadOnlyDatabase, *, live: bool) -> None:
-    """Say what was not clean when the directory was opened. `live`: another process writes, so an open end is no news."""
+    """Say what was not clean when the directory was opened. `live`: another process writes, so an open end is no
+    news.
+    """
     for name, error in database.damaged.items():
         _log.error("collection_unusable", collection=name, error=str(error))
     for name, report in database.reports().items():

@@ -73,7 +73,9 @@ class _Job:
 
 
 class Maintenance:
-    """Owns its jobs and threads. Inside `paused(table)`, and after `close`, no thread of it touches the table or its directory."""
+    """Owns its jobs and threads. Inside `paused(table)`, and after `close`, no thread of it touches the table or its
+    directory.
+    """
 
     def __init__(self) -> None:
         self._threads = {
@@ -91,7 +93,9 @@ class Maintenance:
         return Stage.DONE if job is None else job[0].stage
 
     def notice(self, table: Table, *, was_large: bool = False) -> None:
-        """Begin what there is to do, after a write. `was_large`: it left memory behind, which goes back to the system."""
+        """Begin what there is to do, after a write. `was_large`: it left memory behind, which goes back to the
+        system.
+        """
         if was_large or table.upkeep.wants_space:
             self._begin(table, Work.SPACE)
         if table.upkeep.wants_codes:

@@ -96,7 +96,9 @@ class _Line:
         return self._since_probe > 0
 
     def _is_short(self, request: SearchRequest, node: Filter) -> bool:
-        """Whether it surely takes little: as measured on these rows in this way, with a filter whose columns are ready."""
+        """Whether it surely takes little: as measured on these rows in this way, with a filter whose columns are
+        ready.
+        """
         if self._measured != self._way() or self._seconds * len(request.vectors) >= _SHORT_S:
             return False
         if request.top_k * len(request.vectors) > _FEW_MATCHES:

@@ -59,7 +59,8 @@ class EmbeddedStore(VectorStore):
         index: IndexOptions | None = None,
         read_only: bool = False,
     ) -> None:
-        """`path` None keeps everything in memory. `files` is for tests that break the disk. `index`: of new collections.
+        """`path` None keeps everything in memory. `files` is for tests that break the disk. `index`: of new
+        collections.
 
         `read_only` follows a directory that another process may be writing to.
         """
@@ -73,9 +74,14 @@ class EmbeddedStore(VectorStore):
         self._resources = AsyncExitStack()
         self._database: Database | ReadOnlyDatabase | None = None
         self.capabilities = Capabilities(
-            durable=path is not None, atomic_conflict=True, atomic_replace=True, atomic_update=True, approximate=True, index_options=True,
+            durable=path is not None,
+            atomic_conflict=True,
+            atomic_replace=True,
+            atomic_update=True,
+            approximate=True,
+            index_options=True,
             encrypts_in_transit=True,  # Nothing leaves the process.
-        )  # fmt: skip
+        )
 
     async def open(self) -> None:
         """Open the directory; recovers what a crash left, and logs what it found."""
@@ -93,7 +99,9 @@ class EmbeddedStore(VectorStore):
                 self._maintenance.notice(self._database.get(name))
 
     def _own(self, resources: AsyncExitStack) -> None:
-        """What `close` does, the last first: background work ends, then searches and calls, then the directory is let go."""
+        """What `close` does, the last first: background work ends, then searches and calls, then the directory is let
+        go.
+        """
         resources.push_async_callback(self._workers.close)
         resources.push_async_callback(self._close_database)
         resources.push_async_callback(self._workers.close)
@@ -139,14 +147,21 @@ class EmbeddedStore(VectorStore):
     async def ping(self) -> dict[str, Any]:
         """The engine's versions and place."""
         names = self._open_database().names()
-        return {"engine": "numpy", "numpy": np.__version__, "python": sys.version.split()[0], "path": self._path, "collections": len(names)}  # fmt: skip
+        return {
+            "engine": "numpy",
+            "numpy": np.__version__,
+            "python": sys.version.split()[0],
+            "path": self._path,
+            "collections": len(names),
+        }
 
     async def create_collection(self, info: CollectionInfo) -> None:
         """On the disk when it returns. Raises ConfigurationError for codes that are not installed, or need a disk."""
         codes_types(info.index)
         if self._path is None and info.index.quantization is not Quantization.NONE and info.index.originals:
             raise ConfigurationError(
-                f"quantization={str(info.index.quantization)!r} keeps the original vectors on the disk, and this store is in memory: give it a "
+                f"quantization={str(info.index.quantization)!r} keeps the original vectors on the disk, and this "
+                "store is in memory: give it a "
                 "directory (mock:///path), or let the originals go with originals=False"
             )
         await self._workers.run(self._open_database().create, info)

@@ -12,12 +12,16 @@ MAX_WORD_BYTES: Final = WORDS * _WORD_BYTES - 1
 
 
 def number_is_exact(value: float) -> bool:
-    """Whether comparing float64 companions with `value` is the same as comparing the true 64-bit integers and floats."""
+    """Whether comparing float64 companions with `value` is the same as comparing the true 64-bit integers and
+    floats.
+    """
     return abs(value) < _EXACT_INTEGERS or abs(value) > _LARGEST_INTEGER
 
 
 def words(text: str) -> tuple[int, ...]:
-    """The first 30 UTF-8 bytes as five big-endian numbers of 48 bits: their order is that of the text, up to 29 bytes."""
+    """The first 30 UTF-8 bytes as five big-endian numbers of 48 bits: their order is that of the text, up to 29
+    bytes.
+    """
     data = text.encode()[: WORDS * _WORD_BYTES].ljust(WORDS * _WORD_BYTES, b"\0")
     starts = range(0, len(data), _WORD_BYTES)
     return tuple(int.from_bytes(data[start : start + _WORD_BYTES], "big") for start in starts)

@@ -130,7 +130,8 @@ class LayoutDriver(ABC):
         for row in rows.rows if longest is not None else ():
             if row.size_bytes > longest and len(row.payload.encode()) > longest:  # type: ignore[operator]
                 raise InvalidRecordError(
-                    f"record {row.id!r} takes {len(row.payload.encode())} bytes as JSON, {self.provider} holds at most {longest}; "
+                    f"record {row.id!r} takes {len(row.payload.encode())} bytes as JSON, {self.provider} holds at "
+                    f"most {longest}; "
                     "keep long text elsewhere, or use smaller chunks"
                 )
 

@@ -26,7 +26,8 @@ _SCOPE_SPAN: Final = 16 ** (DIGITS - 8)
 
 
 class IntervalPages:
-    """Remembers, per scan, how wide an interval holds about a page. `fetch(low, high, most)`: rows with low <= number <= high.
+    """Remembers, per scan, how wide an interval holds about a page. `fetch(low, high, most)`: rows with low <= number
+    <= high.
 
     A store that reads a whole interval to answer makes a wide one expensive. So a scan does not begin with everything:
     keys of a scope are spread evenly, and the number of records says how wide a page is.

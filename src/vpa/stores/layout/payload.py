@@ -20,7 +20,9 @@ class Decoded:
 
 
 def decode(payload: object, *, key: str) -> Decoded:
-    """Read a payload; raises ProviderError if the store returns something else under `key` than what was stored there."""
+    """Read a payload; raises ProviderError if the store returns something else under `key` than what was stored
+    there.
+    """
     try:
         if not isinstance(payload, str):
             raise TypeError(f"a payload is text, not {type(payload).__name__}")

@@ -28,7 +28,9 @@ class Lacks:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A companion compares so with a literal: the greatest for > and >=, the least for < and <= (or the reverse, negated)."""
+    """A companion compares so with a literal: the greatest for > and >=, the least for < and <= (or the reverse,
+    negated).
+    """
 
     name: str
     greatest: bool

@@ -1,4 +1,6 @@
-"""Reads through a driver and believes no answer: keys, scopes, scores, counts, vectors and the order of pages are checked."""
+"""Reads through a driver and believes no answer: keys, scopes, scores, counts, vectors and the order of pages are
+checked.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,13 @@ class Reader:
         self.driver = driver
 
     def where(self, info: CollectionInfo, node: NormalFilter, scope: Scope | AllScopes) -> Where:
-        """A native filter and a scope in the terms of the layout; raises UnsupportedFilterError for rows without tokens."""
+        """A native filter and a scope in the terms of the layout; raises UnsupportedFilterError for rows without
+        tokens.
+        """
         if info.layout_version == FOREIGN and node is not ALWAYS:
             raise UnsupportedFilterError(
-                f"collection {info.name!r} was not written by vpa, so there is nothing in it to filter by: search and scan it "
+                f"collection {info.name!r} was not written by vpa, so there is nothing in it to filter by: search and "
+                "scan it "
                 "without a filter, or bring it in with `vpa migrate`",
                 collection=info.name,
             )

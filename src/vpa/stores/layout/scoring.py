@@ -48,7 +48,9 @@ async def nearest_by_scan(
     raw_of: Callable[[Metric, float, float], float],
     keep_vectors: bool,
 ) -> list[Stored]:
-    """The best `limit` of everything that the pages hold, scored in float64, best first; memory holds `limit` and a page."""
+    """The best `limit` of everything that the pages hold, scored in float64, best first; memory holds `limit` and a
+    page.
+    """
     best: list[tuple[float, str, Stored]] = []
     async for page in pages:
         matrix = np.asarray([stored.vector for stored in page], dtype=np.float32)

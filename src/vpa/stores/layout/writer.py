@@ -1,4 +1,6 @@
-"""Writes through a driver: deletes return a prior count, metadata updates are read-modify-write, parts fail id by id."""
+"""Writes through a driver: deletes return a prior count, metadata updates are read-modify-write, parts fail id by
+id.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ _STEP: Final = 100
 
 
 class Writer:
-    """The writes of one driver. Among the tasks of one manager, a conflict is decided and metadata merged undisturbed."""
+    """The writes of one driver. Among the tasks of one manager, a conflict is decided and metadata merged
+    undisturbed.
+    """
 
     def __init__(self, driver: LayoutDriver, reader: Reader, fence: Fence) -> None:
         self._driver = driver

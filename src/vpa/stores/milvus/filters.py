@@ -1,4 +1,6 @@
-"""Predicates as Milvus expressions: array membership of hex tokens, comparisons with JSON companions. No user text goes in."""
+"""Predicates as Milvus expressions: array membership of hex tokens, comparisons with JSON companions. No user text goes
+in.
+"""
 
 from __future__ import annotations
 

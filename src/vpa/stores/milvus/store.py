@@ -102,9 +102,13 @@ class MilvusDriver(LayoutDriver):
         schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=info.dimension)
         schema.add_field(filters.NUMBER, DataType.INT64)
         schema.add_field(filters.SCOPE, DataType.VARCHAR, max_length=24)
-        schema.add_field(filters.TOKENS, DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=MAX_TOKENS, max_length=24)  # fmt: skip
+        schema.add_field(
+            filters.TOKENS, DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=MAX_TOKENS, max_length=24
+        )
         schema.add_field(filters.COMPANIONS, DataType.JSON)
-        schema.add_field(PAYLOAD, DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=MAX_PIECES, max_length=65_535)  # fmt: skip
+        schema.add_field(
+            PAYLOAD, DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=MAX_PIECES, max_length=65_535
+        )
         schema.add_field(NATIVE, DataType.JSON)
         index = AsyncMilvusClient.prepare_index_params()
         index.add_index(VECTOR, index_type="FLAT", metric_type=_METRICS[info.metric])
@@ -191,7 +195,8 @@ class MilvusDriver(LayoutDriver):
         if not self._is_lite:
             await self.ask(verb, work)
             return
-        # Two writes at once tear the log of Milvus Lite (3.2.2): if its process is killed, what follows the tear is lost.
+        # Two writes at once tear the log of Milvus Lite (3.2.2): if its process is killed, what follows the tear is
+        # lost.
         async with self._writing:
             await self.ask(verb, work)
 
@@ -203,7 +208,9 @@ class MilvusDriver(LayoutDriver):
         await self._change("upsert", lambda: self._client.upsert(self._native(info.name), data))
 
     async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
-        """A partial update; Milvus refuses the whole request if one of the rows is gone, so then the others are sent again."""
+        """A partial update; Milvus refuses the whole request if one of the rows is gone, so then the others are sent
+        again.
+        """
         data = {row.key: row_of(row, rows.scope, None) for row in rows.rows}
 
         async def send(chosen: Sequence[str]) -> None:
@@ -240,7 +247,11 @@ class MilvusDriver(LayoutDriver):
         return stored_of(rows, key, vector, foreign=info.layout_version == FOREIGN)
 
     def _fields(self, info: CollectionInfo) -> tuple[str, str]:
-        return self._foreign.get(info.name, (filters.KEY, VECTOR)) if info.layout_version == FOREIGN else (filters.KEY, VECTOR)  # fmt: skip
+        return (
+            self._foreign.get(info.name, (filters.KEY, VECTOR))
+            if info.layout_version == FOREIGN
+            else (filters.KEY, VECTOR)
+        )
 
     def _output(self, info: CollectionInfo, *, payloads: bool, vectors: bool) -> list[str]:
         if info.layout_version == FOREIGN:
@@ -276,10 +287,14 @@ class MilvusDriver(LayoutDriver):
         answer = await self.ask(
             "search",
             lambda: self._client.search(
-                self._native(info.name), data=[query], limit=limit, filter=chosen, anns_field=vector,
+                self._native(info.name),
+                data=[query],
+                limit=limit,
+                filter=chosen,
+                anns_field=vector,
                 output_fields=self._output(info, payloads=True, vectors=include_vectors),
             ),
-        )  # fmt: skip
+        )
         return stored_of(answer[0], key, vector, foreign=info.layout_version == FOREIGN)
 
     async def page(
@@ -312,7 +327,9 @@ class MilvusDriver(LayoutDriver):
         most = 16_384
         found = await self._query(info, "scan", filter="", limit=most, payloads=True, include_vectors=include_vectors)
         if len(found) == most:
-            raise ConfigurationError(f"collection {info.name!r} was written by others and has over {most} rows: too many to read in order")  # fmt: skip
+            raise ConfigurationError(
+                f"collection {info.name!r} was written by others and has over {most} rows: too many to read in order"
+            )
         return sorted((row for row in found if row.key > after), key=lambda row: row.key)[:limit]
 
     def spell(self, where: Where) -> Any:

@@ -47,7 +47,9 @@ class Catalog:
 
     async def describe(self, name: str) -> CollectionInfo | None:
         """From the table of collections."""
-        rows = await self._database.fetch("describe_collection", tables.DESCRIBE.format(registry=self._database.registry), [name, f"vpa_{name}"])  # fmt: skip
+        rows = await self._database.fetch(
+            "describe_collection", tables.DESCRIBE.format(registry=self._database.registry), [name, f"vpa_{name}"]
+        )
         if not rows:
             return None
         self._indexed.discard(name)

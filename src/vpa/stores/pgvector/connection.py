@@ -46,7 +46,9 @@ class Target:
         if config.encrypt_in_transit and not self.tls:
             if "sslmode" in query:
                 raise ConfigurationError(f"encrypt_in_transit is on, but the URL says sslmode={query['sslmode']}")
-            self.dsn = urlunsplit(("postgresql", user + place, parts.path, urlencode({**query, "sslmode": "verify-full"}), ""))  # fmt: skip
+            self.dsn = urlunsplit(
+                ("postgresql", user + place, parts.path, urlencode({**query, "sslmode": "verify-full"}), "")
+            )
             self.tls = True
 
 

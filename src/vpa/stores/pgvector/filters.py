@@ -80,7 +80,9 @@ class Statement:
             case In(field, values):
                 return f"(m @> ANY({self.bind([_member(field, value) for value in values])}::text[]::jsonb[]))"
             case Exists(field):
-                return f"(m {'? ' + self.bind(_key(field)) if field.system else '@> ' + self.bind(dump({'p' + field.path: True})) + '::jsonb'})"  # fmt: skip
+                if field.system:
+                    return f"(m ? {self.bind(_key(field))})"
+                return f"(m @> {self.bind(dump({'p' + field.path: True}))}::jsonb)"
             case Range(field, comparison, value):
                 path = f"$.{json.dumps(_key(field), ensure_ascii=False)}[*] ? (@ {_OPERATORS[comparison]} $v)"
                 literal = dump({"v": _canonical(value)})

@@ -86,9 +86,14 @@ class Reads:
         asked = statement.bind(query)
         where = statement.where(request.filter, request.scope)
         sql = tables.nearest(
-            self._database.table(info.name), info, columns=_columns(request.include_vectors), query=asked, where=where,
-            limit=statement.bind(limit), exact=exact,
-        )  # fmt: skip
+            self._database.table(info.name),
+            info,
+            columns=_columns(request.include_vectors),
+            query=asked,
+            where=where,
+            limit=statement.bind(limit),
+            exact=exact,
+        )
         return await self._database.fetch("search", sql, statement.parameters)
 
     async def scan(self, info: CollectionInfo, request: Scan) -> AsyncIterator[RecordBatch]:

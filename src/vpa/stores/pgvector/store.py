@@ -72,7 +72,8 @@ class PgvectorStore(VectorStore):
         numbers = tuple(int(part) for part in installed.split(".") if part.isdigit())
         if numbers < (0, 8):
             return [
-                f"pgvector {installed} has no iterative index scans: filtered searches by index would return too few; upgrade to 0.8.6"
+                f"pgvector {installed} has no iterative index scans: filtered searches by index would return too few; "
+                "upgrade to 0.8.6"
             ]
         return (
             [f"pgvector {installed} is older than 0.8.6, which mends faults of it; upgrade the extension"]

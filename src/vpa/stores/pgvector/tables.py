@@ -32,7 +32,8 @@ def create(table: str, info: CollectionInfo, *, hnsw: bool) -> Iterator[str]:
     """The table, an index that serves equality in filters, and the one for searches where it was asked for."""
     yield (
         f'CREATE TABLE {table} (tenant text COLLATE "C" NOT NULL, namespace text COLLATE "C" NOT NULL, '
-        f'id text COLLATE "C" NOT NULL, embedding vector({info.dimension}) NOT NULL, text text, metadata text NOT NULL, '
+        f'id text COLLATE "C" NOT NULL, embedding vector({info.dimension}) NOT NULL, text text, '
+        "metadata text NOT NULL, "
         "system text NOT NULL, m jsonb NOT NULL, PRIMARY KEY (tenant, namespace, id))"
     )
     yield f"CREATE INDEX ON {table} USING gin (m jsonb_path_ops)"
@@ -51,7 +52,8 @@ def build_index(table: str, info: CollectionInfo) -> str:
     """The HNSW index; over 2,000 dimensions of halves, whose answers are ordered again by the full vectors."""
     kind = index_type(info)
     expression = "embedding" if kind == "vector" else f"(embedding::halfvec({info.dimension}))"
-    return f"CREATE INDEX ON {table} USING hnsw ({expression} {kind}_{_CLASSES[info.metric]}) WITH (m = 16, ef_construction = 128)"  # fmt: skip
+    operators = f"{kind}_{_CLASSES[info.metric]}"
+    return f"CREATE INDEX ON {table} USING hnsw ({expression} {operators}) WITH (m = 16, ef_construction = 128)"
 
 
 def upsert_one(table: str) -> str:
@@ -72,7 +74,10 @@ def upsert_many(table: str) -> str:
 
 def insert_new(table: str) -> str:
     """From the temporary table, only what is not there; returns the ids written."""
-    return f"INSERT INTO {table} ({_INTO}) SELECT {_INTO} FROM vpa_incoming ON CONFLICT (tenant, namespace, id) DO NOTHING RETURNING id"  # fmt: skip
+    return (
+        f"INSERT INTO {table} ({_INTO}) SELECT {_INTO} FROM vpa_incoming "
+        "ON CONFLICT (tenant, namespace, id) DO NOTHING RETURNING id"
+    )
 
 
 def update_metadata(table: str) -> str:
@@ -85,7 +90,9 @@ def update_metadata(table: str) -> str:
 
 
 def nearest(table: str, info: CollectionInfo, *, columns: str, query: str, where: str, limit: str, exact: bool) -> str:
-    """The nearest rows with their distance `d`. `exact` must not meet the index: a sum is no expression that it knows."""
+    """The nearest rows with their distance `d`. `exact` must not meet the index: a sum is no expression that it
+    knows.
+    """
     distance = f"(embedding {_OPERATORS[info.metric]} {query})"
     if exact:
         return f"SELECT {columns}, {distance} AS d FROM {table} WHERE {where} ORDER BY {distance} + 0, id LIMIT {limit}"
@@ -94,7 +101,8 @@ def nearest(table: str, info: CollectionInfo, *, columns: str, query: str, where
     half = f"halfvec({info.dimension})"
     rough = f"(embedding::{half}) {_OPERATORS[info.metric]} ({query}::{half})"
     return (
-        f"SELECT * FROM (SELECT {columns}, {distance} AS d FROM {table} WHERE {where} ORDER BY {rough} LIMIT {limit} * 2) "
+        f"SELECT * FROM (SELECT {columns}, {distance} AS d FROM {table} WHERE {where} ORDER BY {rough} LIMIT {limit} "
+        "* 2) "
         f"AS found ORDER BY d LIMIT {limit}"
     )
 

@@ -38,7 +38,8 @@ class Writes:
                 where = statement.where(request.replacing, request.scope)
                 written = statement.bind(list(request.ids))
                 await lent.execute(
-                    f"DELETE FROM {self._database.table(info.name)} WHERE {where} AND NOT (id = ANY({written}::text[]))",
+                    f"DELETE FROM {self._database.table(info.name)} WHERE {where} AND NOT (id = "
+                    f"ANY({written}::text[]))",
                     *statement.parameters,
                 )
             return await self._insert(lent, info, rows, on_conflict=request.on_conflict)

@@ -1,8 +1,9 @@
 """Predicates as Pinecone filters: nothing but membership in `_vpa_t`, which every record has.
 
-What Pinecone does with a missing field under a negation or an `$or` is not documented, so no filter meets one. Numbers are
-ordered by prefixes: a number is 16 hexadecimal digits in the order of float64; each of its prefixes is a token; and
-"greater than x" is to have one of the prefixes that leave x upward (as in Lucene's NumericRangeQuery, with a step of 4 bits).
+What Pinecone does with a missing field under a negation or an `$or` is not documented, so no filter meets one. Numbers
+are ordered by prefixes: a number is 16 hexadecimal digits in the order of float64; each of its prefixes is a token; and
+"greater than x" is to have one of the prefixes that leave x upward (as in Lucene's NumericRangeQuery, with a step of 4
+bits).
 """
 
 from __future__ import annotations

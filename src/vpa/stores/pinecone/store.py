@@ -154,7 +154,9 @@ class PineconeDriver(LayoutDriver):
             raise ConfigurationError(
                 f"index {name!r} was made by others for documents, not for vectors; vpa cannot read it"
             )
-        return CollectionInfo(name=name, dimension=values.dimension, metric=_THEIRS[str(values.metric)], layout_version=FOREIGN)  # fmt: skip
+        return CollectionInfo(
+            name=name, dimension=values.dimension, metric=_THEIRS[str(values.metric)], layout_version=FOREIGN
+        )
 
     async def index(self, info: CollectionInfo) -> AsyncIndex:
         """The client of one index."""
@@ -185,11 +187,15 @@ class PineconeDriver(LayoutDriver):
         if rows.vectors is not None:
             empty = np.flatnonzero(np.logical_not(rows.vectors.any(axis=1)))
             if len(empty):
-                raise InvalidRecordError(f"vector of record {rows.ids[int(empty[0])]!r} is all zeros; Pinecone refuses those with every metric")  # fmt: skip
+                raise InvalidRecordError(
+                    f"vector of record {rows.ids[int(empty[0])]!r} is all zeros; Pinecone refuses those with every "
+                    "metric"
+                )
         for row in rows.rows:
             if row.size_bytes > MAX_METADATA_BYTES // 4 and (size := convert.metadata_bytes(row)) > MAX_METADATA_BYTES:
                 raise InvalidRecordError(
-                    f"record {row.id!r} takes {size} bytes of Pinecone's metadata, text included, and at most {MAX_METADATA_BYTES} are "
+                    f"record {row.id!r} takes {size} bytes of Pinecone's metadata, text included, and at most "
+                    f"{MAX_METADATA_BYTES} are "
                     "possible; use smaller chunks or fewer values"
                 )
 
@@ -269,10 +275,14 @@ class PineconeDriver(LayoutDriver):
         answer = await self.ask(
             "search",
             lambda: index.query(
-                vector=query.tolist(), top_k=limit, namespace=namespace, filter=chosen,
-                include_metadata=few, include_values=few and include_vectors,
+                vector=query.tolist(),
+                top_k=limit,
+                namespace=namespace,
+                filter=chosen,
+                include_metadata=few,
+                include_values=few and include_vectors,
             ),
-        )  # fmt: skip
+        )
         if few:
             return stored_of(answer.matches, payloads=True, with_vectors=include_vectors, foreign=foreign)
         scores = {match.id: float(match.score) for match in answer.matches}

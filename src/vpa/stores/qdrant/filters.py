@@ -1,4 +1,6 @@
-"""Predicates as Qdrant filters: keyword matches on `_vpa_t`, ranges inside the nested `_vpa_r`. No user text goes in."""
+"""Predicates as Qdrant filters: keyword matches on `_vpa_t`, ranges inside the nested `_vpa_r`. No user text goes
+in.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ def _any(tokens: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _bound(bound: Bound) -> dict[str, Any]:
-    # `_vpa_r` holds the least and the greatest value of a path as entries of one name: "greatest > x" is "some entry > x",
+    # `_vpa_r` holds the least and the greatest value of a path as entries of one name: "greatest > x" is "some entry >
+    # x",
     # and "greatest <= x" is "no entry > x".
     upward = bound.comparison in (Comparison.GT, Comparison.GTE)
     if upward is not bound.greatest:

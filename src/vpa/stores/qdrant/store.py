@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Any, ClassVar, Final
 
@@ -106,7 +107,8 @@ class QdrantDriver(LayoutDriver):
         if self._server is None:
             return
         for field, schema in _INDEXES.items():
-            await self.ask("create_index", lambda f=field, s=schema: self.client.create_payload_index(name, f, field_schema=s, wait=True))  # type: ignore[misc]  # fmt: skip
+            make = partial(self.client.create_payload_index, name, field, field_schema=schema, wait=True)
+            await self.ask("create_index", make)
 
     async def find(self, name: str) -> CollectionInfo | None:
         """From the collection's metadata."""
@@ -173,9 +175,12 @@ class QdrantDriver(LayoutDriver):
         points = await self.ask(
             "get",
             lambda: self.client.retrieve(
-                self._native(info.name), ids=wanted, with_payload=_fields(foreign) if payloads else False, with_vectors=include_vectors
+                self._native(info.name),
+                ids=wanted,
+                with_payload=_fields(foreign) if payloads else False,
+                with_vectors=include_vectors,
             ),
-        )  # fmt: skip
+        )
         return stored_of(points, foreign=foreign)
 
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
@@ -208,10 +213,15 @@ class QdrantDriver(LayoutDriver):
         answer = await self.ask(
             "search",
             lambda: self.client.query_points(
-                self._native(info.name), query=query.tolist(), query_filter=chosen, limit=limit,
-                search_params=chosen_parameters, with_payload=_fields(foreign), with_vectors=include_vectors,
+                self._native(info.name),
+                query=query.tolist(),
+                query_filter=chosen,
+                limit=limit,
+                search_params=chosen_parameters,
+                with_payload=_fields(foreign),
+                with_vectors=include_vectors,
             ),
-        )  # fmt: skip
+        )
         return stored_of(answer.points, foreign=foreign)
 
     async def page(
@@ -224,10 +234,14 @@ class QdrantDriver(LayoutDriver):
         points, _ = await self.ask(
             "scan",
             lambda: self.client.scroll(
-                self._native(info.name), scroll_filter=chosen, limit=limit + 1, offset=start,
-                with_payload=_fields(foreign), with_vectors=include_vectors,
+                self._native(info.name),
+                scroll_filter=chosen,
+                limit=limit + 1,
+                offset=start,
+                with_payload=_fields(foreign),
+                with_vectors=include_vectors,
             ),
-        )  # fmt: skip
+        )
         return [one for one in stored_of(points, foreign=foreign) if one.key != after][:limit]
 
     def spell(self, where: Where) -> Any:

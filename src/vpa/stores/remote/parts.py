@@ -82,7 +82,8 @@ class _Outcome:
         if not self.written and not isinstance(self.cause, PartialWriteError):
             raise self.cause
         raise PartialWriteError(
-            f"{len(self.written)} records were written, {len(self.failed)} were not, of {len(self.unknown)} it is unknown; "
+            f"{len(self.written)} records were written, {len(self.failed)} were not, of {len(self.unknown)} it is "
+            "unknown; "
             f"upsert those again (their ids are in .failed and .unknown); the first cause: {self.cause.message}",
             written=self.written,
             failed=self.failed,

@@ -19,7 +19,9 @@ class Renewable(Generic[C]):
     and the next one gets a new client. The old one is left to the calls that are still on it until the next renewal.
     """
 
-    def __init__(self, name: str, make: Callable[[], Awaitable[C]], close: Callable[[C], Awaitable[None]], *, patience_s: float) -> None:  # fmt: skip
+    def __init__(
+        self, name: str, make: Callable[[], Awaitable[C]], close: Callable[[C], Awaitable[None]], *, patience_s: float
+    ) -> None:
         self._name = name
         self._make = make
         self._close = close

@@ -1,4 +1,6 @@
-"""The way to one store: opens and closes its connection, sends each request, and turns the client's errors into ours."""
+"""The way to one store: opens and closes its connection, sends each request, and turns the client's errors into
+ours.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ async def _straight(request: NativeRequest, work: Callable[[], Awaitable[T]]) ->
 
 
 def cancellations() -> int:
-    """How often the task at work was cancelled: clients (pymilvus, while it connects) swallow that, and work goes on."""
+    """How often the task at work was cancelled: clients (pymilvus, while it connects) swallow that, and work goes
+    on.
+    """
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
 

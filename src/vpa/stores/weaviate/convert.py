@@ -39,16 +39,40 @@ def companions_of(rows: Rows) -> dict[str, Property]:
 def _companion(name: str, kind: str) -> Property:
     if kind == "n":
         return Property(name=name, data_type=DataType.NUMBER, index_filterable=True, index_range_filters=True)
-    return Property(name=name, data_type=DataType.TEXT, tokenization=Tokenization.FIELD, index_filterable=True, index_searchable=False)  # fmt: skip
+    return Property(
+        name=name,
+        data_type=DataType.TEXT,
+        tokenization=Tokenization.FIELD,
+        index_filterable=True,
+        index_searchable=False,
+    )
 
 
 def fixed_properties() -> list[Property]:
     """Those that every class of ours has."""
     return [
-        Property(name=TOKENS, data_type=DataType.TEXT_ARRAY, tokenization=Tokenization.FIELD, index_filterable=True, index_searchable=False),
-        Property(name=KEY, data_type=DataType.TEXT, tokenization=Tokenization.FIELD, index_filterable=True, index_searchable=False),
-        Property(name=PAYLOAD, data_type=DataType.TEXT, tokenization=Tokenization.FIELD, index_filterable=False, index_searchable=False),
-    ]  # fmt: skip
+        Property(
+            name=TOKENS,
+            data_type=DataType.TEXT_ARRAY,
+            tokenization=Tokenization.FIELD,
+            index_filterable=True,
+            index_searchable=False,
+        ),
+        Property(
+            name=KEY,
+            data_type=DataType.TEXT,
+            tokenization=Tokenization.FIELD,
+            index_filterable=True,
+            index_searchable=False,
+        ),
+        Property(
+            name=PAYLOAD,
+            data_type=DataType.TEXT,
+            tokenization=Tokenization.FIELD,
+            index_filterable=False,
+            index_searchable=False,
+        ),
+    ]
 
 
 def stored_of(

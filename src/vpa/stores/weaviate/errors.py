@@ -57,7 +57,9 @@ _MESSAGE: Final = re.compile(r"""'message': (?:'(.*?)'|"(.*?)")[,}]""", re.DOTAL
 
 
 def translate(error: Exception) -> errors.VectorDatabaseError | None:
-    """Our error for one of the client's, or None for one that no row knows. Our sentence comes first, theirs after it."""
+    """Our error for one of the client's, or None for one that no row knows. Our sentence comes first, theirs after
+    it.
+    """
     if isinstance(error, theirs.WeaviateClosedClientError):
         return errors.ClosedError("the Weaviate store is closed")
     kind = _kind(error)

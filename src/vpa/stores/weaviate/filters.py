@@ -1,4 +1,6 @@
-"""Predicates as Weaviate filters. No user text goes in but the bounds of comparisons, which are values, not language."""
+"""Predicates as Weaviate filters. No user text goes in but the bounds of comparisons, which are values, not
+language.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class Speller:
         self.unknown: set[str] = set()
 
     def spell(self, where: Where) -> _Filters:
-        """Never None: with a filter, a search among few is exact. Two leaves at least, or Weaviate cuts before it sorts."""
+        """Never None: with a filter, a search among few is exact. Two leaves at least, or Weaviate cuts before it
+        sorts.
+        """
         parts: list[_Filters] = [_has((EVERY,)), _has((EVERY if where.scope is None else scope_token(where.scope),))]
         if where.predicate is not None:
             parts.append(self._spell(where.predicate))

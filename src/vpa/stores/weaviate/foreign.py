@@ -27,7 +27,8 @@ def choose(name: str, config: Any, options: Mapping[str, str]) -> Choice:
     wanted = options.get("vector")
     if wanted is None and len(vectors) > 1:
         raise ConfigurationError(
-            f"collection {name!r} was made by others and has several vectors, {', '.join(vectors)}; name one in the URL: "
+            f"collection {name!r} was made by others and has several vectors, {', '.join(vectors)}; name one in the "
+            "URL: "
             f"weaviate://…?vector={vectors[0]}",
             collection=name,
         )

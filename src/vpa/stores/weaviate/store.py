@@ -53,7 +53,9 @@ _MOST: Final = 10_000
 
 
 class WeaviateDriver(LayoutDriver):
-    """A server with REST and gRPC. Options: grpc_port (50051, or 443 with TLS); of others' collections, vector and tenant."""
+    """A server with REST and gRPC. Options: grpc_port (50051, or 443 with TLS); of others' collections, vector and
+    tenant.
+    """
 
     provider: ClassVar[str] = "weaviate"
     client_version: ClassVar[str] = f"weaviate-client {version('weaviate-client')}"
@@ -241,10 +243,12 @@ class WeaviateDriver(LayoutDriver):
         answer = await self.ask(
             "get",
             lambda: self._of(info).query.fetch_objects_by_ids(
-                list(keys), limit=len(keys), include_vector=include_vectors,
+                list(keys),
+                limit=len(keys),
+                include_vector=include_vectors,
                 return_properties=_properties(info) if payloads else [],
             ),
-        )  # fmt: skip
+        )
         return self._rows_of(info, answer, with_vectors=include_vectors)
 
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
@@ -280,10 +284,15 @@ class WeaviateDriver(LayoutDriver):
         answer = await self.ask(
             "search",
             lambda: self._of(info).query.near_vector(
-                query.tolist(), limit=limit, filters=chosen, include_vector=include_vectors, target_vector=target,
-                return_metadata=MetadataQuery(distance=True), return_properties=_properties(info),
+                query.tolist(),
+                limit=limit,
+                filters=chosen,
+                include_vector=include_vectors,
+                target_vector=target,
+                return_metadata=MetadataQuery(distance=True),
+                return_properties=_properties(info),
             ),
-        )  # fmt: skip
+        )
         found = self._rows_of(info, answer, with_vectors=include_vectors)
         if is_foreign and info.metric is Metric.COSINE:
             # Of others: Weaviate's own cosine distance, 1 - similarity, where ours is the negative product.
@@ -300,10 +309,13 @@ class WeaviateDriver(LayoutDriver):
         answer = await self.ask(
             "scan",
             lambda: self._of(info).query.fetch_objects(
-                limit=limit, filters=chosen, sort=Sort.by_property(KEY, ascending=True),
-                include_vector=include_vectors, return_properties=[PAYLOAD],
+                limit=limit,
+                filters=chosen,
+                sort=Sort.by_property(KEY, ascending=True),
+                include_vector=include_vectors,
+                return_properties=[PAYLOAD],
             ),
-        )  # fmt: skip
+        )
         return self._rows_of(info, answer, with_vectors=include_vectors)
 
     async def _foreign_page(

@@ -12,9 +12,19 @@ from vpa.filters import F, as_filter, matches
 from vpa.testing.suite.base import StoreSuite, vector
 
 METADATA: tuple[dict[str, Any], ...] = (
-    {"v": 1}, {"v": 1.0}, {"v": "1"}, {"v": True}, {"v": [2, 9.5, None]}, {"v": None}, {"v": []}, {"w": {"x": "b"}},
-    {"w": {"x": "a"}}, {"v": False}, {"v": "z"}, {"v": 1},
-)  # fmt: skip
+    {"v": 1},
+    {"v": 1.0},
+    {"v": "1"},
+    {"v": True},
+    {"v": [2, 9.5, None]},
+    {"v": None},
+    {"v": []},
+    {"w": {"x": "b"}},
+    {"w": {"x": "a"}},
+    {"v": False},
+    {"v": "z"},
+    {"v": 1},
+)
 
 
 class DescribeSuite(StoreSuite):

@@ -138,10 +138,19 @@ class SearchSuite(StoreSuite):
     @pytest.mark.parametrize(
         "bad",
         [
-            [1.0], [1.0] * (DIMENSION + 1), [[1.0] * DIMENSION], [float("nan")] * DIMENSION, [float("inf")] * DIMENSION,
-            [1e39] * DIMENSION, ["x"] * DIMENSION, [], None, "vector", [None] * DIMENSION,
+            [1.0],
+            [1.0] * (DIMENSION + 1),
+            [[1.0] * DIMENSION],
+            [float("nan")] * DIMENSION,
+            [float("inf")] * DIMENSION,
+            [1e39] * DIMENSION,
+            ["x"] * DIMENSION,
+            [],
+            None,
+            "vector",
+            [None] * DIMENSION,
         ],
-    )  # fmt: skip
+    )
     async def test_a_query_that_cannot_be_right_is_refused(self, docs: Collection, bad: Any) -> None:
         with pytest.raises(InvalidQueryError):
             await docs.search(vector=bad)

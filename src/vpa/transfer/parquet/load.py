@@ -18,7 +18,7 @@ from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
 from vpa.kit.threads import Workers
 from vpa.transfer.destination import create_like
-from vpa.transfer.parquet.format import (  # fmt: skip
+from vpa.transfer.parquet.format import (
     COLUMNS,
     DIGEST_KEY,
     INFO_KEY,
