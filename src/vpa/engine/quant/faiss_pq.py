@@ -98,7 +98,7 @@ class FaissCodes(CompiledCodes):
 def _one_thread() -> Iterator[None]:
     """faiss on the calling thread only: it runs in our workers, and for such codes its own threads only cost.
 
-    60,000 × 384 on two cores: training takes 0.5 s on one thread, 1.4 s on two, 28 s on two beside a busy neighbour.
+    20,000 × 384 on two cores: training takes 0.5 s on one thread, 1.4 s on two, 28 s on two beside a busy neighbour.
     """
     import faiss
 
