@@ -20,10 +20,11 @@ from vpa.base.scope import ALL_SCOPES
 from vpa.engine.indexes import flat
 from vpa.engine.indexes.base import Dump, Index, Part
 from vpa.engine.indexes.flat import Found
+from vpa.engine.indexes.passes import Pass, begin, best, encoded, facts_of, restored
 from vpa.engine.indexes.promise import Plan, Survey, seconds
 from vpa.engine.quant.base import Codes
 from vpa.engine.quant.choice import codes_types
-from vpa.engine.quant.space import LONGEST, Space
+from vpa.engine.quant.space import LONGEST
 from vpa.engine.rows import RowStore
 from vpa.engine.selection import Selection
 from vpa.engine.view import View
@@ -39,8 +40,6 @@ _TAIL_SHARE, _TAIL_ROWS = 0.005, 512
 _MEASURE_AGAIN: Final = 0.3
 # When there are so many times the rows of the first measurement, all kinds of codes are tried again.
 _TRY_AGAIN: Final = 4
-_SAMPLE: Final = 2_048
-_CHUNK: Final = 2_048
 # So many queries are ranked at once.
 _TOGETHER: Final = 8
 # Where at least this share of the rows is chosen, a deeper pass over all of them is cheaper than one over those chosen.
@@ -51,27 +50,17 @@ _SPARSE_TRIAL: Final = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Pass:
-    """Codes of the first `coded` rows, and how they are used, once that was measured."""
-
-    space: Space
-    codes: Codes
-    coded: int = 0
-    plan: Plan | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _State:
     """What a search of `rows` uses. `changes` counts what had come and gone at the last measurement, `first` the rows
     at the first.
     """
 
     rows: RowStore
-    passes: tuple[_Pass, ...]
+    passes: tuple[Pass, ...]
     changes: int
     first: int
 
-    def pick(self, top_k: int, *, sparse: bool) -> tuple[_Pass, int] | None:
+    def pick(self, top_k: int, *, sparse: bool) -> tuple[Pass, int] | None:
         """The fastest pass for such a search, and how many candidates it is to give; None where exact is better."""
         able = [(one, one.plan, one.plan.depth(top_k)) for one in self.passes if one.plan is not None]
         usable = [(plan.sparse_seconds if sparse else plan.seconds, one, depth) for one, plan, depth in able if depth]
@@ -142,7 +131,7 @@ class CodedIndex(Index):
                 if state is None or state.rows is not view.rows or view.live_count > _TRY_AGAIN * state.first:
                     self._make(view, stop)
                     continue
-                state = replace(state, passes=tuple(_encoded(one, view, stop) for one in state.passes))
+                state = replace(state, passes=tuple(encoded(one, view, stop) for one in state.passes))
                 self._writer.publish_codes(state, view.rows)
                 if not stop() and _stale(state, view):
                     self._measure_again(state, view, stop)
@@ -162,10 +151,10 @@ class CodedIndex(Index):
     def _make(self, view: View, stop: Callable[[], bool]) -> None:
         """Codes of every kind there is, each used as soon as it is ready; those that are the fastest at nothing go."""
         survey = Survey(view)
-        made: list[_Pass] = []
+        made: list[Pass] = []
         old = self._state if self._state is not None and self._state.rows is view.rows else None
         for kind in codes_types(self.options):
-            one = _encoded(_begin(kind, view), view, stop)
+            one = encoded(begin(kind, view), view, stop)
             one.codes.compact()
             plan = None if stop() else self._planned(survey, one, stop)
             if plan is None:
@@ -174,7 +163,7 @@ class CodedIndex(Index):
             if old is None:
                 state = _State(view.rows, tuple(made), _changes(view), view.live_count)
                 self._writer.publish_codes(state, view.rows)
-        self._publish(_State(view.rows, _best(made), _changes(view), view.live_count), stop)
+        self._publish(_State(view.rows, best(made), _changes(view), view.live_count), stop)
 
     def _measure_again(self, state: _State, view: View, stop: Callable[[], bool]) -> None:
         survey = Survey(view)
@@ -186,7 +175,7 @@ class CodedIndex(Index):
             measured.append(replace(one, plan=plan))
         self._publish(replace(state, passes=tuple(measured), changes=_changes(view)), stop)
 
-    def _planned(self, survey: Survey, one: _Pass, stop: Callable[[], bool]) -> Plan | None:
+    def _planned(self, survey: Survey, one: Pass, stop: Callable[[], bool]) -> Plan | None:
         """The plan with the times that searches take, and with a reason where exact ones take less."""
         plan = survey.plan(one.codes, one.space, self.options.recall, stop=stop)
         if plan is None or plan.reason:
@@ -225,7 +214,7 @@ class CodedIndex(Index):
         """Codes of other rows, by the same plans; None where they are not worth it, or `stop` said so."""
         if not view.live_count:
             return None
-        passes = [replace(_encoded(_begin(type(one.codes), view), view, stop), plan=one.plan) for one in state.passes]
+        passes = [replace(encoded(begin(type(one.codes), view), view, stop), plan=one.plan) for one in state.passes]
         return None if stop() else _State(view.rows, tuple(passes), _changes(view), state.first)
 
     @property
@@ -277,7 +266,7 @@ class CodedIndex(Index):
         """Take up what `dump` gave for the same rows. Codes that cannot be read are made anew."""
         kinds = {kind.name: kind for kind in codes_types(self.options)}
         try:
-            passes = tuple(_restored(rows, part, kinds[part.facts["name"]]) for part in dump.parts)
+            passes = tuple(restored(rows, part, kinds[part.facts["name"]]) for part in dump.parts)
             state = _State(rows, passes, int(dump.facts["changes"]), int(dump.facts["first"]))
         except (KeyError, TypeError, ValueError):
             return
@@ -292,7 +281,7 @@ class CodedIndex(Index):
         facts = {**super().stats(), "at_work": self._tending.locked(), "promised_recall": self.options.recall}
         picked = None if state is None else state.pick(10, sparse=False)
         passes = () if state is None else state.passes
-        kinds = {one.codes.name: _facts(one) for one in passes}
+        kinds = {one.codes.name: facts_of(one) for one in passes}
         one = passes[0] if picked is None and passes else None if picked is None else picked[0]
         if one is None or one.plan is None:
             return {**facts, "search": "exact", "exact_because": None, "passes": kinds}
@@ -333,50 +322,6 @@ def _search(
     return found, False
 
 
-def _facts(one: _Pass) -> dict[str, Any]:
-    plan = {} if one.plan is None else one.plan.to_json()
-    return {"coded_rows": one.coded, "code_bytes": one.codes.size_bytes, **plan}
-
-
-def _begin(kind: type[Codes], view: View) -> _Pass:
-    live = np.arange(view.count) if view.live is None else np.flatnonzero(view.live)
-    chosen = np.random.default_rng(0).choice(live, size=min(_SAMPLE, len(live)), replace=False)
-    sample = view.rows.gather(np.sort(chosen))
-    space = Space.of(view.rows.metric, sample, shifted=kind.wants_centred)
-    codes = kind(space.dimension)
-    codes.fit(space.rows(sample))
-    return _Pass(space, codes)
-
-
-def _encoded(one: _Pass, view: View, stop: Callable[[], bool]) -> _Pass:
-    for first, matrix in view.rows.matrices(view.count):
-        for start in range(max(0, one.coded - first), len(matrix), _CHUNK):
-            if stop():
-                return one
-            part = matrix[start : start + _CHUNK]
-            one.codes.add(one.space.rows(part))
-            one = replace(one, coded=first + start + len(part))
-    return one
-
-
-def _restored(rows: RowStore, part: Part, kind: type[Codes]) -> _Pass:
-    space = Space.kept(rows.metric, rows.dimension, centre=part.centre, scale=float(part.facts["scale"]))
-    codes = kind.load(memoryview(part.codes), space.dimension)
-    return _Pass(space, codes, len(codes), Plan.from_json(part.facts))
-
-
-def _best(made: list[_Pass]) -> tuple[_Pass, ...]:
-    """Those that are the fastest for all rows or for few; where searches are better exact, all, for what they say of
-    why.
-    """
-    usable = [(one, one.plan) for one in made if one.plan is not None and not one.plan.reason]
-    if not usable:
-        return tuple(made)
-    fastest = min(usable, key=lambda pair: pair[1].seconds)[0]
-    sparse = min(usable, key=lambda pair: pair[1].sparse_seconds)[0]
-    return (fastest,) if fastest is sparse else (fastest, sparse)
-
-
 def _changes(view: View) -> int:
     """Grows with every row added or marked dead."""
     return view.count + view.count - view.live_count
@@ -388,7 +333,7 @@ def _stale(state: _State, view: View) -> bool:
 
 
 def _candidates(
-    one: _Pass, queries: FloatMatrix, depth: int, *, chosen: Selection | None, count: int
+    one: Pass, queries: FloatMatrix, depth: int, *, chosen: Selection | None, count: int
 ) -> list[RowNumbers]:
     asked = one.space.queries(queries)
     if chosen is None:

@@ -107,3 +107,8 @@ def _grpc_code(error: BaseException) -> grpc.StatusCode | None:
             return found
         seen = seen.__cause__ or seen.__context__
     return None
+
+
+def first_cause(error: theirs.WeaviateInsertManyAllFailedError) -> errors.VectorDatabaseError:
+    """Why every object of a batch was refused."""
+    return translate(error) or errors.ProviderError(f"Weaviate refused every object: {error}")

@@ -211,7 +211,7 @@ class WeaviateDriver(LayoutDriver):
             try:
                 return await self._of(info).data.insert_many(objects)
             except WeaviateInsertManyAllFailedError as error:
-                raise _first_cause(error) from error
+                raise errors.first_cause(error) from error
 
         answer = await self.ask("upsert", insert)
         if answer.has_errors:
@@ -379,11 +379,6 @@ def _release(text: str) -> tuple[int, int]:
         return int(major), int(minor)
     except ValueError:
         return (0, 0)
-
-
-def _first_cause(error: WeaviateInsertManyAllFailedError) -> Exception:
-    found = errors.translate(error)
-    return found if found is not None else ProviderError(f"Weaviate refused every object: {error}")
 
 
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:
