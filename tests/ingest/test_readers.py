@@ -98,7 +98,7 @@ def test_packed_lines_are_read_and_a_torn_pack_is_a_problem(tmp_path: Path, endi
     ("name", "raw", "title", "kind"),
     [
         ("a.txt", b"# not a heading", "a", "text"),
-        ("a.md", "\ufeffintro\n\n## The *title* ##\ntext".encode(), "The *title*", "markdown"),
+        ("a.md", "\ufeffintro\n\n## The *title* ##\ntext".encode(), "The title", "markdown"),
         ("a.markdown", b"no heading", "a", "markdown"),
     ],
 )
