@@ -26,8 +26,38 @@ def test_one_thread_inside_as_before_outside() -> None:
     assert threads() == before
 
 
-def test_the_last_of_several_threads_restores_it() -> None:
+def test_the_thread_that_restores_it_need_not_be_the_one_that_began() -> None:
     before = threads()
+    entered, leave, gone, end = (threading.Event() for _ in range(4))
+
+    def first() -> None:
+        with single_threaded():
+            entered.set()
+            leave.wait()
+        gone.set()
+        end.wait()  # It goes on: a limit may belong to a thread that lives.
+
+    beginner = threading.Thread(target=first)
+    beginner.start()
+    entered.wait()
+    with single_threaded():
+        leave.set()
+        gone.wait()
+        assert threads() == 1
+    after = threads()
+    end.set()
+    beginner.join()
+    assert after == before
+
+
+def test_of_many_threads_at_once_the_last_restores_it() -> None:
+    before = threads()
+    for _ in range(50):
+        _two_at_once()
+        assert threads() == before
+
+
+def _two_at_once() -> None:
     inside, leave = threading.Barrier(3), threading.Event()
     seen: list[int] = []
 
@@ -46,4 +76,3 @@ def test_the_last_of_several_threads_restores_it() -> None:
     for worker in workers:
         worker.join()
     assert seen == [1, 1]
-    assert threads() == before

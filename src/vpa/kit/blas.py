@@ -42,8 +42,19 @@ class _Limit:
         with self._lock:
             self._users -= 1
             if not self._users and self._restore is not None:
+                self._take_control()
                 self._restore.__exit__(None, None, None)
                 self._restore = None
+
+    def _take_control(self) -> None:
+        """Since threadpoolctl 3.8 only the thread that set a limit first may set another; for the rest it does nothing.
+
+        Here any thread may be the first to come or the last to go, one at a time.
+        """
+        for controller in self._controller.lib_controllers:
+            clear = getattr(controller, "clear_controlling_thread", None)
+            if clear is not None:
+                clear(force=True)
 
 
 _LIMIT: Final = _Limit()
