@@ -56,13 +56,43 @@ async def test_a_late_request_does_not_undo_a_later_one(stores: RunningStores, p
             await docs.upsert([record(1)])
             with held_when_it_writes(db, proxy), pytest.raises(errors.VectorDatabaseError):
                 await VERBS[verb](docs)
-            assert await _write(docs)
+            assert await _acknowledged(lambda: docs.upsert([record(3)]))
             while proxy.held:
                 await asyncio.sleep(0.05)
             await asyncio.sleep(0.3)
             [found] = await docs.get(["a"])
             assert found.metadata == {"n": 3}
             await db.drop_collection("late")
+
+
+AFTER: dict[str, Callable[[Collection], Awaitable[object]]] = {
+    "delete": lambda docs: docs.delete(ids=["late"]),
+    "delete by filter": lambda docs: docs.delete(filter={"n": 2}),
+    "update": lambda docs: docs.update_metadata(ids=["a"], set={"m": 5}),
+    "skip": lambda docs: docs.upsert([record(3)], on_conflict="skip"),
+}
+
+
+@pytest.mark.parametrize("verb", AFTER)
+async def test_a_verb_that_reads_first_reads_what_was_late(stores: RunningStores, verb: str) -> None:
+    """A delete counts before it deletes and an update merges with what it read: both wait before they read."""
+    name = "a" if verb in ("update", "skip") else "late"
+    with behind(stores.config(PROVIDERS["qdrant"], timeout_seconds=DEADLINE_S, max_retries=0)) as (slow, proxy):
+        async with VectorDatabaseManager(slow) as db:
+            db._store.fence.settling_s = SETTLING_S  # type: ignore[union-attr]
+            docs = await db.create_collection("reads", dimension=2, metric="euclidean", exist_ok=True)
+            if verb == "update":
+                await docs.upsert([record(1)])
+            with held_when_it_writes(db, proxy), pytest.raises(errors.VectorDatabaseError):
+                await docs.upsert([Record(name, vector=[1, 2], metadata={"n": 2})])
+            await _acknowledged(lambda: AFTER[verb](docs))
+            while proxy.held:
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
+            left = {one.id: (one.vector.tolist(), one.metadata) for one in await docs.get(["a", "late"])}
+            await db.drop_collection("reads")
+    expected = {"update": {"a": ([1, 2], {"n": 2, "m": 5})}, "skip": {"a": ([1, 2], {"n": 2})}}
+    assert left == expected.get(verb, {})
 
 
 @contextmanager
@@ -82,11 +112,11 @@ def held_when_it_writes(db: VectorDatabaseManager, proxy: FaultProxy) -> Iterato
     proxy.hold_s, session._send = 0.0, send
 
 
-async def _write(docs: Collection) -> bool:
+async def _acknowledged(verb: Callable[[], Awaitable[object]]) -> bool:
     """Until it is acknowledged."""
     for _ in range(20):
         try:
-            await docs.upsert([record(3)])
+            await verb()
         except errors.VectorDatabaseError:
             await asyncio.sleep(0.05)
         else:

@@ -48,6 +48,7 @@ class Writer:
             async with self._lock(info).shared():
                 return await self._write(info, rows)
         async with self._lock(info).alone():
+            await self._fence.settled(info.name, rows.keys)
             existing = {row.key for row in await self._reader.fetch(info, rows.keys, scope=request.scope)}
             if existing and request.on_conflict is OnConflict.ERROR:
                 ids = [row.id for row in rows.rows if row.key in existing]
@@ -90,26 +91,30 @@ class Writer:
 
     async def delete(self, info: CollectionInfo, request: Delete) -> int:
         """Counts what exists first: stores report what was asked, not what went."""
+        keys = _keys(request)
         async with self._lock(info).shared():
-            if request.ids is None:
+            # What is counted now must be all: a request that lands after the count would outlive the delete.
+            await self._fence.settled(info.name, keys)
+            if keys is None:
                 where = self._reader.where(info, request.filter, request.scope)
                 count = await self._reader.count(info, where)
                 if count and not request.dry_run:
                     async with self._fence.writing(info.name, None):
                         await self._driver.remove_where(info, where)
                 return count
-            wanted = list(dict.fromkeys(record_key(request.scope, record_id) for record_id in request.ids))
-            keys = [row.key for row in await self._reader.fetch(info, wanted, scope=request.scope)]
+            existing = [row.key for row in await self._reader.fetch(info, keys, scope=request.scope)]
             step = self._driver.limits.ids
-            for start in () if request.dry_run else range(0, len(keys), step):
-                part = keys[start : start + step]
+            for start in () if request.dry_run else range(0, len(existing), step):
+                part = existing[start : start + step]
                 async with self._fence.writing(info.name, part):
                     await self._driver.remove_keys(info, part, scope=request.scope)
-            return len(keys)
+            return len(existing)
 
     async def update_metadata(self, info: CollectionInfo, request: UpdateMetadata) -> int:
         """Reads, merges, checks everything, then writes."""
         async with self._lock(info).alone():
+            # What is merged now must be the newest: a request that lands after the reading would be half overwritten.
+            await self._fence.settled(info.name, _keys(request))
             records = await self._targets(info, request)
             if request.dry_run or not records:
                 return len(records)
@@ -140,6 +145,13 @@ class Writer:
         if missing:
             raise RecordNotFoundError(f"{len(missing)} ids do not exist, nothing was changed: {some(missing)}")
         return [by_key[key] for key in keys]
+
+
+def _keys(request: Delete | UpdateMetadata) -> list[str] | None:
+    """The native keys that are meant, each once; None where a filter says which."""
+    if request.ids is None:
+        return None
+    return list(dict.fromkeys(record_key(request.scope, record_id) for record_id in request.ids))
 
 
 def _merged(record: Record, request: UpdateMetadata) -> Mapping[str, Any]:

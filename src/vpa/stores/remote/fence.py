@@ -8,7 +8,7 @@ write waits until a request on the same records that was given up is old enough 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Final
@@ -30,7 +30,7 @@ class Fence:
         """`async with` this around the requests of one write. `keys` None: it may touch any record."""
         return Writing(self, collection, None if keys is None else tuple(keys))
 
-    async def settled(self, collection: str, keys: tuple[str, ...] | None) -> None:
+    async def settled(self, collection: str, keys: Sequence[str] | None) -> None:
         """Wait until what was given up on these records is dead. May run into the deadline of the call."""
         wait = self._settled_at(collection, keys) - asyncio.get_running_loop().time()
         if wait > 0:
@@ -38,7 +38,7 @@ class Fence:
             # Others may have given up meanwhile.
             await self.settled(collection, keys)
 
-    def _settled_at(self, collection: str, keys: tuple[str, ...] | None) -> float:
+    def _settled_at(self, collection: str, keys: Sequence[str] | None) -> float:
         lost = self._keys.get(collection, {})
         times = lost.values() if keys is None else [lost[key] for key in keys if key in lost] if lost else []
         return max(self._everything.get(collection, 0.0), max(times, default=0.0))
