@@ -23,8 +23,9 @@ class Sorted:
         self._numbers = [key_number(key) for key in self.keys]
         self.read = self.requests = 0
 
-    async def fetch(self, low: int, high: int, most: int) -> list[Stored]:
-        start, end = bisect.bisect_left(self._numbers, low), bisect.bisect_right(self._numbers, high)
+    async def fetch(self, low: int | None, high: int | None, most: int) -> list[Stored]:
+        start = 0 if low is None else bisect.bisect_left(self._numbers, low)
+        end = len(self.keys) if high is None else bisect.bisect_right(self._numbers, high)
         self.requests += 1
         self.read += min(most, end - start) if end - start == len(self.keys) else end - start
         # In no order: from the middle on.

@@ -19,7 +19,7 @@ from vpa.stores.chroma.convert import INFO, metadata_of, stored_of
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, Stored, Where
-from vpa.stores.layout.keyspace import LARGEST, IntervalPages
+from vpa.stores.layout.keyspace import IntervalPages
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
@@ -249,9 +249,8 @@ class ChromaDriver(LayoutDriver):
         if info.layout_version == FOREIGN:
             return await self._foreign_page(info, after=after, limit=limit, include_vectors=include_vectors)
 
-        async def fetch(low: int, high: int, most: int) -> list[Stored]:
-            # A bound that holds for every record would be evaluated for every record.
-            chosen = filters.spell(where, low=low or None, high=None if high == LARGEST else high)
+        async def fetch(low: int | None, high: int | None, most: int) -> list[Stored]:
+            chosen = filters.spell(where, low=low, high=high)
             include = _include(foreign=False, vectors=include_vectors)
             return stored_of(await self._get(info, "scan", where=chosen, limit=most, include=include))
 

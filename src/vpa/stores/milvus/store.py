@@ -23,7 +23,7 @@ from vpa.base.scope import Scope
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, Stored, Where
-from vpa.stores.layout.keyspace import LARGEST, IntervalPages
+from vpa.stores.layout.keyspace import IntervalPages
 from vpa.stores.layout.rows import MAX_TOKENS, Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
@@ -304,9 +304,8 @@ class MilvusDriver(LayoutDriver):
         if info.layout_version == FOREIGN:
             return await self._foreign_page(info, after=after, limit=limit, include_vectors=include_vectors)
 
-        async def fetch(low: int, high: int, most: int) -> list[Stored]:
-            # A bound that holds for every record would be evaluated for every record.
-            chosen = filters.spell(where, low=low or None, high=None if high == LARGEST else high)
+        async def fetch(low: int | None, high: int | None, most: int) -> list[Stored]:
+            chosen = filters.spell(where, low=low, high=high)
             return await self._query(
                 info, "scan", filter=chosen, limit=most, payloads=True, include_vectors=include_vectors
             )

@@ -54,8 +54,9 @@ def spell(where: Where, *, low: int | None = None, high: int | None = None) -> d
     parts: list[dict[str, Any]] = []
     if where.predicate is not None:
         parts.append(_spell(where.predicate))
-    if low is not None and high is not None:
-        parts.append({NUMBER: {"$gte": low, "$lte": high}})
+    bounds = {"$gte": low, "$lte": high}
+    if number := {operator: bound for operator, bound in bounds.items() if bound is not None}:
+        parts.append({NUMBER: number})
     return _together("$and", parts or [{TOKENS: {"$in": [EVERY]}}])
 
 

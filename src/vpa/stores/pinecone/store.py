@@ -314,7 +314,7 @@ class PineconeDriver(LayoutDriver):
         index = await self.index(info)
         namespace = namespace_of(where.scope or Scope())
 
-        async def fetch(low: int, high: int, most: int) -> list[Stored]:
+        async def fetch(low: int | None, high: int | None, most: int) -> list[Stored]:
             chosen = filters.spell(where, low=low, high=high)
             answer = await self.ask(
                 "scan", lambda: index.fetch_by_metadata(filter=chosen, namespace=namespace, limit=most)

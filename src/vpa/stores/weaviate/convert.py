@@ -39,40 +39,23 @@ def companions_of(rows: Rows) -> dict[str, Property]:
 def _companion(name: str, kind: str) -> Property:
     if kind == "n":
         return Property(name=name, data_type=DataType.NUMBER, index_filterable=True, index_range_filters=True)
+    return _text(name)
+
+
+def _text(name: str, kind: DataType = DataType.TEXT, *, filterable: bool = True) -> Property:
+    """Text that is matched as a whole."""
     return Property(
         name=name,
-        data_type=DataType.TEXT,
+        data_type=kind,
         tokenization=Tokenization.FIELD,
-        index_filterable=True,
+        index_filterable=filterable,
         index_searchable=False,
     )
 
 
 def fixed_properties() -> list[Property]:
     """Those that every class of ours has."""
-    return [
-        Property(
-            name=TOKENS,
-            data_type=DataType.TEXT_ARRAY,
-            tokenization=Tokenization.FIELD,
-            index_filterable=True,
-            index_searchable=False,
-        ),
-        Property(
-            name=KEY,
-            data_type=DataType.TEXT,
-            tokenization=Tokenization.FIELD,
-            index_filterable=True,
-            index_searchable=False,
-        ),
-        Property(
-            name=PAYLOAD,
-            data_type=DataType.TEXT,
-            tokenization=Tokenization.FIELD,
-            index_filterable=False,
-            index_searchable=False,
-        ),
-    ]
+    return [_text(TOKENS, DataType.TEXT_ARRAY), _text(KEY), _text(PAYLOAD, filterable=False)]
 
 
 def stored_of(
