@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from vpa.base.errors import ConfigurationError
 from vpa.client.collection import Collection as _AsyncCollection
 from vpa.client.connect import connect as _connect
 from vpa.client.manager import VectorDatabaseManager as _AsyncManager
@@ -215,10 +216,30 @@ def create_enhanced_rag_system(config: Any = None, **options: Any) -> EnhancedRA
     return EnhancedRAGSystem(_create_rag(config, **options), OwnerLoop())
 
 
+def _function(function: Any) -> Any:
+    """A coroutine function of `vpa`, run on the loop that owns the collections or managers it is given."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        facades = [value for value in (*args, *kwargs.values()) if isinstance(value, _Facade)]
+        owners = {id(facade._owner): facade._owner for facade in facades}
+        if len(owners) > 1:
+            raise ConfigurationError(
+                f"vpa.sync.{function.__name__} takes collections of one connection, for each connection has a loop of its "
+                f"own; between two, use the asynchronous vpa.{function.__name__} or the program"
+            )
+        work = function(*map(_inner, args), **{key: _inner(value) for key, value in kwargs.items()})
+        result = next(iter(owners.values())).run(work) if owners else _run_alone(work)
+        return facades[0]._wrap(result) if facades else result
+
+    return call
+
+
 def __getattr__(name: str) -> Any:
     # Values (Record, F, Scope, …) are the same objects in both worlds.
     import vpa
 
     if name in vpa.__all__:
-        return getattr(vpa, name)
+        value = getattr(vpa, name)
+        return _function(value) if inspect.iscoroutinefunction(value) else value
     raise AttributeError(f"module 'vpa.sync' has no attribute {name!r}")
