@@ -225,8 +225,8 @@ def _function(function: Any) -> Any:
         owners = {id(facade._owner): facade._owner for facade in facades}
         if len(owners) > 1:
             raise ConfigurationError(
-                f"vpa.sync.{function.__name__} takes collections of one connection, for each connection has a loop of its "
-                f"own; between two, use the asynchronous vpa.{function.__name__} or the program"
+                f"vpa.sync.{function.__name__} takes collections of one connection, since each connection has a loop "
+                f"of its own; between two, use the asynchronous vpa.{function.__name__} or the program"
             )
         work = function(*map(_inner, args), **{key: _inner(value) for key, value in kwargs.items()})
         result = next(iter(owners.values())).run(work) if owners else _run_alone(work)

@@ -7,7 +7,9 @@ import pytest
 
 from deployments import RunningStores
 from vpa import F, Record
+from vpa.base import errors
 from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.pgvector.tables import HNSW_INDEXES
 
 
 @pytest.mark.parametrize(
@@ -29,3 +31,32 @@ async def test_pgvector_indexes_what_it_can(stores: RunningStores, dimension: in
         few = await docs.search(vector=rows[0], top_k=10, filter=F("n") >= 55)
         assert len(few) == 5
         await db.drop_collection("wide")
+
+
+@pytest.mark.parametrize("dimension", [8, 2500], ids=["vector", "halfvec"])
+async def test_an_index_is_built_after_a_batch_that_is_larger_than_the_table(
+    stores: RunningStores, dimension: int
+) -> None:
+    rng = np.random.default_rng(3)
+    rows = rng.standard_normal((1_500, dimension)).astype(np.float32)
+    async with VectorDatabaseManager(stores.config("pgvector with hnsw")) as db:
+        docs = await db.create_collection("bulk", dimension=dimension)
+        database = db._store._database  # type: ignore[union-attr]
+        before = await database.fetch("indexes", HNSW_INDEXES, [database.table("bulk")])
+        await docs.upsert([Record(f"r{n:04d}", vector=row) for n, row in enumerate(rows)])
+        built = await database.fetch("indexes", HNSW_INDEXES, [database.table("bulk")])
+        # One again, and a new one; a batch that is no larger than the table keeps it.
+        assert [len(before), len(built)] == [1, 1]
+        number = "SELECT $1::text::regclass::oid AS number"
+        first = await database.fetch("indexes", number, [built[0]["name"]])
+        await docs.upsert([Record(f"r{n:04d}", vector=row) for n, row in enumerate(rows)])
+        [kept_name] = await database.fetch("indexes", HNSW_INDEXES, [database.table("bulk")])
+        assert (await database.fetch("indexes", number, [kept_name["name"]]))[0]["number"] == first[0]["number"]
+        answer = await docs.search(vector=rows[7], top_k=3)
+        assert (answer.ids[0], answer.exact) == ("r0007", False)
+        with pytest.raises(errors.RecordExistsError):
+            await docs.upsert([Record(f"r{n:04d}", vector=rows[0]) for n in range(1_499, 4_500)], on_conflict="error")
+        # Rolled back with its index.
+        assert await docs.count() == 1_500
+        assert len(await database.fetch("indexes", HNSW_INDEXES, [database.table("bulk")])) == 1
+        await db.drop_collection("bulk")

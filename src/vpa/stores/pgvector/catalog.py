@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -95,10 +97,28 @@ class Catalog:
         if not self._hnsw or info.name in self._indexed or tables.index_type(info) is None:
             return
 
-        async def build(lent: Any) -> None:
-            await lent.execute("SET LOCAL maintenance_work_mem = '1GB'")
-            await lent.execute("SET LOCAL statement_timeout = 0")
-            await lent.execute(tables.build_index(self._database.table(info.name), info))
-
-        await self._database.in_transaction("optimize", build)
+        await self._database.in_transaction("optimize", lambda lent: self._build(lent, info))
         self._indexed.add(info.name)
+
+    async def _build(self, lent: Any, info: CollectionInfo) -> None:
+        # The graph is built in memory where it fits, many times faster than row by row.
+        await lent.execute("SET LOCAL maintenance_work_mem = '1GB'")
+        await lent.execute("SET LOCAL statement_timeout = 0")
+        await lent.execute(tables.build_index(self._database.table(info.name), info))
+
+    @asynccontextmanager
+    async def index_after(self, lent: Any, info: CollectionInfo, *, rows: int) -> AsyncIterator[None]:
+        """Within a transaction that adds `rows`: build the index after them, where they are more than what is there.
+
+        Other sessions wait for the collection until the transaction ends, so a larger one keeps its index meanwhile.
+        """
+        table = self._database.table(info.name)
+        # Looks at no more rows than it takes to decide.
+        there = await lent.fetchval(f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT $1) AS counted", rows)
+        if there >= rows:
+            yield
+            return
+        for index in await lent.fetch(tables.HNSW_INDEXES, table):
+            await lent.execute(f"DROP INDEX {index['name']}")
+        yield
+        await self._build(lent, info)

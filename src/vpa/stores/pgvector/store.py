@@ -35,7 +35,7 @@ class PgvectorStore(VectorStore):
         self._database = Database(session, connection)
         self._catalog = Catalog(self._database, hnsw=hnsw)
         self._reads = Reads(self._database, self._catalog)
-        self._writes = Writes(self._database)
+        self._writes = Writes(self._database, self._catalog)
         self.capabilities = Capabilities(
             durable=True,
             atomic_conflict=True,

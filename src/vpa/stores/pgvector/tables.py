@@ -56,6 +56,13 @@ def build_index(table: str, info: CollectionInfo) -> str:
     return f"CREATE INDEX ON {table} USING hnsw ({expression} {operators}) WITH (m = 16, ef_construction = 128)"
 
 
+HNSW_INDEXES: Final = """
+SELECT i.indexrelid::regclass::text AS name FROM pg_index i
+JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+WHERE i.indrelid = $1::text::regclass AND a.amname = 'hnsw'
+"""
+
+
 def upsert_one(table: str) -> str:
     """For executemany."""
     places = ", ".join(f"${n}" for n in range(1, len(COLUMNS) + 1))

@@ -12,6 +12,7 @@ from vpa.base.query import OnConflict
 from vpa.base.records import CollectionInfo
 from vpa.filters.ast import NEVER
 from vpa.stores.pgvector import tables
+from vpa.stores.pgvector.catalog import Catalog
 from vpa.stores.pgvector.convert import COLUMNS, rows_of
 from vpa.stores.pgvector.database import Database
 from vpa.stores.pgvector.filters import Statement, dump, flatten
@@ -20,13 +21,16 @@ from vpa.stores.requests import Delete, UpdateMetadata, Upsert
 
 # Up to so many rows one statement a row is faster than a temporary table.
 _SMALL: Final = 100
+# From so many rows on it is worth asking whether the index should be built after them.
+_BULK: Final = 1_000
 
 
 class Writes:
     """Upsert, delete and update of metadata."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, catalog: Catalog) -> None:
         self._database = database
+        self._catalog = catalog
 
     async def upsert(self, info: CollectionInfo, request: Upsert) -> int:
         """One transaction, `replacing` included."""
@@ -42,7 +46,10 @@ class Writes:
                     f"ANY({written}::text[]))",
                     *statement.parameters,
                 )
-            return await self._insert(lent, info, rows, on_conflict=request.on_conflict)
+            if len(rows) < _BULK or not self._catalog.is_indexed(info.name):
+                return await self._insert(lent, info, rows, on_conflict=request.on_conflict)
+            async with self._catalog.index_after(lent, info, rows=len(rows)):
+                return await self._insert(lent, info, rows, on_conflict=request.on_conflict)
 
         return await self._database.in_transaction("upsert", write)
 
