@@ -10,14 +10,13 @@ from errno import EACCES, EROFS
 from typing import Final
 
 from vpa.base.errors import (
-    ClosedError,
     CollectionExistsError,
-    CollectionNotFoundError,
     StorageCorruptedError,
     StorageError,
     VectorDatabaseError,
 )
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, is_collection_name
+from vpa.engine.opened import OpenedDirectory
 from vpa.engine.persist.files import FileSystem, OSFiles
 from vpa.engine.persist.journal import DurableJournal, begin
 from vpa.engine.persist.lock import NAME, DirectoryLock
@@ -25,18 +24,20 @@ from vpa.engine.persist.manifest import StoreFile, find_store, manifest_of, new_
 from vpa.engine.persist.names import COLLECTION, COLLECTIONS, CREATING, DROPPED, is_ours
 from vpa.engine.persist.recover import RecoveryReport
 from vpa.engine.persist.reserve import Reserve
-from vpa.engine.persist.wal import forked_error, storage_error
+from vpa.engine.persist.wal import storage_error
 from vpa.engine.table import Table
 
 _PROVIDER: Final = "mock"
 
 
-class Database:
+class Database(OpenedDirectory):
     """Collections by name. Methods are synchronous and may be called from any thread.
 
     A collection whose files are damaged, or are not this store's, raises its error whenever it is asked for; the others
     go on. Nothing is removed that this store did not write.
     """
+
+    _way_out = "; make it with create_collection"
 
     def __init__(
         self,
@@ -49,16 +50,14 @@ class Database:
 
         Raises StorageLockedError, StorageError, ConfigurationError for another format. `files` is used without a lock.
         """
+        super().__init__()
         self.directory = None if directory is None else os.path.abspath(directory)
         self._files: FileSystem = files or OSFiles()
         self._random_bytes = random_bytes
         self._collections: dict[str, Table] = {}
         self._journals: dict[str, DurableJournal] = {}
-        self._damaged: dict[str, VectorDatabaseError] = {}
         self._store = StoreFile("")
         self._lock = threading.RLock()
-        self._closed = False
-        self._process = os.getpid()
         self._directory_lock: DirectoryLock | None = None
         self._reserve: Reserve | None = None
         if self.directory is not None:
@@ -158,24 +157,7 @@ class Database:
         self.check_open()
         return sorted({*self._collections, *filter(is_collection_name, self._damaged)})
 
-    @property
-    def damaged(self) -> dict[str, VectorDatabaseError]:
-        """Why a collection cannot be opened, by the name of its directory."""
-        return dict(self._damaged)
-
-    def get(self, name: str) -> Table:
-        """A collection; raises CollectionNotFoundError, or what is wrong with its files."""
-        found = self.find(name)
-        if found is None:
-            known = ", ".join(self.names()) or "none"
-            raise CollectionNotFoundError(f"no collection {name!r}; there are: {known}; make it with create_collection")
-        return found
-
-    def find(self, name: str) -> Table | None:
-        """A collection, or None; raises what is wrong with its files."""
-        self.check_open()
-        if name in self._damaged:
-            raise self._damaged[name]
+    def _opened(self, name: str) -> Table | None:
         return self._collections.get(name)
 
     def is_behind(self, name: str) -> bool:
@@ -292,10 +274,3 @@ class Database:
             self._collections.clear()
             if self._directory_lock is not None:
                 self._directory_lock.release()
-
-    def check_open(self) -> None:
-        """Raise ClosedError after `close`, StorageLockedError in a forked process."""
-        if self._closed:
-            raise ClosedError("the embedded engine is closed; connect again")
-        if os.getpid() != self._process:
-            raise forked_error(self._process)

@@ -7,34 +7,32 @@ import threading
 from typing import NoReturn
 
 from vpa.base.errors import (
-    ClosedError,
     CollectionNotFoundError,
     ReadOnlyError,
     StorageError,
     VectorDatabaseError,
 )
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, is_collection_name
+from vpa.engine.opened import OpenedDirectory
 from vpa.engine.persist.files import FileSystem, OSFiles
 from vpa.engine.persist.follow import Follower
 from vpa.engine.persist.manifest import StoreFile, find_store
 from vpa.engine.persist.names import COLLECTIONS
 from vpa.engine.persist.recover import RecoveryReport
-from vpa.engine.persist.wal import forked_error, storage_error
+from vpa.engine.persist.wal import storage_error
 from vpa.engine.table import Table
 
 
-class ReadOnlyDatabase:
+class ReadOnlyDatabase(OpenedDirectory):
     """As `Database`, for reading: no lock is taken, no file written. `refresh` takes over what was written since."""
 
     def __init__(self, directory: str, *, files: FileSystem | None = None) -> None:
         """Read the collections of a directory. Raises StorageError where it holds no store."""
+        super().__init__()
         self.directory = os.path.abspath(directory)
         self._files: FileSystem = files or OSFiles()
         self._followers: dict[str, Follower] = {}
-        self._damaged: dict[str, VectorDatabaseError] = {}
         self._lock = threading.RLock()
-        self._closed = False
-        self._process = os.getpid()
         try:
             store = find_store(self._files, self.directory)
             if store is None:
@@ -79,23 +77,7 @@ class ReadOnlyDatabase:
         self.check_open()
         return sorted({*self._names_there(), *self._damaged})
 
-    @property
-    def damaged(self) -> dict[str, VectorDatabaseError]:
-        """Why a collection cannot be read, by name."""
-        return dict(self._damaged)
-
-    def get(self, name: str) -> Table:
-        """A collection as of the last `refresh`; raises CollectionNotFoundError, or what is wrong with its files."""
-        found = self.find(name)
-        if found is None:
-            raise CollectionNotFoundError(f"no collection {name!r}; there are: {', '.join(self.names()) or 'none'}")
-        return found
-
-    def find(self, name: str) -> Table | None:
-        """A collection, or None; raises what is wrong with its files."""
-        self.check_open()
-        if name in self._damaged:
-            raise self._damaged[name]
+    def _opened(self, name: str) -> Table | None:
         follower = self._followers.get(name)
         return None if follower is None else follower.collection
 
@@ -153,10 +135,3 @@ class ReadOnlyDatabase:
         with self._lock:
             self._closed = True
             self._followers.clear()
-
-    def check_open(self) -> None:
-        """Raise ClosedError after `close`, StorageLockedError in a forked process."""
-        if self._closed:
-            raise ClosedError("the embedded engine is closed; connect again")
-        if os.getpid() != self._process:
-            raise forked_error(self._process)
