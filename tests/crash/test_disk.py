@@ -181,9 +181,9 @@ async def test_seeded_stories_end_well(block: int) -> None:
 
 
 @pytest.mark.long
-async def test_three_thousand_stories() -> None:
+async def test_five_thousand_stories() -> None:
     endings: Counter[str] = Counter()
-    for seed in range(10_000, 13_000):
+    for seed in range(10_000, 15_000):
         endings[await tell(seed)] += 1
     sys.stderr.write("\n" + "\n".join(f"{count:5d}  {ending}" for ending, count in sorted(endings.items())) + "\n")
 
