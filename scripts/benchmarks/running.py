@@ -15,7 +15,7 @@ from types import MappingProxyType
 TESTS = Path(__file__).resolve().parents[2] / "tests"
 sys.path.insert(0, str(TESTS))
 
-from stores import RunningStores  # noqa: E402
+from deployments import RunningStores  # noqa: E402
 from vpa.stores.config import VectorDatabaseConfig  # noqa: E402
 
 
@@ -49,7 +49,7 @@ class SeparateStores:
 
 @contextmanager
 def running() -> Iterator[SeparateStores]:
-    """Every store of tests/stores.py, started when it is asked for."""
+    """Every store of tests/deployments.py, started when it is asked for."""
     with tempfile.TemporaryDirectory(prefix="vpa-bench-", ignore_cleanup_errors=True) as directory:
         stores = SeparateStores(directory)
         try:

@@ -45,6 +45,21 @@ async def test_a_broken_way_is_an_error_in_time_and_heals(stores: RunningStores,
 
 
 @pytest.mark.parametrize("provider", REMOTE)
+async def test_answers_in_two_writes_over_a_slow_way_are_read_whole(stores: RunningStores, provider: str) -> None:
+    with behind(stores.config(PROVIDERS[provider])) as (config, proxy):
+        proxy.nagle, proxy.delay_s = True, 0.001
+        async with VectorDatabaseManager(config) as db:
+            docs = await db.create_collection("halves", dimension=2, exist_ok=True)
+            records = [Record(f"r{row}", vector=[1, row], text="word " * 200) for row in range(20)]
+            await docs.upsert(records)
+            assert sorted([record.id async for record in docs.scan()]) == sorted(record.id for record in records)
+            found = await docs.search(vector=[1, 0], top_k=20)
+            assert found.ids[0] == "r0"
+            assert {match.text for match in found} == {"word " * 200}
+            await db.drop_collection("halves")
+
+
+@pytest.mark.parametrize("provider", REMOTE)
 async def test_a_connection_that_went_mute_is_replaced(stores: RunningStores, provider: str) -> None:
     with behind(stores.config(PROVIDERS[provider], timeout_seconds=1.0, max_retries=0)) as (config, proxy):
         async with VectorDatabaseManager(config) as db:

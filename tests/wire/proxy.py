@@ -1,7 +1,8 @@
 """A TCP proxy that breaks things: refuses, resets in the middle, stalls, garbles, drips, or answers 429 and 503 itself.
 
 It also delivers late: what was sent while `hold_s` was set reaches the server that much later, though the client has
-gone.
+gone. `nagle` imitates a server that leaves Nagle's algorithm on and writes each answer in two parts: the second waits
+for the acknowledgement of the first. `delay_s` is a network's way, added to each answer.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class FaultProxy:
         self.requests = 0
         self.hold_s = 0.0
         self.held = 0
+        self.nagle = False
+        self.delay_s = 0.0
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -57,7 +60,7 @@ class FaultProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(not self.nagle))
             if self.fault == "refuse":
                 self.broken += 1
                 _reset(client)
@@ -135,7 +138,7 @@ class FaultProxy:
             while data := server.recv(1 << 16):
                 fault = self._choose()
                 if fault is None or fault in HTTP_FAULTS:
-                    client.sendall(data)
+                    self._pass_on(client, data)
                     continue
                 self.broken += 1
                 if fault == "mute":
@@ -144,6 +147,15 @@ class FaultProxy:
                 elif not self._break(client, data, fault):
                     break
         _end(client, server)
+
+    def _pass_on(self, client: socket.socket, data: bytes) -> None:
+        if self.delay_s:
+            time.sleep(self.delay_s)
+        # Small writes, as Nagle's algorithm holds back: a full segment goes at once.
+        cut = min(len(data) // 2, 512) if self.nagle else 0
+        if cut:
+            client.sendall(data[:cut])
+        client.sendall(data[cut:])
 
     def _break(self, client: socket.socket, data: bytes, fault: str) -> bool:
         match fault:
@@ -181,7 +193,7 @@ def _reset(client: socket.socket) -> None:
 
 @contextmanager
 def fault_proxy(target: Address, *, seed: int = 0) -> Iterator[FaultProxy]:
-    """Runs one."""
+    """A proxy before `target`, closed with its connections at the end."""
     proxy = FaultProxy(target, seed=seed)
     try:
         yield proxy

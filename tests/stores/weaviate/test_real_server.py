@@ -4,22 +4,29 @@ messages.
 
 from __future__ import annotations
 
+import asyncio
+import io
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+import structlog
 import weaviate
 from weaviate.classes.config import Configure
 from weaviate.classes.init import Auth
 
+import servers
 from deployments import WEAVIATE_IS_BUILT, RunningStores
 from vpa.base import errors
 from vpa.base.records import Record
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
-from vpa.stores.config import VectorDatabaseConfig
+from vpa.observe.log import configure_logging
+from vpa.stores.config import VectorDatabaseConfig, parse_url
 
 pytestmark = pytest.mark.skipif(not WEAVIATE_IS_BUILT, reason="the real Weaviate is not built here: make weaviate")
 
@@ -124,3 +131,34 @@ async def test_a_viewers_key_reads_and_is_denied_every_write(stores: RunningStor
                 await db.create_collection("another", dimension=2)
         assert await docs.count() == 1
         await owner.drop_collection("viewed")
+
+
+async def test_a_server_that_was_killed_and_started_again_is_told_with_how_to_check_it(tmp_path: Path) -> None:
+    server = servers.weaviate(tmp_path).start()
+    log = io.StringIO()
+    configure_logging(level="WARNING", fmt="json", stream=log)
+    try:
+        config = VectorDatabaseConfig(**parse_url(server.url), api_key="secret")
+        async with VectorDatabaseManager(config) as db:
+            docs = await db.create_collection("killed", dimension=2)
+            await docs.upsert([Record("a", vector=[1, 0])])
+            server.kill()
+            await asyncio.sleep(0.5)  # Down, as long as a server takes to start.
+            server.start()
+            assert await _soon(lambda: docs.get(["a"])) is not None
+            await asyncio.sleep(1.5)  # gRPC waits up to a second between two attempts.
+    finally:
+        structlog.reset_defaults()
+        server.kill()
+    told = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [line["event"] for line in told].count("server_was_unreachable") == 1
+    assert "vpa check" in next(line["advice"] for line in told if line["event"] == "server_was_unreachable")
+
+
+async def _soon(work: Callable[[], Awaitable[object]]) -> object:
+    for _ in range(100):
+        try:
+            return await work()
+        except errors.VectorDatabaseError:
+            await asyncio.sleep(0.1)
+    return None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import weaviate
+from grpc import ChannelConnectivity
 from weaviate.classes.init import AdditionalConfig, Auth, Timeout
 from weaviate.config import GrpcConfig
 
+from vpa.observe.log import get_logger
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.remote.endpoint import Endpoint
 from vpa.stores.remote.renewable import Renewable
@@ -20,19 +23,29 @@ _GRPC: Final = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
+_log: Final = get_logger("vpa.stores.weaviate")
+_AFTER_A_CRASH: Final = (
+    "if the server was killed, its indexes may have lost what its objects kept: `vpa check URL` names the records "
+    "that searches and counts miss, --repair writes them again"
+)
 
 
 class Connection:
-    """`connection.client` is the asynchronous client; it is made anew where its connection went mute."""
+    """`connection.client` is the asynchronous client; it is made anew where its connection went mute.
+
+    A server that could not be reached for a while, and answers again, is a warning in the log: the client waits and
+    sends again by itself, so that no error tells of it.
+    """
 
     def __init__(self, config: VectorDatabaseConfig, server: Endpoint, options: Mapping[str, str]) -> None:
         self.server = server
         self.renewable: Final[Renewable[weaviate.WeaviateAsyncClient]] = Renewable(
             "Weaviate",
-            lambda: _connect(config, server, options),
-            weaviate.WeaviateAsyncClient.close,
+            lambda: self._make(config, server, options),
+            self._dispose,
             patience_s=config.timeout_seconds,
         )
+        self._watches: dict[weaviate.WeaviateAsyncClient, asyncio.Task[None]] = {}
 
     @property
     def is_open(self) -> bool:
@@ -53,6 +66,40 @@ class Connection:
     async def close(self) -> None:
         """Close REST and gRPC. May be called twice."""
         await self.renewable.close()
+
+    async def _make(
+        self, config: VectorDatabaseConfig, server: Endpoint, options: Mapping[str, str]
+    ) -> weaviate.WeaviateAsyncClient:
+        client = await _connect(config, server, options)
+        # The client has no public way to its gRPC channel.
+        channel = getattr(client._connection, "_grpc_channel", None)
+        if channel is not None:
+            self._watches[client] = asyncio.create_task(_watch(channel, f"{server.host}:{server.port}"))
+        return client
+
+    async def _dispose(self, client: weaviate.WeaviateAsyncClient) -> None:
+        watch = self._watches.pop(client, None)
+        if watch is not None:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+        await client.close()
+
+
+async def _watch(channel: Any, address: str) -> None:
+    """Warn each time that a channel which was ready could not be connected again, and now is."""
+    was_ready = was_lost = False
+    state = channel.get_state()
+    while state is not ChannelConnectivity.SHUTDOWN:
+        if state is ChannelConnectivity.READY:
+            if was_lost:
+                _log.warning("server_was_unreachable", provider="weaviate", address=address, advice=_AFTER_A_CRASH)
+            was_ready, was_lost = True, False
+        elif state is ChannelConnectivity.TRANSIENT_FAILURE:
+            was_lost = was_ready
+        await channel.wait_for_state_change(state)
+        # A connection that the server closed is tried again at once: a balancer's answers, a server that is gone
+        # does not.
+        state = channel.get_state(try_to_connect=was_ready)
 
 
 async def _connect(
