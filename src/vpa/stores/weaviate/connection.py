@@ -42,7 +42,7 @@ class Connection:
         self.renewable: Final[Renewable[weaviate.WeaviateAsyncClient]] = Renewable(
             "Weaviate",
             lambda: self._make(config, server, options),
-            self._dispose,
+            self._close_client,
             patience_s=config.timeout_seconds,
         )
         self._watches: dict[weaviate.WeaviateAsyncClient, asyncio.Task[None]] = {}
@@ -77,7 +77,7 @@ class Connection:
             self._watches[client] = asyncio.create_task(_watch(channel, f"{server.host}:{server.port}"))
         return client
 
-    async def _dispose(self, client: weaviate.WeaviateAsyncClient) -> None:
+    async def _close_client(self, client: weaviate.WeaviateAsyncClient) -> None:
         watch = self._watches.pop(client, None)
         if watch is not None:
             watch.cancel()
