@@ -39,6 +39,8 @@ def as_float32(values: ArrayLike, *, dimensions: int) -> NDArray[np.float32]:
         raise VectorFormatError(f"must hold real numbers, not {_kind_name(array)}")
     if array.ndim != dimensions:
         raise VectorFormatError(f"must have {dimensions} dimension(s), it has shape {array.shape}")
+    if array.dtype == np.float32:
+        return np.ascontiguousarray(array)
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(array, dtype=np.float32)
 
@@ -52,9 +54,9 @@ def _kind_name(array: NDArray[Any]) -> str:
 def first_row_not_finite(matrix: FloatMatrix) -> int | None:
     """Index of the first row with NaN or an infinity (also after the cast to float32), or None."""
     for start in range(0, len(matrix), _BLOCK_ROWS):
-        finite = np.isfinite(matrix[start : start + _BLOCK_ROWS]).all(axis=1)
+        finite = np.isfinite(matrix[start : start + _BLOCK_ROWS])
         if not finite.all():
-            return start + int(np.argmin(finite))
+            return start + int(np.argmin(finite.all(axis=1)))
     return None
 
 
@@ -77,8 +79,27 @@ def unit_rows(matrix: FloatMatrix) -> FloatMatrix:
     result = np.empty(matrix.shape, dtype=np.float32)
     for start in range(0, len(matrix), _BLOCK_ROWS):
         block = matrix[start : start + _BLOCK_ROWS].astype(np.float64)
-        norms = np.sqrt(np.einsum("ij,ij->i", block, block))
-        norms[np.abs(norms - 1.0) <= UNIT_TOLERANCE] = 1.0
-        np.divide(block, norms[:, None], out=block)
-        result[start : start + _BLOCK_ROWS] = block
+        result[start : start + _BLOCK_ROWS] = _divided(block, _lengths(block))
     return result
+
+
+def checked_unit_rows(matrix: FloatMatrix) -> FloatMatrix | None:
+    """As `unit_rows`, for at most some hundreds of rows; None where a row is all zeros or has a value that is not
+    finite. The length of a row tells both, so that no pass looks for them.
+    """
+    block = matrix.astype(np.float64)
+    lengths = _lengths(block)
+    if not (lengths.all() and np.isfinite(lengths).all()):
+        return None
+    return _divided(block, lengths).astype(np.float32)
+
+
+def _lengths(block: NDArray[np.float64]) -> NDArray[np.float64]:
+    lengths: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", block, block))
+    return lengths
+
+
+def _divided(block: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rows of `block` by their lengths, in place."""
+    lengths[np.abs(lengths - 1.0) <= UNIT_TOLERANCE] = 1.0
+    return np.divide(block, lengths[:, None], out=block)

@@ -167,13 +167,22 @@ def _check_vectors(vectors: ArrayLike | None, *, ids: Sequence[str], info: Colle
     for start in range(0, len(given), _ROWS):
         part = slice(start, start + _ROWS)
         rows = _as_matrix(given[part])
-        _check_rows(rows, ids=ids[part], info=info)
-        result[part] = arrays.unit_rows(rows) if info.metric is Metric.COSINE else rows
+        units = _units(rows, info=info)
+        if units is None:
+            _check_rows(rows, ids=ids[part], info=info)
+        result[part] = rows if units is None else units
         if start + _ROWS < len(given):
             yield
     # Only this function has it, so a store may keep it as it is.
     result.setflags(write=False)
     return result
+
+
+def _units(rows: arrays.FloatMatrix, *, info: CollectionInfo) -> arrays.FloatMatrix | None:
+    """For cosine, unit rows; None where they are to be checked one by one."""
+    if info.metric is not Metric.COSINE or rows.shape[1] != info.dimension:
+        return None
+    return arrays.checked_unit_rows(rows)
 
 
 def _rows_of(vectors: ArrayLike) -> Any:

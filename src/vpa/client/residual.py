@@ -23,15 +23,21 @@ from vpa.stores.requests import (
     Upsert,
 )
 
+Filtered = TypeVar("Filtered", Count, Delete, Distinct, FieldTypes, Scan, Search, UpdateMetadata)
 Targeted = TypeVar("Targeted", Delete, UpdateMetadata)
 _NO_LIMIT: Final = 2**31 - 1
+
+
+def _asked(request: Filtered, native: NormalFilter) -> Filtered:
+    """The same request with what the store evaluates; as it is where that is all of the filter."""
+    return request if native is request.filter else replace(request, filter=native)
 
 
 async def count(store: VectorStore, info: CollectionInfo, request: Count) -> int:
     """Exact number of matches."""
     parts = store.split(request.filter)
     if parts.is_complete:
-        return await store.count(info, replace(request, filter=parts.native))
+        return await store.count(info, _asked(request, parts.native))
     wanted = Scan(filter=request.filter, scope=request.scope, include_vectors=False)
     return sum([len(batch) async for batch in scan(store, info, wanted)])
 
@@ -39,7 +45,7 @@ async def count(store: VectorStore, info: CollectionInfo, request: Count) -> int
 async def scan(store: VectorStore, info: CollectionInfo, request: Scan) -> AsyncIterator[RecordBatch]:
     """Every match once; batches may be shorter than asked, never empty."""
     parts = store.split(request.filter)
-    async for batch in store.scan(info, replace(request, filter=parts.native)):
+    async for batch in store.scan(info, _asked(request, parts.native)):
         left = batch if parts.is_complete else _keep(batch, parts.residual)
         if len(left):
             yield left
@@ -62,13 +68,13 @@ async def field_types(
 ) -> dict[str, dict[str, int]] | None:
     """As the store knows them, where it evaluates the whole filter and has them without a scan; else None."""
     parts = store.split(request.filter)
-    return await store.field_types(info, replace(request, filter=parts.native)) if parts.is_complete else None
+    return await store.field_types(info, _asked(request, parts.native)) if parts.is_complete else None
 
 
 async def distinct_values(store: VectorStore, info: CollectionInfo, request: Distinct) -> list[Scalar] | None:
     """As the store knows them, where it evaluates the whole filter and has them without a scan; else None."""
     parts = store.split(request.filter)
-    return await store.distinct_values(info, replace(request, filter=parts.native)) if parts.is_complete else None
+    return await store.distinct_values(info, _asked(request, parts.native)) if parts.is_complete else None
 
 
 async def resolve(store: VectorStore, info: CollectionInfo, request: Targeted) -> Targeted:
@@ -77,7 +83,7 @@ async def resolve(store: VectorStore, info: CollectionInfo, request: Targeted) -
         return request
     parts = store.split(request.filter)
     if parts.is_complete:
-        return replace(request, filter=parts.native)
+        return _asked(request, parts.native)
     return replace(request, ids=await _matching(store, info, request), filter=ALWAYS)
 
 
@@ -119,7 +125,7 @@ async def search(store: VectorStore, info: CollectionInfo, request: Search) -> l
     """At most `top_k` matches a query; with a residual, reads deeper until they are found or the store has no more."""
     parts = store.split(request.filter)
     if parts.is_complete:
-        return await store.search(info, replace(request, filter=parts.native))
+        return await store.search(info, _asked(request, parts.native))
     results = []
     for row in range(len(request.vectors)):
         single = replace(request, vectors=request.vectors[row : row + 1], filter=parts.native)

@@ -290,8 +290,11 @@ class Columns:
 
     def are_ready(self, field: Field) -> bool:
         """Whether those of exactly this field are."""
-        found = (self._columns.get(ColumnKey(field, kind)) for kind in ("string", "number", "boolean"))
-        return all(column is None or column.is_ready for column in found)
+        for kind in ("string", "number", "boolean"):
+            column = self._columns.get(ColumnKey(field, kind))
+            if column is not None and not column.is_ready:
+                return False
+        return True
 
     def items(self) -> list[tuple[ColumnKey, Column]]:
         """All columns; a copy, for readers."""

@@ -86,7 +86,7 @@ class Packed(NamedTuple):
     @property
     def ends(self) -> NDArray[np.int64]:
         """Where in `blob` each one ends."""
-        return np.cumsum(np.maximum(self.lengths, 0))
+        return np.maximum(self.lengths, 0).cumsum()
 
     def unpack(self) -> list[bytes | None]:
         """What `of` was given."""

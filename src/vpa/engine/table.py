@@ -114,10 +114,11 @@ class Table:
             keep = scores >= request.score_threshold
             rows, scores = rows[keep], scores[keep]
         values: list[float] = scores.tolist()
-        if view.rows.metric is Metric.EUCLIDEAN:
+        metric = view.rows.metric
+        if metric is Metric.EUCLIDEAN:
             lengths = distances.l2(view.rows.gather(rows), query).tolist()
         else:
-            lengths = [distances.distance_of(view.rows.metric, score) for score in values]
+            lengths = [distances.distance_of(metric, score) for score in values]
         return view.matches(rows.tolist(), scores=values, distances=lengths, include_vectors=request.include_vectors)
 
     def scan(

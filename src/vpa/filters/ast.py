@@ -31,6 +31,10 @@ class Field:
     path: str
     system: bool = False
 
+    def __hash__(self) -> int:
+        # Columns are looked up by it for every value that is written; a string keeps its hash.
+        return hash(self.path)
+
 
 class Filter:
     """A node of the tree. Combine with `&`, `|` and `~`."""

@@ -46,6 +46,8 @@ _OPERATORS: Final[dict[str, _Builder]] = {
 }
 # A filter with more literals takes some milliseconds to parse.
 _LONG: Final = 200
+# Told apart at once: asking whether a value is a Mapping takes longer than counting it.
+_PLAIN: Final = frozenset({str, int, float, bool})
 _CONNECTIVES: Final = ("$and", "$or", "$nor", "$not")
 
 
@@ -68,7 +70,9 @@ def _is_larger(condition: object, limit: int) -> bool:
     while waiting and literals <= limit and objects <= 4 * limit:
         node = waiting.pop()
         objects += 1
-        if isinstance(node, Mapping) and node:
+        if type(node) in _PLAIN:
+            literals += 1
+        elif isinstance(node, Mapping) and node:
             waiting += node.values()
         elif isinstance(node, list | tuple) and node:
             waiting += node
