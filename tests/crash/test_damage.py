@@ -6,6 +6,8 @@ import os
 import random
 import sys
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -42,82 +44,144 @@ async def _comparable(docs: Collection, workload: Workload | None) -> State:
     return state if docs.info.index.originals else {name: (b"", text, rest) for name, (_, text, rest) in state.items()}
 
 
-async def _history(disk: SimulatedDisk, seed: int, *, ending: str) -> tuple[list[State], SimulatedDisk, SimulatedDisk]:
-    """States after each change, the disk at the end, and the disk at some time before."""
+@dataclass
+class Story:
+    """States after each change; `unknown` is the state if the change that failed went through."""
+
+    history: list[State] = field(default_factory=lambda: [State()])
+    older: SimulatedDisk | None = None
+    unknown: State | None = None
+    failed: str | None = None
+
+
+async def _write(
+    disk: SimulatedDisk, seed: int, *, ending: str, beneath: Callable[[SimulatedDisk], None] | None = None
+) -> tuple[Story, SimulatedDisk]:
+    """Changes until the end, and the disk then. `beneath` harms the files while they are written to; it is given the
+    disk as it was some time before. A change that fails ends the story.
+    """
     rng = random.Random(seed)
     quantization, originals = STORAGE[seed % len(STORAGE)]
     manager = await _opened(disk)
     index = IndexOptions(quantization=quantization, originals=originals)  # type: ignore[arg-type]
     docs = await manager.create_collection("docs", dimension=DIMENSION, index=index)
-    database = manager._store._database  # type: ignore[union-attr]
-    assert isinstance(database, Database)
-    workload, history, older = Workload(seed), [State()], disk.copy()
-    for _ in range(rng.randrange(4, 30)):
-        chance = rng.random()
-        journal, table = database.journal("docs"), database.get("docs")
-        assert journal is not None
-        if chance < 0.12:
-            journal.checkpoint()
-        elif chance < 0.2:
-            table.upkeep.compact(stop=lambda: False)
-        elif chance < 0.25:
-            # A drop beside whatever works in the background, and a successor of the same name.
-            await manager.drop_collection("docs")
-            docs = await manager.create_collection("docs", dimension=DIMENSION, index=index)
-            workload, history = Workload(rng.randrange(2**31)), [State()]
-        elif chance < 0.3:
-            older = disk.copy()
-        verb, arguments = workload.next()
-        await getattr(docs, verb)(**arguments)
-        history.append(await _comparable(docs, workload))
+    workload, story = Workload(seed), Story(older=disk.copy())
+    changes = rng.randrange(4, 30)
+    harmed_before = rng.randrange(1, changes)
+    for number in range(changes):
+        if beneath is not None and number == harmed_before:
+            beneath(story.older or disk)
+        try:
+            if rng.random() < 0.05:
+                # A drop beside whatever works in the background, and a successor of the same name.
+                await manager.drop_collection("docs")
+                docs = await manager.create_collection("docs", dimension=DIMENSION, index=index)
+                workload, story.history = Workload(rng.randrange(2**31)), [State()]
+            _tidy(manager, rng.random())
+            if rng.random() < 0.05:
+                story.older = disk.copy()
+            verb, arguments = workload.next()
+            story.unknown = await _comparable(docs, workload)
+            await getattr(docs, verb)(**arguments)
+        except VectorDatabaseError as error:
+            assert beneath is not None, f"seed {seed}: {error}"
+            story.failed = str(error)
+            break
+        story.history.append(story.unknown)
     if ending == "closed":
         await manager.close()
-        return history, disk.copy(), older
+        return story, disk.copy()
     await _lose_power(manager)
-    return history, disk.copy() if ending == "killed" else disk.crash(), older
+    return story, disk.copy() if ending == "killed" else disk.crash()
+
+
+def _tidy(manager: VectorDatabaseManager, chance: float) -> None:
+    """A checkpoint or a compaction now and then."""
+    database = manager._store._database  # type: ignore[union-attr]
+    assert isinstance(database, Database)
+    journal, table = database.journal("docs"), database.get("docs")
+    assert journal is not None
+    if chance < 0.12:
+        journal.checkpoint()
+    elif chance < 0.2:
+        table.upkeep.compact(stop=lambda: False)
 
 
 async def befall(seed: int) -> str:
-    """Tell the story; returns how it ended."""
+    """Files are harmed after the end; returns how the next one to open them fares."""
     rng = random.Random(seed)
     ending, kind = rng.choice(ENDINGS), rng.choice(list(DAMAGES))
-    history, disk, older = await _history(SimulatedDisk(seed), seed, ending=ending)
-    _, other, _ = await _history(SimulatedDisk(seed + 1_000_000), seed, ending="closed")
+    story, disk = await _write(SimulatedDisk(seed), seed, ending=ending)
+    _, other = await _write(SimulatedDisk(seed + 1_000_000), seed, ending="closed")
     for _ in range(rng.choice((1, 1, 1, 2))):
+        DAMAGES[kind](Surroundings(disk, other, story.older or disk, rng))
+    return f"{kind}: {await _reopened(disk, story, f'seed {seed}: {kind}, {ending}')}"
+
+
+async def befall_beneath(seed: int) -> str:
+    """Files are harmed while a process writes to them; returns how the next one fares."""
+    rng = random.Random(seed)
+    ending, kind = rng.choice(ENDINGS), rng.choice(list(DAMAGES))
+    _, other = await _write(SimulatedDisk(seed + 1_000_000), seed, ending="closed")
+    disk = SimulatedDisk(seed)
+
+    def harm(older: SimulatedDisk) -> None:
         DAMAGES[kind](Surroundings(disk, other, older, rng))
+
+    story, left = await _write(disk, seed, ending=ending, beneath=harm)
+    told = "told the writer, " if story.failed else ""
+    return f"{kind}: {told}{await _reopened(left, story, f'seed {seed}: {kind} beneath, {ending}, {story.failed}')}"
+
+
+async def _reopened(disk: SimulatedDisk, story: Story, about: str) -> str:
+    """All that was acknowledged, a named error, or a prefix that is reported; anything else fails."""
     before = {name: bytes(disk.read(name)) for name in disk.files()}
     try:
         manager = await _opened(disk)
     except VectorDatabaseError:
-        return f"{kind}: a named error"
+        return "a named error"
     try:
         docs = await manager.collection("docs")
         found = await _comparable(docs, None)
         facts = (await manager.get_statistics())["collections"]["docs"]["recovery"]
     except CollectionNotFoundError:
-        raise AssertionError(f"seed {seed}: the collection is gone and no error says so") from None
+        if story.failed:
+            return "gone, as the writer was told"
+        raise AssertionError(f"{about}: the collection is gone and no error says so") from None
     except VectorDatabaseError:
         if "docs" in manager._store._database.damaged:  # type: ignore[union-attr]
             kept = {name: data for name, data in before.items() if name.startswith("/data/collections/docs/")}
-            assert all(bytes(disk.read(name)) == data for name, data in kept.items()), (
-                f"seed {seed}: files were touched"
-            )
-        return f"{kind}: a named error"
+            assert all(bytes(disk.read(name)) == data for name, data in kept.items()), f"{about}: files were touched"
+        return "a named error"
     finally:
         await _lose_power(manager)
-    if found == history[-1]:
-        return f"{kind}: all there"
-    assert found in history, f"seed {seed}: {kind}, {ending}: neither the data nor a prefix of it"
-    assert facts["torn_bytes"] or facts["damage"] or facts["set_aside"] or not facts["closed"], (
-        f"seed {seed}: {kind}, {ending}: fewer records, and silence"
+    if found == story.history[-1] or (story.failed and found == story.unknown):
+        return "all there"
+    assert found in story.history, f"{about}: neither the data nor a prefix of it"
+    assert story.failed or facts["torn_bytes"] or facts["damage"] or facts["set_aside"] or not facts["closed"], (
+        f"{about}: fewer records, and silence"
     )
-    return f"{kind}: a prefix, reported"
+    return "a prefix, reported"
 
 
 @pytest.mark.parametrize("block", range(8))
 async def test_whatever_befalls_the_files_is_never_silent(block: int) -> None:
     for seed in range(block * 50, block * 50 + 50):
         await befall(seed)
+
+
+@pytest.mark.parametrize("block", range(4))
+async def test_whatever_befalls_files_that_are_written_to_is_never_silent(block: int) -> None:
+    for seed in range(block * 50, block * 50 + 50):
+        await befall_beneath(seed)
+
+
+@pytest.mark.long
+async def test_damages_beneath_a_writer() -> None:
+    endings: Counter[str] = Counter()
+    for seed in range(50_000, 50_000 + int(os.environ.get("VPA_TEST_DAMAGES", "6000"))):
+        endings[await befall_beneath(seed)] += 1
+    sys.stderr.write("\n" + "\n".join(f"{count:5d}  {ending}" for ending, count in sorted(endings.items())) + "\n")
 
 
 @pytest.mark.long
