@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from vpa.base.arrays import IntColumn, RowMask, RowNumbers
 from vpa.base.metadata import Scalar, Value, kind_of, leaves
+from vpa.base.sorting import sort_steps
+from vpa.base.steps import finish_resting
 from vpa.base.tables import Column as TypedColumn
 from vpa.base.tables import MetadataColumns
 from vpa.engine.growable import GrowableArray
@@ -253,7 +255,8 @@ class Column:
     def _rank(self, entries: Entries) -> _Ranking:
         used, places = np.unique(entries.codes, return_inverse=True)
         values = [self.values[code] for code in used.tolist()]
-        ascending = sorted(range(len(values)), key=values.__getitem__)
+        # In steps: one call of `sorted` over many strings keeps every other thread waiting.
+        ascending = finish_resting(sort_steps(range(len(values)), key=values.__getitem__))
         rank = np.empty(len(values), dtype=np.int32)
         rank[ascending] = np.arange(len(values), dtype=np.int32)
         ranks = rank[places]

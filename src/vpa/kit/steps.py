@@ -6,31 +6,17 @@ import asyncio
 import time
 from typing import Final, TypeVar
 
-from vpa.base.steps import Steps
+from vpa.base.steps import Steps, finish_resting
 
 T = TypeVar("T")
 # What takes less stays on the event loop: the way to a thread and back costs 0.1 ms when both are busy.
 _INLINE_S: Final = 0.002
-# In a thread: after so long the interpreter is given to another thread, for longer than that one needs to wake up.
-_WORK_S, _REST_S = 0.002, 0.00005
+_REST_S: Final = 0.00005  # Longer than another thread needs to wake up.
 
 
 def rest() -> None:
     """Gives other threads the interpreter, from inside a loop in a worker; call it about every two milliseconds."""
     time.sleep(_REST_S)
-
-
-def finish_resting(steps: Steps[T]) -> T:
-    """The result, for a thread beside an event loop: a rest of 50 µs after every two milliseconds."""
-    try:
-        while True:
-            ends = time.perf_counter() + _WORK_S
-            while time.perf_counter() < ends:
-                next(steps)
-            time.sleep(_REST_S)
-    except StopIteration as done:
-        result: T = done.value
-        return result
 
 
 async def finish_beside(steps: Steps[T]) -> T:
