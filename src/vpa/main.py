@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from vpa.cli import build_parser
 
-EXIT_OK = 0
+EXIT_OK = 0  # docs/cli.md lists them; 70 is EX_SOFTWARE of sysexits.h, 130 a shell's for Ctrl-C.
 EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_STORE = 3

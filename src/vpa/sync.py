@@ -206,13 +206,13 @@ def connect(url: str, **options: Any) -> VectorDatabaseManager:
 
 @functools.wraps(_create_manager)
 def create_vector_database_manager(config: Any = None) -> VectorDatabaseManager:
-    """As `vpa.create_vector_database_manager`."""
+    """As `vpa.create_vector_database_manager`, connected, for programs without an event loop."""
     return VectorDatabaseManager(_create_manager(config), OwnerLoop())
 
 
 @functools.wraps(_create_rag)
 def create_enhanced_rag_system(config: Any = None, **options: Any) -> EnhancedRAGSystem:
-    """As `vpa.create_enhanced_rag_system`."""
+    """As `vpa.create_enhanced_rag_system`, open, for programs without an event loop."""
     return EnhancedRAGSystem(_create_rag(config, **options), OwnerLoop())
 
 

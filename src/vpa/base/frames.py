@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def batch_from_columns(
     ids: Sequence[str], vectors: ArrayLike, *, columns: Mapping[str, Any], texts: Sequence[str | None] | None
 ) -> RecordBatch:
-    """See RecordBatch.from_columns."""
+    """What RecordBatch.from_columns does, in a module that is imported when it is called."""
     given = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
     try:
         metadata = MetadataColumns(columns, length=len(given))
@@ -43,7 +43,7 @@ def _matrix(vectors: ArrayLike) -> FloatMatrix:
 def batch_from_table(
     table: Any, *, id_column: str, vector_column: str, text_column: str | None, vectors: ArrayLike | None
 ) -> RecordBatch:
-    """See RecordBatch.from_table."""
+    """What RecordBatch.from_table does, for Arrow, pandas and polars alike."""
     arrow = _arrow(table)
     names = arrow.column_names
     repeated = next((name for name in names if names.count(name) > 1), None)

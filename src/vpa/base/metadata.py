@@ -17,7 +17,7 @@ Scalar: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = "Scalar | list[Scalar] | dict[str, Value]"
 Metadata: TypeAlias = dict[str, Value]
 
-MAX_KEY_BYTES: Final = 128
+MAX_KEY_BYTES: Final = 128  # What every store takes; docs/semantics.md says so, and tests hold each store to it.
 MAX_DEPTH: Final = 8
 MAX_VALUES: Final = 1000
 INT_MIN: Final = -(2**63)
@@ -116,7 +116,7 @@ def canonical_metadata(metadata: Mapping[str, object]) -> Metadata:
     return result
 
 
-_SHORT_KEY = 32
+_SHORT_KEY = 32  # A key of so many characters is below MAX_KEY_BYTES however it is encoded: it is not measured.
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 

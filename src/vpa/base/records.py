@@ -17,6 +17,7 @@ from vpa.base.index_options import IndexOptions
 from vpa.base.metadata import Metadata, Scalar
 from vpa.base.scope import Scope
 
+# Of a described collection, and of the layout in a store; raised when readers of the old one would misread it.
 FORMAT_VERSION: Final = 1
 LAYOUT_VERSION: Final = 1
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{1,44}")

@@ -36,7 +36,7 @@ class NumberColumn(Sequence[Any]):
 
     @property
     def kind(self) -> str:
-        """`"boolean"` or `"number"`."""
+        """`"boolean"` or `"number"`, by the dtype."""
         return "boolean" if self.values.dtype == np.bool_ else "number"
 
     def part(self, start: int, stop: int) -> NumberColumn:
@@ -95,7 +95,7 @@ class TextColumn(Sequence[str | None]):
 
     @property
     def kind(self) -> str:
-        """`"string"`."""
+        """`"string"`, as every dictionary of texts."""
         return "string"
 
     def part(self, start: int, stop: int) -> TextColumn:

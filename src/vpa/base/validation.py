@@ -26,7 +26,7 @@ from vpa.base.tables import ColumnRuleError, MetadataColumns, TextColumn
 
 T = TypeVar("T")
 V = TypeVar("V")
-MAX_ID_BYTES: Final = 512
+MAX_ID_BYTES: Final = 512  # Pinecone's limit, the lowest of the seven.
 # Per step: ids, rows of a matrix, and records, each of which may hold a thousand values.
 _IDS, _ROWS, _RECORDS = 256, 512, 8
 _NOT_FINITE: Final = "the query vector has a value that is not finite as float32"

@@ -32,7 +32,7 @@ class Collection(CollectionVerbs):
 
     @property
     def name(self) -> str:
-        """The collection's name."""
+        """The name it was made with, whatever the store calls it."""
         return self._binding.info.name
 
     @property

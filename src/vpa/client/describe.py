@@ -17,7 +17,7 @@ from vpa.filters.ast import leaves as filter_leaves
 from vpa.kit.steps import finish_beside
 from vpa.stores.contract import VectorStore
 
-_TOGETHER: Final = 256
+_TOGETHER: Final = 256  # Values between two looks at the time: well under two milliseconds of work.
 
 
 async def fields(records: AsyncIterator[Record]) -> dict[str, dict[str, int]]:

@@ -208,7 +208,7 @@ class VectorDatabaseManager(CollectionVerbs):
         return self._handle(stored)
 
     async def list_collections(self) -> list[str]:
-        """Names, sorted."""
+        """The names of all collections of the store, sorted, those that others made among them."""
         store = self._open_store()
         return await self._pipeline.run(Call(ListCollections(), store.provider), store.list_collections)
 

@@ -25,7 +25,7 @@ from vpa.stores.requests import (
 
 Filtered = TypeVar("Filtered", Count, Delete, Distinct, FieldTypes, Scan, Search, UpdateMetadata)
 Targeted = TypeVar("Targeted", Delete, UpdateMetadata)
-_NO_LIMIT: Final = 2**31 - 1
+_NO_LIMIT: Final = 2**31 - 1  # Deeper than any store holds records.
 
 
 def _asked(request: Filtered, native: NormalFilter) -> Filtered:

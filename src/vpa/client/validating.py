@@ -32,7 +32,7 @@ async def checked_batch(records: Iterable[Record] | RecordBatch, *, info: Collec
 
 
 async def checked_ids(ids: Iterable[str]) -> list[str]:
-    """As `base.validation.check_ids`."""
+    """As `base.validation.check_ids`; many are checked in a thread, in slices."""
     return await finish_beside(id_steps(ids if isinstance(ids, str | bytes) else await _listed(ids)))
 
 

@@ -10,7 +10,7 @@ from vpa.commands.common import print_json, print_line
 from vpa.commands.places import place, progress_bar
 from vpa.trust.check import CheckReport, check
 
-_SHOWN: Final = 100
+_SHOWN: Final = 100  # Ids shown; the JSON report has all of them.
 
 
 def run(args: Namespace) -> int:

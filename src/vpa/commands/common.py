@@ -49,7 +49,7 @@ def reading(config: DeploymentConfig) -> VectorDatabaseConfig:
 
 
 def scope(args: Namespace) -> Scope:
-    """`--tenant` and `--namespace`."""
+    """Whose records a command means: its `--tenant` and `--namespace`."""
     return Scope(args.tenant, args.namespace)
 
 

@@ -26,8 +26,8 @@ from vpa.engine.persist.salvage import Salvaged
 from vpa.engine.repair import Repair
 from vpa.trust.recall import check_recall
 
-_LEAST_FREE_BYTES: Final = 1 << 30
-_LEAST_RECALL: Final = 0.99
+_LEAST_FREE_BYTES: Final = 1 << 30  # A gigabyte: a compaction needs a second copy of a collection for a while.
+_LEAST_RECALL: Final = 0.99  # Below it a user loses one answer in a hundred, and is told.
 _NO_COLLECTION: Final = "vpa-doctor-looks"
 
 

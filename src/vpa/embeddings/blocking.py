@@ -36,7 +36,7 @@ class BlockingEmbedder(Embedder):
 
     @property
     def identity(self) -> EmbeddingIdentity:
-        """The model's."""
+        """That of the wrapped model."""
         return self._model.identity
 
     async def embed(self, texts: Sequence[str], *, kind: Kind) -> FloatMatrix:

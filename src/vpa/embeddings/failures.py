@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from vpa.base.errors import EmbedderError, EmbedderUnavailableError, VectorDatabaseError
 
+# Timeouts, conflicts, rate limits and overload (529 at some services): the same request may succeed later.
 _PASSING_STATUS: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 # Clients of HTTP services name their errors alike and share no base class.
 _PASSING_NAMES: Final = (

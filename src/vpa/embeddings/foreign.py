@@ -42,7 +42,7 @@ class ForeignEmbedder(Embedder):
 
     @property
     def identity(self) -> EmbeddingIdentity:
-        """Known after `open`."""
+        """Model and dimension; known after `open`, which embeds one text to learn the dimension."""
         return self._identity
 
     async def open(self) -> EmbeddingIdentity:
@@ -107,7 +107,7 @@ def from_langchain(model: Any, *, name: str | None = None) -> ForeignEmbedder:
 
 
 def from_llama_index(model: Any, *, name: str | None = None) -> ForeignEmbedder:
-    """LlamaIndex's embeddings."""
+    """An embedder over LlamaIndex's `BaseEmbedding`: its batch method for documents, its query method for queries."""
     return ForeignEmbedder(
         document=model.get_text_embedding_batch,
         query=_each(model.get_query_embedding),

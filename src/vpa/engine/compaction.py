@@ -16,8 +16,8 @@ from vpa.base.scope import Scope
 from vpa.engine.rows import RowStore
 from vpa.engine.view import View
 
-_FROM: Final = 4096
-_SHARE: Final = 1 / 3
+_FROM: Final = 4096  # Fewer dead rows cost less than copying the live ones does.
+_SHARE: Final = 1 / 3  # At a third, at most two live rows are copied for each dead one that goes.
 # So many rows take less than a millisecond; then others get their turn.
 _STEP: Final = 2_000
 _REST_S: Final = 0.0005

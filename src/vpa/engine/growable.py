@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vpa.base.arrays import RowNumbers
 from vpa.engine.slices import rest
 
-_SMALLEST = 256
+_SMALLEST = 256  # The first room, so that small collections do not grow row by row.
 # So many objects at once: seven hundred would set off Python's search for garbage.
 _TOGETHER = 250
 _PIECES = 1024
@@ -35,7 +35,7 @@ class GrowableArray:
         self.length = len(initial)
 
     def extend(self, values: NDArray[Any]) -> None:
-        """Append `values`."""
+        """Append `values`; a longer array is made when the room is used up."""
         if not len(values):
             return
         end = self.length + len(values)

@@ -13,7 +13,7 @@ _encoder: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separato
 
 
 def dumps_plain(value: object) -> bytes:
-    """Compact, in UTF-8."""
+    """Compact JSON in UTF-8; the values are checked already, so that no encoder asks for their kind."""
     return _encoder.encode(value).encode()
 
 

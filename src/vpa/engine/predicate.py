@@ -11,7 +11,7 @@ from vpa.base.metadata import kind_of
 from vpa.engine.columns import Columns, Rows
 from vpa.filters.ast import And, Constant, Eq, Exists, Filter, In, Literal, Not, Or, Range, leaves
 
-_FEW_LITERALS: Final = 16
+_FEW_LITERALS: Final = 16  # More are left to a thread: each takes a bisection, and a slice that may be long.
 
 
 def row_mask(node: Filter, columns: Columns, row_count: int) -> RowMask:
@@ -78,7 +78,6 @@ def leaf_rows(node: Filter, columns: Columns, row_count: int) -> Rows | None:
 
 
 def _leaf_rows(node: Filter, columns: Columns, row_count: int) -> list[Rows]:
-    """By column."""
     match node:
         case Eq(field, value):
             column = columns.get(field, kind_of(value))

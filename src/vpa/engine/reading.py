@@ -106,16 +106,16 @@ class ReadOnlyDatabase(OpenedDirectory):
                 self._damaged[name] = error.located(provider="mock", collection=name)
 
     def create(self, info: CollectionInfo) -> Table:
-        """Raises ReadOnlyError."""
+        """Raises ReadOnlyError: another process writes this directory."""
         self._refuse(f"collection {info.name!r} does not exist")
 
     def set_embedding(self, name: str, embedding: EmbeddingIdentity) -> CollectionInfo:
-        """Raises ReadOnlyError."""
+        """Raises ReadOnlyError: another process writes this directory."""
         del embedding
         self._refuse(f"the embedding of collection {name!r} was not noted")
 
     def drop(self, name: str) -> None:
-        """Raises ReadOnlyError."""
+        """Raises ReadOnlyError: another process writes this directory."""
         self._refuse(f"collection {name!r} was not dropped")
 
     def _refuse(self, what: str) -> NoReturn:

@@ -83,7 +83,7 @@ class RowStore:
 
     @property
     def dimension(self) -> int:
-        """Of the vectors."""
+        """Numbers in each vector."""
         return self.vectors.dimension
 
     @property

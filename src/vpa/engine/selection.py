@@ -33,7 +33,7 @@ class Selection:
 
     @property
     def mask(self) -> RowMask:
-        """`(total,) bool`."""
+        """Which rows are chosen, `(total,) bool`; made from the row numbers when first asked."""
         if self._mask is None:
             self._mask = np.zeros(self.total, dtype=np.bool_)
             self._mask[self._rows] = True
@@ -41,7 +41,7 @@ class Selection:
 
     @property
     def rows(self) -> RowNumbers:
-        """`(count,)`."""
+        """Numbers of the chosen rows `(count,) int64`, ascending; made from the mask when first asked."""
         if self._rows is None:
             self._rows = np.flatnonzero(self._mask)  # type: ignore[arg-type]
         return self._rows

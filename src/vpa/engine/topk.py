@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vpa.base.arrays import FloatVector, RowNumbers, Scores
 
+# Scores under one maximum; ten of 100,000 took 21 to 23 µs with 16, 32 or 64, and more with larger blocks.
 _BLOCK: Final = 64
 
 

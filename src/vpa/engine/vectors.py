@@ -12,6 +12,7 @@ from vpa.base.index_options import IndexOptions, Quantization
 from vpa.base.records import Metric
 from vpa.engine.quant.scalar import CodedRows, Scalar
 
+# Room in rows: small collections do not grow row by row, and large ones by no more than so many at once.
 _SMALLEST: Final = 256
 _LARGEST_DOUBLING: Final = 262_144
 # A batch of so many rows, and of no fewer than there are, becomes a block as it is.
@@ -57,7 +58,7 @@ class FloatBlock:
         return len(self.matrix)
 
     def take(self, rows: RowNumbers) -> FloatMatrix:
-        """Copied."""
+        """A copy of these rows."""
         return self.matrix.take(rows, axis=0)
 
     def parts(self, count: int) -> Iterator[tuple[int, FloatMatrix]]:
@@ -65,7 +66,7 @@ class FloatBlock:
         yield 0, self.matrix[:count]
 
     def write(self, position: int, rows: FloatMatrix | CodedRows) -> None:
-        """As they are."""
+        """Put rows in the room behind the last, as they are."""
         if isinstance(rows, CodedRows):
             raise TypeError("codes do not go where the originals are kept")
         self.matrix[position : position + len(rows)] = rows
@@ -100,7 +101,7 @@ class FileBlock:
         return self.used
 
     def take(self, rows: RowNumbers) -> FloatMatrix:
-        """Read."""
+        """These rows, read from the file."""
         found = np.empty((len(rows), self._dimension), dtype=np.float32)
         self._reader.read_rows(rows, found)
         return found
@@ -135,7 +136,7 @@ class CodedBlock:
         return len(self.rows)
 
     def take(self, rows: RowNumbers) -> FloatMatrix:
-        """Decoded."""
+        """These rows, decoded to float32."""
         return self.scalar.decode(self.rows[rows])
 
     def parts(self, count: int) -> Iterator[tuple[int, FloatMatrix]]:

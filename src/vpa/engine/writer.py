@@ -133,7 +133,7 @@ class Writer:
         return self._lock.acquire(blocking=False)
 
     def end_at_once(self) -> None:
-        """Let others write."""
+        """Let other writers go on, after `begin_at_once`."""
         self._lock.release()
 
     def find(self, ids: Sequence[str], scope: Scope) -> Located:

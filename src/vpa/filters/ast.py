@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 Literal: TypeAlias = str | int | float | bool
-MAX_DEPTH: Final = 32
+MAX_DEPTH: Final = 32  # Far above what people write; below what Python's recursion and the stores' parsers take.
 MAX_LITERALS: Final = 10_000
 
 
@@ -120,7 +120,7 @@ class Or(Filter):
 
 @dataclass(frozen=True, slots=True)
 class Constant(Filter):
-    """Always or never."""
+    """Holds for every record, or for none."""
 
     value: bool
 

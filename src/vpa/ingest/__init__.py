@@ -1,1 +1,1 @@
-"""Files become documents."""
+"""Files become documents: one reader a format, found by the name's ending."""

@@ -35,7 +35,7 @@ Item: TypeAlias = SourceDocument | SourceProblem
 
 
 class Reader(Protocol):
-    """One file format."""
+    """Turns the bytes of one file format into documents."""
 
     def __call__(self, path: Path, *, name: str) -> Iterator[Item]:
         """Read a file; `name` is what to call it in ids and messages."""

@@ -83,7 +83,7 @@ class VPADocumentStore:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> VPADocumentStore:
-        """The inverse."""
+        """The store that `to_dict` described."""
         found: VPADocumentStore = default_from_dict(cls, data)
         return found
 
@@ -110,7 +110,6 @@ class VPADocumentStore:
     async def write_documents_async(
         self, documents: list[Document], policy: DuplicatePolicy = DuplicatePolicy.NONE
     ) -> int:
-        """As write_documents."""
         return int(await self._arun(self._writing(documents, policy)))
 
     def _writing(self, documents: list[Document], policy: DuplicatePolicy) -> Callable[[Collection], Awaitable[int]]:
@@ -145,7 +144,6 @@ class VPADocumentStore:
         self._run(lambda collection: collection.delete(ids=document_ids, scope=self._scope))
 
     async def delete_documents_async(self, document_ids: list[str]) -> None:
-        """As delete_documents."""
         await self._arun(lambda collection: collection.delete(ids=document_ids, scope=self._scope))
 
     def delete_all_documents(self) -> None:
@@ -169,16 +167,14 @@ class VPADocumentStore:
         return int(self._run(lambda collection: collection.count(scope=self._scope)))
 
     async def count_documents_async(self) -> int:
-        """As count_documents."""
         return int(await self._arun(lambda collection: collection.count(scope=self._scope)))
 
     def filter_documents(self, filters: dict[str, Any] | None = None) -> list[Document]:
-        """Everything that matches."""
+        """Every document that matches Haystack's filters; all of them without."""
         found: list[Document] = self._run(self._filtering(filters))
         return found
 
     async def filter_documents_async(self, filters: dict[str, Any] | None = None) -> list[Document]:
-        """As filter_documents."""
         found: list[Document] = await self._arun(self._filtering(filters))
         return found
 
@@ -203,7 +199,6 @@ class VPADocumentStore:
     async def embedding_retrieval_async(
         self, query_embedding: list[float], *, filters: dict[str, Any] | None = None, top_k: int = 10
     ) -> list[Document]:
-        """As embedding_retrieval."""
         found: list[Document] = await self._arun(self._retrieving(query_embedding, filters, top_k))
         return found
 

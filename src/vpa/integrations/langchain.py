@@ -85,7 +85,6 @@ class VPAVectorStore(VectorStore):
         *,
         ids: list[str] | None = None,
     ) -> list[str]:
-        """As add_texts."""
         rows = list(texts)
         vectors = await self._embedding.aembed_documents(rows)
         return await self._owned.arun(*self._write(rows, metadatas, ids, vectors), **_size(rows, self))
@@ -118,7 +117,6 @@ class VPAVectorStore(VectorStore):
         return True
 
     async def adelete(self, ids: list[str] | None = None, *, filter: FilterLike = None) -> bool | None:
-        """As delete."""
         await self._owned.arun(self._deleting(ids, filter))
         return True
 
@@ -131,11 +129,10 @@ class VPAVectorStore(VectorStore):
     # Reading
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
-        """Those that exist."""
+        """The documents among these ids that exist, in the order asked."""
         return [_document(one) for one in self._owned.run(self._getting(ids), default=[])]
 
     async def aget_by_ids(self, ids: Sequence[str], /) -> list[Document]:
-        """As get_by_ids."""
         return [_document(one) for one in await self._owned.arun(self._getting(ids), default=[])]
 
     def _getting(self, ids: Sequence[str]) -> Callable[[Collection], Any]:
@@ -146,7 +143,6 @@ class VPAVectorStore(VectorStore):
         return [found for found, _ in self.similarity_search_with_score(query, k, filter=filter)]
 
     async def asimilarity_search(self, query: str, k: int = 4, *, filter: FilterLike = None) -> list[Document]:
-        """As similarity_search."""
         return [found for found, _ in await self.asimilarity_search_with_score(query, k, filter=filter)]
 
     def similarity_search_with_score(
@@ -160,7 +156,6 @@ class VPAVectorStore(VectorStore):
     async def asimilarity_search_with_score(
         self, query: str, k: int = 4, *, filter: FilterLike = None, score_threshold: float | None = None
     ) -> list[tuple[Document, float]]:
-        """As similarity_search_with_score."""
         vector = await self._embedding.aembed_query(query)
         found = await self._owned.arun(self._searching(vector, k, filter, threshold=score_threshold), default=[])
         return [(_document(match), match.score) for match in found]
@@ -174,7 +169,6 @@ class VPAVectorStore(VectorStore):
     async def asimilarity_search_by_vector(
         self, embedding: list[float], k: int = 4, *, filter: FilterLike = None
     ) -> list[Document]:
-        """As similarity_search_by_vector."""
         return [_document(match) for match in await self._owned.arun(self._searching(embedding, k, filter), default=[])]
 
     def _searching(
@@ -201,7 +195,6 @@ class VPAVectorStore(VectorStore):
     async def amax_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, *, filter: FilterLike = None
     ) -> list[Document]:
-        """As max_marginal_relevance_search."""
         vector = await self._embedding.aembed_query(query)
         found = await self._owned.arun(self._searching(vector, fetch_k, filter, vectors=True), default=[])
         return _diverse(vector, found, k=k, share=lambda_mult)

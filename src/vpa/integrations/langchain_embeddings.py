@@ -35,11 +35,9 @@ class VPAEmbeddings(Embeddings):
         return found[0]
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """As embed_documents."""
         return await asyncio.wrap_future(self._owner.submit(self._embed(texts, "document")))
 
     async def aembed_query(self, text: str) -> list[float]:
-        """As embed_query."""
         return (await asyncio.wrap_future(self._owner.submit(self._embed([text], "query"))))[0]
 
     async def _embed(self, texts: list[str], kind: Kind) -> list[list[float]]:

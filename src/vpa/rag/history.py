@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-_PER_USER: Final = 100
+_PER_USER: Final = 100  # Together some tens of megabytes at most: a history is a help, not a log.
 _USERS: Final = 10_000
 
 
@@ -30,7 +30,7 @@ class SearchHistory:
         self._users: OrderedDict[str, deque[SearchEntry]] = OrderedDict()
 
     def add(self, user_id: str, entry: SearchEntry) -> None:
-        """Note a search."""
+        """Note a search; the oldest one goes when the history is full."""
         entries = self._users.setdefault(user_id, deque(maxlen=_PER_USER))
         entries.append(entry)
         self._users.move_to_end(user_id)

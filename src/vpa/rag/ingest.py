@@ -28,6 +28,7 @@ from vpa.rag.reading import read_vectors
 
 Source: TypeAlias = "Iterable[NewDocument | Mapping[str, Any]] | AsyncIterable[NewDocument | Mapping[str, Any]]"
 Progress: TypeAlias = Callable[[IngestReport], None]
+# Chunks embedded and written together: enough for a model's batch, few to repeat after a failure.
 _GROUP_CHUNKS: Final = 64
 _log = get_logger("vpa.rag")
 

@@ -20,7 +20,7 @@ from vpa.kit.threads import Workers
 from vpa.rag.chunks import Part, newest, to_document, to_part, to_summary
 from vpa.rag.documents import Document, DocumentSummary
 
-_PAGE: Final = 200
+_PAGE: Final = 200  # Chunks of a page: with long texts still below a megabyte.
 
 
 async def read_document(

@@ -24,6 +24,7 @@ from vpa.rag.chunks import newest_matches, to_result
 from vpa.rag.documents import SearchResult
 
 GroupBy: TypeAlias = Literal["document"] | None
+# So many times deeper where results are grouped by document; a document seldom has more of the best chunks.
 _GROUP_FACTOR: Final = 4
 # No tokenizer makes more tokens of a character than UTF-8 has bytes: shorter queries need no counting.
 _TOKENS_PER_CHARACTER: Final = 4

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from vpa.rag.documents import IngestReport
 
-_WINDOW: Final = 1000
+_WINDOW: Final = 1000  # The last searches that percentiles are taken from.
 
 
 @dataclass(slots=True)
@@ -29,12 +29,12 @@ class SystemCounters:
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
 
     def added(self, report: IngestReport) -> None:
-        """Count new documents."""
+        """Count new documents and their chunks."""
         self.documents_added += report.documents
         self._chunks(report)
 
     def updated(self, report: IngestReport) -> None:
-        """Count changed documents."""
+        """Count changed documents and their chunks."""
         self.documents_updated += report.documents
         self._chunks(report)
 
@@ -52,7 +52,7 @@ class SystemCounters:
         self.recent.append(seconds)
 
     def search_statistics(self) -> dict[str, Any]:
-        """Times in seconds."""
+        """Counts and times, in seconds, of the searches so far."""
         ordered = sorted(self.recent)
         total = self.total_searches
         return {

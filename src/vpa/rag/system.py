@@ -39,7 +39,7 @@ from vpa.rag.retrieve import GroupBy, RetrievalOptions, embed_query, retrieve
 from vpa.rag.stats import SystemCounters
 
 _SCOPE = Scope()
-_MOST_WORKERS: Final = 4
+_MOST_WORKERS: Final = 4  # Splitting holds the interpreter: more threads would wait for one another.
 
 
 class EnhancedRAGSystem:

@@ -75,7 +75,7 @@ class VectorStore(ABC):
 
     @abstractmethod
     async def list_collections(self) -> list[str]:
-        """Logical names, sorted."""
+        """Logical names of all collections, sorted."""
 
     @abstractmethod
     async def drop_collection(self, name: str) -> None:

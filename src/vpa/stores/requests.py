@@ -108,7 +108,7 @@ class _Targeted(Request):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete(_Targeted):
-    """Remove the targets."""
+    """Remove the records that are meant; `dry_run` counts them."""
 
     verb: ClassVar[str] = "delete"
 
@@ -216,7 +216,7 @@ class Explain(Request):
 
 @dataclass(frozen=True, slots=True)
 class Connect(Request):
-    """Open the store."""
+    """Open the store, and ask it for a sign of life."""
 
     verb: ClassVar[str] = "connect"
 
@@ -245,7 +245,7 @@ class DescribeCollection(Request):
 
 @dataclass(frozen=True, slots=True)
 class CreateCollection(_WritingOnce):
-    """Make a collection."""
+    """Make an empty collection as `info` describes it."""
 
     verb: ClassVar[str] = "create_collection"
     info: CollectionInfo

@@ -20,40 +20,40 @@ class _Deployment:
 
 
 class TestCollections(_Deployment, suite.CollectionSuite):
-    """Collections."""
+    """Collections are made, listed, described and dropped."""
 
 
 class TestDescribe(_Deployment, suite.DescribeSuite):
-    """Descriptions."""
+    """Fields, distinct values and extremes, type-exact."""
 
 
 class TestFilters(_Deployment, suite.FilterSuite):
-    """Filters."""
+    """Every operator on every kind of value, against the reference."""
 
 
 class TestInvalidFilters(_Deployment, suite.InvalidFilterSuite):
-    """Malformed filters."""
+    """Malformed filters are refused by name before the store is asked."""
 
 
 class TestInvalidRecords(_Deployment, suite.InvalidRecordSuite):
-    """Malformed records."""
+    """Malformed records are refused by id, and nothing is written."""
 
 
 class TestRoundTrip(_Deployment, suite.RoundTripSuite):
-    """Round trips."""
+    """What is read back is what was written, to the type and the bit."""
 
 
 class TestScan(_Deployment, suite.ScanSuite):
-    """Scans."""
+    """Every record once, in pages that go on from a cursor."""
 
 
 class TestScopes(_Deployment, suite.ScopeSuite):
-    """Scopes."""
+    """Nothing of one scope is seen, counted or removed from another."""
 
 
 class TestSearch(_Deployment, suite.SearchSuite):
-    """Searches."""
+    """Order, scores, distances and thresholds mean the same for each metric."""
 
 
 class TestWrites(_Deployment, suite.WriteSuite):
-    """Writes."""
+    """Conflicts, replacing, updates and deletes, and what they return."""

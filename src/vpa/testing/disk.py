@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from vpa.engine.growable import Buffer
 from vpa.engine.persist.files import FileStatus
 
-SECTOR = 512
+SECTOR = 512  # Bytes that a disk writes whole or not at all.
 
 
 @dataclass(slots=True)
@@ -52,7 +52,6 @@ class SimulatedReadFile:
         return len(self.data)
 
     def read_at(self, offset: int, into: memoryview) -> None:
-        """From memory."""
         part = self.data[offset : offset + len(into)]
         if len(part) < len(into):
             raise OSError(errno.EIO, f"the file ends at byte {len(self.data)}")
@@ -84,7 +83,7 @@ class SimulatedDisk:
         self._directories.add(path)
 
     def list_directory(self, path: str) -> list[str]:
-        """Names directly below."""
+        """The names of files and directories directly below."""
         prefix = path.rstrip("/") + "/"
         below = [name for name in (*self._names, *self._directories) if name.startswith(prefix)]
         return sorted({name[len(prefix) :].split("/")[0] for name in below})
@@ -104,7 +103,7 @@ class SimulatedDisk:
         return SimulatedFile(self, self._names.setdefault(path, _File(next(self._inodes))))
 
     def read(self, path: str) -> memoryview:
-        """The file's bytes."""
+        """What a reader sees now, synced or not."""
         if path not in self._names:
             raise FileNotFoundError(errno.ENOENT, "no such file", path)
         return memoryview(bytes(self._names[path].current))

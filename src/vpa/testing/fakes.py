@@ -32,7 +32,7 @@ class WeakStore(EmbeddedStore):
         )
 
     def supports(self, leaf: Filter) -> bool:
-        """Only `eq`."""
+        """Only `eq`, so that everything else is left to the library."""
         return isinstance(leaf, Eq)
 
     async def upsert(self, info: CollectionInfo, request: Upsert) -> int:

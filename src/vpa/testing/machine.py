@@ -23,7 +23,7 @@ from vpa.filters import as_filter, matches
 from vpa.testing import strategies
 
 DIMENSION = 3
-PRECISION = 1e-5
+PRECISION = 1e-5  # Scores of float32 stores agree to it at this dimension.
 SCOPES = (Scope(), Scope("t"), Scope("t", "n"))
 scopes = st.sampled_from(SCOPES)
 records = st.lists(
@@ -100,7 +100,7 @@ class CollectionMachine(RuleBasedStateMachine):
 
     @rule(pair=strategies.filters, scope=scopes)
     def delete_filter(self, pair: strategies.Pair, scope: Scope) -> None:
-        """Delete by filter."""
+        """The number of deleted records is that of the model."""
         gone = self.matching(pair, scope)
         assert self.run(self.docs.delete(filter=pair.json, allow_all=True, scope=scope)) == len(gone)
         for name in gone:
@@ -152,7 +152,7 @@ class CollectionMachine(RuleBasedStateMachine):
 
     @rule(pair=strategies.filters, scope=scopes)
     def count(self, pair: strategies.Pair, scope: Scope) -> None:
-        """Exact counts."""
+        """With any filter, the count is that of the model."""
         assert self.run(self.docs.count(filter=pair.json, scope=scope)) == len(self.matching(pair, scope))
 
     def matching(self, pair: strategies.Pair, scope: Scope) -> list[str]:

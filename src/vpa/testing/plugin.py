@@ -35,7 +35,7 @@ class ConformanceReport:
         )
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note one case."""
+        """Note how one case of the suite ended."""
         facts = dict(report.user_properties).get(PROPERTY)
         if not isinstance(facts, dict) or not (report.when == "call" or report.failed):
             return

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 _PATHS: Final = ("year", "category", "tags", "author.name", "price", "draft", "language", "at")
 _WORDS: Final = ("a", "physics", "2024-01-01", "déjà vu", "it's", "zz top", "en", "B")
+# Integers, fractions, large and small: each has a literal of its own in every store.
 _NUMBERS: Final = (0, 1, -3, 2024, 2.5, 1e9, 0.001, 2**40)
 _OPERATORS: Final = (
     "$eq",

@@ -15,9 +15,9 @@ from vpa.base.records import CollectionInfo, Metric, RecordBatch
 from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.client.collection import Collection
 
-_MODULUS: Final = 2**256
-_SAMPLES_EACH: Final = 5
-_PAGE: Final = 1000
+_MODULUS: Final = 2**256  # Sums of SHA-256 digests, so that the order of records does not count.
+_SAMPLES_EACH: Final = 5  # Records a scope that are compared by search, those with the least digests.
+_PAGE: Final = 1000  # Rows read at once.
 
 
 @dataclass(slots=True)

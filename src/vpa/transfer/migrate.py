@@ -107,7 +107,7 @@ class _State:
             self.cursor, self.copied = stored["cursor"], stored["copied"]
 
     def save(self, cursor: str | None, copied: int) -> None:
-        """After every batch."""
+        """Keep where the next run goes on; called after every batch."""
         self.cursor, self.copied = cursor, copied
         partial = self.path.with_suffix(".tmp")
         partial.write_text(json.dumps({"cursor": cursor, "copied": copied}), "utf-8")

@@ -13,9 +13,10 @@ from vpa.base.scope import Scope
 from vpa.client.collection import Collection
 from vpa.transfer.digest import ScopeDigest, comparable, content_of, digest
 
-TOP_K: Final = 10
+TOP_K: Final = 10  # What is compared for each sampled record.
+# Scores of two stores may differ by float32's rounding, which grows with the dimension.
 _PRECISION: Final = 2e-5
-_SHOWN: Final = 20
+_SHOWN: Final = 20  # Ids named in a report, and searches compared at most.
 _MOST_QUERIES: Final = 200
 
 
@@ -37,7 +38,7 @@ class Verification:
         return not self.differences
 
     def to_json(self) -> dict[str, Any]:
-        """For reports."""
+        """For reports: counts, digests and the first ids that differ."""
         return {"ok": self.ok, **{name: getattr(self, name) for name in self.__slots__}}
 
 

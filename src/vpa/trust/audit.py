@@ -17,8 +17,8 @@ from vpa.base.validation import check_batch
 from vpa.client.collection import Collection
 from vpa.transfer.digest import comparable, content_of
 
-_BATCH: Final = 500
-_PRECISION: Final = 1e-6
+_BATCH: Final = 500  # Records read at once.
+_PRECISION: Final = 1e-6  # Of float32, with room for one more rounding.
 Source: TypeAlias = "Iterable[Record] | AsyncIterable[Record]"
 
 

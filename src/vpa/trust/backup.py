@@ -20,12 +20,12 @@ class Backup:
 
     @property
     def records(self) -> int:
-        """Of all collections."""
+        """Records in all collections of the copy."""
         return sum(one.records for one in self.collections.values())
 
     @property
     def size_bytes(self) -> int:
-        """Of all files."""
+        """Bytes of all files of the copy."""
         return sum(one.size_bytes for one in self.collections.values())
 
 

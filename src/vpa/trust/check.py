@@ -27,7 +27,7 @@ GET: Final = "get"
 SEARCH: Final = "search"
 EXACT: Final = "exact search"
 VIEWS: Final = (ITERATION, SCAN, GET, SEARCH, EXACT)
-_PAGE: Final = 100
+_PAGE: Final = 100  # Ids fetched in one request, below every store's limit.
 # A record that is not among the ten nearest to its own vector may have many neighbours as near: then more are asked
 # for.
 _DEPTHS: Final = (10, 500)
@@ -85,7 +85,7 @@ class CheckReport:
         return not (self.apart or self.counts)
 
     def to_json(self) -> dict[str, Any]:
-        """For reports."""
+        """For reports: counts by each way, and the ids that are apart."""
         return {
             "ok": self.ok,
             **{name: getattr(self, name) for name in ("records", "scopes", "views", "searched", "undecided")},
@@ -181,7 +181,7 @@ class _ScopeLook:
         self._existing = self._counted = self._undecided = 0
 
     async def run(self, chosen: set[str], progress: Progress) -> None:
-        """Fetch, search, count."""
+        """Fetch, search and count; names every record that a way misses."""
         names = sorted(self._seen)
         samples: list[Record] = []
         for start in range(0, len(names), _PAGE):

@@ -18,9 +18,9 @@ from vpa.base.scope import Scope
 from vpa.client.collection import Collection
 from vpa.filters import F, Filter, to_json
 
-_READ: Final = 2000
-_SELECTIVITIES: Final = (0.5, 0.1, 0.01)
-_TIE: Final = 1e-6
+_READ: Final = 2000  # Records read at once, of which the sample is taken.
+_SELECTIVITIES: Final = (0.5, 0.1, 0.01)  # Shares of the records that the filters keep.
+_TIE: Final = 1e-6  # Scores that close are one score: which of them comes first is not a fault.
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class RecallReport:
     filtered: list[FilteredRecall] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """For reports."""
+        """For reports: recall, depth and times."""
         return asdict(self)
 
 

@@ -31,7 +31,7 @@ class Call:
 
     @property
     def verb(self) -> str:
-        """What is asked."""
+        """What is asked: the name of a method of the collection or the manager."""
         return self.request.verb
 
     @property

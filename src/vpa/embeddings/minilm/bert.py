@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from vpa.base.arrays import FloatMatrix
 
-HEADS: Final = 12
+HEADS: Final = 12  # As the model's config.json says.
 _EPSILON: Final = 1e-12
-_FEED_FORWARD_ROWS: Final = 512
-_GELU_FACTOR: Final = np.float32(np.sqrt(2 / np.pi))
+_FEED_FORWARD_ROWS: Final = 512  # Rows at once: their inner matrix takes 3 MB, however long the batch is.
+_GELU_FACTOR: Final = np.float32(np.sqrt(2 / np.pi))  # Of the tanh form of GELU (Hendrycks and Gimpel, 2016).
 
 
 @dataclass(frozen=True, slots=True, eq=False)

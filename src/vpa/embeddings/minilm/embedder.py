@@ -26,6 +26,6 @@ class MiniLMEmbedder(BlockingEmbedder):
         return self._minilm.count_tokens(texts)
 
     async def close(self) -> None:
-        """End all threads."""
+        """End the worker threads of the model, too."""
         await super().close()
         self._minilm.close()

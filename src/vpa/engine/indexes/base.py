@@ -113,12 +113,12 @@ class FlatIndex(Index):
     def search(
         self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None, codes: object | None
     ) -> tuple[list[Found], bool]:
-        """Exact."""
+        """A pass over every vector that is chosen."""
         del codes
         return flat.search(view, queries, top_k=top_k, chosen=chosen), True
 
     def exact_because(self, view: View) -> str | None:
-        """By its nature."""
+        """It is exact by its nature, whatever the data."""
         del view
         return "index_type is flat"
 

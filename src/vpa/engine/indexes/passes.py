@@ -15,8 +15,8 @@ from vpa.engine.quant.space import Space
 from vpa.engine.rows import RowStore
 from vpa.engine.view import View
 
-_SAMPLE: Final = 2_048
-_CHUNK: Final = 2_048
+_SAMPLE: Final = 2_048  # Rows that codes are fitted to and recall is first guessed from.
+_CHUNK: Final = 2_048  # Rows encoded between two looks at `stop`: some milliseconds.
 
 
 @dataclass(frozen=True, slots=True, eq=False)

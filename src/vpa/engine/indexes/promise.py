@@ -75,7 +75,7 @@ class Plan:
         return depth if depth <= self.rows * _LARGEST_SHARE else None
 
     def to_json(self) -> dict[str, Any]:
-        """For statistics."""
+        """For statistics and `explain`: what was promised and what was measured."""
         return {
             "promised_recall": self.promised,
             "measured_at_rows": self.rows,

@@ -27,8 +27,8 @@ from vpa.engine.persist.recover import check_log
 from vpa.engine.persist.wal import storage_error
 from vpa.engine.reading import ReadOnlyDatabase
 
-_CHUNK: Final = 4 << 20
-_ATTEMPTS: Final = 20
+_CHUNK: Final = 4 << 20  # Bytes per read: large enough for a disk, small enough for memory.
+_ATTEMPTS: Final = 20  # A writer that files so often during one copy is told of; each attempt copies what is new only.
 
 
 @dataclass(frozen=True, slots=True)

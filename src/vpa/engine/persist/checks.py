@@ -9,6 +9,8 @@ from typing import Final
 
 from vpa.engine.growable import Buffer
 
+# Bytes under one checksum: a disk's page at least, and at most _MOST checksums a payload, so that damage is
+# placed to a few kilobytes without a table that grows with the payload.
 _SMALLEST: Final = 4 << 10
 LARGEST: Final = 1 << 20
 _MOST: Final = 256

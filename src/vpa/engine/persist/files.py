@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Protocol
 
 from vpa.engine.growable import Buffer
 
-_JOIN_BELOW: Final = 1 << 20
+_JOIN_BELOW: Final = 1 << 20  # Smaller writes are joined: one system call costs more than copying a megabyte's part.
 TEMPORARY: Final = ".tmp"
 
 
@@ -165,13 +165,12 @@ class OSAppendFile:
         self._size = size
 
     def close(self) -> None:
-        """Close the descriptor."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
     def status(self) -> FileStatus:
-        """`fstat`."""
+        """Identity, size and time by `fstat`, also after a rename."""
         return _status(os.fstat(self._open()))
 
 
@@ -189,7 +188,7 @@ class OSReadFile:
 
     @property
     def size(self) -> int:
-        """`fstat`."""
+        """Bytes now, by `fstat`."""
         return os.fstat(self._descriptor).st_size
 
     def read_at(self, offset: int, into: memoryview) -> None:
@@ -215,29 +214,24 @@ class OSFiles:
     """The operating system's files."""
 
     def make_directory(self, path: str, *, parents: bool = False) -> None:
-        """`os.mkdir`, or `os.makedirs`."""
         if parents:
             os.makedirs(path, exist_ok=True)
         else:
             os.mkdir(path)
 
     def list_directory(self, path: str) -> list[str]:
-        """`os.listdir`, sorted."""
         return sorted(os.listdir(path)) if os.path.isdir(path) else []
 
     def is_directory(self, path: str) -> bool:
-        """`os.path.isdir`."""
         return os.path.isdir(path)
 
     def status(self, path: str) -> FileStatus | None:
-        """`stat`."""
         try:
             return _status(os.stat(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     def open_append(self, path: str) -> AppendFile:
-        """A new `OSAppendFile`."""
         return OSAppendFile(path)
 
     def read(self, path: str) -> memoryview:
@@ -248,7 +242,6 @@ class OSFiles:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
     def open_read(self, path: str) -> ReadFile:
-        """A new `OSReadFile`."""
         return OSReadFile(path)
 
     def release(self, data: memoryview) -> None:
@@ -258,16 +251,13 @@ class OSFiles:
             mapped.madvise(mmap.MADV_DONTNEED)
 
     def rename(self, source: str, target: str) -> None:
-        """`os.replace`."""
         os.replace(source, target)
 
     def remove_file(self, path: str) -> None:
-        """`os.remove`."""
         with contextlib.suppress(FileNotFoundError):
             os.remove(path)
 
     def remove_directory(self, path: str) -> None:
-        """`os.rmdir`."""
         os.rmdir(path)
 
     def sync_directory(self, path: str) -> None:

@@ -28,7 +28,7 @@ class ReadOnlyJournal:
     """Implements the engine's Journal where nothing may be written."""
 
     def append(self, change: Change) -> int:
-        """Raises ReadOnlyError."""
+        """Raises ReadOnlyError: another process writes this log."""
         del change
         raise ReadOnlyError("the store was opened with read_only=True; open it without that to write")
 

@@ -17,8 +17,8 @@ from vpa.base.records import CollectionInfo
 from vpa.engine.persist.files import FileSystem, write_whole
 from vpa.engine.persist.names import COLLECTION, COLLECTIONS, STORE
 
-FORMAT: Final = 3
-_ID_BYTES: Final = 16
+FORMAT: Final = 3  # Of the directory; an older one is refused by name.
+_ID_BYTES: Final = 16  # Random, so two stores never share an id.
 RESTORE: Final = "restore it from a backup, or run `vpa doctor --salvage`"
 
 
@@ -77,7 +77,7 @@ class Manifest:
         return replace(self, logs=(*logs, entry))
 
     def to_json(self) -> dict[str, Any]:
-        """What `read_manifest` reads."""
+        """What `read_manifest` reads back."""
         return {
             "format": FORMAT,
             "store": self.owner.store,

@@ -8,7 +8,7 @@ from typing import Final
 from vpa.engine.persist.files import FileSystem
 
 NAME: Final = "RESERVE"
-_BYTES: Final = 64 << 10
+_BYTES: Final = 64 << 10  # Given back when the disk is full, for the frames of deletes, which make room.
 
 
 class Reserve:

@@ -32,7 +32,7 @@ from vpa.engine.quant.scalar import CodedRows, Scalar
 from vpa.engine.rows import decode_mapping
 from vpa.engine.table import Table
 
-_CHANGE_COSTS: Final = 1_000
+_CHANGE_COSTS: Final = 1_000  # A lost change may hold many records and cannot be counted, so it weighs as a thousand.
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Salvaged:
 
     @property
     def kept_records(self) -> int:
-        """Records."""
+        """How many records the new store holds."""
         return self.collection.view.live_count
 
     @property
@@ -158,7 +158,7 @@ class _Salvage:
         self.result = Salvaged(info, Table(info), owner)
 
     def run(self) -> Salvaged:
-        """Load and replay."""
+        """Load the best snapshot and replay the logs behind it; what is damaged is noted and left out."""
         generation = 0
         if self._base is not None:
             generation, snapshot = self._base

@@ -31,9 +31,9 @@ from vpa.engine.persist.wal import storage_error
 
 _MAGIC: Final = b"VPASNAP\x03"
 _TRAILER: Final = struct.Struct("<QQII8s")  # offset and length of a table, its checksum, version, magic
-_ALIGNMENT: Final = 64
+_ALIGNMENT: Final = 64  # A cache line, so that mapped sections can be used where they lie.
 _CHECKSUM: Final = "multilinear64"
-_SEED: Final = 0x767061
+_SEED: Final = 0x767061  # "vpa" in ASCII.
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class SectionRows:
     count: int
 
     def read_rows(self, rows: NDArray[np.int64], into: NDArray[np.float32]) -> None:
-        """Row by row."""
+        """Rows of the section into `into` `(n, d)`, each by a read of its own."""
         size, read, data = into.shape[1] * 4, self.file.read_at, into.reshape(-1).view(np.uint8).data
         try:
             for place, row in enumerate(rows.tolist()):
@@ -185,7 +185,7 @@ class SectionRows:
             raise storage_error(error, "the vectors of a snapshot could not be read") from error
 
     def read_span(self, first: int, into: NDArray[np.float32]) -> None:
-        """In one piece."""
+        """The rows from `first` on, as many as `into` has, in one read."""
         try:
             if into.size:
                 self.file.read_at(self.offset + first * into.shape[1] * 4, into.reshape(-1).view(np.uint8).data)
@@ -218,7 +218,7 @@ class Snapshot:
 
     @property
     def size_bytes(self) -> int:
-        """Of the file."""
+        """The size of the whole file."""
         return len(self._data)
 
     def release(self) -> None:

@@ -69,7 +69,7 @@ class Log:
         return self._failed
 
     def fail(self, reason: str) -> None:
-        """Take nothing more."""
+        """Take nothing more: every later append raises ReadOnlyError with this reason."""
         self._failed = self._failed or reason
 
     def entry(self, *, sealed: bool) -> LogEntry:

@@ -11,7 +11,7 @@ from vpa.base.arrays import FloatMatrix, RowNumbers
 from vpa.engine.quant.base import Codes
 from vpa.engine.selection import Selection
 
-_SHALLOW: Final = 256
+_SHALLOW: Final = 256  # Candidates asked for first; most searches need no more.
 
 
 class CompiledCodes(Codes):

@@ -17,7 +17,7 @@ from vpa.kit.blas import single_threaded
 if TYPE_CHECKING:
     import faiss
 
-_GROUP: Final = 4
+_GROUP: Final = 4  # Dimensions under one code of 4 bits: 96 codes at 384 dimensions.
 
 
 class FaissCodes(CompiledCodes):
@@ -71,7 +71,7 @@ class FaissCodes(CompiledCodes):
         return found
 
     def dump(self) -> bytes:
-        """faiss's own format."""
+        """The index in faiss's own format, as bytes."""
         import faiss
 
         with self._lock:

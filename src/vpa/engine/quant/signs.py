@@ -16,6 +16,8 @@ from vpa.base.arrays import FloatMatrix, FloatVector, RowNumbers
 from vpa.engine.quant.base import Codes
 from vpa.engine.selection import Selection
 
+# Rows of codes looked at together, so that their distances stay in the second-level cache; encoded together,
+# so that a float32 copy stays below 25 MB; sampled to find the cut; and the smallest block for many queries.
 _BLOCK: Final = 65_536
 _ENCODED: Final = 16_384
 _SAMPLE: Final = 4_096
@@ -60,7 +62,7 @@ class SignCodes(Codes):
         self._centre = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
 
     def add(self, vectors: FloatMatrix) -> None:
-        """Pack the signs."""
+        """Pack the signs of more rows behind the others."""
         end = self._count + len(vectors)
         if end > self._codes.shape[1]:
             grown = np.empty((self._words, max(end, _SMALLEST, self._codes.shape[1] * 3 // 2)), dtype=np.uint64)

@@ -15,7 +15,7 @@ from vpa.engine.selection import Selection
 if TYPE_CHECKING:
     from turbovec import TurboQuantIndex
 
-_BITS: Final = 4
+_BITS: Final = 4  # Of each dimension; fewer need more candidates for the same recall.
 # turbovec packs eight dimensions at a time.
 _MULTIPLE: Final = 8
 # Rows a call, so that a search never waits long for a writer.

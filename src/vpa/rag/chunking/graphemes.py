@@ -11,7 +11,7 @@ from typing import Final
 
 _JOINER: Final = "\u200d"
 _NON_JOINER: Final = "\u200c"
-_HANGUL: Final = range(0x1100, 0x1200)
+_HANGUL: Final = range(0x1100, 0x1200)  # The block of Hangul Jamo, which compose to syllables.
 # Clusters beyond this are no writing; they are cut like any text.
 _LONGEST: Final = 64
 _LONGEST_FLAGS: Final = 4096

@@ -23,7 +23,7 @@ from vpa.stores.remote.endpoint import Endpoint
 
 
 class Connection:
-    """`await connection.call("_count", collection_id=…)`."""
+    """One client for a server or a directory: `await connection.call("_count", collection_id=…)`."""
 
     def __init__(self, config: VectorDatabaseConfig, server: Endpoint | None) -> None:
         self._config = config

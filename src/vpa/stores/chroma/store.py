@@ -130,7 +130,6 @@ class ChromaDriver(LayoutDriver):
         return await self.ask("list_collections", names)
 
     async def remove_collection(self, name: str) -> None:
-        """Drop it."""
 
         async def drop() -> None:
             await self._connection.call("delete_collection", name=self._native(name), **self._place)
@@ -184,7 +183,6 @@ class ChromaDriver(LayoutDriver):
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
     ) -> list[Stored]:
-        """By id."""
         del scope
         foreign = info.layout_version == FOREIGN
         wanted = _include(foreign=foreign, vectors=include_vectors) if payloads else []
@@ -198,7 +196,6 @@ class ChromaDriver(LayoutDriver):
         return found
 
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
-        """By id."""
         del scope
         await self._on(info, "delete", lambda number: self._call("_delete", collection_id=number, ids=list(keys)))
 
@@ -283,7 +280,6 @@ class ChromaDriver(LayoutDriver):
             yield page
 
     def spell(self, where: Where) -> Any:
-        """As JSON."""
         return filters.spell(where)
 
     def score_of(self, metric: Metric, raw: float) -> tuple[float, float]:
@@ -293,7 +289,6 @@ class ChromaDriver(LayoutDriver):
         return scoring.cosine(1.0 - raw) if metric is Metric.COSINE else scoring.dot(1.0 - raw)
 
     def raw_of(self, metric: Metric, score: float, distance: float) -> float:
-        """The inverse."""
         return distance * distance if metric is Metric.EUCLIDEAN else 1.0 - score
 
 

@@ -167,12 +167,12 @@ class EmbeddedStore(VectorStore):
         await self._workers.run(self._open_database().create, info)
 
     async def describe_collection(self, name: str) -> CollectionInfo | None:
-        """From memory."""
+        """From memory; raises CollectionNotFoundError, or what is wrong with its files."""
         found = (await self._current(name)).find(name)
         return None if found is None else found.info
 
     async def list_collections(self) -> list[str]:
-        """From memory."""
+        """From memory, sorted; those that cannot be opened among them."""
         return self._open_database().names()
 
     async def drop_collection(self, name: str) -> None:
@@ -212,13 +212,13 @@ class EmbeddedStore(VectorStore):
         )
 
     async def get(self, info: CollectionInfo, request: Get) -> list[Record]:
-        """From memory."""
+        """From memory; on the event loop where they are few."""
         table = await self._read(info)
         get = partial(table.get, request.ids, scope=request.scope, include_vectors=request.include_vectors)
         return get() if len(request.ids) <= _INLINE_RECORDS else await self._workers.run(get)
 
     async def delete(self, info: CollectionInfo, request: Delete) -> int:
-        """One atomic step."""
+        """One atomic step, durable when it returns if there is a path."""
         table = self._table(info)
         return await self._write(
             table,
@@ -227,7 +227,7 @@ class EmbeddedStore(VectorStore):
         )
 
     async def update_metadata(self, info: CollectionInfo, request: UpdateMetadata) -> int:
-        """One atomic step."""
+        """One atomic step, durable when it returns if there is a path."""
         table = self._table(info)
         return await self._write(
             table,
@@ -243,7 +243,7 @@ class EmbeddedStore(VectorStore):
         )
 
     async def count(self, info: CollectionInfo, request: Count) -> int:
-        """By row mask."""
+        """By a mask over the rows; on the event loop where its columns are ready."""
         table = await self._read(info)
         if _is_quick(table, request.filter):
             return table.count(request.filter, request.scope)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-_EXACT_INTEGERS: Final = 2.0**53
+_EXACT_INTEGERS: Final = 2.0**53  # Float64 holds every integer up to 2**53; int64 ends at 2**63.
 _LARGEST_INTEGER: Final = 2.0**63
+# Order of texts as five numbers of six bytes, each exact in float64: ties beyond 29 bytes are compared here.
 WORDS: Final = 5
 _WORD_BYTES: Final = 6
 MAX_WORD_BYTES: Final = WORDS * _WORD_BYTES - 1

@@ -163,11 +163,11 @@ class LayoutDriver(ABC):
 
     @abstractmethod
     async def remove_collection(self, name: str) -> None:
-        """Drop it."""
+        """Drop the native collection; raises CollectionNotFoundError."""
 
     @abstractmethod
     async def save_info(self, info: CollectionInfo) -> None:
-        """Replace the info."""
+        """Replace the stored description by this one."""
 
     @abstractmethod
     async def write_rows(self, info: CollectionInfo, rows: Rows) -> None:
@@ -185,7 +185,7 @@ class LayoutDriver(ABC):
 
     @abstractmethod
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
-        """Delete by key."""
+        """Delete by native key; those that are not there are no error."""
 
     @abstractmethod
     async def remove_where(self, info: CollectionInfo, where: Where) -> None:
@@ -193,7 +193,7 @@ class LayoutDriver(ABC):
 
     @abstractmethod
     async def count_where(self, info: CollectionInfo, where: Where) -> int:
-        """Exact count."""
+        """How many rows match, exactly."""
 
     @abstractmethod
     async def nearest(

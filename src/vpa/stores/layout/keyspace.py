@@ -11,7 +11,7 @@ from vpa.stores.layout.tokens import scope_range
 if TYPE_CHECKING:
     from vpa.stores.layout.driver import Stored
 
-DIGITS: Final = 15
+DIGITS: Final = 15  # Hexadecimal digits of a key that one int64 holds.
 LARGEST: Final = 16**DIGITS - 1
 
 

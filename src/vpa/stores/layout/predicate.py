@@ -40,14 +40,14 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """Every part holds."""
+    """Holds where every part holds."""
 
     parts: tuple[Predicate, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """Some part holds."""
+    """Holds where some part holds."""
 
     parts: tuple[Predicate, ...]
 

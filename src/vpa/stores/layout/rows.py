@@ -65,7 +65,7 @@ class Rows:
 
     @property
     def keys(self) -> list[str]:
-        """The native keys."""
+        """The native key of each row, in order."""
         return [row.key for row in self.rows]
 
     @property

@@ -14,7 +14,7 @@ from vpa.stores.layout.driver import Stored, Where
 from vpa.stores.layout.reader import Reader
 from vpa.stores.requests import Search
 
-_MOST_TIES: Final = 1000
+_MOST_TIES: Final = 1000  # Beyond so many equal scores at the cut the rest is given up as undecidable by the store.
 
 
 @dataclass(slots=True)

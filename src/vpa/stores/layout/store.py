@@ -58,7 +58,7 @@ class LayoutStore(VectorStore):
             raise
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; may be called twice."""
         self.driver.forget()
         await self.session.close()
 

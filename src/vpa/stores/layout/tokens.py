@@ -13,7 +13,7 @@ from vpa.base.metadata import Scalar, kind_of
 from vpa.base.scope import Scope
 from vpa.filters.ast import Field
 
-TOKEN_LENGTH: Final = 24
+TOKEN_LENGTH: Final = 24  # 96 bits in hexadecimal: among 10**12 tokens a collision has a chance of 10**-5.
 
 
 @lru_cache(maxsize=65_536)

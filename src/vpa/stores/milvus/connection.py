@@ -47,7 +47,7 @@ class Connection:
 
     @property
     def client(self) -> AsyncMilvusClient:
-        """The open client."""
+        """The open client; raises ClosedError before `open` and after `close`."""
         return self.renewable.client
 
     async def open(self) -> None:

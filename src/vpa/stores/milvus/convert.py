@@ -18,7 +18,7 @@ from vpa.stores.milvus.filters import COMPANIONS, KEY, NUMBER, SCOPE, TOKENS, co
 VECTOR: Final = "v"
 PAYLOAD: Final = "p"
 NATIVE: Final = "n"
-PIECE_BYTES: Final = 60_000
+PIECE_BYTES: Final = 60_000  # Below the 65,535 bytes of a VARCHAR; so many of them for one payload.
 MAX_PIECES: Final = 64
 
 

@@ -177,7 +177,6 @@ class MilvusDriver(LayoutDriver):
         return await self.ask("list_collections", names)
 
     async def remove_collection(self, name: str) -> None:
-        """Drop it."""
         self._loaded.discard(self._native(name))
         await self.ask("drop_collection", lambda: self._client.drop_collection(self._native(name)), idempotent=False)
 
@@ -231,7 +230,6 @@ class MilvusDriver(LayoutDriver):
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
     ) -> list[Stored]:
-        """By primary key."""
         del scope
         wanted = list(keys)
         return await self._query(info, "get", ids=wanted, payloads=payloads, include_vectors=include_vectors)
@@ -259,17 +257,14 @@ class MilvusDriver(LayoutDriver):
         return [filters.KEY, *([PAYLOAD] if payloads else []), *([VECTOR] if vectors else [])]
 
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
-        """By primary key."""
         del scope
         await self._change("delete", lambda: self._client.delete(self._native(info.name), ids=list(keys)))
 
     async def remove_where(self, info: CollectionInfo, where: Where) -> None:
-        """By expression."""
         chosen = filters.spell(where)
         await self._change("delete", lambda: self._client.delete(self._native(info.name), filter=chosen))
 
     async def count_where(self, info: CollectionInfo, where: Where) -> int:
-        """Exact."""
         chosen = filters.spell(where)
         rows = await self.ask(
             "count", lambda: self._client.query(self._native(info.name), filter=chosen, output_fields=["count(*)"])
@@ -332,7 +327,6 @@ class MilvusDriver(LayoutDriver):
         return sorted((row for row in found if row.key > after), key=lambda row: row.key)[:limit]
 
     def spell(self, where: Where) -> Any:
-        """As an expression."""
         return filters.spell(where)
 
     def score_of(self, metric: Metric, raw: float) -> tuple[float, float]:

@@ -23,8 +23,8 @@ from vpa.stores.pgvector.filters import Statement
 from vpa.stores.requests import ALWAYS, Count, Delete, Get, Scan, Search, UpdateMetadata
 
 _FIELDS: Final = "id, text, metadata, system"
-_MOST_TIES: Final = 1000
-_PAGE: Final = 5000
+_MOST_TIES: Final = 1000  # Beyond so many equal scores at the cut more are not asked for.
+_PAGE: Final = 5000  # Rows in one answer: some megabytes with vectors.
 
 
 class Reads:
@@ -46,7 +46,7 @@ class Reads:
         return [by_id[record_id] for record_id in request.ids if record_id in by_id]
 
     async def count(self, info: CollectionInfo, request: Count) -> int:
-        """As PostgreSQL counts."""
+        """As PostgreSQL counts: exact, and a pass over the scope."""
         if request.filter is NEVER:
             return 0
         statement = Statement()

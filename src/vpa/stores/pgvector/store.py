@@ -57,12 +57,12 @@ class PgvectorStore(VectorStore):
             await self._session.open()
 
     async def close(self) -> None:
-        """Close the pool."""
+        """Close the pool; may be called twice."""
         self._catalog.forget()
         await self._session.close()
 
     async def ping(self) -> dict[str, Any]:
-        """Versions."""
+        """The versions of PostgreSQL and of the extension, and how many collections there are."""
         rows = await self._database.fetch("ping", "SELECT count(*) AS n FROM " + self._database.registry, [])
         return {**self._database.facts, "collections": rows[0]["n"]}
 
@@ -126,7 +126,7 @@ class PgvectorStore(VectorStore):
         return await self._reads.get(info, request)
 
     async def count(self, info: CollectionInfo, request: Count) -> int:
-        """As PostgreSQL counts."""
+        """As PostgreSQL counts: exact, and a pass over the scope."""
         return await self._reads.count(info, request)
 
     async def search(self, info: CollectionInfo, request: Search) -> list[Matches]:

@@ -9,6 +9,7 @@ from vpa.base.records import CollectionInfo, Metric
 from vpa.stores.layout import scoring
 from vpa.stores.pgvector.convert import COLUMNS
 
+# pgvector's limits: of a vector, of one with an HNSW index, and of that index over halfvec.
 MAX_DIMENSION: Final = 16_000
 _MAX_INDEXED: Final = 2_000
 _MAX_HALF: Final = 4_000
@@ -64,7 +65,7 @@ WHERE i.indrelid = $1::text::regclass AND a.amname = 'hnsw'
 
 
 def upsert_one(table: str) -> str:
-    """For executemany."""
+    """The statement for executemany: one row, which replaces one with its key."""
     places = ", ".join(f"${n}" for n in range(1, len(COLUMNS) + 1))
     return (
         f"INSERT INTO {table} ({_INTO}) VALUES ({places}) ON CONFLICT (tenant, namespace, id) DO UPDATE SET {_CHANGES}"

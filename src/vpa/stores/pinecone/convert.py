@@ -16,8 +16,9 @@ from vpa.stores.layout.rows import Row
 from vpa.stores.pinecone.filters import KEY, NUMBER, TOKENS, prefixes
 
 PAYLOAD: Final = "_vpa_payload"
-MAX_METADATA_BYTES: Final = 40_960
+MAX_METADATA_BYTES: Final = 40_960  # Pinecone's limit for a record's metadata.
 _TAG: Final = "vpa_"
+# Pinecone's limits for tags, which hold the description: 120 characters each, 20 of them, two spare.
 _TAG_LENGTH: Final = 120
 _MAX_TAGS: Final = 18
 

@@ -23,7 +23,7 @@ from vpa.stores.pinecone.convert import namespace_of
 if TYPE_CHECKING:
     from vpa.stores.pinecone.store import PineconeDriver
 
-_FIRST_S: Final = 0.02
+_FIRST_S: Final = 0.02  # Pauses between two looks: short for what is there at once, and never more than a second.
 _LONGEST_S: Final = 1.0
 
 

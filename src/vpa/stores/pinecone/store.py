@@ -139,7 +139,6 @@ class PineconeDriver(LayoutDriver):
         )
 
     async def find(self, name: str) -> CollectionInfo | None:
-        """From the tags."""
         try:
             model = await self.ask("describe_collection", lambda: self.client.indexes.describe(self._native(name)))
         except CollectionNotFoundError:
@@ -170,12 +169,10 @@ class PineconeDriver(LayoutDriver):
         return sorted(native if info is None else info.name for info, native in found)
 
     async def remove_collection(self, name: str) -> None:
-        """Drop the index."""
         await self._connection.forget(name)
         await self.ask("drop_collection", lambda: self.client.indexes.delete(self._native(name)))
 
     async def save_info(self, info: CollectionInfo) -> None:
-        """Into the tags."""
         await self.ask(
             "set_embedding", lambda: self.client.indexes.configure(self._native(info.name), tags=tags_of(info))
         )
@@ -360,7 +357,6 @@ class PineconeDriver(LayoutDriver):
         return sorted(rows, key=lambda row: row.key)
 
     def spell(self, where: Where) -> Any:
-        """As JSON."""
         return filters.spell(where)
 
     def score_of(self, metric: Metric, raw: float) -> tuple[float, float]:
@@ -370,7 +366,6 @@ class PineconeDriver(LayoutDriver):
         return scoring.cosine(raw) if metric is Metric.COSINE else scoring.dot(raw)
 
     def raw_of(self, metric: Metric, score: float, distance: float) -> float:
-        """The inverse."""
         return distance * distance if metric is Metric.EUCLIDEAN else score
 
 

@@ -29,7 +29,7 @@ class Connection:
 
     @property
     def client(self) -> AsyncQdrantClient:
-        """The open client."""
+        """The open client; raises ClosedError before `open` and after `close`."""
         if self._client is None:
             raise ClosedError("the Qdrant store is not open")
         return self._client

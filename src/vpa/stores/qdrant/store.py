@@ -72,7 +72,7 @@ class QdrantDriver(LayoutDriver):
 
     @property
     def client(self) -> AsyncQdrantClient:
-        """The open client."""
+        """The open client; ask again for each call."""
         return self._connection.client
 
     async def ping(self) -> dict[str, Any]:
@@ -133,7 +133,6 @@ class QdrantDriver(LayoutDriver):
         return await self.ask("list_collections", names)
 
     async def remove_collection(self, name: str) -> None:
-        """Drop it."""
         await self.ask("drop_collection", lambda: self.client.delete_collection(self._native(name)), idempotent=False)
 
     async def save_info(self, info: CollectionInfo) -> None:
@@ -168,7 +167,6 @@ class QdrantDriver(LayoutDriver):
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
     ) -> list[Stored]:
-        """By point id."""
         del scope
         foreign = info.layout_version == FOREIGN
         wanted = [int(key) if foreign and key.isdigit() else key for key in keys]
@@ -184,18 +182,15 @@ class QdrantDriver(LayoutDriver):
         return stored_of(points, foreign=foreign)
 
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
-        """By point id."""
         del scope
         selector = models.PointIdsList(points=list(keys))
         await self.ask("delete", lambda: self.client.delete(self._native(info.name), selector, wait=True))
 
     async def remove_where(self, info: CollectionInfo, where: Where) -> None:
-        """By filter."""
         selector = models.FilterSelector(filter=self._filter(where) or models.Filter())
         await self.ask("delete", lambda: self.client.delete(self._native(info.name), selector, wait=True))
 
     async def count_where(self, info: CollectionInfo, where: Where) -> int:
-        """Exact."""
         chosen = self._filter(where)
         found = await self.ask(
             "count", lambda: self.client.count(self._native(info.name), count_filter=chosen, exact=True)
@@ -245,7 +240,6 @@ class QdrantDriver(LayoutDriver):
         return [one for one in stored_of(points, foreign=foreign) if one.key != after][:limit]
 
     def spell(self, where: Where) -> Any:
-        """As JSON."""
         return filters.spell(where)
 
     def _filter(self, where: Where) -> models.Filter | None:

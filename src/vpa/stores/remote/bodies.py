@@ -11,7 +11,7 @@ import httpx
 
 from vpa.base.errors import ProviderError
 
-LARGEST_BODY: Final = 512 << 20
+LARGEST_BODY: Final = 512 << 20  # Half a gigabyte: far above the largest page of records.
 _QUICK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)  # Linux only.
 
 

@@ -23,7 +23,7 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """`http://host:port` or `https://host:port`."""
+        """`http://host:port`, or `https://host:port` with TLS."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 

@@ -16,7 +16,7 @@ from vpa.stores.remote.renewable import Renewable
 from vpa.stores.requests import NativeRequest
 
 T = TypeVar("T")
-_LONGEST_MESSAGE: Final = 500
+_LONGEST_MESSAGE: Final = 500  # Characters of a server's message: some quote the whole request.
 # After one of these it is not known whether the store did the work, or will do it.
 _UNANSWERED: Final = (ConnectionFailedError, OperationTimeoutError)
 
@@ -29,7 +29,7 @@ class Connection(Protocol):
         """Whether `open` succeeded and `close` was not called since."""
 
     async def open(self) -> None:
-        """Make the client."""
+        """Make the client; it may ask the server for its version, and nothing else."""
 
     async def close(self) -> None:
         """Release everything. May be called twice."""

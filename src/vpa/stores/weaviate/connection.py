@@ -54,7 +54,7 @@ class Connection:
 
     @property
     def client(self) -> weaviate.WeaviateAsyncClient:
-        """The open client."""
+        """The open client; ask again for each call, it may have been renewed."""
         return self.renewable.client
 
     async def open(self) -> None:

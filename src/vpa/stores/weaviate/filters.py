@@ -18,7 +18,7 @@ from vpa.stores.layout.tokens import EVERY, scope_token
 TOKENS: Final = "vpa_t"
 KEY: Final = "vpa_key"
 PAYLOAD: Final = "vpa_payload"
-TEXT_CHARACTERS: Final = 128
+TEXT_CHARACTERS: Final = 128  # Longer texts are compared here; Weaviate's inverted index keeps each of them whole.
 _NOTHING: Final = "-"
 _OPERATORS: Final = {Comparison.GT: ">", Comparison.GTE: ">=", Comparison.LT: "<", Comparison.LTE: "<="}
 

@@ -88,7 +88,7 @@ class WeaviateDriver(LayoutDriver):
 
     @property
     def client(self) -> weaviate.WeaviateAsyncClient:
-        """The open client."""
+        """The open client; ask again for each call, it may have been renewed."""
         return self._connection.client
 
     async def ping(self) -> dict[str, Any]:
@@ -167,12 +167,10 @@ class WeaviateDriver(LayoutDriver):
         return sorted(native[0].lower() + native[1:] if info is None else info.name for native, info in infos.items())
 
     async def remove_collection(self, name: str) -> None:
-        """Drop the class."""
         self._known.pop(name, None)
         await self.ask("drop_collection", lambda: self.client.collections.delete(self._native(name)), idempotent=False)
 
     async def save_info(self, info: CollectionInfo) -> None:
-        """Into the description."""
         text = json.dumps(info.to_json())
         await self.ask("set_embedding", lambda: self._of(info).config.update(description=text))
 
@@ -238,7 +236,6 @@ class WeaviateDriver(LayoutDriver):
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
     ) -> list[Stored]:
-        """By UUID."""
         del scope
         answer = await self.ask(
             "get",
@@ -252,7 +249,6 @@ class WeaviateDriver(LayoutDriver):
         return self._rows_of(info, answer, with_vectors=include_vectors)
 
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
-        """By UUID."""
         del scope
         chosen = Filter.by_id().contains_any(list(keys))
         await self.ask("delete", lambda: self._of(info).data.delete_many(where=chosen))
@@ -264,7 +260,6 @@ class WeaviateDriver(LayoutDriver):
             pass
 
     async def count_where(self, info: CollectionInfo, where: Where) -> int:
-        """Exact."""
         chosen = None if info.layout_version == FOREIGN else await self._filter(info, where)
         answer = await self.ask("count", lambda: self._of(info).aggregate.over_all(filters=chosen, total_count=True))
         return 0 if answer.total_count is None else int(answer.total_count)
@@ -357,7 +352,6 @@ class WeaviateDriver(LayoutDriver):
         return scoring.cosine(-raw) if metric is Metric.COSINE else scoring.dot(-raw)
 
     def raw_of(self, metric: Metric, score: float, distance: float) -> float:
-        """The inverse."""
         return distance * distance if metric is Metric.EUCLIDEAN else -score
 
 

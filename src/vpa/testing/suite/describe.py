@@ -32,7 +32,7 @@ class DescribeSuite(StoreSuite):
 
     @pytest.fixture
     async def filled(self, docs: Collection) -> Collection:
-        """The twelve."""
+        """A collection of the twelve records."""
         await docs.upsert([Record(f"r{n}", vector=vector(n), metadata=row) for n, row in enumerate(METADATA)])
         return docs
 

@@ -213,7 +213,7 @@ class FilterSuite(StoreSuite):
 
     @pytest.fixture
     async def filled(self, docs: Collection) -> Collection:
-        """The corpus, stored."""
+        """The corpus of filters, stored once for the class."""
         await docs.upsert(records_of(CORPUS))
         return docs
 

@@ -41,12 +41,12 @@ class SearchSuite(StoreSuite):
 
     @pytest.fixture(params=METRICS)
     def metric(self, request: pytest.FixtureRequest) -> str:
-        """Each metric."""
+        """Each metric in turn."""
         return str(request.param)
 
     @pytest.fixture
     async def filled(self, db: VectorDatabaseManager, name: str, metric: str) -> Collection:
-        """Sixty records."""
+        """Sixty records with random vectors."""
         docs = await db.create_collection(name, dimension=DIMENSION, metric=metric)
         await docs.upsert([Record(f"r{n:02d}", vector=row, metadata={"n": n}) for n, row in enumerate(matrix())])
         return docs

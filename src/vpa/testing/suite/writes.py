@@ -17,7 +17,7 @@ from vpa.testing.suite.base import StoreSuite, vector
 
 
 async def stored(docs: Collection) -> dict[str, dict[str, Any]]:
-    """Metadata by id."""
+    """The metadata of everything that is stored, by id."""
     return {record.id: dict(record.metadata) async for record in docs.scan()}
 
 
