@@ -68,7 +68,7 @@ def test_row_masks_are_what_the_evaluator_says(rows: list[dict[str, Any]], filte
     columns.append(0, rows[:5], None)
     columns.append(5, rows[5:], None) if len(rows) > 5 else None
     live = np.asarray([n % 3 != 1 for n in range(len(rows))], dtype=np.bool_)
-    kept = columns.kept(live)
+    kept = columns.compacted(live)
     survivors = [row for row, alive in zip(rows, live, strict=True) if alive]
     for pair in filters:
         node = normalize(as_filter(pair.json))

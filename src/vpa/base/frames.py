@@ -105,7 +105,7 @@ def _ids(column: pa.ChunkedArray, name: str) -> list[str]:
 def _vectors(column: pa.ChunkedArray, ids: Sequence[str], name: str) -> FloatMatrix:
     import pyarrow as pa
 
-    array = _one(column)
+    array = _as_array(column)
     if not (
         pa.types.is_list(array.type) or pa.types.is_large_list(array.type) or pa.types.is_fixed_size_list(array.type)
     ):
@@ -129,7 +129,7 @@ def _vectors(column: pa.ChunkedArray, ids: Sequence[str], name: str) -> FloatMat
     return _matrix(values.to_numpy(zero_copy_only=False).reshape(len(array), width))
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
+def _as_array(column: pa.ChunkedArray) -> pa.Array:
     import pyarrow as pa
 
     whole = column.combine_chunks()
@@ -144,7 +144,7 @@ def _typed(column: pa.ChunkedArray, ids: Sequence[str], name: str) -> Column | l
     """A column of ours; lists and structs as Python's own, which are then refused by name."""
     import pyarrow as pa
 
-    array = _one(column)
+    array = _as_array(column)
     kind = array.type
     if pa.types.is_dictionary(kind):
         if pa.types.is_string_view(kind.value_type):

@@ -239,19 +239,21 @@ class CollectionInfo:
         return {**plain, "index": self.index.to_json()}
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> CollectionInfo:
+    def from_json(cls, description: Mapping[str, Any]) -> CollectionInfo:
         """Read what `to_json` wrote; raises ConfigurationError if a newer version of vpa wrote it."""
         for key, known in (("format_version", FORMAT_VERSION), ("layout_version", LAYOUT_VERSION)):
-            if stored[key] > known:
+            if description[key] > known:
                 raise ConfigurationError(
-                    f"collection {stored.get('name')!r} has {key} {stored[key]}, this vpa knows up to {known}; "
-                    "nothing was touched; upgrade vpa to open it"
+                    f"collection {description.get('name')!r} has {key} {description[key]}, this vpa knows up to "
+                    f"{known}; nothing was touched; upgrade vpa to open it"
                 )
-        identity = stored.get("embedding")
-        known_fields = {name: stored[name] for name in cls.__slots__ if name in stored}
+        identity = description.get("embedding")
+        known_fields = {name: description[name] for name in cls.__slots__ if name in description}
         embedding = None if identity is None else EmbeddingIdentity(**identity)
-        index = IndexOptions.parse(stored.get("index"))
-        return cls(**{**known_fields, "metric": Metric.parse(stored["metric"]), "embedding": embedding, "index": index})
+        index = IndexOptions.parse(description.get("index"))
+        return cls(
+            **{**known_fields, "metric": Metric.parse(description["metric"]), "embedding": embedding, "index": index}
+        )
 
 
 def is_collection_name(name: str) -> bool:

@@ -43,7 +43,7 @@ class NumberColumn(Sequence[Any]):
         """Rows `start` to `stop`, not copied."""
         return NumberColumn(self.values[start:stop], None if self.valid is None else self.valid[start:stop])
 
-    def kept(self, rows: RowNumbers) -> NumberColumn:
+    def take(self, rows: RowNumbers) -> NumberColumn:
         """A copy of these rows."""
         return NumberColumn(self.values[rows], None if self.valid is None else self.valid[rows])
 
@@ -104,7 +104,7 @@ class TextColumn(Sequence[str | None]):
         data = self.data[offsets[0] : offsets[-1]]
         return TextColumn(offsets - offsets[0], data, None if self.valid is None else self.valid[start:stop])
 
-    def kept(self, rows: RowNumbers) -> TextColumn:
+    def take(self, rows: RowNumbers) -> TextColumn:
         """A copy of these rows."""
         lengths = np.diff(self.offsets)[rows]
         offsets = np.concatenate(([0], np.cumsum(lengths)))

@@ -83,26 +83,27 @@ def check_index(index: IndexOptions | Mapping[str, Any] | None, store: VectorSto
 
 
 def check_same(
-    stored: CollectionInfo, *, dimension: int | None, metric: Metric | None, index: IndexOptions | None = None
+    present: CollectionInfo, *, dimension: int | None, metric: Metric | None, index: IndexOptions | None = None
 ) -> None:
     """Raise DimensionMismatchError or ConfigurationError, with both values, where a collection is not what was
     asked.
     """
-    if dimension is not None and stored.dimension != dimension:
+    if dimension is not None and present.dimension != dimension:
         raise DimensionMismatchError(
-            f"collection {stored.name!r} has dimension {stored.dimension}, {dimension} was asked for; use the "
+            f"collection {present.name!r} has dimension {present.dimension}, {dimension} was asked for; use the "
             "embedding model it was "
             "made with, or another collection name",
-            collection=stored.name,
+            collection=present.name,
         )
-    if metric is not None and stored.metric is not metric:
+    if metric is not None and present.metric is not metric:
         raise ConfigurationError(
-            f"collection {stored.name!r} has metric {stored.metric}, {metric} was asked for; a metric cannot be "
+            f"collection {present.name!r} has metric {present.metric}, {metric} was asked for; a metric cannot be "
             "changed later",
-            collection=stored.name,
+            collection=present.name,
         )
-    if index is not None and stored.index != index:
+    if index is not None and present.index != index:
         raise ConfigurationError(
-            f"collection {stored.name!r} has {stored.index}, {index} was asked for; leave index out to use it as it is",
-            collection=stored.name,
+            f"collection {present.name!r} has {present.index}, {index} was asked for; leave index out to use it as "
+            "it is",
+            collection=present.name,
         )

@@ -96,7 +96,7 @@ class CollectionVerbs(ABC):
         old = None if replacing is None else await checked_filter(replacing)
         if not len(batch) and old is None:
             return 0
-        request = Upsert(batch=batch, scope=_one(scope), on_conflict=choice, replacing=old)
+        request = Upsert(batch=batch, scope=_single_scope(scope), on_conflict=choice, replacing=old)
         return await bound.run(request, lambda: residual.upsert(bound.store, bound.info, request))
 
     @_located
@@ -106,7 +106,7 @@ class CollectionVerbs(ABC):
         wanted = await checked_ids(ids)
         if not wanted:
             return []
-        request = Get(ids=wanted, scope=_one(scope), include_vectors=include_vectors)
+        request = Get(ids=wanted, scope=_single_scope(scope), include_vectors=include_vectors)
         return await bound.run(request, lambda: bound.store.get(bound.info, request))
 
     @_located
@@ -122,7 +122,7 @@ class CollectionVerbs(ABC):
         """Remove by ids or by filter; returns how many existed. `dry_run` only counts."""
         bound = self._bound()
         chosen, node = await _targets(ids, filter, allow_all=allow_all, verb=Delete.verb)
-        request = Delete(ids=chosen, filter=node, scope=_one(scope), dry_run=dry_run)
+        request = Delete(ids=chosen, filter=node, scope=_single_scope(scope), dry_run=dry_run)
         return await bound.run(request, lambda: residual.delete(bound.store, bound.info, request))
 
     @_located
@@ -147,7 +147,7 @@ class CollectionVerbs(ABC):
         request = UpdateMetadata(
             ids=chosen,
             filter=node,
-            scope=_one(scope),
+            scope=_single_scope(scope),
             dry_run=dry_run,
             assign=canonical_metadata(set or {}),
             remove=_keys(remove),
@@ -158,7 +158,7 @@ class CollectionVerbs(ABC):
     async def count(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> int:
         """How many records match, exactly."""
         bound = self._bound()
-        request = Count(filter=await checked_filter(filter), scope=_one(scope))
+        request = Count(filter=await checked_filter(filter), scope=_single_scope(scope))
         return await bound.run(request, lambda: residual.count(bound.store, bound.info, request))
 
     @_located
@@ -183,7 +183,7 @@ class CollectionVerbs(ABC):
             score_threshold=check_threshold(score_threshold),
             include_vectors=include_vectors,
             exact=exact,
-            scope=_one(scope),
+            scope=_single_scope(scope),
             filter=await checked_filter(filter),
         )
         [matches] = await self._search(request)
@@ -208,7 +208,7 @@ class CollectionVerbs(ABC):
             score_threshold=check_threshold(score_threshold),
             include_vectors=include_vectors,
             exact=exact,
-            scope=_one(scope),
+            scope=_single_scope(scope),
             filter=await checked_filter(filter),
         )
         return await self._search(request)
@@ -282,7 +282,7 @@ class CollectionVerbs(ABC):
     @_located
     async def fields(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> dict[str, dict[str, int]]:
         """Each metadata path with how many records hold which type there: `{"year": {"int": 12, "str": 1}}`."""
-        bound, request = self._bound(), FieldTypes(filter=await checked_filter(filter), scope=_one(scope))
+        bound, request = self._bound(), FieldTypes(filter=await checked_filter(filter), scope=_single_scope(scope))
 
         known = await bound.run(request, lambda: residual.field_types(bound.store, bound.info, request))
         if known is not None:
@@ -292,7 +292,9 @@ class CollectionVerbs(ABC):
     @_located
     async def distinct(self, field: str, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> list[Scalar]:
         """The values of a field, each once and type-exact: `1`, `1.0`, `"1"` and `True` are four."""
-        request = Distinct(field=describe.check_field(field), filter=await checked_filter(filter), scope=_one(scope))
+        request = Distinct(
+            field=describe.check_field(field), filter=await checked_filter(filter), scope=_single_scope(scope)
+        )
         return await describe.ordered(await self._values(request))
 
     @_located
@@ -300,7 +302,9 @@ class CollectionVerbs(ABC):
         self, field: str, *, filter: FilterLike = None, scope: Scope = _SCOPE
     ) -> dict[str, tuple[Scalar, Scalar]]:
         """Least and greatest value of a field by kind: `{"number": (1, 9.5), "string": ("a", "z")}`."""
-        request = MinMax(field=describe.check_field(field), filter=await checked_filter(filter), scope=_one(scope))
+        request = MinMax(
+            field=describe.check_field(field), filter=await checked_filter(filter), scope=_single_scope(scope)
+        )
         return await describe.extremes(await self._values(request))
 
     async def _values(self, request: Distinct) -> list[Scalar]:
@@ -336,7 +340,7 @@ def _keys(remove: Iterable[str]) -> frozenset[str]:
     return frozenset(keys)
 
 
-def _one(scope: Scope) -> Scope:
+def _single_scope(scope: Scope) -> Scope:
     if not isinstance(scope, Scope):
         raise InvalidQueryError(f"scope must be a vpa.Scope, not {scope!r}; only scan takes ALL_SCOPES")
     return scope

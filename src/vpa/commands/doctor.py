@@ -37,7 +37,7 @@ class Check:
 
     area: str
     status: str
-    found: str
+    finding: str
     fix: str = ""
 
 
@@ -49,7 +49,7 @@ def run(args: Namespace) -> int:
     if args.json:
         print_json([asdict(check) for check in checks])
     else:
-        print_table(["check", "status", "found", "what to do"], [(c.area, c.status, c.found, c.fix) for c in checks])
+        print_table(["check", "status", "found", "what to do"], [(c.area, c.status, c.finding, c.fix) for c in checks])
         print_line("\n" + _summary(checks))
     return 1 if any(check.status == "fail" for check in checks) else 0
 

@@ -52,6 +52,6 @@ def _show(rank: int, result: SearchResult) -> None:
     facts = ", ".join(f"{key}={value}" for key, value in result.metadata.items())
     place = f"{result.document_id} [{result.start}:{result.end}]"
     print_line(f"   score {result.score:.3f}   {place}" + (f"   {facts}" if facts else ""))
-    passage = textwrap.shorten(result.content, width=280, placeholder=" …")
-    print_line(textwrap.fill(passage, width=100, initial_indent="   ", subsequent_indent="   "))
+    excerpt = textwrap.shorten(result.content, width=280, placeholder=" …")
+    print_line(textwrap.fill(excerpt, width=100, initial_indent="   ", subsequent_indent="   "))
     print_line()

@@ -40,7 +40,7 @@ def _packed_texts(texts: Sequence[str | None] | None, count: int) -> Packed:
     return Packed.of(None if text is None else text.encode() for text in texts)
 
 
-def kept(change: Change, positions: list[int]) -> Change:
+def part_of(change: Change, positions: list[int]) -> Change:
     """The part of a full upsert at these positions."""
     if change.vectors is None or change.parsed_metadata is None:
         raise InvalidFilterError("only a full upsert can skip existing ids")
@@ -49,9 +49,9 @@ def kept(change: Change, positions: list[int]) -> Change:
         change.scope,
         ids=[change.ids[i] for i in positions],
         vectors=change.vectors[positions],
-        texts=change.texts.kept(positions),
-        metadata=change.metadata.kept(positions),
-        system=change.system.kept(positions),
+        texts=change.texts.take(positions),
+        metadata=change.metadata.take(positions),
+        system=change.system.take(positions),
         parsed_metadata=[change.parsed_metadata[i] for i in positions],
         parsed_system=None if system is None else [system[i] for i in positions],
     )

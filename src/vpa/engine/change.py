@@ -88,8 +88,8 @@ def _join(ids: Sequence[str]) -> bytes:
     return "\0".join(ids).encode()
 
 
-def _split(stored: memoryview) -> list[str]:
-    return bytes(stored).decode().split("\0") if len(stored) else []
+def _split(joined: memoryview) -> list[str]:
+    return bytes(joined).decode().split("\0") if len(joined) else []
 
 
 def _packed(parts: dict[str, memoryview], name: str, *, count: int, default: bytes | None) -> Packed:

@@ -158,7 +158,7 @@ class Column:
             length = int(np.searchsorted(rows, row_count))
         return Entries(rows[:length], self._entry_codes.prefix(length))
 
-    def kept(self, live: RowMask, new_row: IntColumn) -> Column | None:
+    def compacted(self, live: RowMask, new_row: IntColumn) -> Column | None:
         """What it holds of the rows where `live`, under their numbers in `new_row`; None for nothing.
 
         Values without codes go along as they are: giving them codes would keep other threads waiting.
@@ -172,7 +172,7 @@ class Column:
         for rows, typed in pending:
             places = np.flatnonzero(live[rows[: np.searchsorted(rows, len(live))]])
             if len(places):
-                result.extend_typed(new_row[rows[places]], typed.kept(places))
+                result.extend_typed(new_row[rows[places]], typed.take(places))
         return result if values or result._pending else None
 
     def equal(self, values: Collection[Any], row_count: int) -> Rows:
@@ -187,7 +187,7 @@ class Column:
         tail = self._tail(entries, ranking, frozenset(values).__contains__)
         # One value stands in a row once, also in a list.
         once = ranking.single or (len(pieces) <= 1 and not len(tail))
-        return self._found(pieces, tail, entries=entries, ranking=ranking, distinct=once)
+        return self._rows_found(pieces, tail, entries=entries, ranking=ranking, distinct=once)
 
     def between(self, comparison: Comparison, value: Any, row_count: int) -> Rows:
         """Rows that hold a value which compares so with `value`, among the first `row_count`."""
@@ -199,18 +199,18 @@ class Column:
         found = ranking.span(place, len(ranking.values)) if upward else ranking.span(0, place)
         holds = _HOLDS[comparison]
         tail = self._tail(entries, ranking, lambda other: holds(other, value))
-        rows = self._found([found], tail, entries=entries, ranking=ranking, distinct=ranking.single)
+        rows = self._rows_found([found], tail, entries=entries, ranking=ranking, distinct=ranking.single)
         codes, places = ranking.codes, ranking.places
         if codes is None or len(tail) or ranking.length != row_count:
             return rows
 
-        def contains(wanted: RowNumbers) -> RowMask:
-            inside: RowMask = places[codes[wanted]] >= place
+        def contains(rows_asked: RowNumbers) -> RowMask:
+            inside: RowMask = places[codes[rows_asked]] >= place
             return inside if upward else ~inside
 
         return rows._replace(contains=contains)
 
-    def _found(
+    def _rows_found(
         self, pieces: list[IntColumn], tail: IntColumn, *, entries: Entries, ranking: _Ranking, distinct: bool
     ) -> Rows:
         if ranking.length > len(entries.rows):
@@ -352,7 +352,7 @@ class Columns:
         for key, column in metadata.columns.items():
             rows = np.arange(first_row, first_row + len(column), dtype=np.int32)
             if column.valid is not None:
-                rows, column = rows[column.valid], column.kept(np.flatnonzero(column.valid))
+                rows, column = rows[column.valid], column.take(np.flatnonzero(column.valid))
             if len(rows):
                 found = ColumnKey(Field(key), column.kind)
                 if found not in self._columns:
@@ -379,12 +379,12 @@ class Columns:
             pending[key] = (column, [], [])
         return pending[key]
 
-    def kept(self, live: RowMask) -> Columns:
+    def compacted(self, live: RowMask) -> Columns:
         """New columns holding only the rows where `live`, renumbered; values that no row has any more are gone."""
         result = Columns()
         new_row = np.cumsum(live, dtype=np.int32) - 1
         for key, column in self.items():
-            found = column.kept(live, new_row)
+            found = column.compacted(live, new_row)
             if found is not None:
                 result.add(key, found)
         return result

@@ -68,7 +68,9 @@ class Compaction:
         result = cls(old.successor(), {}, np.full(view.count, -1, dtype=np.int64))
         live = np.arange(view.count) if view.live is None else np.flatnonzero(view.live)
         result.rows.vectors.reserve(len(live))
-        result.rows.columns = old.columns.kept(np.ones(view.count, dtype=np.bool_) if view.live is None else view.live)
+        result.rows.columns = old.columns.compacted(
+            np.ones(view.count, dtype=np.bool_) if view.live is None else view.live
+        )
         for part in in_steps(live, stop):
             first = result.rows.append_plain(old.select(part), old.scope_column(view.count)[part])
             result._note(old, part, first)

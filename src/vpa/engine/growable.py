@@ -96,7 +96,7 @@ class Packed(NamedTuple):
             for length, end in zip(self.lengths.tolist(), ends, strict=True)
         ]
 
-    def kept(self, positions: Sequence[int]) -> Packed:
+    def take(self, positions: Sequence[int]) -> Packed:
         """Those at `positions`, in that order."""
         values = self.unpack()
         return Packed.of(values[position] for position in positions)

@@ -17,9 +17,9 @@ def dumps_plain(value: object) -> bytes:
     return _encoder.encode(value).encode()
 
 
-def loads_plain(stored: Buffer) -> Any:
+def loads_plain(encoded: Buffer) -> Any:
     """What `dumps` was given."""
-    return json.loads(bytes(stored))
+    return json.loads(bytes(encoded))
 
 
 def _fast() -> tuple[Callable[[object], bytes], Callable[[Buffer], Any]]:

@@ -32,16 +32,16 @@ def encode_mappings(mappings: Iterable[Mapping[str, Any]]) -> Packed:
     return Packed.of(map(encode_mapping, mappings))
 
 
-def decode_mapping(stored: Buffer | None) -> dict[str, Any]:
+def decode_mapping(encoded: Buffer | None) -> dict[str, Any]:
     """What `encode_mapping` was given."""
-    if not stored:
+    if not encoded:
         return {}
-    decoded: dict[str, Any] = loads(stored)
+    decoded: dict[str, Any] = loads(encoded)
     return decoded
 
 
-def _decoded(stored: Sequence[Buffer | None]) -> list[dict[str, Any]]:
-    return list(map(decode_mapping, stored))
+def _decoded(encoded: Sequence[Buffer | None]) -> list[dict[str, Any]]:
+    return list(map(decode_mapping, encoded))
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from vpa.base.errors import ClosedError, RecordExistsError, RecordNotFoundError
 from vpa.base.query import OnConflict, SearchRequest
 from vpa.base.records import CollectionInfo, Match, Metric, Record, RecordBatch
 from vpa.base.scope import AllScopes, Scope
-from vpa.engine.batches import change_of, kept, merged_mapping
+from vpa.engine.batches import change_of, merged_mapping, part_of
 from vpa.engine.change import Change
 from vpa.engine.indexes import flat
 from vpa.engine.indexes.choice import create_index
@@ -103,13 +103,13 @@ class Table:
             )
         answers: list[Answer] = []
         for part in slices(len(found), _ANSWERS):
-            for hits, query in zip(found[part], request.vectors[part], strict=True):
-                matches = self._matches(view, request, found=hits, query=query)
-                answers.append(Answer(matches, hits.candidates, exact))
+            for best, query in zip(found[part], request.vectors[part], strict=True):
+                matches = self._matches(view, request, best=best, query=query)
+                answers.append(Answer(matches, best.candidates, exact))
         return answers
 
-    def _matches(self, view: View, request: SearchRequest, *, found: flat.Found, query: Any) -> list[Match]:
-        rows, scores = found.rows, found.scores
+    def _matches(self, view: View, request: SearchRequest, *, best: flat.BestRows, query: Any) -> list[Match]:
+        rows, scores = best.rows, best.scores
         if request.score_threshold is not None:
             keep = scores >= request.score_threshold
             rows, scores = rows[keep], scores[keep]
@@ -145,7 +145,7 @@ class Table:
                     )
             planned = change
             if on_conflict is OnConflict.SKIP:
-                planned = kept(change, [i for i, value in enumerate(change.ids) if value not in existing])
+                planned = part_of(change, [i for i, value in enumerate(change.ids) if value not in existing])
             if replacing is not None:
                 coming = set(change.ids)
                 gone = [state.view.rows.ids[row] for row in state.view.select(replacing, scope).tolist()]

@@ -52,14 +52,14 @@ def candidates(keys: FloatVector, maxima: FloatVector, *, k: int, error: float) 
     return rows
 
 
-class Kept(NamedTuple):
+class Contenders(NamedTuple):
     """Rows that may be among the best of all, from one part of them, with their keys."""
 
     rows: RowNumbers
     keys: FloatVector
 
 
-def candidates_of_parts(parts: Sequence[Kept], *, k: int, error: float) -> RowNumbers:
+def candidates_of_parts(parts: Sequence[Contenders], *, k: int, error: float) -> RowNumbers:
     """Every row that can be among the k greatest of all parts, where each part kept those that can be among its own."""
     if len(parts) == 1:
         return parts[0].rows

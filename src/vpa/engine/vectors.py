@@ -290,12 +290,12 @@ class Vectors:
         return CodedRows(codes, scales)
 
 
-def recall_kept(vectors: FloatMatrix, kept: FloatMatrix, metric: Metric) -> float:
-    """The share of the ten nearest of a hundred of `vectors` that are among the ten nearest by what was `kept` of the
+def recall_kept(vectors: FloatMatrix, copies: FloatMatrix, metric: Metric) -> float:
+    """The share of the ten nearest of a hundred of `vectors` that are among the ten nearest by what was `copies` of the
     rows.
     """
     rows = np.linspace(0, len(vectors) - 1, _QUERIES).astype(np.int64)
-    truth, found = (_nearest(vectors[rows], among, own=rows, metric=metric) for among in (vectors, kept))
+    truth, found = (_nearest(vectors[rows], among, own=rows, metric=metric) for among in (vectors, copies))
     return float(np.mean([len(set(one) & set(other)) / _TOP for one, other in zip(truth, found, strict=True)]))
 
 

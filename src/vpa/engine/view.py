@@ -85,7 +85,7 @@ class View:
             Record(rows.ids[row], vector=vector, text=text, metadata=metadata, system=system)
             for row, vector, text, metadata, system in zip(
                 numbers,
-                self._vectors(numbers, wanted=include_vectors),
+                self._vectors(numbers, include=include_vectors),
                 rows.texts_of(numbers),
                 rows.metadata_of(numbers),
                 rows.system_of(numbers),
@@ -93,8 +93,8 @@ class View:
             )
         ]
 
-    def _vectors(self, numbers: Sequence[int], *, wanted: bool) -> FloatMatrix | list[None]:
-        return self.rows.gather(np.asarray(numbers, dtype=np.int64)) if wanted else [None] * len(numbers)
+    def _vectors(self, numbers: Sequence[int], *, include: bool) -> FloatMatrix | list[None]:
+        return self.rows.gather(np.asarray(numbers, dtype=np.int64)) if include else [None] * len(numbers)
 
     def batch(self, numbers: Sequence[int], *, include_vectors: bool, scope: Scope, cursor: str) -> RecordBatch:
         """Rows as columns; vectors are copied."""
@@ -115,7 +115,7 @@ class View:
         """Rows as the answer to a search."""
         rows = self.rows
         ids = [rows.ids[row] for row in numbers]
-        vectors = self._vectors(numbers, wanted=include_vectors)
+        vectors = self._vectors(numbers, include=include_vectors)
         texts = sliced(numbers, rows.texts_of)
         metadata = sliced(numbers, rows.metadata_of)
         system = sliced(numbers, rows.system_of)

@@ -47,8 +47,8 @@ def _holds(node: Filter, fields: Mapping[Field, list[Scalar]]) -> bool:
     raise TypeError(f"not a filter: {node!r}")
 
 
-def _equal(found: Scalar, value: Scalar) -> bool:
-    return kind_of(found) == kind_of(value) and found == value
+def _equal(present: Scalar, value: Scalar) -> bool:
+    return kind_of(present) == kind_of(value) and present == value
 
 
 def _is_at_or_below(present: Field, field: Field) -> bool:

@@ -216,12 +216,12 @@ class VPADocumentStore:
         return search
 
 
-def _document(found: Record | Match, score: float | None) -> Document:
-    vector: Any = found.vector if found.system.get(_EMBEDDED, True) else None
-    if vector is not None and _EXACT in found.system:
-        vector = np.frombuffer(base64.b64decode(str(found.system[_EXACT])), dtype="<f8")
+def _document(source: Record | Match, score: float | None) -> Document:
+    vector: Any = source.vector if source.system.get(_EMBEDDED, True) else None
+    if vector is not None and _EXACT in source.system:
+        vector = np.frombuffer(base64.b64decode(str(source.system[_EXACT])), dtype="<f8")
     embedding = None if vector is None else [float(value) for value in np.asarray(vector)]
-    return Document(id=found.id, content=found.text, meta=dict(found.metadata), embedding=embedding, score=score)
+    return Document(id=source.id, content=source.text, meta=dict(source.metadata), embedding=embedding, score=score)
 
 
 def as_node(filters: Mapping[str, Any] | None) -> Filter:
@@ -234,30 +234,30 @@ def as_node(filters: Mapping[str, Any] | None) -> Filter:
         raise FilterError(str(error)) from error
 
 
-def _node(given: Mapping[str, Any]) -> Filter:
-    if not isinstance(given, Mapping):
-        raise FilterError(f"a filter is a dictionary, not {given!r}")
-    if "field" in given:
-        return _comparison(given)
+def _node(condition: Mapping[str, Any]) -> Filter:
+    if not isinstance(condition, Mapping):
+        raise FilterError(f"a filter is a dictionary, not {condition!r}")
+    if "field" in condition:
+        return _comparison(condition)
     for key in ("operator", "conditions"):
-        if key not in given:
-            raise FilterError(f"the filter {given!r} lacks {key!r}")
-    parts = tuple(_node(part) for part in given["conditions"])
-    match given["operator"]:
+        if key not in condition:
+            raise FilterError(f"the filter {condition!r} lacks {key!r}")
+    parts = tuple(_node(part) for part in condition["conditions"])
+    match condition["operator"]:
         case "AND":
             return And(parts)
         case "OR":
             return Or(parts)
         case "NOT":
             return Not(And(parts))
-    raise FilterError(f"unknown operator {given['operator']!r}: use AND, OR or NOT")
+    raise FilterError(f"unknown operator {condition['operator']!r}: use AND, OR or NOT")
 
 
-def _comparison(given: Mapping[str, Any]) -> Filter:
+def _comparison(condition: Mapping[str, Any]) -> Filter:
     for key in ("operator", "value"):
-        if key not in given:
-            raise FilterError(f"the condition {given!r} lacks {key!r}")
-    operator, value = given["operator"], given["value"]
+        if key not in condition:
+            raise FilterError(f"the condition {condition!r} lacks {key!r}")
+    operator, value = condition["operator"], condition["value"]
     if operator not in _COMPARISONS:
         raise FilterError(f"unknown operator {operator!r}: use one of {', '.join(_COMPARISONS)}")
     if operator in _RANGES:
@@ -269,7 +269,7 @@ def _comparison(given: Mapping[str, Any]) -> Filter:
         raise FilterError(f"{operator} takes a list, not {value!r}")
     if operator in ("==", "!=") and isinstance(value, list):
         raise FilterError(f"{operator} takes one value, not a list")
-    return as_filter({str(given["field"]).removeprefix("meta."): {_COMPARISONS[operator]: value}})
+    return as_filter({str(condition["field"]).removeprefix("meta."): {_COMPARISONS[operator]: value}})
 
 
 def _is_date(text: str) -> bool:

@@ -120,11 +120,11 @@ class VPAVectorStore(VectorStore):
         await self._owned.arun(self._deleting(ids, filter))
         return True
 
-    def _deleting(self, ids: list[str] | None, given: FilterLike) -> Callable[[Collection], Any]:
+    def _deleting(self, ids: list[str] | None, condition: FilterLike) -> Callable[[Collection], Any]:
         if ids is not None:
             return lambda collection: collection.delete(ids=ids, scope=self._scope)
-        chosen: FilterLike = {} if given is None else given
-        return lambda collection: collection.delete(filter=chosen, allow_all=given is None, scope=self._scope)
+        chosen: FilterLike = {} if condition is None else condition
+        return lambda collection: collection.delete(filter=chosen, allow_all=condition is None, scope=self._scope)
 
     # Reading
 
@@ -175,13 +175,18 @@ class VPAVectorStore(VectorStore):
         self,
         vector: Sequence[float],
         k: int,
-        given: FilterLike,
+        condition: FilterLike,
         *,
         threshold: float | None = None,
         vectors: bool = False,
     ) -> Callable[[Collection], Any]:
         return lambda collection: collection.search(
-            vector=vector, top_k=k, filter=given, score_threshold=threshold, include_vectors=vectors, scope=self._scope
+            vector=vector,
+            top_k=k,
+            filter=condition,
+            score_threshold=threshold,
+            include_vectors=vectors,
+            scope=self._scope,
         )
 
     def max_marginal_relevance_search(
@@ -223,11 +228,11 @@ def _size(texts: Sequence[str], store: VPAVectorStore) -> Mapping[str, Any]:
     return {"dimension": store._dimension if texts else None, "default": []}
 
 
-def _document(found: Record | Match) -> Document:
-    return Document(id=found.id, page_content=found.text or "", metadata=dict(found.metadata))
+def _document(source: Record | Match) -> Document:
+    return Document(id=source.id, page_content=source.text or "", metadata=dict(source.metadata))
 
 
-def _diverse(query: Sequence[float], found: Sequence[Match], *, k: int, share: float) -> list[Document]:
-    vectors = [np.asarray(match.vector).tolist() for match in found]
+def _diverse(query: Sequence[float], matches: Sequence[Match], *, k: int, share: float) -> list[Document]:
+    vectors = [np.asarray(match.vector).tolist() for match in matches]
     chosen = maximal_marginal_relevance(np.asarray(query, dtype=np.float32), vectors, lambda_mult=share, k=k)
-    return [_document(found[position]) for position in chosen]
+    return [_document(matches[position]) for position in chosen]

@@ -90,11 +90,11 @@ class CollectionMachine(RuleBasedStateMachine):
             del self.model[scope][name]
         self.model[scope].update({name: (_unit(v), t, m) for name, v, m, t in rows})
 
-    @rule(wanted=st.lists(strategies.ids, max_size=4), scope=scopes)
-    def delete_ids(self, wanted: list[str], scope: Scope) -> None:
+    @rule(ids=st.lists(strategies.ids, max_size=4), scope=scopes)
+    def delete_ids(self, ids: list[str], scope: Scope) -> None:
         """Delete by ids, known and unknown."""
-        known = {name for name in wanted if name in self.model[scope]}
-        assert self.run(self.docs.delete(ids=wanted, scope=scope)) == len(known)
+        known = {name for name in ids if name in self.model[scope]}
+        assert self.run(self.docs.delete(ids=ids, scope=scope)) == len(known)
         for name in known:
             del self.model[scope][name]
 
@@ -122,16 +122,16 @@ class CollectionMachine(RuleBasedStateMachine):
         for name, metadata in merged.items():
             space[name] = (*space[name][:2], metadata)
 
-    @rule(wanted=st.lists(strategies.ids, min_size=1, max_size=3, unique=True), scope=scopes)
-    def update_ids(self, wanted: list[str], scope: Scope) -> None:
+    @rule(ids=st.lists(strategies.ids, min_size=1, max_size=3, unique=True), scope=scopes)
+    def update_ids(self, ids: list[str], scope: Scope) -> None:
         """Remove a key by ids; an unknown id changes nothing."""
         space = self.model[scope]
-        if any(name not in space for name in wanted):
+        if any(name not in space for name in ids):
             with pytest.raises(RecordNotFoundError):
-                self.run(self.docs.update_metadata(ids=wanted, remove=["a"], scope=scope))
+                self.run(self.docs.update_metadata(ids=ids, remove=["a"], scope=scope))
             return
-        assert self.run(self.docs.update_metadata(ids=wanted, remove=["a"], scope=scope)) == len(wanted)
-        for name in wanted:
+        assert self.run(self.docs.update_metadata(ids=ids, remove=["a"], scope=scope)) == len(ids)
+        for name in ids:
             space[name] = (*space[name][:2], {key: value for key, value in space[name][2].items() if key != "a"})
 
     @rule(pair=strategies.filters, scope=scopes, query=strategies.vectors(DIMENSION), top_k=st.integers(1, 6))

@@ -95,9 +95,9 @@ class CheckReport:
         }
 
 
-def _json(one: Apart | Count) -> dict[str, Any]:
-    plain = {name: getattr(one, name) for name in one.__slots__ if name != "scope"}
-    return {"tenant": one.scope.tenant, "namespace": one.scope.namespace, **plain}
+def _json(fact: Apart | Count) -> dict[str, Any]:
+    plain = {name: getattr(fact, name) for name in fact.__slots__ if name != "scope"}
+    return {"tenant": fact.scope.tenant, "namespace": fact.scope.namespace, **plain}
 
 
 async def check(

@@ -64,12 +64,12 @@ async def check_recall(
             break
     chosen = random.Random(seed).sample(records, min(sample, len(records)))
     queries = _queries(chosen, seed=seed, scale=0.05)
-    recalls = [await _one(collection, query, top_k=top_k, node=None, scope=scope) for query in queries]
+    recalls = [await _recall_of(collection, query, top_k=top_k, node=None, scope=scope) for query in queries]
     filtered = []
     total = await collection.count(scope=scope)
     for node in _filters(records):
         share = await collection.count(filter=node, scope=scope) / max(1, total)
-        found = [await _one(collection, query, top_k=top_k, node=node, scope=scope) for query in queries[:10]]
+        found = [await _recall_of(collection, query, top_k=top_k, node=node, scope=scope) for query in queries[:10]]
         filtered.append(FilteredRecall(to_json(node), share, float(np.mean(found))))
     report = RecallReport(
         len(recalls), top_k, float(np.mean(recalls)) if recalls else 1.0, min(recalls, default=1.0), filtered
@@ -100,7 +100,7 @@ def _filters(records: list[Record]) -> list[Filter]:
     return [F(path) == value for path, value in chosen]
 
 
-async def _one(
+async def _recall_of(
     collection: Collection, query: np.ndarray[Any, Any], *, top_k: int, node: Filter | None, scope: Scope
 ) -> float:
     exact = await collection.search(vector=query, top_k=top_k, filter=node, exact=True, scope=scope)

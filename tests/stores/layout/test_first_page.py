@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from vpa.base.scope import Scope
-from vpa.stores.layout.driver import Stored
+from vpa.stores.layout.driver import StoredRow
 from vpa.stores.layout.keyspace import IntervalPages, key_number
 from vpa.stores.layout.tokens import record_key
 
@@ -23,7 +23,7 @@ class Sorted:
         self._numbers = [key_number(key) for key in self.keys]
         self.read = self.requests = 0
 
-    async def fetch(self, low: int | None, high: int | None, most: int) -> list[Stored]:
+    async def fetch(self, low: int | None, high: int | None, most: int) -> list[StoredRow]:
         start = 0 if low is None else bisect.bisect_left(self._numbers, low)
         end = len(self.keys) if high is None else bisect.bisect_right(self._numbers, high)
         self.requests += 1
@@ -31,7 +31,7 @@ class Sorted:
         # In no order: from the middle on.
         found = self.keys[start:end]
         middle = len(found) // 2
-        return [Stored(key) for key in (found[middle:] + found[:middle])[:most]]
+        return [StoredRow(key) for key in (found[middle:] + found[:middle])[:most]]
 
     async def total(self) -> int:
         return len(self.keys)

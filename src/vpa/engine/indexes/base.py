@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from vpa.base.arrays import FloatMatrix, FloatVector
 from vpa.base.index_options import IndexOptions
 from vpa.engine.indexes import flat
-from vpa.engine.indexes.flat import Found
+from vpa.engine.indexes.flat import BestRows
 from vpa.engine.rows import RowStore
 from vpa.engine.selection import Selection
 from vpa.engine.view import View
@@ -52,7 +52,7 @@ class Index(ABC):
     @abstractmethod
     def search(
         self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None, codes: object | None
-    ) -> tuple[list[Found], bool]:
+    ) -> tuple[list[BestRows], bool]:
         """The `top_k` best rows of those chosen, for each row of `queries` `(m, d)`, and whether none can be
         missing.
         """
@@ -112,7 +112,7 @@ class FlatIndex(Index):
 
     def search(
         self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None, codes: object | None
-    ) -> tuple[list[Found], bool]:
+    ) -> tuple[list[BestRows], bool]:
         """A pass over every vector that is chosen."""
         del codes
         return flat.search(view, queries, top_k=top_k, chosen=chosen), True

@@ -19,7 +19,7 @@ from vpa.base.index_options import IndexOptions, Quantization
 from vpa.base.scope import ALL_SCOPES
 from vpa.engine.indexes import flat
 from vpa.engine.indexes.base import Dump, Index, Part
-from vpa.engine.indexes.flat import Found
+from vpa.engine.indexes.flat import BestRows
 from vpa.engine.indexes.passes import Pass, begin, best, encoded, facts_of, restored
 from vpa.engine.indexes.promise import Plan, Survey, seconds
 from vpa.engine.quant.base import Codes
@@ -66,7 +66,7 @@ class _State:
         usable = [(plan.sparse_seconds if sparse else plan.seconds, one, depth) for one, plan, depth in able if depth]
         if not usable:
             return None
-        _, chosen, depth = min(usable, key=lambda found: found[0])
+        _, chosen, depth = min(usable, key=lambda option: option[0])
         return chosen, depth
 
 
@@ -88,7 +88,7 @@ class CodedIndex(Index):
 
     def search(
         self, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None, codes: object | None
-    ) -> tuple[list[Found], bool]:
+    ) -> tuple[list[BestRows], bool]:
         """As `flat.search`, and whether the answer is exact."""
         return _search(codes if isinstance(codes, _State) else None, view, queries, top_k=top_k, chosen=chosen)
 
@@ -175,13 +175,13 @@ class CodedIndex(Index):
             measured.append(replace(one, plan=plan))
         self._publish(replace(state, passes=tuple(measured), changes=_changes(view)), stop)
 
-    def _planned(self, survey: Survey, one: Pass, stop: Callable[[], bool]) -> Plan | None:
+    def _planned(self, survey: Survey, first_pass: Pass, stop: Callable[[], bool]) -> Plan | None:
         """The plan with the times that searches take, and with a reason where exact ones take less."""
-        plan = survey.plan(one.codes, one.space, self.options.recall, stop=stop)
+        plan = survey.plan(first_pass.codes, first_pass.space, self.options.recall, stop=stop)
         if plan is None or plan.reason:
             return plan
         view = survey.view
-        trial = _State(view.rows, (replace(one, plan=plan),), 0, 0)
+        trial = _State(view.rows, (replace(first_pass, plan=plan),), 0, 0)
         queries = view.rows.gather(np.linspace(0, view.count - 1, 16).astype(np.int64))
         chosen = view.selection(ALWAYS, ALL_SCOPES)
         tenth = np.arange(0, view.count, _SPARSE_TRIAL)
@@ -300,7 +300,7 @@ class CodedIndex(Index):
 
 def _search(
     state: _State | None, view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None
-) -> tuple[list[Found], bool]:
+) -> tuple[list[BestRows], bool]:
     marked = view.count if chosen is None else chosen.count
     sparse = marked < _DENSE * view.count
     picked = None if state is None or state.rows is not view.rows else state.pick(top_k, sparse=sparse)
@@ -315,7 +315,7 @@ def _search(
     if count < view.count:
         tail = np.arange(count, view.count) if chosen is None else chosen.behind(count)
         candidates = [np.concatenate([rows, tail]) for rows in candidates]
-    found: list[Found] = []
+    found: list[BestRows] = []
     for start in range(0, len(queries), _TOGETHER):
         part = slice(start, start + _TOGETHER)
         found += flat.rank_candidates(view, queries[part], candidates[part], top_k=top_k)
@@ -333,19 +333,23 @@ def _stale(state: _State, view: View) -> bool:
 
 
 def _candidates(
-    one: Pass, queries: FloatMatrix, depth: int, *, chosen: Selection | None, count: int
+    first_pass: Pass, queries: FloatMatrix, depth: int, *, chosen: Selection | None, count: int
 ) -> list[RowNumbers]:
-    asked = one.space.queries(queries)
+    asked = first_pass.space.queries(queries)
     if chosen is None:
-        return one.codes.candidates(asked, depth, count=count, chosen=None)
+        return first_pass.codes.candidates(asked, depth, count=count, chosen=None)
     if not chosen.count:
         # All that may be found are rows without codes.
         return [np.empty(0, dtype=np.int64)] * len(queries)
-    if chosen.count >= _DENSE * count or not one.codes.takes_selections:
+    if chosen.count >= _DENSE * count or not first_pass.codes.takes_selections:
         deeper = int(depth * count / chosen.count) + 1
         found = [
-            chosen.within(rows) for rows in one.codes.candidates(asked, min(deeper, count), count=count, chosen=None)
+            chosen.within(rows)
+            for rows in first_pass.codes.candidates(asked, min(deeper, count), count=count, chosen=None)
         ]
-        if not one.codes.takes_selections or min(len(rows) for rows in found) >= min(depth, chosen.count) * _ENOUGH:
+        if (
+            not first_pass.codes.takes_selections
+            or min(len(rows) for rows in found) >= min(depth, chosen.count) * _ENOUGH
+        ):
             return found
-    return one.codes.candidates(asked, depth, count=count, chosen=chosen)
+    return first_pass.codes.candidates(asked, depth, count=count, chosen=chosen)

@@ -29,7 +29,7 @@ _WIDE: Final = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class BestRows:
     """The best rows of one query, best first, and how many were scored to find them."""
 
     rows: RowNumbers
@@ -37,7 +37,7 @@ class Found:
     candidates: int
 
 
-def search(view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None) -> list[Found]:
+def search(view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | None) -> list[BestRows]:
     """The `top_k` best rows of those chosen, for each row of `queries` `(m, d)`; every one of them, with certainty."""
     path = choose_path(view.count, chosen)
     if path is Path.NOTHING:
@@ -45,28 +45,28 @@ def search(view: View, queries: FloatMatrix, *, top_k: int, chosen: Selection | 
     if chosen is not None and path is Path.GATHER:
         return search_gathered(view, queries, chosen.rows, top_k=top_k)
     mask = None if chosen is None else chosen.mask
-    results: list[Found] = []
+    results: list[BestRows] = []
     for start in range(0, len(queries), _TOGETHER):
         results.extend(_search_all(view, queries[start : start + _TOGETHER], mask, top_k=top_k))
     return results
 
 
-def _nothing() -> Found:
-    return Found(np.empty(0, dtype=np.int64), np.empty(0), 0)
+def _nothing() -> BestRows:
+    return BestRows(np.empty(0, dtype=np.int64), np.empty(0), 0)
 
 
-def _search_all(view: View, queries: FloatMatrix, mask: RowMask | None, *, top_k: int) -> Iterator[Found]:
+def _search_all(view: View, queries: FloatMatrix, mask: RowMask | None, *, top_k: int) -> Iterator[BestRows]:
     errors = [error for query in queries if (error := _key_error(view, query)) is not None]
     if len(errors) < len(queries):
         rows = np.arange(view.count) if mask is None else np.flatnonzero(mask)
         yield from search_gathered(view, queries, rows, top_k=top_k)
         return
-    kept: list[list[topk.Kept]] = [[] for _ in queries]
+    kept: list[list[topk.Contenders]] = [[] for _ in queries]
     for first, keys in _keys(view, queries, mask):
         maxima = topk.block_maxima(keys)
         for position, error in enumerate(errors):
             rows = topk.candidates(keys[position], maxima[position], k=top_k, error=error)
-            kept[position].append(topk.Kept(rows + first, keys[position][rows]))
+            kept[position].append(topk.Contenders(rows + first, keys[position][rows]))
     for query, error, parts in zip(queries, errors, kept, strict=True):
         rows = topk.candidates_of_parts(parts, k=top_k, error=error)
         yield _rank(view, query, rows=rows, matrix=view.rows.gather(rows), top_k=top_k)
@@ -93,13 +93,15 @@ def _keys(view: View, queries: FloatMatrix, mask: RowMask | None) -> Iterator[tu
             yield start, keys
 
 
-def search_gathered(view: View, queries: FloatMatrix, rows: RowNumbers, *, top_k: int) -> list[Found]:
+def search_gathered(view: View, queries: FloatMatrix, rows: RowNumbers, *, top_k: int) -> list[BestRows]:
     """The `top_k` best among `rows`, exactly."""
     matrix = view.rows.gather(rows)
     return [_rank(view, query, rows=rows, matrix=matrix, top_k=top_k) for query in queries]
 
 
-def rank_candidates(view: View, queries: FloatMatrix, candidates: Sequence[RowNumbers], *, top_k: int) -> list[Found]:
+def rank_candidates(
+    view: View, queries: FloatMatrix, candidates: Sequence[RowNumbers], *, top_k: int
+) -> list[BestRows]:
     """The `top_k` best for each query among its own candidates, exactly."""
     matrix = view.rows.gather(candidates[0] if len(candidates) == 1 else np.concatenate(candidates))
     results, start = [], 0
@@ -110,7 +112,7 @@ def rank_candidates(view: View, queries: FloatMatrix, candidates: Sequence[RowNu
     return results
 
 
-def _rank(view: View, query: FloatVector, *, rows: RowNumbers, matrix: FloatMatrix, top_k: int) -> Found:
+def _rank(view: View, query: FloatVector, *, rows: RowNumbers, matrix: FloatMatrix, top_k: int) -> BestRows:
     """The best of `rows`, whose vectors `matrix` holds: where they are many, float32 finds the few that can be."""
     count = len(rows)
     error = _key_error(view, query) if count > max(top_k, _WIDE) else None
@@ -128,10 +130,10 @@ def _rank(view: View, query: FloatVector, *, rows: RowNumbers, matrix: FloatMatr
     return _best(view, rows, distances.scores(view.rows.metric, matrix, query), top_k=top_k, candidates=count)
 
 
-def _best(view: View, rows: RowNumbers, scores: Scores, *, top_k: int, candidates: int) -> Found:
+def _best(view: View, rows: RowNumbers, scores: Scores, *, top_k: int, candidates: int) -> BestRows:
     """The best of `rows` by their final scores, equal ones in id order."""
     order = topk.best(scores, k=top_k, ids=lambda place: view.rows.ids[rows[place]])
-    return Found(rows[order], scores[order], candidates)
+    return BestRows(rows[order], scores[order], candidates)
 
 
 def _key_error(view: View, query: FloatVector) -> float | None:

@@ -29,10 +29,10 @@ class Pass:
     plan: Plan | None = None
 
 
-def facts_of(one: Pass) -> dict[str, Any]:
+def facts_of(first_pass: Pass) -> dict[str, Any]:
     """What statistics say of it."""
-    plan = {} if one.plan is None else one.plan.to_json()
-    return {"coded_rows": one.coded, "code_bytes": one.codes.size_bytes, **plan}
+    plan = {} if first_pass.plan is None else first_pass.plan.to_json()
+    return {"coded_rows": first_pass.coded, "code_bytes": first_pass.codes.size_bytes, **plan}
 
 
 def begin(kind: type[Codes], view: View) -> Pass:
@@ -46,21 +46,21 @@ def begin(kind: type[Codes], view: View) -> Pass:
     return Pass(space, codes)
 
 
-def encoded(one: Pass, view: View, stop: Callable[[], bool]) -> Pass:
+def encoded(first_pass: Pass, view: View, stop: Callable[[], bool]) -> Pass:
     """With codes of the rows that were added since, as far as it came before `stop`."""
     for first, matrix in view.rows.matrices(view.count):
-        for start in range(max(0, one.coded - first), len(matrix), _CHUNK):
+        for start in range(max(0, first_pass.coded - first), len(matrix), _CHUNK):
             if stop():
-                return one
+                return first_pass
             part = matrix[start : start + _CHUNK]
-            one.codes.add(one.space.rows(part))
-            one = replace(one, coded=first + start + len(part))
-    return one
+            first_pass.codes.add(first_pass.space.rows(part))
+            first_pass = replace(first_pass, coded=first + start + len(part))
+    return first_pass
 
 
 def restored(rows: RowStore, part: Part, kind: type[Codes]) -> Pass:
     """As it was dumped."""
-    space = Space.kept(rows.metric, rows.dimension, centre=part.centre, scale=float(part.facts["scale"]))
+    space = Space.restored(rows.metric, rows.dimension, centre=part.centre, scale=float(part.facts["scale"]))
     codes = kind.load(memoryview(part.codes), space.dimension)
     return Pass(space, codes, len(codes), Plan.from_json(part.facts))
 

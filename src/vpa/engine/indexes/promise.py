@@ -86,16 +86,16 @@ class Plan:
         }
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Plan:
+    def from_json(cls, facts: Mapping[str, Any]) -> Plan:
         """What `to_json` made; raises KeyError or TypeError for anything else."""
-        measured = tuple(Measured(**one) for one in stored["measured"])
+        measured = tuple(Measured(**one) for one in facts["measured"])
         return cls(
-            stored["measured_at_rows"],
-            stored["promised_recall"],
+            facts["measured_at_rows"],
+            facts["promised_recall"],
             measured,
-            stored["seconds"],
-            stored["sparse_seconds"],
-            stored["exact_because"] or "",
+            facts["seconds"],
+            facts["sparse_seconds"],
+            facts["exact_because"] or "",
         )
 
 
@@ -169,16 +169,16 @@ class Survey:
 
     def _recall(self, codes: Codes, group: _Group, *, top_k: int, candidates: int) -> float:
         chosen = self._everything if codes.takes_selections else None
-        hits: list[float] = []
+        shares: list[float] = []
         marks = np.zeros(self.view.count, dtype=np.bool_)
         for start in range(0, len(group.queries), _STEP):
             part = slice(start, start + _STEP)
             found = codes.candidates(group.queries[part], candidates, count=self.view.count, chosen=chosen)
             for truth, rows in zip(group.truth[part], found, strict=True):
                 marks[rows] = True
-                hits.append(float(marks[truth[:top_k]].mean()))
+                shares.append(float(marks[truth[:top_k]].mean()))
                 marks[rows] = False
-        return float(np.mean(hits))
+        return float(np.mean(shares))
 
     def _answers(self, stop: Callable[[], bool]) -> list[tuple[FloatMatrix, RowNumbers]] | None:
         """Queries of each kind with their exact answers, without the rows that a query was made of."""
@@ -192,7 +192,8 @@ class Survey:
                 part = slice(start, start + _STEP)
                 found = flat.search(self.view, queries[part], top_k=most + drawn.shape[1], chosen=self._everything)
                 truth += [
-                    hits.rows[~np.isin(hits.rows, own)][:most] for hits, own in zip(found, drawn[part], strict=True)
+                    answer.rows[~np.isin(answer.rows, own)][:most]
+                    for answer, own in zip(found, drawn[part], strict=True)
                 ]
             answered.append((queries, np.stack(truth)))
         return answered

@@ -43,7 +43,7 @@ def write_view(writer: SnapshotWriter, view: View, *, sequence: int, index: Dump
             writer.add_bytes(f"index.{number}", part.codes)
             if part.centre is not None:
                 writer.add_array(f"index.{number}.centre", part.centre)
-    described = _write_columns(writer, rows.columns.kept(live))
+    described = _write_columns(writer, rows.columns.compacted(live))
     return writer.finish(
         {
             "sequence": sequence,

@@ -53,7 +53,7 @@ class Rows:
     def take(self, numbers: NDArray[np.int64]) -> dict[str, Any]:
         """Columns of some rows, as `Change` takes them."""
         places = numbers.tolist()
-        found: dict[str, Any] = {name: packed.kept(places) for name, packed in self.heaps.items()}
+        found: dict[str, Any] = {name: packed.take(places) for name, packed in self.heaps.items()}
         return {
             **found,
             "ids": [self.ids[place] for place in places],

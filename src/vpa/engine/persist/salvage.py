@@ -288,8 +288,8 @@ class _Salvage:
                 change.scope,
                 removed=change.removed,
                 ids=[change.ids[place] for place in places],
-                metadata=change.metadata.kept(places),
-                system=change.system.kept(places),
+                metadata=change.metadata.take(places),
+                system=change.system.take(places),
             )
         self._apply(change)
 
@@ -331,7 +331,7 @@ class _Salvage:
 
 
 def _value(packed: Packed, number: int) -> bytes | None:
-    return packed.kept([number]).unpack()[0]
+    return packed.take([number]).unpack()[0]
 
 
 def _count(pieces: dict[str, Piece]) -> int:

@@ -44,7 +44,7 @@ class Space:
         return cls(metric, centre, half**0.5 or 1.0, width + 1)
 
     @classmethod
-    def kept(cls, metric: Metric, width: int, *, centre: FloatVector | None, scale: float) -> Space:
+    def restored(cls, metric: Metric, width: int, *, centre: FloatVector | None, scale: float) -> Space:
         """A space as it was: `width` is that of the vectors. Raises ValueError for a centre of another width."""
         if (centre is None and metric is Metric.EUCLIDEAN) or (centre is not None and centre.shape != (width,)):
             raise ValueError("this is not the centre of a space of this metric and dimension")

@@ -10,7 +10,7 @@ import numpy as np
 from vpa.base.errors import ProviderError
 from vpa.stores.chroma.filters import NUMBER, TOKENS, companion
 from vpa.stores.layout.companions import words
-from vpa.stores.layout.driver import Stored, foreign_record
+from vpa.stores.layout.driver import StoredRow, foreign_record
 from vpa.stores.layout.keyspace import key_number
 from vpa.stores.layout.rows import Row
 
@@ -34,7 +34,7 @@ def metadata_of(row: Row, native_fields: Sequence[str]) -> dict[str, Any]:
     return stored
 
 
-def stored_of(answer: Mapping[str, Any], *, row: int | None = None, foreign: bool = False) -> list[Stored]:
+def stored_of(answer: Mapping[str, Any], *, row: int | None = None, foreign: bool = False) -> list[StoredRow]:
     """The records of a get, or of query `row` of a query."""
     columns: dict[str, Any] = {
         name: answer.get(name) if row is None else (answer.get(name) or [None] * (row + 1))[row]
@@ -50,7 +50,7 @@ def stored_of(answer: Mapping[str, Any], *, row: int | None = None, foreign: boo
             for name in ("metadatas", "embeddings", "distances", "documents")
         )
         found.append(
-            Stored(
+            StoredRow(
                 str(key),
                 (metadata or {}).get(PAYLOAD),
                 None if vector is None else np.asarray(vector, dtype=np.float32),

@@ -18,7 +18,7 @@ from vpa.stores.chroma.connection import Connection
 from vpa.stores.chroma.convert import INFO, metadata_of, stored_of
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, Stored, Where
+from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, StoredRow, Where
 from vpa.stores.layout.keyspace import IntervalPages
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
@@ -182,7 +182,7 @@ class ChromaDriver(LayoutDriver):
 
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         del scope
         foreign = info.layout_version == FOREIGN
         wanted = _include(foreign=foreign, vectors=include_vectors) if payloads else []
@@ -220,7 +220,7 @@ class ChromaDriver(LayoutDriver):
 
     async def nearest(
         self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, exact: bool, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         """By the HNSW index."""
         del exact  # The exact search of this store is a scan.
         foreign = info.layout_version == FOREIGN
@@ -241,12 +241,12 @@ class ChromaDriver(LayoutDriver):
 
     async def page(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         """By intervals of the key's number; of a collection that others wrote, by offset."""
         if info.layout_version == FOREIGN:
             return await self._foreign_page(info, after=after, limit=limit, include_vectors=include_vectors)
 
-        async def fetch(low: int | None, high: int | None, most: int) -> list[Stored]:
+        async def fetch(low: int | None, high: int | None, most: int) -> list[StoredRow]:
             chosen = filters.spell(where, low=low, high=high)
             include = _include(foreign=False, vectors=include_vectors)
             return stored_of(await self._get(info, "scan", where=chosen, limit=most, include=include))
@@ -262,14 +262,14 @@ class ChromaDriver(LayoutDriver):
 
     async def _foreign_page(
         self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         # Nothing to order by: all ids are read and sorted, then one page of them.
         ids = sorted((await self._get(info, "scan", include=[]))["ids"])
         chosen = [value for value in ids if value > after][:limit]
         found = await self.fetch_keys(info, chosen, scope=Scope(), payloads=True, include_vectors=include_vectors)
-        return sorted(found, key=lambda stored: stored.key)
+        return sorted(found, key=lambda row: row.key)
 
-    async def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[list[Stored]]:
+    async def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[list[StoredRow]]:
         """By offset, without a condition."""
         foreign, offset = info.layout_version == FOREIGN, 0
         include = _include(foreign=foreign, vectors=include_vectors)
@@ -296,24 +296,24 @@ def _include(*, foreign: bool, vectors: bool) -> list[str]:
     return ["metadatas", *(["documents"] if foreign else []), *(["embeddings"] if vectors else [])]
 
 
-def _name_of(found: Any) -> str:
-    stored = (found.metadata or {}).get(INFO)
-    return str(found.name if stored is None else json.loads(stored)["name"])
+def _name_of(native: Any) -> str:
+    stored = (native.metadata or {}).get(INFO)
+    return str(native.name if stored is None else json.loads(stored)["name"])
 
 
-def _info_of(name: str, found: Any) -> CollectionInfo:
-    stored = (found.metadata or {}).get(INFO)
+def _info_of(name: str, native: Any) -> CollectionInfo:
+    stored = (native.metadata or {}).get(INFO)
     if stored is not None:
         info = CollectionInfo.from_json(json.loads(stored))
-        if found.dimension is not None and found.dimension != info.dimension:
+        if native.dimension is not None and native.dimension != info.dimension:
             raise ConfigurationError(
-                f"collection {name!r} was changed by others: it holds vectors of {found.dimension}"
+                f"collection {name!r} was changed by others: it holds vectors of {native.dimension}"
             )
         return info
-    if found.dimension is None:
+    if native.dimension is None:
         raise ConfigurationError(f"collection {name!r} was made by others and is empty: its dimension is unknown")
-    space = (found.configuration_json.get("hnsw") or {}).get("space", "l2")
-    return CollectionInfo(name=name, dimension=found.dimension, metric=_METRICS[space], layout_version=FOREIGN)
+    space = (native.configuration_json.get("hnsw") or {}).get("space", "l2")
+    return CollectionInfo(name=name, dimension=native.dimension, metric=_METRICS[space], layout_version=FOREIGN)
 
 
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:

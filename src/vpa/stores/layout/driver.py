@@ -34,7 +34,7 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stored:
+class StoredRow:
     """What a store returned for one record. `record` is set where others wrote it; else `payload` is read.
 
     `raw` is what the store calls score or distance.
@@ -180,7 +180,7 @@ class LayoutDriver(ABC):
     @abstractmethod
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         """Those of the rows that exist."""
 
     @abstractmethod
@@ -205,16 +205,16 @@ class LayoutDriver(ABC):
         limit: int,
         exact: bool,
         include_vectors: bool,
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         """The nearest `limit` rows with their raw scores, in any order."""
 
     @abstractmethod
     async def page(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
-    ) -> Sequence[Stored]:
+    ) -> Sequence[StoredRow]:
         """The next rows in the order of their keys, at least one and at most `limit`; empty at the end."""
 
-    def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[Sequence[Stored]] | None:
+    def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[Sequence[StoredRow]] | None:
         """Every row as the store itself lists them, without a filter or an order; None where `page` does just that."""
         del info, include_vectors
         return None

@@ -9,7 +9,7 @@ from vpa.base.scope import Scope
 from vpa.stores.layout.tokens import scope_range
 
 if TYPE_CHECKING:
-    from vpa.stores.layout.driver import Stored
+    from vpa.stores.layout.driver import StoredRow
 
 DIGITS: Final = 15  # Hexadecimal digits of a key that one int64 holds.
 LARGEST: Final = 16**DIGITS - 1
@@ -25,7 +25,7 @@ def key_number(key: str) -> int:
 _SCOPE_SPAN: Final = 16 ** (DIGITS - 8)
 
 
-Fetch: TypeAlias = "Callable[[int | None, int | None, int], Awaitable[Sequence[Stored]]]"
+Fetch: TypeAlias = "Callable[[int | None, int | None, int], Awaitable[Sequence[StoredRow]]]"
 
 
 class IntervalPages:
@@ -52,7 +52,7 @@ class IntervalPages:
         after: str,
         limit: int,
         total: Callable[[], Awaitable[int]],
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         """The next at most `limit` rows behind the key `after`, in order; empty when there are none.
 
         `fetch(low, high, most)`: at most `most` rows with low <= number <= high; None is no bound, since one that holds

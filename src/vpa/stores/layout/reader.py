@@ -20,7 +20,7 @@ from vpa.base.scope import AllScopes, Scope
 from vpa.filters import NormalFilter
 from vpa.filters.ast import ALWAYS
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Stored, Where
+from vpa.stores.layout.driver import FOREIGN, LayoutDriver, StoredRow, Where
 from vpa.stores.layout.payload import decode
 from vpa.stores.layout.predicate import compile_filter
 
@@ -60,9 +60,9 @@ class Reader:
         scope: Scope,
         payloads: bool = False,
         include_vectors: bool = False,
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         """Those of the rows that exist, each once."""
-        rows: list[Stored] = []
+        rows: list[StoredRow] = []
         for start in range(0, len(keys), self.driver.limits.ids):
             asked = keys[start : start + self.driver.limits.ids]
             answer = await self.driver.fetch_keys(
@@ -76,12 +76,12 @@ class Reader:
             rows += answer
         return rows
 
-    def read(self, info: CollectionInfo, stored: Stored, scope: Scope | None) -> tuple[Record, Scope]:
+    def read(self, info: CollectionInfo, row: StoredRow, scope: Scope | None) -> tuple[Record, Scope]:
         """The record of a row, and its scope, which must be `scope` where one is given."""
-        vector = None if stored.vector is None else _checked(stored.vector, info, stored.key)
-        if stored.record is not None:
-            return replace(stored.record, vector=vector), Scope()
-        decoded = decode(stored.payload, key=stored.key)
+        vector = None if row.vector is None else _checked(row.vector, info, row.key)
+        if row.record is not None:
+            return replace(row.record, vector=vector), Scope()
+        decoded = decode(row.payload, key=row.key)
         if scope is not None and decoded.scope != scope:
             raise ProviderError(
                 f"{self.driver.provider} returned record {decoded.record.id!r} of another scope: {decoded.scope}"
@@ -90,7 +90,7 @@ class Reader:
 
     async def pages(
         self, info: CollectionInfo, where: Where, *, after: str = "", limit: int | None = None, include_vectors: bool
-    ) -> AsyncIterator[Sequence[Stored]]:
+    ) -> AsyncIterator[Sequence[StoredRow]]:
         """All rows, page by page in the order of their keys."""
         size = self.driver.limits.page if limit is None else min(limit, self.driver.limits.page)
         while page := await self.driver.page(info, where, after=after, limit=size, include_vectors=include_vectors):
@@ -102,7 +102,7 @@ class Reader:
 
     async def nearest(
         self, info: CollectionInfo, request: SearchRequest, *, query: FloatVector, where: Where, limit: int, exact: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         """The nearest `limit` rows, best first."""
         driver = self.driver
         if exact and await driver.must_scan(info, where):
@@ -125,15 +125,15 @@ class Reader:
             raise ProviderError(f"{driver.provider} returned a score that is not a finite number")
         return sorted(rows, key=lambda row: -driver.score_of(info.metric, row.raw)[0])
 
-    def matches(self, info: CollectionInfo, request: SearchRequest, rows: Iterable[Stored]) -> list[Match]:
+    def matches(self, info: CollectionInfo, request: SearchRequest, rows: Iterable[StoredRow]) -> list[Match]:
         """Matches ordered by (-score, id)."""
         scope = request.scope if info.layout_version != FOREIGN else None
         found = [self._match(info, row, scope, with_vector=request.include_vectors) for row in rows]
         return sorted(found, key=lambda match: (-match.score, match.id))
 
-    def _match(self, info: CollectionInfo, stored: Stored, scope: Scope | None, *, with_vector: bool) -> Match:
-        record, _ = self.read(info, stored, scope)
-        score, distance = self.driver.score_of(info.metric, stored.raw)
+    def _match(self, info: CollectionInfo, row: StoredRow, scope: Scope | None, *, with_vector: bool) -> Match:
+        record, _ = self.read(info, row, scope)
+        score, distance = self.driver.score_of(info.metric, row.raw)
         vector: Any = record.vector if with_vector else None
         return Match(record.id, score, distance, record.text, dict(record.metadata), vector, record.system)
 

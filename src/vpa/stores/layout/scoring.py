@@ -15,7 +15,7 @@ from vpa.base.arrays import FloatVector, unit_rows
 from vpa.base.records import Metric
 
 if TYPE_CHECKING:
-    from vpa.stores.layout.driver import Stored
+    from vpa.stores.layout.driver import StoredRow
 
 
 def cosine(similarity: float) -> tuple[float, float]:
@@ -41,17 +41,17 @@ def root(squared: float) -> float:
 
 async def nearest_by_scan(
     metric: Metric,
-    pages: AsyncIterator[Sequence[Stored]],
+    pages: AsyncIterator[Sequence[StoredRow]],
     *,
     query: FloatVector,
     limit: int,
     raw_of: Callable[[Metric, float, float], float],
     keep_vectors: bool,
-) -> list[Stored]:
+) -> list[StoredRow]:
     """The best `limit` of everything that the pages hold, scored in float64, best first; memory holds `limit` and a
     page.
     """
-    best: list[tuple[float, str, Stored]] = []
+    best: list[tuple[float, str, StoredRow]] = []
     async for page in pages:
         matrix = np.asarray([stored.vector for stored in page], dtype=np.float32)
         if metric is Metric.COSINE:

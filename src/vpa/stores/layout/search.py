@@ -10,7 +10,7 @@ from typing import Final
 from vpa.base.arrays import FloatVector
 from vpa.base.records import CollectionInfo, Matches, Usage
 from vpa.kit.tasks import together
-from vpa.stores.layout.driver import Stored, Where
+from vpa.stores.layout.driver import StoredRow, Where
 from vpa.stores.layout.reader import Reader
 from vpa.stores.requests import Search
 
@@ -63,7 +63,7 @@ async def _search_one(
     return Matches(tuple(best), progress.exact, Usage(candidates=len(rows), requests=progress.requests))
 
 
-def _is_complete(rows: list[Stored], request: Search, progress: _Progress) -> bool:
+def _is_complete(rows: list[StoredRow], request: Search, progress: _Progress) -> bool:
     depth = progress.depth
     if len(rows) < depth or depth == progress.deepest or depth > request.top_k + _MOST_TIES:
         return True

@@ -14,7 +14,7 @@ from vpa.base.scope import Scope
 from vpa.filters import Filter, NormalFilter, Split, split
 from vpa.filters.ast import ALWAYS, NEVER
 from vpa.stores.contract import Sender, VectorStore
-from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Stored, Where
+from vpa.stores.layout.driver import FOREIGN, LayoutDriver, StoredRow, Where
 from vpa.stores.layout.predicate import compile_filter, size
 from vpa.stores.layout.reader import Reader
 from vpa.stores.layout.search import search
@@ -183,7 +183,7 @@ class LayoutStore(VectorStore):
             info, where, after=after, limit=request.batch_size, include_vectors=request.include_vectors
         )
         async for page in pages:
-            run: list[tuple[Stored, Record]] = []
+            run: list[tuple[StoredRow, Record]] = []
             current: Scope | None = None
             for stored in page:
                 record, scope = self._reader.read(info, stored, where.scope)
@@ -200,10 +200,10 @@ class LayoutStore(VectorStore):
         return None if pages is None else self._native_batches(info, pages, include_vectors=include_vectors)
 
     async def _native_batches(
-        self, info: CollectionInfo, pages: AsyncIterator[Sequence[Stored]], *, include_vectors: bool
+        self, info: CollectionInfo, pages: AsyncIterator[Sequence[StoredRow]], *, include_vectors: bool
     ) -> AsyncIterator[RecordBatch]:
         async for page in pages:
-            runs: dict[Scope, list[tuple[Stored, Record]]] = {}
+            runs: dict[Scope, list[tuple[StoredRow, Record]]] = {}
             for stored in page:
                 record, scope = self._reader.read(info, stored, None)
                 runs.setdefault(scope, []).append((stored, record))
@@ -219,7 +219,7 @@ def _refuse_foreign(info: CollectionInfo) -> None:
         )
 
 
-def _batch(run: Sequence[tuple[Stored, Record]], scope: Scope | None, *, include_vectors: bool) -> RecordBatch:
+def _batch(run: Sequence[tuple[StoredRow, Record]], scope: Scope | None, *, include_vectors: bool) -> RecordBatch:
     return RecordBatch(
         ids=[record.id for _, record in run],
         vectors=np.asarray([record.vector for _, record in run], dtype=np.float32) if include_vectors else None,

@@ -9,7 +9,7 @@ import numpy as np
 
 from vpa.base.arrays import FloatVector
 from vpa.base.scope import Scope
-from vpa.stores.layout.driver import Stored, foreign_record
+from vpa.stores.layout.driver import StoredRow, foreign_record
 from vpa.stores.layout.keyspace import key_number
 from vpa.stores.layout.rows import Row
 from vpa.stores.layout.tokens import scope_token
@@ -51,7 +51,9 @@ def _pieces(payload: str) -> Iterator[str]:
         yield payload[start : start + step]
 
 
-def stored_of(rows: Iterable[Mapping[str, Any]], key_field: str, vector_field: str, *, foreign: bool) -> list[Stored]:
+def stored_of(
+    rows: Iterable[Mapping[str, Any]], key_field: str, vector_field: str, *, foreign: bool
+) -> list[StoredRow]:
     """Rows of an answer; those of a search have their fields in `entity`."""
     found = []
     for row in rows:
@@ -60,7 +62,7 @@ def stored_of(rows: Iterable[Mapping[str, Any]], key_field: str, vector_field: s
         pieces = fields.get(PAYLOAD)
         vector = fields.get(vector_field)
         found.append(
-            Stored(
+            StoredRow(
                 key,
                 "".join(pieces) if pieces is not None and not foreign else None,
                 None if vector is None else np.asarray(vector, dtype=np.float32),

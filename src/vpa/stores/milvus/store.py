@@ -22,7 +22,7 @@ from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, Stored, Where
+from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, StoredRow, Where
 from vpa.stores.layout.keyspace import IntervalPages
 from vpa.stores.layout.rows import MAX_TOKENS, Rows
 from vpa.stores.layout.store import LayoutStore
@@ -149,14 +149,14 @@ class MilvusDriver(LayoutDriver):
             return CollectionInfo.from_json(json.loads(stored))
         return await self._foreign_info(name, found)
 
-    async def _foreign_info(self, name: str, found: Mapping[str, Any]) -> CollectionInfo:
-        keys = [field for field in found["fields"] if field.get("is_primary")]
-        vectors = [field for field in found["fields"] if field["type"] is DataType.FLOAT_VECTOR]
+    async def _foreign_info(self, name: str, described: Mapping[str, Any]) -> CollectionInfo:
+        keys = [field for field in described["fields"] if field.get("is_primary")]
+        vectors = [field for field in described["fields"] if field["type"] is DataType.FLOAT_VECTOR]
         if len(vectors) != 1 or not keys:
             raise ConfigurationError(f"collection {name!r} was made by others and has {len(vectors)} vectors, not one")
         field = vectors[0]["name"]
         index = await self.ask(
-            "describe_collection", lambda: self._client.describe_index(found["collection_name"], field)
+            "describe_collection", lambda: self._client.describe_index(described["collection_name"], field)
         )
         self._foreign[name] = (keys[0]["name"], field)
         metric = _THEIRS.get(str((index or {}).get("metric_type")), Metric.COSINE)
@@ -229,14 +229,14 @@ class MilvusDriver(LayoutDriver):
 
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         del scope
         wanted = list(keys)
         return await self._query(info, "get", ids=wanted, payloads=payloads, include_vectors=include_vectors)
 
     async def _query(
         self, info: CollectionInfo, verb: str, *, payloads: bool, include_vectors: bool, **options: Any
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         key, vector = self._fields(info)
         fields = self._output(info, payloads=payloads, vectors=include_vectors)
         rows = await self.ask(
@@ -274,7 +274,7 @@ class MilvusDriver(LayoutDriver):
 
     async def nearest(
         self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, exact: bool, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         """The FLAT index is exact."""
         del exact
         chosen = filters.spell(where)
@@ -294,12 +294,12 @@ class MilvusDriver(LayoutDriver):
 
     async def page(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         """By intervals of the key's number: a query has no order."""
         if info.layout_version == FOREIGN:
             return await self._foreign_page(info, after=after, limit=limit, include_vectors=include_vectors)
 
-        async def fetch(low: int | None, high: int | None, most: int) -> list[Stored]:
+        async def fetch(low: int | None, high: int | None, most: int) -> list[StoredRow]:
             chosen = filters.spell(where, low=low, high=high)
             return await self._query(
                 info, "scan", filter=chosen, limit=most, payloads=True, include_vectors=include_vectors
@@ -316,7 +316,7 @@ class MilvusDriver(LayoutDriver):
 
     async def _foreign_page(
         self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         # Nothing to order by: all rows that one query may return are read and sorted.
         most = 16_384
         found = await self._query(info, "scan", filter="", limit=most, payloads=True, include_vectors=include_vectors)

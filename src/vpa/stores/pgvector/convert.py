@@ -44,9 +44,9 @@ def record_of(row: Any, *, dimension: int, with_vector: bool) -> Record:
     return Record(row["id"], vector=vector, text=row["text"], metadata=metadata, system=system)
 
 
-def vector_of(stored: Any, dimension: int) -> FloatVector:
+def vector_of(value: Any, dimension: int) -> FloatVector:
     """A vector as pgvector's codec gives it."""
-    values = stored.to_numpy() if hasattr(stored, "to_numpy") else stored
+    values = value.to_numpy() if hasattr(value, "to_numpy") else value
     found: FloatVector = np.asarray(values, dtype=np.float32)
     if found.shape != (dimension,) or not np.isfinite(found).all():
         raise ProviderError(f"the store returned a vector of shape {found.shape}, or one that is not finite")

@@ -50,7 +50,7 @@ class Reads:
         if request.filter is NEVER:
             return 0
         statement = Statement()
-        where = statement.where(request.filter, _one(request.scope))
+        where = statement.where(request.filter, _bound_scope(request.scope))
         sql = f"SELECT count(*) AS n FROM {self._database.table(info.name)} WHERE {where}"
         return int((await self._database.fetch("count", sql, statement.parameters))[0]["n"])
 
@@ -111,7 +111,7 @@ class Reads:
 
     async def _page(self, info: CollectionInfo, request: Scan, after: tuple[str, str, str] | None) -> list[Any]:
         statement = Statement()
-        where = statement.where(request.filter, _one(request.scope))
+        where = statement.where(request.filter, _bound_scope(request.scope))
         if after is not None:
             where += f" AND (tenant, namespace, id) > ({', '.join(statement.bind(part) for part in after)})"
         limit = statement.bind(min(request.batch_size, _PAGE))
@@ -136,7 +136,7 @@ def _columns(vectors: bool) -> str:
     return f"{_FIELDS}, embedding" if vectors else _FIELDS
 
 
-def _one(scope: Scope | AllScopes) -> Scope | None:
+def _bound_scope(scope: Scope | AllScopes) -> Scope | None:
     return None if isinstance(scope, AllScopes) else scope
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from vpa.base.errors import InvalidRecordError
 from vpa.base.records import CollectionInfo
 from vpa.base.scope import Scope
-from vpa.stores.layout.driver import Stored, foreign_record
+from vpa.stores.layout.driver import StoredRow, foreign_record
 from vpa.stores.layout.rows import Row
 from vpa.stores.pinecone.filters import KEY, NUMBER, TOKENS, prefixes
 
@@ -47,7 +47,7 @@ def metadata_bytes(row: Row) -> int:
     return len(json.dumps(metadata_of(row), ensure_ascii=False).encode())
 
 
-def stored_of(vectors: Iterable[Any], *, payloads: bool, with_vectors: bool, foreign: bool) -> list[Stored]:
+def stored_of(vectors: Iterable[Any], *, payloads: bool, with_vectors: bool, foreign: bool) -> list[StoredRow]:
     """Vectors or matches of an answer."""
     found = []
     for one in vectors:
@@ -55,7 +55,7 @@ def stored_of(vectors: Iterable[Any], *, payloads: bool, with_vectors: bool, for
         vector = np.asarray(one.values, dtype=np.float32) if with_vectors else None
         record = foreign_record(str(one.id), metadata) if foreign and payloads else None
         found.append(
-            Stored(str(one.id), metadata.get(PAYLOAD), vector, float(getattr(one, "score", float("nan"))), record)
+            StoredRow(str(one.id), metadata.get(PAYLOAD), vector, float(getattr(one, "score", float("nan"))), record)
         )
     return found
 

@@ -111,8 +111,8 @@ def _last(rows: Rows, positions: Sequence[int | None]) -> list[Rows]:
     return [rows[last : last + 1]]
 
 
-def _same(stored: FloatVector | None, written: FloatVector | None) -> bool:
-    return stored is None or written is None or bool(np.array_equal(stored, written))
+def _same(present: FloatVector | None, written: FloatVector | None) -> bool:
+    return present is None or written is None or bool(np.array_equal(present, written))
 
 
 async def _until(check: Any) -> None:

@@ -25,7 +25,7 @@ from vpa.filters.ast import Not, Range
 from vpa.kit.tasks import together
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, Stored, Where
+from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, StoredRow, Where
 from vpa.stores.layout.keyspace import IntervalPages
 from vpa.stores.layout.reader import Reader
 from vpa.stores.layout.rows import Rows
@@ -215,7 +215,7 @@ class PineconeDriver(LayoutDriver):
         index, namespace = await self.index(info), namespace_of(rows.scope)
         turn = asyncio.Semaphore(self.limits.writes_at_once * 4)
 
-        async def one(row: Any) -> Any:
+        async def change(row: Any) -> Any:
             async with turn:
                 changed = convert.metadata_of(row)
                 answer = await self.ask(
@@ -223,12 +223,12 @@ class PineconeDriver(LayoutDriver):
                 )
                 return answer.response_info
 
-        answers = await together(one(row) for row in rows.rows)
+        answers = await together(change(row) for row in rows.rows)
         await self._fresh.after_write(info, rows, *answers, may_be_gone=True)
 
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         """By id, a hundred a request: they stand in the URL."""
         index, foreign = await self.index(info), info.layout_version == FOREIGN
         namespace = "" if foreign else namespace_of(scope)
@@ -263,7 +263,7 @@ class PineconeDriver(LayoutDriver):
 
     async def nearest(
         self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, exact: bool, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         """Many matches come without their metadata, which is fetched after: an answer holds 4 MB."""
         del exact  # The exact search of this store is a scan.
         index, foreign = await self.index(info), info.layout_version == FOREIGN
@@ -285,11 +285,11 @@ class PineconeDriver(LayoutDriver):
         scores = {match.id: float(match.score) for match in answer.matches}
         scope = where.scope or Scope()
         rows = await Reader(self).fetch(info, list(scores), scope=scope, payloads=True, include_vectors=include_vectors)
-        return [Stored(row.key, row.payload, row.vector, scores[row.key], row.record) for row in rows]
+        return [StoredRow(row.key, row.payload, row.vector, scores[row.key], row.record) for row in rows]
 
     async def page(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         """Namespace by namespace, each by intervals of the key's number."""
         if info.layout_version == FOREIGN:
             return await self._foreign_page(info, after=after, limit=limit, include_vectors=include_vectors)
@@ -307,11 +307,11 @@ class PineconeDriver(LayoutDriver):
 
     async def _page_of(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         index = await self.index(info)
         namespace = namespace_of(where.scope or Scope())
 
-        async def fetch(low: int | None, high: int | None, most: int) -> list[Stored]:
+        async def fetch(low: int | None, high: int | None, most: int) -> list[StoredRow]:
             chosen = filters.spell(where, low=low, high=high)
             answer = await self.ask(
                 "scan", lambda: index.fetch_by_metadata(filter=chosen, namespace=namespace, limit=most)
@@ -338,7 +338,7 @@ class PineconeDriver(LayoutDriver):
 
     async def _foreign_page(
         self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         # In the default namespace, ids are listed in byte order; a page starts behind `after` by walking there.
         index = await self.index(info)
 

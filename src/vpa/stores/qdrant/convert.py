@@ -9,7 +9,7 @@ import numpy as np
 
 from vpa.base.scope import Scope
 from vpa.stores.layout.companions import words
-from vpa.stores.layout.driver import Stored, foreign_record
+from vpa.stores.layout.driver import StoredRow, foreign_record
 from vpa.stores.layout.rows import Row
 from vpa.stores.layout.tokens import scope_token
 from vpa.stores.qdrant.filters import COMPANIONS, SCOPE, TOKENS
@@ -30,7 +30,7 @@ def payload_of(row: Row, scope: Scope) -> dict[str, Any]:
     return {**row.native, **ours, COMPANIONS: entries} if entries else {**row.native, **ours}
 
 
-def stored_of(points: Iterable[Any], *, foreign: bool) -> list[Stored]:
+def stored_of(points: Iterable[Any], *, foreign: bool) -> list[StoredRow]:
     """Points of an answer. Those that others wrote become records of their payload."""
     found = []
     for point in points:
@@ -38,5 +38,5 @@ def stored_of(points: Iterable[Any], *, foreign: bool) -> list[Stored]:
         vector = None if point.vector is None else np.asarray(point.vector, dtype=np.float32)
         raw = float(getattr(point, "score", float("nan")))
         record = foreign_record(str(point.id), payload) if foreign else None
-        found.append(Stored(str(point.id), payload.get(PAYLOAD), vector, raw, record))
+        found.append(StoredRow(str(point.id), payload.get(PAYLOAD), vector, raw, record))
     return found

@@ -17,7 +17,7 @@ from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, Stored, Where
+from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, StoredRow, Where
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
@@ -166,7 +166,7 @@ class QdrantDriver(LayoutDriver):
 
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         del scope
         foreign = info.layout_version == FOREIGN
         wanted = [int(key) if foreign and key.isdigit() else key for key in keys]
@@ -199,7 +199,7 @@ class QdrantDriver(LayoutDriver):
 
     async def nearest(
         self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, exact: bool, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         """The index is asked for at least 128 candidates."""
         foreign = info.layout_version == FOREIGN
         chosen = self._filter(where)
@@ -221,7 +221,7 @@ class QdrantDriver(LayoutDriver):
 
     async def page(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         """Points come in the order of their ids; the one to start from is included, so it is asked for and left out."""
         foreign = info.layout_version == FOREIGN
         chosen = self._filter(where)
@@ -257,9 +257,9 @@ def _fields(foreign: bool) -> Any:
     return True if foreign else [PAYLOAD]
 
 
-def _info_of(name: str, found: models.CollectionInfo) -> CollectionInfo:
-    stored = (found.config.metadata or {}).get(INFO)
-    vectors = found.config.params.vectors
+def _info_of(name: str, native: models.CollectionInfo) -> CollectionInfo:
+    stored = (native.config.metadata or {}).get(INFO)
+    vectors = native.config.params.vectors
     if stored is not None:
         info = CollectionInfo.from_json(json.loads(stored))
         if not isinstance(vectors, models.VectorParams) or vectors.size != info.dimension:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from weaviate.classes.config import DataType, Property, Tokenization
 
-from vpa.stores.layout.driver import Stored, foreign_record
+from vpa.stores.layout.driver import StoredRow, foreign_record
 from vpa.stores.layout.rows import Row, Rows
 from vpa.stores.weaviate.filters import KEY, PAYLOAD, TOKENS, companion, text_companion
 
@@ -60,7 +60,7 @@ def fixed_properties() -> list[Property]:
 
 def stored_of(
     objects: Iterable[Any], *, with_vectors: bool, foreign: bool, vector_name: str = "default"
-) -> list[Stored]:
+) -> list[StoredRow]:
     """Objects of an answer. `vector_name`: which of the vectors of objects that others wrote."""
     found = []
     for one in objects:
@@ -72,6 +72,6 @@ def stored_of(
         key = str(one.uuid)
         record = foreign_record(key, one.properties) if foreign else None
         found.append(
-            Stored(key, one.properties.get(PAYLOAD), vector, float("nan") if distance is None else distance, record)
+            StoredRow(key, one.properties.get(PAYLOAD), vector, float("nan") if distance is None else distance, record)
         )
     return found

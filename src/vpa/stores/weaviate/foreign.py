@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from vpa.base.errors import ConfigurationError
 from vpa.base.records import CollectionInfo, Metric
-from vpa.stores.layout.driver import FOREIGN, Stored
+from vpa.stores.layout.driver import FOREIGN, StoredRow
 
 _METRICS: Final = {"cosine": Metric.COSINE, "dot": Metric.DOT, "l2-squared": Metric.EUCLIDEAN}
 
@@ -47,7 +47,7 @@ def choose(name: str, config: Any, options: Mapping[str, str]) -> Choice:
     return Choice(wanted or next(iter(vectors), "default"), tenant if by_tenant else None)
 
 
-def info_of(name: str, config: Any, rows: Sequence[Stored], choice: Choice) -> CollectionInfo:
+def info_of(name: str, config: Any, rows: Sequence[StoredRow], choice: Choice) -> CollectionInfo:
     """With the dimension of the first object; raises ConfigurationError where there is none."""
     index = (config.vector_config[choice.vector] if config.vector_config else config).vector_index_config
     metric = _METRICS.get(str(getattr(index.distance_metric, "value", index.distance_metric)), Metric.COSINE)

@@ -28,7 +28,7 @@ from vpa.base.scope import Scope
 from vpa.kit.tasks import together
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, Stored, Where
+from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, StoredRow, Where
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
@@ -115,7 +115,7 @@ class WeaviateDriver(LayoutDriver):
     def _choice(self, info: CollectionInfo) -> foreign.Choice:
         return self._foreign.get(info.name, foreign.Choice()) if info.layout_version == FOREIGN else foreign.Choice()
 
-    def _rows_of(self, info: CollectionInfo, answer: Any, *, with_vectors: bool) -> list[Stored]:
+    def _rows_of(self, info: CollectionInfo, answer: Any, *, with_vectors: bool) -> list[StoredRow]:
         name, is_foreign = self._choice(info).vector, info.layout_version == FOREIGN
         return stored_of(answer.objects, with_vectors=with_vectors, foreign=is_foreign, vector_name=name)
 
@@ -151,14 +151,14 @@ class WeaviateDriver(LayoutDriver):
             return info
         return await self._foreign_info(name, found, collection)
 
-    async def _foreign_info(self, name: str, found: Any, collection: Any) -> CollectionInfo:
-        theirs = self._foreign[name] = foreign.choose(name, found, self._options)
+    async def _foreign_info(self, name: str, native: Any, collection: Any) -> CollectionInfo:
+        theirs = self._foreign[name] = foreign.choose(name, native, self._options)
         objects = collection if theirs.tenant is None else collection.with_tenant(theirs.tenant)
         answer = await self.ask(
             "describe_collection", lambda: objects.query.fetch_objects(limit=1, include_vector=True)
         )
         rows = stored_of(answer.objects, with_vectors=True, foreign=True, vector_name=theirs.vector)
-        return foreign.info_of(name, found, rows, theirs)
+        return foreign.info_of(name, native, rows, theirs)
 
     async def list_collections(self) -> list[str]:
         """Those of vpa under their own names, those of others with a small first letter."""
@@ -223,7 +223,7 @@ class WeaviateDriver(LayoutDriver):
         await self._declare(info, rows)
         turn = asyncio.Semaphore(self.limits.writes_at_once * 4)
 
-        async def one(row: Any) -> None:
+        async def change(row: Any) -> None:
             async with turn:
                 changed = properties_of(row)
                 try:
@@ -231,11 +231,11 @@ class WeaviateDriver(LayoutDriver):
                 except CollectionNotFoundError:
                     return
 
-        await together(one(row) for row in rows.rows)
+        await together(change(row) for row in rows.rows)
 
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         del scope
         answer = await self.ask(
             "get",
@@ -270,7 +270,7 @@ class WeaviateDriver(LayoutDriver):
 
     async def nearest(
         self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, exact: bool, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         """By the HNSW index, or brute force among few."""
         del exact
         is_foreign = info.layout_version == FOREIGN
@@ -296,7 +296,7 @@ class WeaviateDriver(LayoutDriver):
 
     async def page(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         """Sorted by a copy of the key, from behind the last one."""
         if info.layout_version == FOREIGN:
             return await self._foreign_page(info, after=after, limit=limit, include_vectors=include_vectors)
@@ -315,7 +315,7 @@ class WeaviateDriver(LayoutDriver):
 
     async def _foreign_page(
         self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool
-    ) -> list[Stored]:
+    ) -> list[StoredRow]:
         answer = await self.ask(
             "scan",
             lambda: self._of(info).query.fetch_objects(
@@ -324,7 +324,7 @@ class WeaviateDriver(LayoutDriver):
         )
         return self._rows_of(info, answer, with_vectors=include_vectors)
 
-    async def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[list[Stored]]:
+    async def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[list[StoredRow]]:
         """The objects themselves, by UUID: the only way to them that no index stands in."""
         after = ""
         while page := await self._foreign_page(info, after=after, limit=1000, include_vectors=include_vectors):

@@ -40,9 +40,9 @@ def _is_case(name: str, case: str) -> bool:
     return own == base and (not wanted or f"-{wanted}-" in f"-{given.rstrip(']')}-")
 
 
-def expected_ids(corpus: Sequence[Mapping[str, Any]], given: FilterLike) -> set[str]:
+def expected_ids(corpus: Sequence[Mapping[str, Any]], condition: FilterLike) -> set[str]:
     """Which of `records_of(corpus)` the reference evaluator accepts."""
-    node = as_filter(given)
+    node = as_filter(condition)
     return {f"r{n:03d}" for n, metadata in enumerate(corpus) if matches(node, canonical_metadata(metadata))}
 
 

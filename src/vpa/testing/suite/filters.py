@@ -217,9 +217,9 @@ class FilterSuite(StoreSuite):
         await docs.upsert(records_of(CORPUS))
         return docs
 
-    def expected(self, given: FilterLike, kind: str) -> set[str]:
+    def expected(self, condition: FilterLike, kind: str) -> set[str]:
         """The evaluator's rows; a case says beforehand whether they are none, some or all."""
-        rows = expected_ids(CORPUS, given)
+        rows = expected_ids(CORPUS, condition)
         found = NONE if not rows else ALL if len(rows) == len(CORPUS) else SOME
         assert found == kind, f"the case says {kind}, the evaluator finds {found}: {sorted(rows)}"
         return rows

@@ -119,12 +119,12 @@ class SearchSuite(StoreSuite):
             assert len({match.score for match in found if match.id != "far"}) == 1
 
     async def test_many_searches_at_once_do_not_disturb_each_other(self, filled: Collection) -> None:
-        async def one(number: int) -> bool:
+        async def finds_best(number: int) -> bool:
             found = await filled.search(vector=matrix()[number], top_k=COUNT, exact=True)
             scores, _ = reference(str(filled.info.metric), matrix(), matrix()[number])
             return found[0].score == pytest.approx(max(scores), abs=1e-4)
 
-        assert all(await asyncio.gather(*(one(number) for number in range(COUNT))))
+        assert all(await asyncio.gather(*(finds_best(number) for number in range(COUNT))))
 
     async def test_large_norms_keep_their_order(self, db: VectorDatabaseManager, name: str, metric: str) -> None:
         docs = await db.create_collection(name, dimension=DIMENSION, metric=metric)

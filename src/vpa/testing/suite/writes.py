@@ -16,7 +16,7 @@ from vpa.filters import F
 from vpa.testing.suite.base import StoreSuite, vector
 
 
-async def stored(docs: Collection) -> dict[str, dict[str, Any]]:
+async def metadata_by_id(docs: Collection) -> dict[str, dict[str, Any]]:
     """The metadata of everything that is stored, by id."""
     return {record.id: dict(record.metadata) async for record in docs.scan()}
 
@@ -60,14 +60,14 @@ class WriteSuite(StoreSuite):
         await docs.upsert(three()[:1])
         new = [Record("a", vector=vector(7), metadata={"new": 1}), Record("z", vector=vector(8), metadata={"new": 1})]
         assert await docs.upsert(new, on_conflict="skip") == 1
-        assert await stored(docs) == {"a": {"n": 1, "k": "x"}, "z": {"new": 1}}
+        assert await metadata_by_id(docs) == {"a": {"n": 1, "k": "x"}, "z": {"new": 1}}
 
     async def test_error_writes_nothing_and_names_the_ids(self, docs: Collection) -> None:
         await docs.upsert(three()[:1])
         with pytest.raises(errors.RecordExistsError) as caught:
             await docs.upsert([Record("z", vector=vector(8)), Record("a", vector=vector(7))], on_conflict="error")
         assert caught.value.ids == ("a",)
-        assert await stored(docs) == {"a": {"n": 1, "k": "x"}}
+        assert await metadata_by_id(docs) == {"a": {"n": 1, "k": "x"}}
 
     async def test_error_writes_when_nothing_exists(self, docs: Collection) -> None:
         assert await docs.upsert(three(), on_conflict="error") == 3
@@ -80,22 +80,22 @@ class WriteSuite(StoreSuite):
         await docs.upsert(three())
         new = [Record("a", vector=vector(4), metadata={"n": 10}), Record("d", vector=vector(5), metadata={"n": 11})]
         assert await docs.upsert(new, replacing=F("n") <= 2) == 2
-        assert await stored(docs) == {"a": {"n": 10}, "c": {"n": 3, "k": "x"}, "d": {"n": 11}}
+        assert await metadata_by_id(docs) == {"a": {"n": 10}, "c": {"n": 3, "k": "x"}, "d": {"n": 11}}
 
     async def test_replacing_with_nothing_only_removes(self, docs: Collection) -> None:
         await docs.upsert(three())
         assert await docs.upsert([], replacing={"n": {"$gte": 2}}) == 0
-        assert sorted(await stored(docs)) == ["a"]
+        assert sorted(await metadata_by_id(docs)) == ["a"]
 
     async def test_replacing_what_matches_nothing_only_adds(self, docs: Collection) -> None:
         await docs.upsert(three())
         assert await docs.upsert([Record("d", vector=vector(5))], replacing={"n": 99}) == 1
-        assert sorted(await stored(docs)) == ["a", "b", "c", "d"]
+        assert sorted(await metadata_by_id(docs)) == ["a", "b", "c", "d"]
 
     async def test_update_merges_top_level_keys(self, docs: Collection) -> None:
         await docs.upsert(three())
         assert await docs.update_metadata(ids=["a", "b"], set={"k": "y", "new": [1]}, remove=["n"]) == 2
-        assert await stored(docs) == {
+        assert await metadata_by_id(docs) == {
             "a": {"k": "y", "new": [1]},
             "b": {"k": "y", "new": [1]},
             "c": {"n": 3, "k": "x"},
@@ -113,7 +113,7 @@ class WriteSuite(StoreSuite):
         await docs.upsert(three())
         assert await docs.update_metadata(filter=F("n") > 1, set={"k": None}) == 2
         assert await docs.count(filter={"k": "x"}) == 1
-        assert (await stored(docs))["b"] == {"n": 2, "k": None}
+        assert (await metadata_by_id(docs))["b"] == {"n": 2, "k": None}
 
     async def test_filters_see_an_update_at_once(self, docs: Collection) -> None:
         await docs.upsert(three())
@@ -124,18 +124,18 @@ class WriteSuite(StoreSuite):
     async def test_removing_an_absent_key_is_no_error(self, docs: Collection) -> None:
         await docs.upsert(three())
         assert await docs.update_metadata(ids=["a"], remove=["absent", "$never"]) == 1
-        assert (await stored(docs))["a"] == {"n": 1, "k": "x"}
+        assert (await metadata_by_id(docs))["a"] == {"n": 1, "k": "x"}
 
     async def test_keys_to_remove_as_one_string_are_refused(self, docs: Collection) -> None:
         await docs.upsert(three())
         with pytest.raises(errors.InvalidRecordError, match="list"):
             await docs.update_metadata(ids=["a"], remove="n")
-        assert (await stored(docs))["a"] == {"n": 1, "k": "x"}
+        assert (await metadata_by_id(docs))["a"] == {"n": 1, "k": "x"}
 
     async def test_an_update_replaces_whole_values(self, docs: Collection) -> None:
         await docs.upsert([Record("a", vector=vector(1), metadata={"m": {"x": 1, "y": 2}})])
         await docs.update_metadata(ids=["a"], set={"m": {"z": 3}})
-        assert await stored(docs) == {"a": {"m": {"z": 3}}}
+        assert await metadata_by_id(docs) == {"a": {"m": {"z": 3}}}
 
     async def test_updating_an_unknown_id_changes_nothing(self, docs: Collection) -> None:
         await docs.upsert(three())
@@ -154,12 +154,12 @@ class WriteSuite(StoreSuite):
         await docs.upsert([Record("a", vector=vector(1)), Record("b", vector=vector(2), metadata={"m": {"x": 1}})])
         with pytest.raises(errors.InvalidRecordError, match=r"m\.x"):
             await docs.update_metadata(ids=["a", "b"], set={"m.x": 2})
-        assert await stored(docs) == {"a": {}, "b": {"m": {"x": 1}}}
+        assert await metadata_by_id(docs) == {"a": {}, "b": {"m": {"x": 1}}}
 
     async def test_delete_returns_how_many_existed(self, docs: Collection) -> None:
         await docs.upsert(three())
         assert await docs.delete(ids=["a", "nope", "c"]) == 2
-        assert sorted(await stored(docs)) == ["b"]
+        assert sorted(await metadata_by_id(docs)) == ["b"]
         assert await docs.delete(ids=["a"]) == 0
         assert await docs.delete(ids=[]) == 0
 
@@ -171,7 +171,7 @@ class WriteSuite(StoreSuite):
         await docs.upsert(three())
         assert await docs.delete(filter=F("n") >= 2) == 2
         assert await docs.delete(filter=F("n") >= 2) == 0
-        assert sorted(await stored(docs)) == ["a"]
+        assert sorted(await metadata_by_id(docs)) == ["a"]
 
     async def test_a_deleted_record_is_gone_from_everywhere(self, docs: Collection) -> None:
         await docs.upsert(three())
@@ -185,7 +185,7 @@ class WriteSuite(StoreSuite):
         await docs.upsert(three())
         await docs.delete(ids=["b"])
         await docs.upsert([Record("b", vector=vector(8), metadata={"n": 20})])
-        assert (await stored(docs))["b"] == {"n": 20}
+        assert (await metadata_by_id(docs))["b"] == {"n": 20}
 
     @pytest.mark.parametrize("verb", ["delete", "update_metadata"])
     @pytest.mark.parametrize("everything", [{}, {"n": {"$nin": []}}, {"$not": {"n": {"$in": []}}}])
