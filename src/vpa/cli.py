@@ -48,6 +48,12 @@ def build_parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", parents=[common], help="show what the store does with a filter")
     explain.add_argument("filter", metavar="JSON", help="the filter")
 
+    _add_tools(commands)
+    _add_transfers(commands)
+    return parser
+
+
+def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     conformance = commands.add_parser("conformance", help="run the public conformance suite against a store")
     conformance.add_argument("url", metavar="URL", help="provider://host:port/path, for example mock://")
     conformance.add_argument("--report", default="conformance.json", metavar="FILE", help="where to write the report")
@@ -58,8 +64,6 @@ def build_parser() -> argparse.ArgumentParser:
     backup.add_argument("directory", metavar="DIR", help="the store's directory")
     backup.add_argument("--to", dest="target", required=True, metavar="DIR", help="a directory that does not exist yet")
     backup.add_argument("--json", action="store_true", help="machine-readable output on stdout")
-    _add_transfers(commands)
-    return parser
 
 
 def _add_transfers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -273,7 +273,7 @@ def test_doctor_names_damage_and_salvages_what_is_sound(vpa: Run, tmp_path: Path
     assert vpa("search", "cats")[0] == 0
     status, out, _ = vpa("doctor", "--salvage", "--json")
     assert status == 0
-    assert any("no collection is damaged" in check["found"] for check in json.loads(out))
+    assert any("no collection is damaged" in check["finding"] for check in json.loads(out))
 
 
 def test_reading_commands_work_while_another_process_writes(vpa: Run, tmp_path: Path) -> None:

@@ -168,15 +168,9 @@ class VectorDatabaseManager(CollectionVerbs):
             native_fields=tuple(native_fields),
             index=check_index(index, store),
         )
-        stored = await self._describe(name)
+        stored = await self._describe(name) or await self._make(store, info)
         if stored is None:
-            try:
-                call = Call(CreateCollection(info), store.provider, name)
-                await self._pipeline.run(call, lambda: store.create_collection(info))
-                return self._handle(info)
-            except CollectionExistsError:
-                # Somebody else made it in the meantime: the same rules as if it had been there before.
-                stored = await self._describe(name) or info
+            return self._handle(info)
         check_same(stored, dimension=dimension, metric=info.metric, index=None if index is None else info.index)
         if not exist_ok:
             raise CollectionExistsError(
@@ -189,6 +183,17 @@ class VectorDatabaseManager(CollectionVerbs):
         if embedding is not None:
             await handle.adopt_embedding(embedding)
         return handle
+
+    async def _make(self, store: VectorStore, info: CollectionInfo) -> CollectionInfo | None:
+        """None, or the description of the collection that another process made in the meantime: the same rules hold
+        for it as if it had been there before.
+        """
+        try:
+            call = Call(CreateCollection(info), store.provider, info.name)
+            await self._pipeline.run(call, lambda: store.create_collection(info))
+        except CollectionExistsError:
+            return await self._describe(info.name) or info
+        return None
 
     async def collection(self, name: str, *, dimension: int | None = None, metric: str | None = None) -> Collection:
         """A collection that exists; `dimension` and `metric`, where given, must be its own.

@@ -22,7 +22,23 @@ def run(args: Namespace) -> int:
         raise ConfigurationError(f'the suite needs {", ".join(missing)}; run: pip install "vpa[testing]"')
     import pytest
 
-    arguments = [
+    arguments = _arguments(args)
+    if args.json:
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            status = int(pytest.main(arguments))
+        if status not in (0, 1):
+            sys.stderr.write(output.getvalue())
+            return 3
+        print_line(Path(args.report).read_text("utf-8").rstrip())
+    else:
+        status = int(pytest.main(arguments))
+        print_line(f"report: {args.report}")
+    return 0 if status == 0 else 1
+
+
+def _arguments(args: Namespace) -> list[str]:
+    """Of pytest: the suite as installed, with no configuration of the directory where it runs."""
+    return [
         "-q",
         "-p",
         "vpa.testing.plugin",
@@ -45,14 +61,3 @@ def run(args: Namespace) -> int:
         f"--store-url={args.url}",
         f"--conformance-report={args.report}",
     ]
-    if args.json:
-        with contextlib.redirect_stdout(io.StringIO()) as output:
-            status = int(pytest.main(arguments))
-        if status not in (0, 1):
-            sys.stderr.write(output.getvalue())
-            return 3
-        print_line(Path(args.report).read_text("utf-8").rstrip())
-    else:
-        status = int(pytest.main(arguments))
-        print_line(f"report: {args.report}")
-    return 0 if status == 0 else 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,16 +82,6 @@ class RowStore:
         return RowStore(self.vectors.successor(), scopes=list(self.scopes))
 
     @property
-    def dimension(self) -> int:
-        """Numbers in each vector."""
-        return self.vectors.dimension
-
-    @property
-    def metric(self) -> Metric:
-        """How they are compared."""
-        return self.vectors.metric
-
-    @property
     def count(self) -> int:
         """How many rows there are, dead ones included."""
         return len(self.ids)
@@ -117,7 +107,7 @@ class RowStore:
     def _append_vectors(self, vectors: FloatMatrix | CodedRows) -> None:
         first = self.count
         self.vectors.append(vectors)
-        if self.metric is Metric.COSINE:
+        if self.vectors.metric is Metric.COSINE:
             self.largest_norm = 1.0 + 1e-6
         elif self.vectors.is_coded:
             self._note_norms(self.vectors.gather(np.arange(first, first + len(vectors))))
@@ -128,13 +118,9 @@ class RowStore:
         halves = half_squares(vectors)
         if len(halves):
             self.largest_norm = max(self.largest_norm, float(np.sqrt(2 * halves.max())))
-        if self.metric is Metric.EUCLIDEAN:
+        if self.vectors.metric is Metric.EUCLIDEAN:
             with np.errstate(over="ignore"):
                 self.half_squares.extend(halves.astype(np.float32))
-
-    def matrices(self, row_count: int) -> Iterator[tuple[int, FloatMatrix]]:
-        """`(number of the first row, matrix)` in order, up to `row_count` rows in all."""
-        return self.vectors.matrices(row_count)
 
     def gather(self, rows: RowNumbers) -> FloatMatrix:
         """The vectors of these rows, in their order, as a new `(len(rows), d)` matrix."""

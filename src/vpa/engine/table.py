@@ -114,7 +114,7 @@ class Table:
             keep = scores >= request.score_threshold
             rows, scores = rows[keep], scores[keep]
         values: list[float] = scores.tolist()
-        metric = view.rows.metric
+        metric = view.rows.vectors.metric
         if metric is Metric.EUCLIDEAN:
             lengths = distances.l2(view.rows.gather(rows), query).tolist()
         else:

@@ -250,8 +250,7 @@ class EnhancedRAGSystem:
         `user_id` labels the search in the history; it never changes the answer.
         Raises InvalidQueryError, InvalidFilterError, EmbedderError.
         """
-        collection = self._open()
-        started = self._clock.monotonic()
+        collection, started = self._open(), self._clock.monotonic()
         with request_context(user_id=user_id, collection=collection.name):
             try:
                 _check_query(query)
@@ -267,17 +266,16 @@ class EnhancedRAGSystem:
             except VectorDatabaseError:
                 self._counters.failed_searches += 1
                 raise
-        seconds = self._clock.monotonic() - started
-        self._counters.searched(seconds, cached=cached)
         entry = SearchEntry(
             query=query,
             filters=to_json(node),
             top_k=top_k,
             result_count=len(results),
-            response_time=seconds,
+            response_time=self._clock.monotonic() - started,
             cached=cached,
             timestamp=self._clock.now(),
         )
+        self._counters.searched(entry.response_time, cached=cached)
         self._history.add(user_id, entry)
         return results
 

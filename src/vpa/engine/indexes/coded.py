@@ -98,7 +98,7 @@ class CodedIndex(Index):
         """Why no codes are made."""
         if self.options.recall >= 1.0:
             return "a recall of 1 is asked for"
-        values = view.live_count * view.rows.dimension
+        values = view.live_count * view.rows.vectors.dimension
         if values < _FEWEST_VALUES:
             return (
                 f"a search of all {values:,} values (rows x dimension) takes no time; codes begin at {_FEWEST_VALUES:,}"
@@ -307,7 +307,7 @@ def _search(
     if picked is None:
         return flat.search(view, queries, top_k=top_k, chosen=chosen), True
     one, depth = picked
-    if marked * view.rows.dimension <= _GATHER_VALUES or marked <= 2 * depth:
+    if marked * view.rows.vectors.dimension <= _GATHER_VALUES or marked <= 2 * depth:
         rows = np.arange(view.count) if chosen is None else chosen.rows
         return flat.search_gathered(view, queries, rows, top_k=top_k), True
     count = min(one.coded, view.count)

@@ -78,7 +78,7 @@ def _keys(view: View, queries: FloatMatrix, mask: RowMask | None) -> Iterator[tu
     """
     most = max(1, _KEYS_BYTES // (4 * len(queries)))
     room = np.empty(len(queries) * min(most, view.count), dtype=np.float32)
-    for first, matrix in view.rows.matrices(view.count):
+    for first, matrix in view.rows.vectors.matrices(view.count):
         for start in range(first, first + len(matrix), most):
             part = matrix[start - first : start - first + most]
             keys = room[: len(queries) * len(part)].reshape(len(queries), len(part))
@@ -86,7 +86,7 @@ def _keys(view: View, queries: FloatMatrix, mask: RowMask | None) -> Iterator[tu
                 np.dot(part, queries[0], out=keys[0])
             else:
                 np.matmul(queries, part.T, out=keys)
-            if view.rows.metric is Metric.EUCLIDEAN:
+            if view.rows.vectors.metric is Metric.EUCLIDEAN:
                 keys -= view.rows.half_squares.prefix(view.count)[start : start + len(part)]
             if mask is not None:
                 np.copyto(keys, np.float32(-np.inf), where=~mask[start : start + len(part)])
@@ -118,7 +118,7 @@ def _rank(view: View, query: FloatVector, *, rows: RowNumbers, matrix: FloatMatr
     error = _key_error(view, query) if count > max(top_k, _WIDE) else None
     if error is not None:
         keys = matrix @ query
-        if view.rows.metric is Metric.EUCLIDEAN:
+        if view.rows.vectors.metric is Metric.EUCLIDEAN:
             keys -= view.rows.half_squares.prefix(view.count)[rows]
         few = count <= _FEW
         kept = (
@@ -127,7 +127,7 @@ def _rank(view: View, query: FloatVector, *, rows: RowNumbers, matrix: FloatMatr
             else topk.candidates(keys, topk.block_maxima(keys), k=top_k, error=error)
         )
         rows, matrix = rows[kept], matrix[kept]
-    return _best(view, rows, distances.scores(view.rows.metric, matrix, query), top_k=top_k, candidates=count)
+    return _best(view, rows, distances.scores(view.rows.vectors.metric, matrix, query), top_k=top_k, candidates=count)
 
 
 def _best(view: View, rows: RowNumbers, scores: Scores, *, top_k: int, candidates: int) -> BestRows:
@@ -139,5 +139,8 @@ def _best(view: View, rows: RowNumbers, scores: Scores, *, top_k: int, candidate
 def _key_error(view: View, query: FloatVector) -> float | None:
     norm = math.sqrt(np.dot(wide := query.astype(np.float64), wide))
     return distances.key_error(
-        view.rows.metric, query_norm=norm, largest_norm=view.rows.largest_norm, dimension=view.rows.dimension
+        view.rows.vectors.metric,
+        query_norm=norm,
+        largest_norm=view.rows.largest_norm,
+        dimension=view.rows.vectors.dimension,
     )

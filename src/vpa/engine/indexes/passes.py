@@ -40,7 +40,7 @@ def begin(kind: type[Codes], view: View) -> Pass:
     live = np.arange(view.count) if view.live is None else np.flatnonzero(view.live)
     chosen = np.random.default_rng(0).choice(live, size=min(_SAMPLE, len(live)), replace=False)
     sample = view.rows.gather(np.sort(chosen))
-    space = Space.of(view.rows.metric, sample, shifted=kind.wants_centred)
+    space = Space.of(view.rows.vectors.metric, sample, shifted=kind.wants_centred)
     codes = kind(space.dimension)
     codes.fit(space.rows(sample))
     return Pass(space, codes)
@@ -48,7 +48,7 @@ def begin(kind: type[Codes], view: View) -> Pass:
 
 def encoded(first_pass: Pass, view: View, stop: Callable[[], bool]) -> Pass:
     """With codes of the rows that were added since, as far as it came before `stop`."""
-    for first, matrix in view.rows.matrices(view.count):
+    for first, matrix in view.rows.vectors.matrices(view.count):
         for start in range(max(0, first_pass.coded - first), len(matrix), _CHUNK):
             if stop():
                 return first_pass
@@ -60,7 +60,9 @@ def encoded(first_pass: Pass, view: View, stop: Callable[[], bool]) -> Pass:
 
 def restored(rows: RowStore, part: Part, kind: type[Codes]) -> Pass:
     """As it was dumped."""
-    space = Space.restored(rows.metric, rows.dimension, centre=part.centre, scale=float(part.facts["scale"]))
+    space = Space.restored(
+        rows.vectors.metric, rows.vectors.dimension, centre=part.centre, scale=float(part.facts["scale"])
+    )
     codes = kind.load(memoryview(part.codes), space.dimension)
     return Pass(space, codes, len(codes), Plan.from_json(part.facts))
 

@@ -212,7 +212,7 @@ class Survey:
         yield self._usable(own, (1 - _NOISE) * vectors + _NOISE * (vectors.mean(axis=0) + noise))
 
     def _usable(self, drawn: RowNumbers, vectors: Scores) -> tuple[RowNumbers, FloatMatrix]:
-        if self.view.rows.metric is Metric.COSINE:
+        if self.view.rows.vectors.metric is Metric.COSINE:
             lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
             usable = lengths > 1e-6
             drawn, vectors = drawn[usable], vectors[usable] / lengths[usable, None]

@@ -36,7 +36,7 @@ def write_view(writer: SnapshotWriter, view: View, *, sequence: int, index: Dump
         lengths, blob = heap.packed(numbers)
         writer.add_array(f"{name}.lengths", lengths)
         writer.add_bytes(f"{name}.bytes", blob)
-    if rows.metric is Metric.EUCLIDEAN:
+    if rows.vectors.metric is Metric.EUCLIDEAN:
         writer.add_array("half_squares", rows.half_squares.prefix(view.count)[live])
     if index is not None:
         for number, part in enumerate(index.parts):
@@ -71,7 +71,7 @@ def _write_vectors(writer: SnapshotWriter, view: View, numbers: RowNumbers) -> N
 
 
 def _live_blocks(view: View, numbers: RowNumbers) -> Iterator[FloatMatrix]:
-    for first, matrix in view.rows.matrices(view.count):
+    for first, matrix in view.rows.vectors.matrices(view.count):
         inside = numbers[np.searchsorted(numbers, first) : np.searchsorted(numbers, first + len(matrix))] - first
         if len(inside) == len(matrix):
             yield matrix

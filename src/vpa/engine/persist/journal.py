@@ -231,7 +231,7 @@ class DurableJournal:
         """
         view = self._collection.view
         least = CHECKPOINT_BYTES_FILED if self._files_originals else CHECKPOINT_BYTES
-        return max(least, view.count * view.rows.dimension * 4 // 8)
+        return max(least, view.count * view.rows.vectors.dimension * 4 // 8)
 
     def _background_checkpoint(self) -> None:
         try:
