@@ -1,13 +1,17 @@
-"""BLAS on one thread: while anyone needs it, and not longer."""
+"""BLAS on one thread, or within a quota: while anyone needs it, and not longer."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
+import pytest
 from threadpoolctl import ThreadpoolController
 
-from vpa.kit.blas import single_threaded
+import vpa
+from vpa.kit import blas
+from vpa.kit.blas import single_threaded, within_quota
 
 
 def threads() -> int:
@@ -75,4 +79,64 @@ def _two_at_once() -> None:
     leave.set()
     for worker in workers:
         worker.join()
+    assert seen == [1, 1]
+
+
+@pytest.fixture
+def quota(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
+    def set_to(cpus: int, cores: int) -> None:
+        monkeypatch.setattr(blas, "_QUOTA", blas._Quota())
+        monkeypatch.setattr(blas, "available_cpus", lambda: cpus)
+        monkeypatch.setattr(blas, "allowed_cpus", lambda: cores)
+
+    return set_to
+
+
+def test_a_quota_below_the_cores_is_kept_and_one_that_is_not_changes_nothing(
+    quota: Callable[[int, int], None],
+) -> None:
+    before = threads()
+    quota(1, 64)
+    with within_quota():
+        assert threads() == 1
+    assert threads() == before
+    quota(2 * before, 64 * before)
+    with within_quota():
+        assert threads() == before
+    quota(1, 1)
+    with within_quota():
+        assert threads() == before
+
+
+@pytest.mark.skipif(threads() < 2, reason="one thread cannot be lowered")
+def test_who_asks_for_fewer_beside_others_lowers_it_for_all_of_them(quota: Callable[[int, int], None]) -> None:
+    before = threads()
+    quota(before, 64 * before)
+    with within_quota():
+        assert threads() == before
+        with single_threaded():
+            assert threads() == 1
+        assert threads() == 1  # Until the last one leaves.
+    assert threads() == before
+
+
+async def test_an_exact_search_keeps_the_quota(
+    quota: Callable[[int, int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    enter = blas._Limit.enter
+
+    def noted(self: blas._Limit, threads: int) -> None:
+        seen.append(threads)
+        enter(self, threads)
+
+    monkeypatch.setattr(blas._Limit, "enter", noted)
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=4)
+        await docs.upsert([vpa.Record(str(n), vector=[1, 2, 3, n]) for n in range(20)])
+        await docs.search(vector=[1, 2, 3, 4], exact=True)
+        assert seen == []
+        quota(1, 64)
+        await docs.search(vector=[1, 2, 3, 4], exact=True)
+        await docs.search_batch(vectors=[[1, 2, 3, 4]] * 3, exact=True)
     assert seen == [1, 1]

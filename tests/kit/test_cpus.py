@@ -21,7 +21,7 @@ OTHER = "34 25 0:29 / /sys/fs/cgroup/memory rw,nosuid shared:10 - cgroup cgroup 
 
 @pytest.fixture(autouse=True)
 def sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpus, "_allowed", lambda: 16)
+    monkeypatch.setattr(cpus, "allowed_cpus", lambda: 16)
 
 
 def system(root: Path, *, groups: str, mounts: str, files: dict[str, str]) -> Path:

@@ -15,11 +15,17 @@ def available_cpus(root: Path = _ROOT) -> int:
 
     Read anew at each call, as both limits may change while the process runs. `root` is where /proc and /sys are.
     """
-    limits = [float(_allowed()), *_quotas(root)]
+    limits = [float(allowed_cpus()), *_quotas(root)]
     return max(1, int(min(limits)))
 
 
-def _allowed() -> int:
+def thread_count(most: int) -> int:
+    """Threads for work that waits half of the time, for a disk or a library: two a CPU, at least 2, at most `most`."""
+    return max(2, min(most, 2 * available_cpus()))
+
+
+def allowed_cpus() -> int:
+    """CPUs that the system may run the process on, whatever share of their time a quota leaves it."""
     # macOS and Windows have no sched_getaffinity.
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

@@ -19,6 +19,7 @@ from vpa.engine import topk
 from vpa.engine.planner import Path, choose_path
 from vpa.engine.selection import Selection
 from vpa.engine.view import View
+from vpa.kit.blas import within_quota
 
 # More would be new memory from the system each time.
 _KEYS_BYTES: Final = 24 << 20
@@ -82,10 +83,11 @@ def _keys(view: View, queries: FloatMatrix, mask: RowMask | None) -> Iterator[tu
         for start in range(first, first + len(matrix), most):
             part = matrix[start - first : start - first + most]
             keys = room[: len(queries) * len(part)].reshape(len(queries), len(part))
-            if len(queries) == 1:
-                np.dot(part, queries[0], out=keys[0])
-            else:
-                np.matmul(queries, part.T, out=keys)
+            with within_quota():
+                if len(queries) == 1:
+                    np.dot(part, queries[0], out=keys[0])
+                else:
+                    np.matmul(queries, part.T, out=keys)
             if view.rows.vectors.metric is Metric.EUCLIDEAN:
                 keys -= view.rows.half_squares.prefix(view.count)[start : start + len(part)]
             if mask is not None:

@@ -15,6 +15,7 @@ from chromadb.api.async_api import AsyncServerAPI
 from chromadb.config import Settings, System
 
 from vpa.base.errors import ClosedError
+from vpa.kit.cpus import thread_count
 from vpa.kit.threads import Workers
 from vpa.stores.chroma.errors import raise_for_status
 from vpa.stores.config import VectorDatabaseConfig
@@ -31,7 +32,7 @@ class Connection:
         self._system: System | None = None
         self._api: Any = None
         self._http: httpx.AsyncClient | None = None
-        self._workers = Workers(size=min(8, config.connection_pool_size), name="vpa-chroma")
+        self._workers = Workers(size=thread_count(config.connection_pool_size), name="vpa-chroma")
 
     @property
     def is_open(self) -> bool:

@@ -24,6 +24,7 @@ from vpa.engine.reading import ReadOnlyDatabase
 from vpa.engine.table import Table
 from vpa.engine.upkeep import room_for_dead
 from vpa.filters import Filter
+from vpa.kit.cpus import thread_count
 from vpa.kit.threads import Workers
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import VectorStore
@@ -313,7 +314,7 @@ def create_store(config: VectorDatabaseConfig) -> EmbeddedStore:
     options = check_options(config, *(one.name for one in fields(IndexOptions)))
     return EmbeddedStore(
         path=config.path,
-        workers=min(8, config.connection_pool_size),
+        workers=thread_count(config.connection_pool_size),
         index=IndexOptions.parse_text(options),
         read_only=config.read_only,
     )
