@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from vpa.base.scope import Scope
 from vpa.engine.slices import slices
 from vpa.engine.view import View
 from vpa.filters.ast import Field, Filter
+
+# Rows between two rests: their JSON is read, and each of their values looked at.
+_TOGETHER: Final = 256
 
 
 def distinct_values(view: View, node: Filter, *, scope: Scope, field: str) -> list[Scalar]:
@@ -66,5 +69,5 @@ def field_types(view: View, node: Filter, *, scope: Scope) -> dict[str, dict[str
 
 
 def _mappings(view: View, rows: RowNumbers) -> Iterator[dict[str, Any]]:
-    for part in slices(len(rows)):
+    for part in slices(len(rows), _TOGETHER):
         yield from view.rows.metadata_of(rows[part].tolist())
