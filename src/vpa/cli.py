@@ -25,7 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     common = _common()
 
     ingest = commands.add_parser("ingest", parents=[common], help="add documents from files (JSONL, TXT, MD)")
-    ingest.add_argument("paths", nargs="+", metavar="PATH", help="files, or folders that are searched for files")
+    ingest.add_argument("paths", nargs="+", type=_place, metavar="PATH", help="files, or folders that are searched")
 
     search = commands.add_parser("search", parents=[common], help="find the passages that answer a question")
     search.add_argument("query", help="what you want to know")
@@ -56,13 +56,17 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     conformance = commands.add_parser("conformance", help="run the public conformance suite against a store")
     conformance.add_argument("url", metavar="URL", help="provider://host:port/path, for example mock://")
-    conformance.add_argument("--report", default="conformance.json", metavar="FILE", help="where to write the report")
+    conformance.add_argument(
+        "--report", type=_place, default="conformance.json", metavar="FILE", help="where to write the report"
+    )
     conformance.add_argument("--json", action="store_true", help="print the report")
     backup = commands.add_parser(
         "backup", help="copy an embedded store, also while it is written to, and verify the copy"
     )
-    backup.add_argument("directory", metavar="DIR", help="the store's directory")
-    backup.add_argument("--to", dest="target", required=True, metavar="DIR", help="a directory that does not exist yet")
+    backup.add_argument("directory", type=_place, metavar="DIR", help="the store's directory")
+    backup.add_argument(
+        "--to", dest="target", type=_place, required=True, metavar="DIR", help="a directory that does not exist yet"
+    )
     backup.add_argument("--json", action="store_true", help="machine-readable output on stdout")
 
 
@@ -93,12 +97,12 @@ def _add_transfers(commands: argparse._SubParsersAction[argparse.ArgumentParser]
 
     export = commands.add_parser("export", parents=[common], help="write a collection to a Parquet file")
     export.add_argument("url", metavar="URL", help="key in VPA_FROM_API_KEY")
-    export.add_argument("file", metavar="FILE")
+    export.add_argument("file", type=_place, metavar="FILE")
     export.add_argument("--collection", default="vpa-index", metavar="NAME", help="default vpa-index")
 
     bring = commands.add_parser("import", parents=[common], help="read a Parquet file into a collection")
     bring.add_argument("url", metavar="URL", help="key in VPA_TO_API_KEY")
-    bring.add_argument("file", metavar="FILE", help="from vpa export, or with columns id and vector")
+    bring.add_argument("file", type=_place, metavar="FILE", help="from vpa export, or with columns id and vector")
     bring.add_argument("--collection", metavar="NAME", help="default: the one that the file names")
     bring.add_argument("--metric", choices=("cosine", "dot", "euclidean"), default="cosine", help="for files of others")
 
@@ -107,7 +111,10 @@ def _common() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="machine-readable output on stdout")
     common.add_argument(
-        "--path", metavar="DIR", help="directory of the embedded store (default: VPA_VECTOR_DB_PATH, else ./.vpa)"
+        "--path",
+        type=_place,
+        metavar="DIR",
+        help="directory of the embedded store (default: VPA_VECTOR_DB_PATH, else ./.vpa)",
     )
     common.add_argument(
         "--environment", choices=("development", "staging", "production"), help="instead of VPA_ENVIRONMENT"
@@ -115,3 +122,10 @@ def _common() -> argparse.ArgumentParser:
     common.add_argument("--tenant", default="", metavar="NAME", help="scope: tenant")
     common.add_argument("--namespace", default="", metavar="NAME", help="scope: namespace")
     return common
+
+
+def _place(text: str) -> str:
+    """A path; an empty one is a shell variable that is not set, and would mean the current directory."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty; write . for the current directory")
+    return text

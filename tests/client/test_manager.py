@@ -399,3 +399,19 @@ def test_unconfigured_logging_never_writes_to_stdout(capsys: pytest.CaptureFixtu
     assert captured.out == ""
     assert "look here" in captured.err
     assert "not this" not in captured.err
+
+
+async def test_what_is_no_list_of_records_or_ids_is_told_by_its_kind() -> None:
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        for wrong in (None, 5):
+            with pytest.raises(errors.InvalidRecordError, match="upsert takes a list of records or a RecordBatch, not"):
+                await docs.upsert(wrong)  # type: ignore[arg-type]
+            with pytest.raises(errors.InvalidRecordError, match="ids must be a list of strings, not"):
+                await docs.get(wrong)  # type: ignore[arg-type]
+        await docs.upsert([vpa.Record("a", vector=[1, 0], metadata={"n": 1})])
+        with pytest.raises(errors.InvalidRecordError, match="metadata key 'n' is in set= and in remove="):
+            await docs.update_metadata(ids=["a"], set={"n": 2}, remove=["n"])
+        assert (await docs.get(["a"]))[0].metadata == {"n": 1}
+        with pytest.raises(errors.InvalidFilterError, match=r"unknown operator '\$regex'; known: \$and, "):
+            await docs.count(filter={"n": {"$regex": "a"}})

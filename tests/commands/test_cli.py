@@ -379,3 +379,47 @@ def test_help_and_version_answer(tmp_path: Path) -> None:
         [sys.executable, "-m", "vpa.main", "--version"], capture_output=True, text=True, check=True
     )
     assert version.stdout.startswith("vpa 0.")
+
+
+def test_commands_that_read_say_where_nothing_was_ever_stored(vpa: Run, tmp_path: Path) -> None:
+    for command in (["search", "cats"], ["search", "cats", "--json"], ["stats"]):
+        status, out, err = vpa(*command)
+        assert (status, out) == (3, "")
+        assert "nothing is stored yet in collection 'vpa-index'; add documents with: vpa ingest PATH" in err
+    assert not (tmp_path / ".vpa").exists()
+    corpus(tmp_path)
+    vpa("ingest", "docs")
+    status, out, _ = vpa("search", "cats", "--tenant", "other")
+    assert (status, out) == (0, "nothing found: this scope is empty\n")
+    (tmp_path / "file").write_text("x")
+    status, _, err = vpa("search", "cats", "--path", "file")
+    assert status == 3
+    assert "it is a file, not a directory" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ingest", ""],
+        ["search", "cats", "--path", ""],
+        ["backup", ""],
+        ["backup", "store", "--to", ""],
+        ["export", "mock://", ""],
+    ],
+)
+def test_an_empty_path_is_a_variable_that_is_not_set(vpa: Run, capsys: pytest.CaptureFixture[str], arguments) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "the path is empty; write . for the current directory" in capsys.readouterr().err
+
+
+def test_a_query_that_is_no_text_is_a_usage_error(vpa: Run, tmp_path: Path) -> None:
+    corpus(tmp_path)
+    vpa("ingest", "docs")
+    status, _, err = vpa("search", "bad\udcffquery")
+    assert status == 2
+    assert "the query holds a lone surrogate at position 3" in err
+    status, _, err = vpa("search", "cats", "--tenant", "x" * 5000)
+    assert status == 2
+    assert len(err) < 300

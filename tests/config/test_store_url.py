@@ -185,3 +185,9 @@ def test_no_secret_of_a_setting_is_shown(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_a_url_says_without_being_followed(url: str, provider: str | None, host: str | None) -> None:
     assert provider_of_url(url) == provider
     assert host_of_url(url) == host
+
+
+@pytest.mark.parametrize("url", [None, 5, b"mock://", Path("x")])
+def test_what_is_no_text_is_no_url(url: object) -> None:
+    with pytest.raises(ConfigurationError, match="a store URL is a text such as 'mock:///data/dir', not "):
+        vpa.connect(url)  # type: ignore[arg-type]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from vpa.ingest.files import read_files
+from vpa.ingest.files import count_documents, read_files
 from vpa.ingest.source import SourceDocument, SourceProblem
 
 
@@ -55,3 +58,39 @@ def test_blank_files_are_empty(folder: Path) -> None:
     for name, content in (("a.txt", b""), ("b.md", b" \r\n\t "), ("c.txt", b"\xef\xbb\xbf \n")):
         (folder / name).write_bytes(content)
     assert read("a.txt", "b.md", "c.txt") == ([], ["a.txt: is empty", "b.md: is empty", "c.txt: is empty"])
+
+
+def test_pipes_and_links_that_lead_nowhere_are_problems_and_nothing_waits(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.txt")
+    (folder / "gone.txt").symlink_to("nowhere.txt")
+    (folder / "real.txt").write_text("a text")
+    (folder / "linked.txt").symlink_to("real.txt")
+    items = list(read_files([str(folder)]))
+    documents = [item.document_id for item in items if isinstance(item, SourceDocument)]
+    problems = {Path(item.origin).name: item.message for item in items if isinstance(item, SourceProblem)}
+    assert [Path(name).name for name in documents] == ["linked.txt", "real.txt"]
+    assert problems == {
+        "pipe.txt": "is not a regular file",
+        "gone.txt": "is a link to nowhere.txt, which does not exist",
+    }
+    assert count_documents([str(folder)]) == 2
+    [problem] = read_files([str(folder / "pipe.txt")])
+    assert str(problem).endswith("pipe.txt: is not a regular file")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"id": "a", "text": "t", "metadata": {"year": 1}, "year": 2}, "has 'year' twice, beside metadata and in it"),
+        ({"id": "a", "_id": "b", "text": "t"}, "has id and _id with different values"),
+        ({"id": "a", "text": "t", "content": "u"}, "has content and text with different values"),
+    ],
+)
+def test_two_values_for_one_thing_are_a_problem_of_that_line(folder: Path, row: dict[str, Any], message: str) -> None:
+    same = {"id": "b", "_id": "b", "text": "t", "content": "t", "metadata": {"year": 1}, "year": 1}
+    (folder / "rows.jsonl").write_text(json.dumps(row) + "\n" + json.dumps(same) + "\n")
+    problem, document = read_files([str(folder)])
+    assert isinstance(problem, SourceProblem)
+    assert message in problem.message
+    assert isinstance(document, SourceDocument)
+    assert document.metadata == {"year": 1}

@@ -27,7 +27,7 @@ class Scope:
             value = getattr(self, name)
             if not isinstance(value, str) or _PART.fullmatch(value) is None:
                 raise InvalidQueryError(
-                    f"scope {name} {value!r} is not allowed: use at most 64 of the characters A-Z a-z 0-9 _ . -"
+                    f"scope {name} {value!r:.80} is not allowed: use at most 64 of the characters A-Z a-z 0-9 _ . -"
                 )
 
 

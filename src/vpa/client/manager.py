@@ -136,7 +136,9 @@ class VectorDatabaseManager(CollectionVerbs):
 
     def _open_store(self) -> VectorStore:
         if self._store is None or not self._connected:
-            raise ClosedError("the manager is not connected: use `async with`, or await connect() first")
+            raise ClosedError(
+                "the manager is not connected: use it in `async with` (with vpa.sync: `with`), or call connect() first"
+            )
         return self._store
 
     # Collections

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from numpy.typing import ArrayLike
 
 from vpa.base.arrays import FloatMatrix
+from vpa.base.errors import InvalidRecordError
 from vpa.base.records import CollectionInfo, Record, RecordBatch
 from vpa.base.validation import batch_steps, check_query_vectors, id_steps
 from vpa.filters import FilterLike, NormalFilter, normal
@@ -27,12 +28,16 @@ async def checked_batch(records: Iterable[Record] | RecordBatch, *, info: Collec
     """As `base.validation.check_batch`; a batch that takes more than two milliseconds is checked in a thread, in
     slices.
     """
+    if not isinstance(records, Iterable):
+        raise InvalidRecordError(f"upsert takes a list of records or a RecordBatch, not {type(records).__name__}")
     listed = records if isinstance(records, RecordBatch | Record | Mapping | str) else await _listed(records)
     return await finish_beside(batch_steps(listed, info=info))
 
 
 async def checked_ids(ids: Iterable[str]) -> list[str]:
     """As `base.validation.check_ids`; many are checked in a thread, in slices."""
+    if not isinstance(ids, Iterable):
+        raise InvalidRecordError(f"ids must be a list of strings, not {type(ids).__name__}")
     return await finish_beside(id_steps(ids if isinstance(ids, str | bytes) else await _listed(ids)))
 
 

@@ -150,7 +150,7 @@ class CollectionVerbs(ABC):
             scope=_single_scope(scope),
             dry_run=dry_run,
             assign=canonical_metadata(set or {}),
-            remove=_keys(remove),
+            remove=_removed(remove, assigned=set or {}),
         )
         return await bound.run(request, lambda: residual.update_metadata(bound.store, bound.info, request))
 
@@ -333,10 +333,13 @@ class CollectionVerbs(ABC):
         return await bound.run(request, described)
 
 
-def _keys(remove: Iterable[str]) -> frozenset[str]:
+def _removed(remove: Iterable[str], *, assigned: Mapping[str, Any]) -> frozenset[str]:
     keys = [remove] if isinstance(remove, str) else list(remove)
     if isinstance(remove, str) or not all(isinstance(key, str) for key in keys):
         raise InvalidRecordError(f"remove takes a list of metadata keys, not {remove!r}")
+    both = sorted(assigned.keys() & set(keys))
+    if both:
+        raise InvalidRecordError(f"metadata key {both[0]!r} is in set= and in remove=; it can be one of them")
     return frozenset(keys)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from vpa.base.errors import InvalidFilterError
+from vpa.base.errors import CollectionNotFoundError, InvalidFilterError
 from vpa.base.providers import VectorDatabaseProvider
 from vpa.base.scope import Scope
 from vpa.config.sections.store import VectorDatabaseConfig
@@ -66,6 +66,11 @@ def parse_filter(text: str | None) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise InvalidFilterError(f"the filter must be a JSON object, not {text!r}")
     return value
+
+
+def nothing_stored(name: str) -> CollectionNotFoundError:
+    """For a command that reads, before the first document."""
+    return CollectionNotFoundError(f"nothing is stored yet in collection {name!r}; add documents with: vpa ingest PATH")
 
 
 def print_json(value: Any) -> None:

@@ -5,26 +5,23 @@ from __future__ import annotations
 import asyncio
 import textwrap
 from argparse import Namespace
+from contextlib import AsyncExitStack
 from dataclasses import asdict
 
-from vpa.base.errors import ReadOnlyError
+from vpa.client.connect import connect
 from vpa.client.manager import VectorDatabaseManager
-from vpa.commands.common import parse_filter, print_json, print_line, reading, scope, settings
+from vpa.commands.common import nothing_stored, parse_filter, print_json, print_line, reading, scope, settings
 from vpa.compose import create_enhanced_rag_system
 from vpa.rag.documents import SearchResult
 
 
 def run(args: Namespace) -> int:
-    """Exit status 0 also when nothing was found."""
-    try:
-        results, stored = asyncio.run(_search(args))
-    except ReadOnlyError:
-        # The collection does not exist yet, and a search does not make it.
-        results, stored = [], 0
+    """Exit status 0 also when nothing was found, 3 where nothing was ever stored."""
+    results, stored = asyncio.run(_search(args))
     if args.json:
         print_json([asdict(result) for result in results])
     elif not results:
-        print_line("nothing found" if stored else "nothing is stored here yet; add documents with: vpa ingest PATH")
+        print_line("nothing found" if stored else "nothing found: this scope is empty")
     for rank, result in enumerate([] if args.json else results, 1):
         _show(rank, result)
     return 0
@@ -32,10 +29,13 @@ def run(args: Namespace) -> int:
 
 async def _search(args: Namespace) -> tuple[list[SearchResult], int]:
     filters, config = parse_filter(args.filter), settings(args)
-    async with (
-        VectorDatabaseManager(reading(config)) as manager,
-        create_enhanced_rag_system(config, manager=manager) as system,
-    ):
+    async with AsyncExitStack() as stack:
+        manager = await stack.enter_async_context(VectorDatabaseManager(reading(config)))
+        exists = config.vector_db_index_name in await manager.list_collections()
+        # A search makes no collection; what is wrong with the question is told first.
+        if not exists:
+            manager = await stack.enter_async_context(connect("mock://", index_name=config.vector_db_index_name))
+        system = await stack.enter_async_context(create_enhanced_rag_system(config, manager=manager))
         results = await system.search_knowledge(
             args.query,
             top_k=args.top_k,
@@ -44,6 +44,8 @@ async def _search(args: Namespace) -> tuple[list[SearchResult], int]:
             group_by="document" if args.by_document else None,
             scope=scope(args),
         )
+        if not exists:
+            raise nothing_stored(config.vector_db_index_name)
         return results, len(results) or await system.manager.count(scope=scope(args))
 
 

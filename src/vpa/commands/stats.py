@@ -6,9 +6,8 @@ import asyncio
 from argparse import Namespace
 from typing import Any
 
-from vpa.base.errors import CollectionNotFoundError
 from vpa.client.manager import VectorDatabaseManager
-from vpa.commands.common import print_json, print_table, reading, scope, settings
+from vpa.commands.common import nothing_stored, print_json, print_table, reading, scope, settings
 from vpa.rag.chunks import first_chunks
 
 
@@ -32,9 +31,7 @@ async def _facts(args: Namespace) -> dict[str, Any]:
     async with VectorDatabaseManager(reading(config)) as manager:
         name = config.vector_db_index_name
         if name not in await manager.list_collections():
-            raise CollectionNotFoundError(
-                f"nothing is stored yet in collection {name!r}; add documents with: vpa ingest PATH"
-            )
+            raise nothing_stored(name)
         collection = await manager.collection(name)
         info = collection.info
         store = (await manager.get_statistics())["collections"][name]

@@ -60,6 +60,8 @@ def parse_url(url: str) -> dict[str, Any]:
     asks for TLS.
     A `postgresql://` URL is a DSN as PostgreSQL's own tools take it.
     """
+    if not isinstance(url, str):
+        raise ConfigurationError(f"a store URL is a text such as 'mock:///data/dir', not {url!r:.80}")
     try:
         parts = urlsplit(url)
         # PostgreSQL's DSN may list several hosts, each with a port.

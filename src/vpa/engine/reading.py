@@ -36,10 +36,9 @@ class ReadOnlyDatabase(OpenedDirectory):
         try:
             store = find_store(self._files, self.directory)
             if store is None:
-                exists = self._files.is_directory(self.directory)
                 raise StorageError(
-                    f"no store in {self.directory}: the directory {'holds none' if exists else 'does not exist'}; "
-                    "nothing was made; check the path, or open it without read_only to begin a store there"
+                    f"no store in {self.directory}: {self._what_is_there()}; nothing was made; check the path (a store "
+                    "begins with its first write)"
                 )
             self._store = store
             for name in self._names_there():
@@ -47,6 +46,11 @@ class ReadOnlyDatabase(OpenedDirectory):
             self._note_missing(store)
         except OSError as error:
             raise storage_error(error, f"{self.directory} could not be read") from error
+
+    def _what_is_there(self) -> str:
+        if self._files.is_directory(self.directory):
+            return "the directory holds none"
+        return "it does not exist" if self._files.status(self.directory) is None else "it is a file, not a directory"
 
     def _note_missing(self, store: StoreFile) -> None:
         """Collections that the store names and that have no directory, unless they were dropped meanwhile."""

@@ -163,7 +163,7 @@ def _operator(target: Field, key: object, operand: object, *, at: str, level: in
 
 
 def _unknown(key: object, at: str) -> InvalidFilterError:
-    near = difflib.get_close_matches(str(key), [*_OPERATORS, *_CONNECTIVES], n=1)
+    near = difflib.get_close_matches(str(key), [*_OPERATORS, *_CONNECTIVES], n=1, cutoff=0.75)
     hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted([*_OPERATORS, *_CONNECTIVES]))}"
     return _error(at, f"unknown operator {key!r}{hint}")
 

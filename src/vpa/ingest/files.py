@@ -37,20 +37,33 @@ def find_files(paths: Sequence[str]) -> Iterator[tuple[Path, str] | SourceProble
         root = Path(given)
         if root.is_dir():
             yield from _inside(root)
-        elif not root.exists():
-            yield SourceProblem(given, "does not exist")
+        elif problem := _problem(root):
+            yield SourceProblem(given, problem)
         elif reader_of(root) is None:
             yield SourceProblem(given, f"has an ending that no reader knows; known: {', '.join(sorted(READERS))}")
         else:
             yield root, root.as_posix()
 
 
+def _problem(path: Path) -> str:
+    """Why a file cannot be read at all; empty where it can. A pipe is not tried: reading one may wait for ever."""
+    if path.is_file():
+        return ""
+    if path.exists():
+        return "is not a regular file"
+    return f"is a link to {path.readlink()}, which does not exist" if path.is_symlink() else "does not exist"
+
+
 def _inside(root: Path) -> Iterator[tuple[Path, str] | SourceProblem]:
     found = False
     for path in sorted(root.rglob("*")):
-        name = path.relative_to(root)
-        if path.is_file() and reader_of(path) is not None and not any(part.startswith(".") for part in name.parts):
-            found = True
+        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+        if hidden or reader_of(path) is None or path.is_dir():
+            continue
+        found = True
+        if problem := _problem(path):
+            yield SourceProblem(path.as_posix(), problem)
+        else:
             yield path, path.as_posix()
     if not found:
         yield SourceProblem(str(root), f"holds no file with a known ending ({', '.join(sorted(READERS))})")

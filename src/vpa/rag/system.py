@@ -18,6 +18,7 @@ from vpa.base.errors import (
     VectorDatabaseError,
 )
 from vpa.base.ids import VersionStamps, check_document_id
+from vpa.base.metadata import ValueRuleError, check_text
 from vpa.base.query import check_threshold, check_top_k
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
@@ -130,7 +131,10 @@ class EnhancedRAGSystem:
 
     def _open(self) -> Collection:
         if self._collection is None:
-            raise ClosedError("the RAG system is not initialized: use `async with`, or await initialize() first")
+            raise ClosedError(
+                "the RAG system is not initialized: use it in `async with` (with vpa.sync: `with`), or call "
+                "initialize() first"
+            )
         return self._collection
 
     def _ingestion(self) -> Ingestion:
@@ -341,6 +345,10 @@ class EnhancedRAGSystem:
 def _check_query(query: object) -> None:
     if not isinstance(query, str) or not query.strip():
         raise InvalidQueryError(f"the query must be a non-empty string, not {query!r:.80}")
+    try:
+        check_text(query)
+    except ValueRuleError as error:
+        raise InvalidQueryError(f"the query {error}") from None
 
 
 def _copies(results: list[SearchResult]) -> list[SearchResult]:

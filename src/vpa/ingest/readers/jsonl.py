@@ -57,6 +57,8 @@ def _as_document(row: Mapping[str, Any], origin: str) -> Item:
     document_id = next((row[key] for key in _ID_KEYS if key in row), None)
     content = next((row[key] for key in _TEXT_KEYS if key in row), None)
     metadata = row.get("metadata") or {}
+    if twice := _told_twice(row):
+        return SourceProblem(origin, twice)
     if document_id is None or isinstance(document_id, bool) or not isinstance(document_id, str | int):
         return SourceProblem(origin, f"needs an id (one of {', '.join(_ID_KEYS)}): text or a whole number")
     if not isinstance(content, str):
@@ -66,7 +68,10 @@ def _as_document(row: Mapping[str, Any], origin: str) -> Item:
     title = row.get("title") or ""
     if not isinstance(title, str):
         return SourceProblem(origin, f"title must be text, not {type(title).__name__}")
-    extra = {key: value for key, value in row.items() if key not in _OWN_KEYS and key not in metadata}
+    extra = {key: value for key, value in row.items() if key not in _OWN_KEYS}
+    for key in sorted(extra.keys() & metadata.keys()):
+        if extra[key] != metadata[key]:
+            return SourceProblem(origin, f"has {key!r} twice, beside metadata and in it, with different values")
     return SourceDocument(
         document_id=str(document_id),
         title=title,
@@ -75,3 +80,12 @@ def _as_document(row: Mapping[str, Any], origin: str) -> Item:
         format=str(row.get("format") or "text"),
         origin=origin,
     )
+
+
+def _told_twice(row: Mapping[str, Any]) -> str:
+    """Which names of one thing stand there with different values; empty where none do."""
+    for keys in (_ID_KEYS, _TEXT_KEYS):
+        present = [key for key in keys if key in row]
+        if any(row[key] != row[present[0]] for key in present[1:]):
+            return f"has {' and '.join(present)} with different values; keep one of them"
+    return ""
