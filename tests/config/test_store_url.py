@@ -191,3 +191,20 @@ def test_what_a_url_says_without_being_followed(url: str, provider: str | None, 
 def test_what_is_no_text_is_no_url(url: object) -> None:
     with pytest.raises(ConfigurationError, match="a store URL is a text such as 'mock:///data/dir', not "):
         vpa.connect(url)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("mock:///data/new\nline", r"holds the control character '\\n'; in a path write it as %0A"),
+        ("mock:///data/tab\there", "write it as %09"),
+        ("mock:///data\x7f", "write it as %7F"),
+        ("mock:///data/ha#sh", "write # as %23"),
+        ("mock:///data/q?x", r"option 'x' of the store URL has no value: write x=…; a \? in a path is %3F"),
+        ("mock:///data?recall=0.9&recall=0.8", "names an option twice"),
+    ],
+)
+def test_what_a_parser_of_urls_would_leave_out_is_refused(url: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        parse_url(url)
+    assert parse_url("mock:///data/new%0Aline%23%3F")["path"] == "/data/new\nline#?"

@@ -239,3 +239,30 @@ async def test_a_backup_that_cannot_be_right_is_not_made(tmp_path: Path, live: D
     assert not list(tmp_path.glob("copy.partial-*"))
     del live
     assert INFO.name == "docs"
+
+
+async def test_a_copy_into_the_store_itself_is_refused(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    async with vpa.connect(f"mock://{store}") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        await docs.upsert([vpa.Record("a", vector=[1, 0])])
+    (tmp_path / "link").symlink_to(store)
+    for target in (store / "copy", store / "collections" / "docs" / "deep" / "copy", tmp_path / "link" / "copy"):
+        with pytest.raises(errors.StorageError, match="lie inside one another"):
+            await vpa.backup(store, target)
+        assert not target.exists()
+    assert (await vpa.backup(store, tmp_path / "store-copy")).records == 1
+
+
+@pytest.mark.parametrize("name", ["store.json", "collections/docs/collection.json"])
+async def test_a_file_of_names_that_is_no_text_is_named_in_few_words(tmp_path: Path, name: str) -> None:
+    async with vpa.connect(f"mock://{tmp_path / 'store'}") as db:
+        await db.create_collection("docs", dimension=2)
+    path = tmp_path / "store" / name
+    path.write_bytes(path.read_bytes().replace(b"store", b"st\xffre", 1))
+    with pytest.raises(errors.StorageCorruptedError) as caught:
+        async with vpa.connect(f"mock://{tmp_path / 'store'}") as db:
+            await db.collection("docs")
+    assert str(path) in caught.value.message
+    assert "can't decode byte 0xff" in caught.value.message
+    assert len(caught.value.message) < 400 + len(str(path))

@@ -62,6 +62,30 @@ async def test_a_sample_is_drawn_and_said() -> None:
             await vpa.check(docs, sample=0)
 
 
+async def test_records_that_come_and_go_meanwhile_are_not_apart() -> None:
+    async with vpa.connect("mock://") as db:
+        docs = await filled(db)
+        vectors = np.random.default_rng(4).standard_normal((1000, 6))
+
+        async def write() -> None:
+            for number in range(1_000_000):
+                fresh = [Record(f"w{number}-{row}", vector=vectors[(number + row) % 1000]) for row in range(3)]
+                await docs.upsert([*fresh, Record("r00", vector=vectors[number % 1000])])
+                await docs.delete(ids=[f"w{number - 5}-{row}" for row in range(3 if number % 40 else 2)])
+                await asyncio.sleep(0.0005)
+
+        writer = asyncio.create_task(write())
+        try:
+            reports = [await vpa.check(docs) for _ in range(5)]
+            assert [(report.apart, report.counts) for report in reports] == [([], [])] * 5
+            assert any(report.written_to for report in reports)
+        finally:
+            writer.cancel()
+        await asyncio.gather(writer, return_exceptions=True)
+        report = await vpa.check(docs)
+        assert (report.ok, report.written_to) == (True, False)
+
+
 async def test_what_weaviates_indexes_lost_is_named_by_view_and_mended() -> None:
     with weaviate_server() as (url, app):
         async with vpa.connect(url) as db:

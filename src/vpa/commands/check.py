@@ -50,6 +50,8 @@ def _show(report: CheckReport, *, repaired: bool) -> None:
         )
     if report.undecided:
         print_line(f"{report.undecided:,} records have too many others as near as themselves: no search can tell")
+    if report.written_to:
+        print_line("others wrote meanwhile: what came or went was left out, and some counts were not compared")
     if report.ok:
         print_line(
             f"{report.records:,} records in {report.scopes} scopes, the same by {', '.join(report.views)} and count"

@@ -62,6 +62,12 @@ def parse_url(url: str) -> dict[str, Any]:
     """
     if not isinstance(url, str):
         raise ConfigurationError(f"a store URL is a text such as 'mock:///data/dir', not {url!r:.80}")
+    if unprintable := next((one for one in url if one < " " or one == "\x7f"), None):
+        # Python's urlsplit leaves some of them out: then two places would be one.
+        raise ConfigurationError(
+            f"{redact_url(url)!r} holds the control character {unprintable!r}; in a path write it as "
+            f"%{ord(unprintable):02X}"
+        )
     try:
         parts = urlsplit(url)
         # PostgreSQL's DSN may list several hosts, each with a port.
@@ -78,7 +84,9 @@ def parse_url(url: str) -> dict[str, Any]:
         return {"provider": provider, "url": _dsn(url, parts)}
     if parts.password is not None:
         raise ConfigurationError("a store URL holds no password: pass api_key=… or set VPA_VECTOR_DB_API_KEY")
-    if parts.fragment or transport not in ("", "http", "https"):
+    if "#" in url:
+        raise ConfigurationError(f"{redact_url(url)!r}: write # as %23; a store URL has no fragment")
+    if transport not in ("", "http", "https"):
         raise ConfigurationError(
             f"{redact_url(url)!r} is no store URL; write provider://host:port/path or provider+https://…"
         )
@@ -112,7 +120,16 @@ def _dsn(url: str, parts: SplitResult) -> str:
 
 
 def _options(parts: SplitResult) -> Mapping[str, str]:
-    options = dict(parse_qsl(parts.query))
+    for option in parts.query.split("&") if parts.query else ():
+        if "=" not in option:
+            raise ConfigurationError(
+                f"option {unquote(option)!r:.80} of the store URL has no value: write {option:.80}=…; a ? in a path is "
+                "%3F"
+            )
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    options = dict(pairs)
+    if len(pairs) > len(options):
+        raise ConfigurationError("the store URL names an option twice; keep one of them")
     for name in options:
         if is_secret_name(name):
             raise ConfigurationError(

@@ -6,6 +6,7 @@ unclean stop these may disagree for good, without an error. Here each record is 
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,9 @@ _PAGE: Final = 100  # Ids fetched in one request, below every store's limit.
 # for.
 _DEPTHS: Final = (10, 500)
 _EXACT_QUERIES: Final = 20
+# Records that are looked at once more, to see whether others replace them: so often, with so long between.
+_ASKED_AGAIN: Final = 1_000
+_TRIES, _PAUSE_S = 3, 0.005
 _PRECISION: Final = 2e-5
 
 Progress = Callable[[str, int], None]
@@ -67,7 +71,7 @@ class CheckReport:
 
     `searched` of `records` were looked for by their own vectors; for `undecided` of these, other records are as near
     as the record itself. `repaired` were written again. `apart` and `counts` are what disagrees, after a repair what
-    still does.
+    still does. `written_to`: others wrote meanwhile, so that some scopes could not be counted.
     """
 
     records: int = 0
@@ -78,6 +82,8 @@ class CheckReport:
     apart: list[Apart] = field(default_factory=list)
     counts: list[Count] = field(default_factory=list)
     repaired: list[Apart] = field(default_factory=list)
+    written_to: bool = False
+    listed: int = field(default=0, repr=False)  # A sum over what was listed, to see whether that changes.
 
     @property
     def ok(self) -> bool:
@@ -92,6 +98,7 @@ class CheckReport:
             "apart": [_json(one) for one in self.apart],
             "counts": [_json(one) for one in self.counts],
             "repaired": [_json(one) for one in self.repaired],
+            "written_to": self.written_to,
         }
 
 
@@ -112,23 +119,64 @@ async def check(
 
     At most `sample` records, drawn with `seed`, are searched for by their own vectors (None: every one). `repair`
     writes the records again that a view lacks, proves that their content stayed, and checks once more. Memory holds
-    the ids. Run it while nothing else writes: a record that comes or goes meanwhile may be reported.
+    the ids. What is apart is looked for twice, so that records which come and go while others write are none of it;
+    `repair` is for a collection that nothing else writes to.
     Raises InvalidQueryError for a sample below 1, StorageCorruptedError where a repair changed a record.
     """
     if sample is not None and sample < 1:
         raise InvalidQueryError(f"sample must be at least 1 or None, not {sample}")
-    found = await _look(collection, sample=sample, seed=seed, progress=progress)
+    found = await _look_twice(collection, sample=sample, seed=seed, progress=progress)
     mendable = [one for one in found.apart if not {GET, found.views[0]} <= {*one.lacking}]
     if not repair or not mendable:
         return found
     await _write_again(collection, mendable)
     always = frozenset((one.scope, one.id) for one in mendable)
-    after = await _look(collection, sample=sample, seed=seed, progress=progress, always=always)
+    after = await _look_twice(collection, sample=sample, seed=seed, progress=progress, always=always)
     after.repaired = mendable
     return after
 
 
 Places = dict[Scope, dict[str, set[str]]]
+
+
+async def _look_twice(
+    collection: Collection,
+    *,
+    sample: int | None,
+    seed: int,
+    progress: Progress,
+    always: frozenset[tuple[Scope, str]] = frozenset(),
+) -> CheckReport:
+    """What is apart in both of two looks; one is enough where nothing is."""
+    first = await _look(collection, sample=sample, seed=seed, progress=progress, always=always)
+    if first.ok:
+        return first
+    always = always.union((one.scope, one.id) for one in first.apart)
+    second = await _look(collection, sample=sample, seed=seed, progress=progress, always=always)
+    before = {(one.scope, one.id): one.lacking for one in first.apart}
+    second.apart = [
+        replace(one, lacking=lacking)
+        for one in second.apart
+        if (lacking := tuple(view for view in one.lacking if view in before.get((one.scope, one.id), ())))
+    ]
+    replaced = [one for one in second.apart[:_ASKED_AGAIN] if await _is_replaced(collection, one)]
+    second.apart = [one for one in second.apart if one not in replaced]
+    second.written_to |= first.written_to or bool(replaced) or first.listed != second.listed
+    second.counts = [] if second.written_to else [one for one in second.counts if one in first.counts]
+    return second
+
+
+async def _is_replaced(collection: Collection, apart: Apart) -> bool:
+    """Whether only searches lack it, and others keep giving it another vector: then none can tell."""
+    if not {*apart.lacking} <= {SEARCH, EXACT}:
+        return False
+    for _ in range(_TRIES):
+        before = await collection.get([apart.id], scope=apart.scope)
+        await asyncio.sleep(_PAUSE_S)
+        after = await collection.get([apart.id], scope=apart.scope)
+        if len(before) != len(after) or not before or not np.array_equal(before[0].vector, after[0].vector):  # type: ignore[arg-type]
+            return True
+    return False
 
 
 async def _look(
@@ -144,7 +192,7 @@ async def _look(
     names = [(scope, name) for scope in sorted(seen) for name in sorted(seen[scope])]
     drawn = names if sample is None or len(names) <= sample else random.Random(seed).sample(names, sample)
     chosen = always.union(drawn)
-    report = CheckReport(scopes=len(seen), views=(*listings, GET, SEARCH, EXACT))
+    report = CheckReport(scopes=len(seen), views=(*listings, GET, SEARCH, EXACT), listed=sum(map(hash, names)))
     for scope in sorted(seen):
         look = _ScopeLook(collection, scope, seen[scope])
         await look.run({name for place, name in chosen if place == scope}, progress)
@@ -179,9 +227,11 @@ class _ScopeLook:
         self._searched: set[str] = set()
         self._exactly: set[str] = set()
         self._existing = self._counted = self._undecided = 0
+        self._is_steady = True
 
     async def run(self, chosen: set[str], progress: Progress) -> None:
-        """Fetch, search and count; names every record that a way misses."""
+        """Count, fetch, search, and count again; names every record that a way misses."""
+        counted = await self._collection.count(scope=self._scope)
         names = sorted(self._seen)
         samples: list[Record] = []
         for start in range(0, len(names), _PAGE):
@@ -194,21 +244,24 @@ class _ScopeLook:
             progress(SEARCH, len(records))
         # An iteration of the store's own shows what there is, also where `get` goes by an index.
         self._existing = sum(GET in views or ITERATION in views for views in self._seen.values())
-        if samples and self._existing <= MAX_TOP_K:
+        if samples and self._existing < MAX_TOP_K:
             await self._search_all(samples[0])
         else:
             self._exactly = await self._search_each(samples, exact=True)
         self._counted = await self._collection.count(scope=self._scope)
+        self._is_steady = counted == self._counted
 
     def _can_be_asked(self, record: Record) -> bool:
         # No vector is near to a zero vector by angle.
         return self._collection.info.metric is not Metric.COSINE or bool(np.asarray(record.vector).any())
 
     async def _search_all(self, record: Record) -> None:
-        """One exact answer that holds the whole scope."""
+        """One exact answer that holds the whole scope; one that holds more, as others write, says nothing."""
         found = await self._collection.search(
-            vector=np.asarray(record.vector), top_k=self._existing, exact=True, scope=self._scope
+            vector=np.asarray(record.vector), top_k=self._existing + 1, exact=True, scope=self._scope
         )
+        if len(found) > self._existing:
+            return
         for name in found.ids:
             self._seen.setdefault(name, set()).add(EXACT)
         self._exactly = {name for name, views in self._seen.items() if GET in views}
@@ -249,7 +302,8 @@ class _ScopeLook:
             lacking = tuple(view for view in report.views if self._lacks(name, view))
             if lacking:
                 report.apart.append(Apart(self._scope, name, lacking))
-        if self._counted != self._existing:
+        report.written_to |= not self._is_steady
+        if self._is_steady and self._counted != self._existing:
             report.counts.append(Count(self._scope, self._counted, self._existing))
 
     def _lacks(self, name: str, view: str) -> bool:

@@ -70,8 +70,12 @@ class VectorDatabaseConfig:
         check_settings(self)
         if self.read_only and (self.provider != VectorDatabaseProvider.MOCK or self.path is None):
             raise ConfigurationError(
-                "read_only opens a directory of the embedded store beside the process that writes to it; for a server, "
-                "connect as a user that may only read"
+                "read_only opens a directory of the embedded store beside the process that writes to it; "
+                + (
+                    "a store in memory has nothing to read: name its directory"
+                    if self.provider == VectorDatabaseProvider.MOCK
+                    else "for a server, connect as a user that may only read"
+                )
             )
 
     @property

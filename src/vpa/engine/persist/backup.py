@@ -57,6 +57,10 @@ def copy_store(
         store = find_store(files, source)
         if store is None:
             raise StorageError(f"no store in {source}; nothing was made; check the path")
+        if _lies_in(target, source) or _lies_in(source, target):
+            raise StorageError(
+                f"{target} and {source} lie inside one another; a copy goes elsewhere, best to another disk"
+            )
         building = f"{target}.partial-{new_id(random_bytes)[:8]}"
         files.make_directory(f"{building}/{COLLECTIONS}", parents=True)
         try:
@@ -66,6 +70,10 @@ def copy_store(
             raise
     except OSError as error:
         raise storage_error(error, f"{source} was not copied") from error
+
+
+def _lies_in(path: str, directory: str) -> bool:
+    return os.path.realpath(path).startswith(os.path.realpath(directory) + os.sep)
 
 
 class _Backup:

@@ -108,7 +108,9 @@ def read_manifest(files: FileSystem, directory: str) -> Manifest:
             stored["closed"],
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise StorageCorruptedError(f"{path} is not what vpa writes ({error!r}); {RESTORE}") from error
+        raise StorageCorruptedError(
+            f"{path} is not what vpa writes ({type(error).__name__}: {error}); {RESTORE}"
+        ) from error
 
 
 def check_format(version: object, path: str) -> None:
@@ -142,7 +144,7 @@ def read_sealed(files: FileSystem, path: str) -> dict[str, Any]:
         sound = zlib.crc32(body.encode()) == whole["checksum"]
         value: Any = json.loads(body)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise StorageCorruptedError(f"{path} cannot be read ({error!r}); {RESTORE}") from error
+        raise StorageCorruptedError(f"{path} cannot be read ({type(error).__name__}: {error}); {RESTORE}") from error
     if not sound or not isinstance(value, dict):
         raise StorageCorruptedError(f"{path} does not have the checksum that it was written with; {RESTORE}")
     return value

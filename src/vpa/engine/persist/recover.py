@@ -175,7 +175,7 @@ class Recovery:
             self._is_foreign(path, error.message)
             return None
         except UNREADABLE as error:
-            self._is_foreign(path, f"{path} cannot be read ({error!r})")
+            self._is_foreign(path, f"{path} cannot be read ({type(error).__name__}: {error})")
             return None
         self.base = found
         self.report.snapshot = number
@@ -237,7 +237,7 @@ class Recovery:
             try:
                 collection.writer.apply(decode(frame.payload))
             except UNREADABLE as error:
-                return f"change {frame.sequence} in {path} cannot be read ({error!r})"
+                return f"change {frame.sequence} in {path} cannot be read ({type(error).__name__}: {error})"
             self.sequence = frame.sequence
             self.report.replayed_changes += 1
         return None
