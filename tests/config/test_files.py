@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import structlog
 
 from vpa.base.errors import ConfigurationError
 from vpa.config.deployment_config import get_config
+from vpa.main import main
 from vpa.observe.log import configure_logging
 
 
@@ -89,3 +92,34 @@ def test_a_misspelt_model_is_named_with_the_right_one(monkeypatch: pytest.Monkey
     for other in ("minilm", "MiniLM", "hashing", "all-minilm-l12-v2", "minilm-l6", "BAAI/bge-small-en", ""):
         monkeypatch.setenv("VPA_EMBEDDING_MODEL", other)
         assert get_config().embedding_model == (other or None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("vector_db_path: ./data\nchunk_size: [\n", "cannot be read"),
+        (b"chunk_size: 3\n# \xff\n", "cannot be read"),
+        ("chunk_size: 300\nchunk_size: 400\n", "'chunk_size' stands there twice"),
+        ("Chunk_Size: 300\nCHUNK_SIZE: 400\n", "'chunk_size' stands there twice"),
+    ],
+)
+def test_a_broken_file_that_names_a_setting_of_ours_is_an_error(text: str | bytes, message: str) -> None:
+    Path("config/development.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigurationError, match=message):
+        get_config()
+
+
+def test_a_broken_file_of_others_is_ignored_and_the_doctor_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write("database:\n  <% erb %>: [\n")
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(main, ["doctor", "--json"]).result()
+    checks = json.loads(capsys.readouterr().out)
+    assert any(check["status"] == "warn" and "a file is ignored" in check["finding"] for check in checks)
+
+
+def test_a_directory_of_settings_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VPA_CONFIG_DIR", "/nowhere")
+    with pytest.raises(ConfigurationError, match="VPA_CONFIG_DIR='/nowhere' is not a directory"):
+        get_config()

@@ -208,3 +208,12 @@ def test_what_a_parser_of_urls_would_leave_out_is_refused(url: str, message: str
     with pytest.raises(ConfigurationError, match=message):
         parse_url(url)
     assert parse_url("mock:///data/new%0Aline%23%3F")["path"] == "/data/new\nline#?"
+
+
+@pytest.mark.parametrize(("name", "value"), [("VPA_VECTOR_DB_HOST", "db.example.org"), ("VPA_VECTOR_DB_PORT", "6333")])
+def test_a_server_without_a_provider_is_not_taken_for_the_embedded_store(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match="name the provider \\(VPA_VECTOR_DB_PROVIDER\\)"):
+        create_vector_database_manager()

@@ -44,6 +44,15 @@ async def test_a_broken_way_is_an_error_in_time_and_heals(stores: RunningStores,
             await db.drop_collection(docs.name)
 
 
+@pytest.mark.parametrize("provider", ["chromadb", "milvus", "pgvector", "qdrant"])
+async def test_a_server_that_cannot_be_reached_is_named(stores: RunningStores, provider: str) -> None:
+    with behind(stores.config(PROVIDERS[provider], timeout_seconds=5.0, max_retries=0)) as (config, proxy):
+        proxy.fault = "refuse"
+        with pytest.raises(errors.ConnectionFailedError, match=f"127.0.0.1:{proxy.port}"):
+            async with VectorDatabaseManager(config) as db:
+                await db.list_collections()
+
+
 @pytest.mark.parametrize("provider", REMOTE)
 async def test_answers_in_two_writes_over_a_slow_way_are_read_whole(stores: RunningStores, provider: str) -> None:
     with behind(stores.config(PROVIDERS[provider])) as (config, proxy):

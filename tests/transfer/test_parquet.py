@@ -196,3 +196,31 @@ def test_the_digest_does_not_depend_on_batches() -> None:
         other.add({name: values[part] for name, values in rows.items()}, vectors[part])
     assert one.hexdigest() == other.hexdigest()
     assert one.hexdigest() != ContentDigest(b"other").hexdigest()
+
+
+async def test_an_export_that_cannot_be_written_says_so_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty.parquet").touch()
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=8)
+        await docs.upsert(records(3, 1))
+        for name, message in (
+            ("notes.txt", "exists and is no Parquet file"),
+            ("folder", "is a directory"),
+            ("nowhere/x.parquet", "there is no directory"),
+        ):
+            with pytest.raises(errors.ConfigurationError, match=message):
+                await vpa.export_parquet(docs, tmp_path / name)
+        assert (tmp_path / "notes.txt").read_text() == "mine"
+        for _ in range(2):
+            assert await vpa.export_parquet(docs, tmp_path / "empty.parquet") == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.parquet", "folder", "notes.txt"]
+
+
+async def test_vectors_of_different_lengths_are_named(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": ["a", "b"], "vector": [[1.0, 2.0], [1.0]]}), tmp_path / "ragged.parquet")
+    async with vpa.connect("mock://") as db:
+        with pytest.raises(errors.InvalidRecordError, match="the vector of 'b' has 1 numbers, that of 'a' has 2"):
+            await vpa.import_parquet(db, tmp_path / "ragged.parquet", collection="ragged")
+        assert await db.list_collections() == []

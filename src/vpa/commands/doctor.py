@@ -17,6 +17,9 @@ from vpa.base.errors import ConfigurationError, VectorDatabaseError
 from vpa.client.manager import VectorDatabaseManager
 from vpa.commands.common import print_json, print_line, print_table, reading, settings
 from vpa.config.check import unknown_variables, validate_config
+from vpa.config.profiles import ignored_file
+from vpa.config.reading import SETTINGS
+from vpa.config.reserved import RESERVED
 from vpa.config.settings import DeploymentConfig
 from vpa.embeddings.catalog import HASHING, MINILM, default_model
 from vpa.embeddings.minilm.weights import find_weights, verify
@@ -69,6 +72,8 @@ def _settings(config: DeploymentConfig) -> Iterator[Check]:
         yield Check("settings", "ok", f"{config.environment}, provider {config.vector_db_provider}")
     for problem in problems:
         yield Check("settings", "fail", problem, "see docs/configuration.md")
+    if reason := ignored_file(config.environment, known=(*SETTINGS, *RESERVED)):
+        yield Check("settings", "warn", f"a file is ignored: {reason}", "set VPA_CONFIG_DIR if it is meant for vpa")
     for problem in unknown_variables():
         yield Check("settings", "warn", problem, "correct or unset it")
 

@@ -22,6 +22,7 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {
 _COMMON_KEYS: Final = frozenset({"debug", "environment", "log_format", "log_level", "testing"})
 # difflib's ratio for one wrong letter in a key of four ("prot" for "port") is 0.75; unrelated words stay below.
 _TYPO_RATIO: Final = 0.75
+_HINT: Final = "set VPA_CONFIG_DIR to the directory of vpa's settings if it is meant for vpa"
 _log = get_logger("vpa.config")
 
 
@@ -33,33 +34,64 @@ def config_file(environment: str) -> Path:
 def read_file(environment: str, *, known: Collection[str]) -> dict[str, Any]:
     """The settings in the file, by key; `known` are the keys that exist. An absent file gives none.
 
-    Raises ConfigurationError for a file that is no mapping. In the default directory, which any project may have, a
-    file that has none of our keys is ignored with a line in the log.
+    Raises ConfigurationError for a file that is no mapping, and for a VPA_CONFIG_DIR that is no directory. In the
+    default directory, which any project may have, a file that has none of our keys is ignored with a line in the log.
     """
-    path = config_file(environment)
-    if not path.is_file():
-        return {}
-    may_be_foreign = not os.environ.get("VPA_CONFIG_DIR")
+    settings, ignored = _read(config_file(environment), known)
+    if ignored:
+        _log.warning("ignored a file", reason=ignored, hint=_HINT)
+    return settings
+
+
+def ignored_file(environment: str, *, known: Collection[str]) -> str:
+    """Why the file of an environment is ignored; empty where it is read, or absent."""
+    return _read(config_file(environment), known)[1]
+
+
+def _read(path: Path, known: Collection[str]) -> tuple[dict[str, Any], str]:
+    chosen = os.environ.get("VPA_CONFIG_DIR")
+    if chosen and not path.parent.is_dir():
+        raise ConfigurationError(f"VPA_CONFIG_DIR={chosen!r} is not a directory; correct it, or unset it")
+    if not path.exists():
+        return {}, ""
     try:
         settings = _read_mapping(path)
     except ConfigurationError as error:
-        if not may_be_foreign:
+        if chosen or _names_a_key(path, known):
             raise
-        _log.warning("ignored a file", reason=error.message, hint="set VPA_CONFIG_DIR if it is meant for vpa")
-        return {}
-    if may_be_foreign and _is_foreign(settings, known):
-        _log.warning(
-            "ignored a file",
-            reason=f"{path} has no key of vpa",
-            hint="set VPA_CONFIG_DIR to the directory of vpa's settings",
-        )
-        return {}
-    return settings
+        return {}, error.message
+    if not chosen and _is_foreign(settings, known):
+        return {}, f"{path} has no key of vpa"
+    return settings, ""
+
+
+def _names_a_key(path: Path, known: Collection[str]) -> bool:
+    """Whether a line of a file that cannot be read as YAML begins as a setting of ours would."""
+    try:
+        lines = path.read_bytes().decode("latin-1").splitlines()
+    except OSError:
+        return False
+    names = {line.partition(":")[0].strip(" \"'").lower() for line in lines if ":" in line}
+    return bool(names & (set(known) - _COMMON_KEYS))
+
+
+class _Loader(yaml.SafeLoader):
+    """As SafeLoader, which silently takes the last of two values for one key."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping; raises ConstructorError for a key that stands there twice."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(getattr(key, "value", key)).lower()
+            if name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{name!r} stands there twice", key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = yaml.load(path.read_text("utf-8"), _Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
     except RecursionError:

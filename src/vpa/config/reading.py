@@ -75,12 +75,26 @@ def read_value(declared: Declared, written: Any) -> Any:
     try:
         value = _adapter(declared.section, declared.field).validate_python(value)
     except ValidationError as error:
-        raise ConfigurationError(error.errors(include_url=False)[0]["msg"]) from None
+        raise ConfigurationError(_allowed(error)) from None
     problem = _provider_problem(value) if declared.setting.key == "vector_db_provider" else None
     problem = problem or declared.setting.problem(value)
     if problem is not None:
         raise ConfigurationError(problem)
     return value
+
+
+# By pydantic's name for what is wrong, what may stand there.
+_ALLOWED: Final[Mapping[str, str]] = {
+    "bool_parsing": "it must be a boolean: true or false (also 1, 0, yes, no, on, off)",
+    "int_parsing": "it must be an integer",
+    "int_from_float": "it must be an integer",
+    "float_parsing": "it must be a number",
+}
+
+
+def _allowed(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    return _ALLOWED.get(first["type"], first["msg"])
 
 
 @cache

@@ -82,7 +82,7 @@ class DeploymentConfig:
         return (
             f"{provider.place}={provider.value!r} and {url.place}={redact_url(str(url.value))!r} contradict each "
             "other: "
-            f"the URL is one of {named!r}; leave one of them out, or make them agree"
+            f"the URL is one of {str(named)!r}; leave one of them out, or make them agree"
         )
 
     # The sections

@@ -53,7 +53,7 @@ def _sentence_transformers(name: str, *, path: str | None) -> Embedder:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise EmbedderError(
-            f"unknown embedding model {name!r}; {hint} If it is a model of sentence-transformers, run: "
+            f"unknown embedding model {name!r}; {hint}; if it is a model of sentence-transformers, run: "
             'pip install "vpa[sentence-transformers]" (it brings PyTorch)'
         ) from error
     try:

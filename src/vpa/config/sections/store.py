@@ -65,6 +65,12 @@ class VectorDatabaseConfig:
         if self.url is not None:
             self._follow_url(self.url)
         self._set("provider", self.provider or VectorDatabaseProvider.MOCK)
+        if self.provider == VectorDatabaseProvider.MOCK and (self.host is not None or self.port is not None):
+            raise ConfigurationError(
+                f"the host {self.host!r} or port {self.port!r} (VPA_VECTOR_DB_HOST, VPA_VECTOR_DB_PORT) is that of a "
+                "server, and provider mock, which is also the one when none is named, has none: name the provider "
+                "(VPA_VECTOR_DB_PROVIDER), or leave host and port out"
+            )
         self._set("metric", Metric.parse(self.metric))
         check_collection_name(self.index_name)
         check_settings(self)

@@ -320,7 +320,13 @@ def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
     options = check_options(config, "tenant", "database")
     connection = Connection(config, server_of(config))
-    session = Session(connection, provider=ChromaDriver.provider, translate=errors.translate, secret=config.api_key)
+    session = Session(
+        connection,
+        provider=ChromaDriver.provider,
+        translate=errors.translate,
+        secret=config.api_key,
+        address=None if connection.server is None else connection.server.url,
+    )
     place = {
         "tenant": options.get("tenant", "default_tenant"),
         "database": options.get("database", "default_database"),

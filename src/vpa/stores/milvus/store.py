@@ -351,5 +351,6 @@ def create_store(config: VectorDatabaseConfig) -> LayoutStore:
         translate=partial(errors.translate, lite=server is None),
         secret=config.api_key,
         renewable=connection.renewable,
+        address=None if connection.server is None else connection.server.url,
     )
     return LayoutStore(MilvusDriver(session, connection), session)

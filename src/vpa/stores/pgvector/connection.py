@@ -40,6 +40,7 @@ class Target:
             raise ConfigurationError("the password is in the URL and in api_key, and they differ; give one of them")
         self.password = config.api_key or in_url
         place = parts.netloc.rpartition("@")[2]
+        self.place = place or query.get("host", "the default socket")
         user = f"{quote(unquote(parts.username), safe='')}@" if parts.username else ""
         self.dsn = urlunsplit(("postgresql", user + place, parts.path, urlencode(query), ""))
         self.tls = query.get("sslmode", "prefer") in ("require", "verify-ca", "verify-full")

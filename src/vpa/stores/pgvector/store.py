@@ -157,5 +157,11 @@ def create_store(config: VectorDatabaseConfig) -> PgvectorStore:
     """The factory that the registry calls."""
     target = Target(config)
     connection = Connection(config, target)
-    session = Session(connection, provider=PgvectorStore.provider, translate=errors.translate, secret=target.password)
+    session = Session(
+        connection,
+        provider=PgvectorStore.provider,
+        translate=errors.translate,
+        secret=target.password,
+        address=target.place,
+    )
     return PgvectorStore(session, connection, hnsw=target.options.get("index") == "hnsw")

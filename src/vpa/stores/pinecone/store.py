@@ -380,6 +380,7 @@ def create_store(config: VectorDatabaseConfig) -> LayoutStore:
         provider=PineconeDriver.provider,
         translate=errors.translate,
         secret=config.api_key,
+        address=None if connection.server is None else connection.server.url,
         retries=False,  # The client tries again by itself.
     )
     spec = ServerlessSpec(cloud=options.get("cloud", "aws"), region=options.get("region", "us-east-1"))

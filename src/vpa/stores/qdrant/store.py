@@ -276,5 +276,11 @@ def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
     check_options(config)
     connection = Connection(config, server_of(config))
-    session = Session(connection, provider=QdrantDriver.provider, translate=errors.translate, secret=config.api_key)
+    session = Session(
+        connection,
+        provider=QdrantDriver.provider,
+        translate=errors.translate,
+        secret=config.api_key,
+        address=None if connection.server is None else connection.server.url,
+    )
     return LayoutStore(QdrantDriver(session, connection), session)

@@ -60,11 +60,13 @@ class Session:
         secret: str | None = None,
         renewable: Renewable[Any] | None = None,
         retries: bool = True,
+        address: str | None = None,
     ) -> None:
         """`translate`: the error of ours for one of the client's, None where nothing fits.
 
         `secret` never appears in a message. `renewable`: the client, where it sends all its calls over one connection.
-        `retries` False: the client itself sends again what may pass.
+        `retries` False: the client itself sends again what may pass. `address`: where the store is, for the message
+        of one that cannot be reached.
         """
         self.provider = provider
         self._connection = connection
@@ -72,6 +74,7 @@ class Session:
         self._secret = secret
         self._renewable = renewable
         self._retries = retries
+        self._address = address
         self._send: Sender = _straight
 
     @property
@@ -132,6 +135,8 @@ class Session:
             ours = ProviderError(f"{self.provider} answered with {type(error).__name__}: {error}")
         if isinstance(ours, OperationTimeoutError):
             self.expired()
+        if isinstance(ours, ConnectionFailedError) and self._address and self._address not in ours.message:
+            ours.message = f"{self._address}: {ours.message}"
         ours.message = self._scrubbed(ours.message)
         ours.args = (ours.message,)
         return ours

@@ -388,5 +388,6 @@ def create_store(config: VectorDatabaseConfig) -> LayoutStore:
         translate=errors.translate,
         secret=config.api_key,
         renewable=connection.renewable,
+        address=connection.server.url,
     )
     return LayoutStore(WeaviateDriver(session, connection, options), session)

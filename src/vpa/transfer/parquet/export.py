@@ -6,22 +6,29 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from vpa.base.errors import ConfigurationError
 from vpa.base.records import RecordBatch
 from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.client.collection import Collection
 from vpa.kit.threads import Workers
 from vpa.transfer.parquet.format import DIGEST_KEY, INFO_KEY, ROWS, ContentDigest, pyarrow
 
+_MAGIC: Final = b"PAR1"  # A Parquet file begins with it.
+
 
 async def export_parquet(
     collection: Collection, path: str | Path, *, progress: Callable[[int], None] = lambda count: None
 ) -> int:
-    """Write every scope to a new file; returns how many records. A file of that name is replaced at the end."""
+    """Write every scope to a new file; returns how many records. A Parquet file of that name is replaced at the end.
+
+    Raises ConfigurationError, before anything is read, where the file cannot be written or is one of another kind.
+    """
     target, partial = Path(path), Path(f"{path}.partial")
+    _check_target(target)
     workers = Workers(size=1, name="vpa-parquet")
     written = 0
     try:
@@ -38,6 +45,25 @@ async def export_parquet(
         await workers.close()
         partial.unlink(missing_ok=True)
     return written
+
+
+def _check_target(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise ConfigurationError(f"{str(path)!r} is a directory; name a file in it")
+        if not path.parent.is_dir():
+            raise ConfigurationError(f"{str(path)!r} cannot be written: there is no directory {str(path.parent)!r}")
+        if path.exists() and _head(path) not in (b"", _MAGIC):
+            raise ConfigurationError(f"{str(path)!r} exists and is no Parquet file; it is not overwritten")
+        with Path(f"{path}.partial").open("ab"):
+            pass
+    except OSError as error:
+        raise ConfigurationError(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC))
 
 
 class _File:

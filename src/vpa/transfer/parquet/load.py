@@ -102,7 +102,10 @@ class _Source:
             return self._check_ours() if self.ours else self._check_of_others()
 
     def _check_ours(self) -> CollectionInfo:
-        info = CollectionInfo.from_json(json.loads(self._facts[INFO_KEY]))
+        try:
+            info = CollectionInfo.from_json(json.loads(self._facts[INFO_KEY]))
+        except (ValueError, TypeError, LookupError) as error:
+            raise damaged(self._path, "what it says of its collection cannot be read") from error
         digest = ContentDigest(self._facts[INFO_KEY])
         for batch in self._read(digest):
             check_batch(batch, info=info)
@@ -158,6 +161,12 @@ def _of_others(table: Any) -> RecordBatch:
     for name in ("id", "vector"):
         if (missing := next((n for n in range(count) if rows[name][n] is None), None)) is not None:
             raise InvalidRecordError(f"row {missing} of a batch has no {name}; every record needs one")
+    lengths = [len(vector) for vector in rows["vector"]]
+    if odd := next((n for n in range(count) if lengths[n] != lengths[0]), None):
+        raise InvalidRecordError(
+            f"the vector of {str(rows['id'][odd])!r} has {lengths[odd]} numbers, that of {str(rows['id'][0])!r} has "
+            f"{lengths[0]}"
+        )
     vectors = np.asarray([list(vector) for vector in rows["vector"]], dtype=np.float32)
     others = [name for name in rows if name not in ("id", "vector", "text")]
     return RecordBatch(
