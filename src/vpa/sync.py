@@ -11,10 +11,10 @@ import functools
 import inspect
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
-from vpa.base.errors import ConfigurationError
+from vpa.base.errors import ClosedError, ConfigurationError
 from vpa.client.collection import Collection as _AsyncCollection
 from vpa.client.connect import connect as _connect
 from vpa.client.manager import VectorDatabaseManager as _AsyncManager
@@ -38,7 +38,17 @@ class OwnerLoop:
         if not self._thread.is_alive():
             # Closed already: the answer is a ClosedError, or that there is nothing to do.
             return _run_alone(work)
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        if threading.current_thread() is self._thread:
+            # Waiting here for the loop, on the loop, would never end.
+            work.close()
+            raise ConfigurationError(
+                "a callback, or an iterable that is read on the connection's own loop, called this connection again; "
+                "give a list, and call from outside of callbacks"
+            )
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        except CancelledError:
+            raise ClosedError("the connection was closed by another thread before this call ended") from None
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Begin `work` on the loop; its result is in the future."""
@@ -61,9 +71,19 @@ class OwnerLoop:
     def stop(self) -> None:
         """End the thread. May be called twice."""
         if self._thread.is_alive():
+            # Whoever still waits for a call of another thread must get an end of it.
+            asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()
 
 
 def _run_alone(work: Coroutine[Any, Any, Any]) -> Any:
@@ -98,10 +118,17 @@ def _inner(value: Any) -> Any:
     return value._inner if isinstance(value, _Facade) else value
 
 
+def _read_here(value: Any) -> Any:
+    """An iterator is read in the thread of its caller, as a list: it may itself ask this connection."""
+    return list(value) if isinstance(value, Iterator) else value
+
+
 def _blocking(name: str, method: Any) -> Any:
     @functools.wraps(method)
     def call(self: _Facade, *args: Any, **kwargs: Any) -> Any:
-        return self._wrap(self._owner.run(getattr(self._inner, name)(*map(_inner, args), **kwargs)))
+        given = [_read_here(_inner(value)) for value in args]
+        named = {key: _read_here(_inner(value)) for key, value in kwargs.items()}
+        return self._wrap(self._owner.run(getattr(self._inner, name)(*given, **named)))
 
     return call
 
@@ -206,13 +233,13 @@ def connect(url: str, **options: Any) -> VectorDatabaseManager:
 
 @functools.wraps(_create_manager)
 def create_vector_database_manager(config: Any = None) -> VectorDatabaseManager:
-    """As `vpa.create_vector_database_manager`, connected, for programs without an event loop."""
+    """As `vpa.create_vector_database_manager`, for `with`."""
     return VectorDatabaseManager(_create_manager(config), OwnerLoop())
 
 
 @functools.wraps(_create_rag)
 def create_enhanced_rag_system(config: Any = None, **options: Any) -> EnhancedRAGSystem:
-    """As `vpa.create_enhanced_rag_system`, open, for programs without an event loop."""
+    """As `vpa.create_enhanced_rag_system`, for `with`."""
     return EnhancedRAGSystem(_create_rag(config, **options), OwnerLoop())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import TracebackType
@@ -61,6 +62,7 @@ class VectorDatabaseManager(CollectionVerbs):
         self._pipeline = self._pipelines.verbs
         self._bindings: dict[str, Binding] = {}
         self._connected = False
+        self._connecting = asyncio.Lock()
 
     # Lifecycle
 
@@ -70,8 +72,12 @@ class VectorDatabaseManager(CollectionVerbs):
         Raises ConfigurationError, ProviderNotInstalledError, ConnectionFailedError, DimensionMismatchError,
         StorageLockedError, …; after an error nothing is left open. Connecting twice is no error.
         """
-        if self._connected:
-            return self
+        async with self._connecting:
+            if not self._connected:
+                await self._connect()
+        return self
+
+    async def _connect(self) -> None:
         if self._store is None:
             self._store = create_store(self.config)
         self._refuse_unmet_encryption(self._store)
@@ -83,7 +89,6 @@ class VectorDatabaseManager(CollectionVerbs):
         except BaseException:
             await self.close()
             raise
-        return self
 
     def _refuse_unmet_encryption(self, store: VectorStore) -> None:
         able = store.capabilities

@@ -11,6 +11,7 @@ from typing import Final
 
 from vpa.base.errors import (
     CollectionExistsError,
+    ProviderError,
     StorageCorruptedError,
     StorageError,
     VectorDatabaseError,
@@ -83,7 +84,12 @@ class Database(OpenedDirectory):
             self.close()
             hint = "; with read_only=True it can be read" if error.errno in (EACCES, EROFS) else ""
             raise storage_error(error, f"{directory} could not be opened{hint}") from error
-        except VectorDatabaseError:
+        except MemoryError as error:
+            self.close()
+            raise ProviderError(
+                f"{directory} could not be opened: there is not enough memory; nothing was changed; free some"
+            ) from error
+        except BaseException:
             self.close()
             raise
 

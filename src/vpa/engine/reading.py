@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from vpa.base.errors import (
     CollectionNotFoundError,
+    ProviderError,
     ReadOnlyError,
     StorageError,
     VectorDatabaseError,
@@ -45,7 +46,14 @@ class ReadOnlyDatabase(OpenedDirectory):
                 self._load(name)
             self._note_missing(store)
         except OSError as error:
+            self.close()
             raise storage_error(error, f"{self.directory} could not be read") from error
+        except MemoryError as error:
+            self.close()
+            raise ProviderError(f"{self.directory} could not be read: there is not enough memory; free some") from error
+        except BaseException:
+            self.close()
+            raise
 
     def _what_is_there(self) -> str:
         if self._files.is_directory(self.directory):

@@ -119,11 +119,13 @@ class Writer:
 
     @contextmanager
     def paused(self) -> Iterator[State]:
-        """Hold writers back for a moment; gives the state that they left. Raises ClosedError once the table is
-        closed.
+        """Hold writers back for a moment; gives the state that they left, with everything that is in the log. Raises
+        ClosedError once the table is closed, ProviderError where a change of the log cannot be applied yet.
         """
         with self._lock:
             self._check_open()
+            if self._unapplied is not None:
+                self._mend()
             yield self.state
 
     def begin_at_once(self) -> bool:

@@ -16,6 +16,7 @@ from vpa.base.scope import Scope
 from vpa.client.verbs import CollectionVerbs
 from vpa.embeddings.batched import BatchedEmbedder
 from vpa.filters import Filter
+from vpa.kit.locks import KeyedLocks
 from vpa.kit.tasks import first_of
 from vpa.kit.threads import Workers
 from vpa.observe.log import get_logger
@@ -44,12 +45,15 @@ class Ingestion:
         options: RagOptions,
         stamps: VersionStamps,
         workers: Workers,
+        turns: KeyedLocks,
     ) -> None:
+        """`turns`: a lock for each scope and document id, so that one document is written by one task at a time."""
         self._collection = collection
         self._embedder = embedder
         self._options = options
         self._stamps = stamps
         self._workers = workers
+        self._turns = turns
 
     async def prepare(self, document: NewDocument | Mapping[str, Any]) -> PreparedDocument:
         """Check and cut one document; raises InvalidRecordError, EmbedderError."""
@@ -77,7 +81,12 @@ class Ingestion:
         )
 
     async def write(self, group: Sequence[PreparedDocument], *, scope: Scope) -> IngestReport:
-        """Embed what is new and write documents; older versions of them go in the same step."""
+        """Embed what is new and write documents, in their turn; older versions of them go in the same step."""
+        async with self._turns.held((scope, one.document.document_id) for one in group):
+            return await self.write_in_turn(group, scope=scope)
+
+    async def write_in_turn(self, group: Sequence[PreparedDocument], *, scope: Scope) -> IngestReport:
+        """As `write`, for a caller that holds the locks of the documents."""
         texts = [text for one in group for text in one.texts_to_embed()]
         filter = of_documents([one.document.document_id for one in group])
         known = await self._known_vectors(group, filter, scope=scope)

@@ -28,6 +28,7 @@ from vpa.embeddings.batched import BatchedEmbedder
 from vpa.filters import FilterLike, NormalFilter, canonical_text, normal, to_json
 from vpa.kit.cache import TtlCache
 from vpa.kit.cpus import available_cpus
+from vpa.kit.locks import KeyedLocks
 from vpa.kit.threads import Workers
 from vpa.observe.log import request_context
 from vpa.rag.chunks import first_chunks, of_documents
@@ -73,6 +74,7 @@ class EnhancedRAGSystem:
         )
         self._collection: Collection | None = None
         self._opening = asyncio.Lock()
+        self._turns = KeyedLocks()
 
     # Lifecycle
 
@@ -138,7 +140,14 @@ class EnhancedRAGSystem:
         return self._collection
 
     def _ingestion(self) -> Ingestion:
-        return Ingestion(self._open(), self._embedder, options=self.options, stamps=self._stamps, workers=self._workers)
+        return Ingestion(
+            self._open(),
+            self._embedder,
+            options=self.options,
+            stamps=self._stamps,
+            workers=self._workers,
+            turns=self._turns,
+        )
 
     # Documents in
 
@@ -195,25 +204,29 @@ class EnhancedRAGSystem:
     ) -> DocumentSummary:
         """Replace what is passed (`metadata` as a whole); readers meet the old version or the new, never both or none.
 
-        Chunks whose text and title stay are not embedded again. Raises DocumentNotFoundError, InvalidRecordError.
+        Updates, additions and deletes of one document through this system follow one another. Chunks whose text and
+        title stay are not embedded again. Raises DocumentNotFoundError, InvalidRecordError.
         """
         ingestion = self._ingestion()
-        old = await self.get_document(document_id, scope=scope)
-        prepared = await ingestion.prepare(
-            NewDocument(
-                document_id=document_id,
-                title=old.title if title is None else title,
-                content=old.content if content is None else content,
-                metadata=old.metadata if metadata is None else metadata,
-                format=old.format,
+        async with self._turns.held([(scope, document_id)]):
+            old = await self.get_document(document_id, scope=scope)
+            prepared = await ingestion.prepare(
+                NewDocument(
+                    document_id=document_id,
+                    title=old.title if title is None else title,
+                    content=old.content if content is None else content,
+                    metadata=old.metadata if metadata is None else metadata,
+                    format=old.format,
+                )
             )
-        )
-        self._counters.updated(await ingestion.write([prepared], scope=scope))
+            self._counters.updated(await ingestion.write_in_turn([prepared], scope=scope))
         return prepared.summary()
 
     async def delete_document(self, document_id: str, *, scope: Scope = _SCOPE) -> bool:
         """Remove a document; returns whether there was one."""
-        gone = await self._open().delete(filter=of_documents([check_document_id(document_id)]), scope=scope)
+        wanted = of_documents([check_document_id(document_id)])
+        async with self._turns.held([(scope, document_id)]):
+            gone = await self._open().delete(filter=wanted, scope=scope)
         self._counters.documents_deleted += bool(gone)
         return bool(gone)
 

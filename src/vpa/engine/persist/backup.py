@@ -88,7 +88,8 @@ class _Backup:
         files, base = self._files, f"{self._source}/{COLLECTIONS}"
         there = [name for name in files.list_directory(base) if is_collection_name(name)]
         names = {*self._store.collections, *(name for name in there if files.is_directory(f"{base}/{name}"))}
-        manifests = {name: self._copy_collection(name) for name in sorted(names)}
+        copied = {name: self._copy_if_there(name) for name in sorted(names)}
+        manifests = {name: manifest for name, manifest in copied.items() if manifest is not None}
         catalogue = {name: manifest.owner.collection for name, manifest in manifests.items()}
         write_store(files, self._building, StoreFile(self._store.id, catalogue))
         files.sync_directory(f"{self._building}/{COLLECTIONS}")
@@ -96,6 +97,24 @@ class _Backup:
         files.rename(self._building, target)
         files.sync_directory(os.path.dirname(target))
         return done
+
+    def _copy_if_there(self, name: str) -> Manifest | None:
+        """None where the collection was dropped meanwhile; the one that was made instead, where it was."""
+        target = f"{self._building}/{COLLECTIONS}/{name}"
+        while True:
+            judged_by = self._store.collections.get(name)
+            try:
+                return self._copy_collection(name)
+            except (StorageError, OSError):
+                now = find_store(self._files, self._source) or self._store
+                if now.collections.get(name) == judged_by:
+                    raise
+                self._store = now
+                for one in self._files.list_directory(target):
+                    self._files.remove_file(f"{target}/{one}")
+                self._files.remove_directory(target)
+                if name not in now.collections:
+                    return None
 
     def _copy_collection(self, name: str) -> Manifest:
         source, target = f"{self._source}/{COLLECTIONS}/{name}", f"{self._building}/{COLLECTIONS}/{name}"

@@ -76,6 +76,7 @@ class Follower:
         """Take over what has been written since. Raises CollectionNotFoundError where the collection was dropped."""
         with self._lock:
             self._again(self._step)
+            self.collection.upkeep.keep_bound()
 
     def _again(self, step: Callable[[], None]) -> None:
         """Do it; where the writer replaced files meanwhile, load anew."""

@@ -11,10 +11,14 @@ NAME: Final = "RESERVE"
 _BYTES: Final = 64 << 10  # Given back when the disk is full, for the frames of deletes, which make room.
 
 
+_FILLING: Final = 0x76  # Not zeros: some file systems keep no room for those.
+
+
 class Reserve:
     """One file of 64 KiB per store: the deletes of some thousand ids.
 
-    Given up when a delete finds no room, filled at the next opening.
+    Given up when a delete finds no room, filled at the next opening. A file of that name with anything else in it is
+    somebody's: then the store has no reserve.
     """
 
     def __init__(self, files: FileSystem, directory: str) -> None:
@@ -23,15 +27,13 @@ class Reserve:
 
     def fill(self) -> None:
         """Make the file, if there is room for it."""
-        found = self._files.status(self._path)
-        if found is not None and found.size_bytes >= _BYTES:
-            return
         with contextlib.suppress(OSError):
-            self._files.remove_file(self._path)
+            size = self._own_bytes()
+            if size is None or size == _BYTES:
+                return
             file = self._files.open_append(self._path)
             try:
-                # Not zeros: some file systems keep no room for those.
-                file.write([b"\x76" * _BYTES])
+                file.write([bytes([_FILLING]) * (_BYTES - size)])
             except OSError:
                 self._files.remove_file(self._path)
             finally:
@@ -40,7 +42,19 @@ class Reserve:
     def give(self) -> bool:
         """Give the room away; False if there is none left."""
         with contextlib.suppress(OSError):
-            if self._files.status(self._path) is not None:
+            if self._own_bytes():
                 self._files.remove_file(self._path)
                 return True
         return False
+
+    def _own_bytes(self) -> int | None:
+        """The size of the file that this class wrote, perhaps not to its end; 0 where there is none, None for one of
+        somebody else.
+        """
+        found = self._files.status(self._path)
+        if found is None:
+            return 0
+        if not 0 < found.size_bytes <= _BYTES:
+            return None
+        content = bytes(self._files.read(self._path))
+        return len(content) if content.count(_FILLING) == len(content) else None

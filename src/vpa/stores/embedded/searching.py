@@ -55,7 +55,7 @@ class _Line:
     def __init__(self, workers: Workers, table: Table, *, exact: bool) -> None:
         self.traffic = Traffic.UNKNOWN
         self._workers = workers
-        self._table = table
+        self.table = table
         self._exact = exact
         self._waiting: deque[_Waiting] = deque()
         self._running = 0
@@ -70,7 +70,7 @@ class _Line:
         if self.traffic is Traffic.CLOSED:
             raise _closed()
         if self._may_run_at_once(request, node):
-            return self._timed(len(request.vectors), self._table.search, request, node)
+            return self._timed(len(request.vectors), self.table.search, request, node)
         answer: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(request, node, answer))
         if self._running < self._lanes():
@@ -103,14 +103,14 @@ class _Line:
             return False
         if request.top_k * len(request.vectors) > _FEW_MATCHES:
             return False
-        return node is ALWAYS or self._table.view.is_ready(node)
+        return node is ALWAYS or self.table.view.is_ready(node)
 
     def _way(self) -> tuple[RowStore, bool]:
-        return self._table.view.rows, self._table.index.seconds is None
+        return self.table.view.rows, self.table.index.seconds is None
 
     def _lanes(self) -> int:
         # A matrix product uses every core by itself; a pass over codes in NumPy uses one.
-        return 1 if self._exact or self._table.index.seconds is None else _LANES
+        return 1 if self._exact or self.table.index.seconds is None else _LANES
 
     def _timed(self, queries: int, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         way = self._way()
@@ -151,11 +151,11 @@ class _Line:
         timed = self.traffic is Traffic.LONE and len(part[0].request.vectors) == 1
         try:
             if timed and self._is_short(*asked[0]):
-                found = self._timed(1, search_many, self._table, asked)
+                found = self._timed(1, search_many, self.table, asked)
             elif timed:
-                found = await self._workers.run(self._timed, 1, search_many, self._table, asked)
+                found = await self._workers.run(self._timed, 1, search_many, self.table, asked)
             else:
-                found = await self._workers.run(search_many, self._table, asked)
+                found = await self._workers.run(search_many, self.table, asked)
         except BaseException:
             # The thread was refused or this task was cancelled: the loop, or the store, is going down.
             for one in part:
@@ -175,32 +175,37 @@ class SearchQueue:
 
     def __init__(self) -> None:
         self._workers = Workers(size=_LANES, name="vpa-search")
-        self._lines: dict[tuple[Table, bool], _Line] = {}
+        # By name: a reader's tables are replaced as the writer goes on, and a line keeps its table alive.
+        self._lines: dict[tuple[str, bool], _Line] = {}
 
     async def run(self, table: Table, request: SearchRequest, node: Filter) -> list[Answer]:
         """The answers to one request; raises ClosedError where the table is ended before it began."""
-        key = (table, request.exact)
+        key = (table.info.name, request.exact)
         line = self._lines.get(key)
-        if line is None:
+        if line is None or line.table is not table:
+            if table.writer.state.closed:
+                raise _closed()
+            # Searches that the line before has taken are answered from its table.
             line = self._lines[key] = _Line(self._workers, table, exact=request.exact)
         return await line.run(request, node)
 
     def traffic(self, table: Table, *, exact: bool = False) -> Traffic:
         """What the line of a table has seen."""
-        line = self._lines.get((table, exact))
-        return Traffic.UNKNOWN if line is None else line.traffic
+        line = self._lines.get((table.info.name, exact))
+        return Traffic.UNKNOWN if line is None or line.table is not table else line.traffic
 
     def end(self, table: Table) -> None:
         """Searches of a table that have not begun end in ClosedError; those that run end as they would."""
         for exact in (False, True):
-            line = self._lines.pop((table, exact), None)
-            if line is not None:
+            line = self._lines.get((table.info.name, exact))
+            if line is not None and line.table is table:
+                del self._lines[table.info.name, exact]
                 line.close()
 
     async def close(self) -> None:
         """End every table, and wait for the threads. May be called twice."""
-        for table, _ in list(self._lines):
-            self.end(table)
+        for line in list(self._lines.values()):
+            self.end(line.table)
         await self._workers.close()
 
 

@@ -140,6 +140,10 @@ class EmbeddedStore(VectorStore):
         database = self._open_database()
         if database.is_behind(name):
             await self._workers.run(database.refresh, name)
+            table = database.find(name)
+            if table is not None:
+                # A reader's dead rows and codes are its own: nobody else tends them.
+                self._maintenance.notice(table)
         return database
 
     async def _read(self, info: CollectionInfo) -> Table:
