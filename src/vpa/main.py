@@ -50,6 +50,8 @@ def _run(command: str, args: object) -> int:
         return _complain(str(error), EXIT_USAGE)
     except errors.VectorDatabaseError as error:
         return _complain(str(error), EXIT_STORE)
+    except BrokenPipeError:
+        raise
     except Exception as error:
         if os.environ.get("VPA_DEBUG", "").lower() in ("1", "true", "yes", "on"):
             raise

@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -415,3 +416,13 @@ async def test_what_is_no_list_of_records_or_ids_is_told_by_its_kind() -> None:
         assert (await docs.get(["a"]))[0].metadata == {"n": 1}
         with pytest.raises(errors.InvalidFilterError, match=r"unknown operator '\$regex'; known: \$and, "):
             await docs.count(filter={"n": {"$regex": "a"}})
+
+
+async def test_two_tasks_that_connect_at_once_have_one_connection(tmp_path: Path) -> None:
+    for url in ("mock://", f"mock://{tmp_path}"):
+        db = vpa.connect(url)
+        await asyncio.gather(*(db.connect() for _ in range(5)))
+        docs = await db.create_collection("docs", dimension=2)
+        await asyncio.gather(*(db.connect() for _ in range(5)), docs.upsert([Record("a", vector=[1, 0])]))
+        assert await docs.count() == 1
+        await db.close()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import vpa
+from vpa import Record, sync
 from vpa.base import errors
+from vpa.compose import create_enhanced_rag_system
 
 
 def test_a_store_without_await(new_threads: Callable[[], list[str]]) -> None:
@@ -74,3 +78,48 @@ def test_facades_are_arguments_too() -> None:
         docs = db.create_collection("docs", dimension=2)
         docs.adopt_embedding(vpa.EmbeddingIdentity(name="m", dimension=2))
         assert db.collection("docs").info.embedding == vpa.EmbeddingIdentity(name="m", dimension=2)
+
+
+def test_records_from_an_iterator_over_the_same_connection_are_copied() -> None:
+    with sync.connect("mock://") as db:
+        a = db.create_collection("aa", dimension=2)
+        b = db.create_collection("bb", dimension=2)
+        a.upsert([Record(f"r{n}", vector=[1, n]) for n in range(3)])
+        assert b.upsert(a.scan()) == 3
+        assert b.upsert(record for record in a.scan()) == 3
+        assert b.delete(ids=(record.id for record in a.scan())) == 3
+
+
+def test_a_callback_that_asks_the_same_connection_is_an_error_and_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VPA_EMBEDDING_MODEL", "hashing")
+    with (
+        sync.create_enhanced_rag_system() as rag,
+        pytest.raises(errors.ConfigurationError, match="a callback, or an iterable"),
+    ):
+        rag.add_documents([{"document_id": "a", "content": "b"}], progress=lambda report: rag.get_system_stats())
+
+
+def test_closing_in_one_thread_ends_the_calls_of_the_others() -> None:
+    slow = threading.Event()
+
+    async def embed(texts: list[str]) -> list[list[float]]:
+        slow.set()
+        await asyncio.sleep(60)
+        return [[1.0, 0.0] for _ in texts]
+
+    rag = sync.EnhancedRAGSystem(create_enhanced_rag_system(embedder=embed), sync.OwnerLoop())
+    ended: list[BaseException] = []
+
+    def add() -> None:
+        try:
+            rag.add_document(document_id="a", content="b")
+        except errors.VectorDatabaseError as error:
+            ended.append(error)
+
+    with rag:
+        adding = threading.Thread(target=add)
+        adding.start()
+        slow.wait(10)
+    adding.join(10)
+    assert not adding.is_alive()
+    assert [type(error) for error in ended] == [errors.ClosedError]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import lzma
 import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +97,25 @@ def test_two_values_for_one_thing_are_a_problem_of_that_line(folder: Path, row: 
     assert message in problem.message
     assert isinstance(document, SourceDocument)
     assert document.metadata == {"year": 1}
+
+
+@pytest.mark.parametrize("ending", [".gz", ".xz"])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_damaged_pack_is_a_problem_and_the_others_are_read(folder: Path, ending: str, seed: int) -> None:
+    rows = "".join(json.dumps({"id": str(n), "text": f"text {n}"}) + "\n" for n in range(300)).encode()
+    packed = bytearray(gzip.compress(rows) if ending == ".gz" else lzma.compress(rows))
+    rng = random.Random(seed)
+    for _ in range(rng.choice((1, 5))):
+        packed[rng.randrange(len(packed))] ^= 1 << rng.randrange(8)
+    (folder / f"bad.jsonl{ending}").write_bytes(packed)
+    (folder / "good.txt").write_text("a text")
+    items = list(read_files(["."]))
+    assert "good.txt" in [Path(item.document_id).name for item in items if isinstance(item, SourceDocument)]
+    assert count_documents(["."]) >= 1
+
+
+@pytest.mark.parametrize("value", ["!!bool maybe", "!!timestamp soon", "!!int ''", "!!float x", "!!binary '%'"])
+def test_front_matter_with_tags_that_do_not_fit_leaves_the_file_readable(folder: Path, value: str) -> None:
+    (folder / "a.md").write_text(f"---\ntitle: x\ndraft: {value}\n---\n# The heading\n\ntext\n")
+    [item] = read_files(["a.md"])
+    assert isinstance(item, SourceDocument)

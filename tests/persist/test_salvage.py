@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import Iterator
@@ -266,3 +267,24 @@ async def test_a_file_of_names_that_is_no_text_is_named_in_few_words(tmp_path: P
     assert str(path) in caught.value.message
     assert "can't decode byte 0xff" in caught.value.message
     assert len(caught.value.message) < 400 + len(str(path))
+
+
+async def test_a_collection_that_is_dropped_or_made_again_meanwhile_does_not_fail_a_backup(tmp_path: Path) -> None:
+    async with vpa.connect(f"mock://{tmp_path / 'store'}") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        await docs.upsert([vpa.Record("a", vector=[1, 0])])
+
+        async def churn() -> None:
+            while True:
+                made = await db.create_collection("passing", dimension=2)
+                await made.upsert([vpa.Record("x", vector=[1, 0])])
+                await db.drop_collection("passing")
+
+        churning = asyncio.create_task(churn())
+        try:
+            for number in range(25):
+                done = await vpa.backup(tmp_path / "store", tmp_path / f"copy{number}")
+                assert done.collections["docs"].records == 1
+        finally:
+            churning.cancel()
+        await asyncio.gather(churning, return_exceptions=True)

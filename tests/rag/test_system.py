@@ -386,3 +386,57 @@ async def test_a_collection_that_was_made_again_is_not_answered_from_the_cache()
         await rag.manager.drop_collection("vpa-index")
         await rag.manager.create_collection("vpa-index", dimension=384, embedding=info.embedding)
         assert await rag.search_knowledge("words") == []
+
+
+async def test_updates_and_deletes_of_one_document_at_once_follow_one_another(rag: EnhancedRAGSystem) -> None:
+    for number in range(5):
+        await rag.add_document(document_id="d", title="t", content=LONG, metadata={"k": 0})
+        await asyncio.gather(
+            rag.update_document("d", title=f"t{number}"),
+            rag.update_document("d", metadata={"k": number}),
+            rag.update_document("d", content=LONG + str(number)),
+        )
+        document = await rag.get_document("d")
+        assert (document.title, document.metadata, document.content) == (
+            f"t{number}",
+            {"k": number},
+            LONG + str(number),
+        )
+        _, deleted = await asyncio.gather(
+            rag.update_document("d", title="late"), rag.delete_document("d"), return_exceptions=True
+        )
+        assert deleted is True
+        with pytest.raises(errors.DocumentNotFoundError):
+            await rag.get_document("d")
+
+
+async def test_a_reader_beside_a_writer_gives_no_answer_of_yesterday(tmp_path: Path) -> None:
+    place = f"mock://{tmp_path}"
+    async with create_enhanced_rag_system(settings(vector_db_url=place)) as writer:
+        await writer.add_document(document_id="old", content="the secret of old")
+        reading = VPAVectorDatabaseManager(VectorDatabaseConfig(path=str(tmp_path), read_only=True))
+        async with reading, create_enhanced_rag_system(settings(), manager=reading) as reader:
+            assert [one.document_id for one in await reader.search_knowledge("secret")] == ["old"]
+            await writer.add_document(document_id="new", content="the secret of new")
+            await writer.delete_document("old")
+            assert [one.document_id for one in await reader.search_knowledge("secret")] == ["new"]
+
+
+@pytest.mark.parametrize("concurrency", [0, -1, "2", 1.5])
+async def test_a_concurrency_that_cannot_be_is_refused(rag: EnhancedRAGSystem, concurrency: Any) -> None:
+    with pytest.raises(errors.InvalidQueryError, match="concurrency is a whole number from 1 up"):
+        await asyncio.wait_for(
+            rag.add_documents([{"document_id": "a", "content": "b"}], concurrency=concurrency), timeout=5
+        )
+
+
+async def test_limits_formats_and_settings_of_a_wrong_kind_are_told(rag: EnhancedRAGSystem) -> None:
+    for limit in (-1, 1.5, "2"):
+        with pytest.raises(errors.InvalidQueryError, match="limit is a whole number from 0 up"):
+            await rag.list_documents(limit=limit)  # type: ignore[arg-type]
+    with pytest.raises(errors.InvalidRecordError, match="format of document 'a' must be a string"):
+        await rag.add_document(document_id="a", content="b", format=5)  # type: ignore[arg-type]
+    with pytest.raises(errors.ConfigurationError, match="config is what get_config returns, not dict"):
+        create_enhanced_rag_system({"chunk_size": 5})  # type: ignore[arg-type]
+    with pytest.raises(errors.InvalidQueryError, match="lone surrogate at position 1"):
+        await rag.search_knowledge("a\udcff")

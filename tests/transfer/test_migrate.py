@@ -15,6 +15,7 @@ from deployments import PROVIDERS, RunningStores
 from vpa import Record, Scope
 from vpa.base import errors
 from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.embedded.store import EmbeddedStore
 from vpa.transfer.digest import digest
 
 SCOPES = (Scope(), Scope("acme"), Scope("acme", "eu"))
@@ -173,3 +174,66 @@ async def test_parquet_of_others_is_taken_with_its_columns_as_metadata(tmp_path:
         for name in ("no.parquet", "absent.parquet"):
             with pytest.raises(errors.ConfigurationError, match="Parquet"):
                 await vpa.import_parquet(db, tmp_path / name)
+
+
+async def test_a_copy_begins_anew_where_the_target_was_dropped_or_nothing_is_known(tmp_path: Path) -> None:
+    async with vpa.connect("mock://") as source, vpa.connect("mock://") as target:
+        await filled(source, "docs", 40)
+
+        def stop(stage: str, count: int) -> None:
+            raise KeyboardInterrupt
+
+        async def copy(**options: Any) -> Any:
+            return await vpa.migrate(
+                source, target, collection="docs", batch_size=10, state_directory=str(tmp_path), **options
+            )
+
+        with pytest.raises(KeyboardInterrupt):
+            await copy(progress=stop)
+        [state] = tmp_path.glob(".vpa-migrate-*.json")
+        await target.drop_collection("docs")
+        assert (await copy()).resumed == 0
+        assert list(tmp_path.iterdir()) == []
+        await target.drop_collection("docs")
+        state.write_text("{")
+        assert (await copy()).verification.ok
+        state.write_text("{")
+        with pytest.raises(errors.ConfigurationError, match="if an interrupted copy left them"):
+            await copy()
+
+
+async def test_a_copy_that_ends_before_its_first_batch_is_done_goes_on(tmp_path: Path) -> None:
+    async with vpa.connect("mock://") as source, vpa.connect("mock://") as target:
+        await filled(source, "docs", 40)
+        made = await target.create_collection("docs", dimension=8)
+        upsert = type(made).upsert
+        with pytest.MonkeyPatch.context() as patch:
+
+            async def dies(self: Any, *args: Any, **kwargs: Any) -> int:
+                await upsert(self, *args, **kwargs)
+                raise KeyboardInterrupt
+
+            patch.setattr(type(made), "upsert", dies)
+            with pytest.raises(KeyboardInterrupt):
+                await vpa.migrate(source, target, collection="docs", state_directory=str(tmp_path))
+        assert (await vpa.migrate(source, target, collection="docs", state_directory=str(tmp_path))).verification.ok
+
+
+async def test_a_target_with_records_is_refused_after_one_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async with vpa.connect("mock://") as source, vpa.connect("mock://") as target:
+        await filled(source, "docs", 4)
+        full = await filled(target, "docs", 2000)
+        pages = 0
+        scan = EmbeddedStore.scan
+
+        async def counted(self: Any, info: Any, request: Any) -> Any:
+            nonlocal pages
+            async for batch in scan(self, info, request):
+                pages += 1
+                yield batch
+
+        monkeypatch.setattr(EmbeddedStore, "scan", counted)
+        with pytest.raises(errors.ConfigurationError, match="holds records"):
+            await vpa.migrate(source, target, collection="docs", state_directory=str(tmp_path))
+        assert pages == 1
+        assert await full.count() == 2000

@@ -224,3 +224,24 @@ async def test_vectors_of_different_lengths_are_named(tmp_path: Path) -> None:
         with pytest.raises(errors.InvalidRecordError, match="the vector of 'b' has 1 numbers, that of 'a' has 2"):
             await vpa.import_parquet(db, tmp_path / "ragged.parquet", collection="ragged")
         assert await db.list_collections() == []
+
+
+async def test_an_id_that_occurs_twice_far_apart_is_refused(tmp_path: Path) -> None:
+    ids = [f"i{n}" for n in range(12_000)] + ["i7"]
+    pq.write_table(pa.table({"id": ids, "vector": [[1.0, 2.0]] * len(ids)}), tmp_path / "twice.parquet")
+    async with vpa.connect("mock://") as db:
+        with pytest.raises(errors.InvalidRecordError, match="id 'i7' is that of row 7 and of row 12000; keep one"):
+            await vpa.import_parquet(db, tmp_path / "twice.parquet", collection="twice")
+        assert await db.list_collections() == []
+
+
+async def test_two_exports_at_once_and_files_of_others_beside_them(tmp_path: Path) -> None:
+    (tmp_path / "x.parquet.partial").write_text("mine")
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=8)
+        await docs.upsert(records(300, 1))
+        done = await asyncio.gather(*(vpa.export_parquet(docs, tmp_path / "x.parquet") for _ in range(3)))
+        assert done == [300] * 3
+        assert await vpa.import_parquet(db, tmp_path / "x.parquet", collection="copy") == 300
+    assert (tmp_path / "x.parquet.partial").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.parquet", "x.parquet.partial"]

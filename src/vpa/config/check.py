@@ -21,6 +21,8 @@ _OTHER_VARIABLES: Final = ("VPA_CONFIG_DIR",)
 
 def validate_config(config: DeploymentConfig) -> list[str]:
     """Every problem of `config`, each naming its variable and what to do; empty when it is sound."""
+    if not isinstance(config, DeploymentConfig):
+        raise ConfigurationError(f"config is what get_config returns, not {type(config).__name__}")
     unreadable = config.unreadable()
     broken = {SETTINGS[key].section for key in unreadable}
     problems = list(unreadable.values())

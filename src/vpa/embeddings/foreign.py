@@ -18,7 +18,9 @@ from vpa.embeddings.contract import Embedder, Kind, prefix_of
 from vpa.embeddings.failures import embedder_error
 from vpa.embeddings.shape import as_vectors
 from vpa.kit.threads import Workers
+from vpa.observe.log import get_logger
 
+_log = get_logger("vpa.embeddings")
 Call = Callable[[list[str]], Any]
 ACCEPTED: Final = (
     "an Embedder, a name, a callable that takes a list of texts and returns a vector for each (also async), a "
@@ -211,4 +213,10 @@ def _name_of(model: Any) -> str:
     named = model if hasattr(model, "__qualname__") else type(model)
     if not hasattr(named, "__qualname__"):
         raise EmbedderError(f"{model!r:.80} has no name to store with its vectors; pass name=")
+    if "<" in named.__qualname__ or named.__module__ == "__main__":
+        _log.warning(
+            "embedder_without_a_name_of_its_own",
+            stored_as=f"{named.__module__}.{named.__qualname__}",
+            advice="another function of the same place would be taken for this one: use as_embedder(model, name=…)",
+        )
     return f"{named.__module__}.{named.__qualname__}"

@@ -24,6 +24,7 @@ from vpa.engine.persist.lock import NAME, DirectoryLock
 from vpa.engine.persist.manifest import StoreFile, find_store, manifest_of, new_id, read_manifest, write_store
 from vpa.engine.persist.names import COLLECTION, COLLECTIONS, CREATING, DROPPED, is_ours
 from vpa.engine.persist.recover import RecoveryReport
+from vpa.engine.persist.replace import finish_replacements
 from vpa.engine.persist.reserve import Reserve
 from vpa.engine.persist.wal import storage_error
 from vpa.engine.table import Table
@@ -78,6 +79,7 @@ class Database(OpenedDirectory):
             self._store = store
             self._reserve = Reserve(self._files, directory)
             self._reserve.fill()
+            finish_replacements(self._files, directory, store)
             for name in sorted({*self._files.list_directory(f"{directory}/{COLLECTIONS}"), *store.collections}):
                 self._open_entry(name)
         except OSError as error:

@@ -15,7 +15,7 @@ from vpa.engine.persist.lock import DirectoryLock
 from vpa.engine.persist.manifest import StoreFile, manifest_of, new_id, read_manifest, read_store, write_store
 from vpa.engine.persist.names import COLLECTIONS, DAMAGED, STORE, free_path
 from vpa.engine.persist.recover import Recovery
-from vpa.engine.persist.replace import replace_collection
+from vpa.engine.persist.replace import finish_replacements, replace_collection
 from vpa.engine.persist.salvage import Salvaged, examine
 from vpa.engine.persist.wal import storage_error
 
@@ -46,6 +46,7 @@ class Repair:
             self._lock = DirectoryLock(self._directory)
         try:
             self._store, self._store_is_sound, self._is_known = self._find_store()
+            finish_replacements(self._files, self._directory, self._store)
         except BaseException:
             self.close()
             raise
@@ -103,7 +104,7 @@ class Repair:
         try:
             aside = {
                 name: replace_collection(
-                    self._files, self._directory, salvaged, store=self._store.id, random_bytes=self._random_bytes
+                    self._files, self._directory, salvaged, store=self._store, random_bytes=self._random_bytes
                 )
                 for name, salvaged in plan.salvaged.items()
             }

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from vpa.ingest.readers.jsonl import open_lines, read_jsonl_file
+from vpa.ingest.readers.jsonl import UNREADABLE, open_lines, read_jsonl_file
 from vpa.ingest.readers.text import read_text_file
 from vpa.ingest.source import Item, Reader, SourceProblem
 
@@ -103,6 +103,6 @@ def count_documents(paths: Sequence[str]) -> int:
         try:
             with open_lines(found[0]) as lines:
                 total += sum(1 for _ in lines) if reader_of(found[0]) is read_jsonl_file else 1
-        except (OSError, EOFError, ValueError):
+        except (*UNREADABLE, ValueError):
             total += 1
     return total

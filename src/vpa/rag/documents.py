@@ -24,6 +24,10 @@ class NewDocument:
     def checked(self) -> NewDocument:
         """The same with canonical metadata; raises InvalidRecordError."""
         check_document_id(self.document_id)
+        if not isinstance(self.format, str):
+            raise InvalidRecordError(
+                f"format of document {self.document_id!r} must be a string such as 'markdown', not {self.format!r:.80}"
+            )
         for name in ("title", "content"):
             value = getattr(self, name)
             if not isinstance(value, str):

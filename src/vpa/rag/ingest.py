@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from vpa.base.arrays import FloatMatrix, FloatVector
-from vpa.base.errors import EmbedderError, InvalidRecordError, VectorDatabaseError
+from vpa.base.errors import EmbedderError, InvalidQueryError, InvalidRecordError, VectorDatabaseError
 from vpa.base.ids import VersionStamps
 from vpa.base.records import Record, RecordBatch
 from vpa.base.scope import Scope
@@ -120,6 +120,8 @@ class Ingestion:
         self, source: Source, *, scope: Scope, concurrency: int, collect_errors: bool, progress: Progress | None
     ) -> IngestReport:
         """Write every document of `source`, reading it no faster than it is written."""
+        if not isinstance(concurrency, int) or concurrency < 1:
+            raise InvalidQueryError(f"concurrency is a whole number from 1 up, not {concurrency!r:.80}")
         report = IngestReport()
         gate = asyncio.Semaphore(concurrency)
 

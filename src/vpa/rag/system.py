@@ -244,7 +244,9 @@ class EnhancedRAGSystem:
     async def list_documents(
         self, *, filters: FilterLike = None, limit: int | None = None, scope: Scope = _SCOPE
     ) -> list[DocumentSummary]:
-        """Documents without content, in id order, at most `limit`."""
+        """Documents without content, in id order, at most `limit`. Raises InvalidQueryError for one below 0."""
+        if limit is not None and (not isinstance(limit, int) or limit < 0):
+            raise InvalidQueryError(f"limit is a whole number from 0 up, or None for all, not {limit!r:.80}")
         node = normal(first_chunks() & await checked_filter(filters))
         return await read_summaries(self._open(), node, limit=limit, scope=scope, workers=self._workers)
 
@@ -302,12 +304,15 @@ class EnhancedRAGSystem:
         identity = await self._embedder.open()
         # The generation is read before the search: a result that a write overtakes is kept under the old one.
         key = (collection.generation, identity, query, canonical_text(node), options)
-        known = self._cache.get(key)
+        # Another process writes to what is read only here, and no number tells of it in time.
+        remembers = not self.manager.config.read_only
+        known = self._cache.get(key) if remembers else None
         if known is not None:
             return _copies(known), True
         vector = await embed_query(self._embedder, query, workers=self._workers)
         results = await retrieve(collection, vector, node=node, options=options)
-        self._cache.put(key, _copies(results), size_bytes=_weight(query, results))
+        if remembers:
+            self._cache.put(key, _copies(results), size_bytes=_weight(query, results))
         return results, False
 
     # Observation

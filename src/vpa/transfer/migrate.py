@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from vpa.base.errors import ConfigurationError, VerificationError
 from vpa.base.records import LAYOUT_VERSION
@@ -20,6 +20,7 @@ from vpa.transfer.destination import create_like
 from vpa.transfer.verify import Verification, verify
 
 Progress = Callable[[str, int], None]
+_FIRST: Final = 100  # Records of the page that is looked at to see whether there are any.
 
 
 def _silent(stage: str, count: int) -> None:
@@ -54,7 +55,7 @@ async def migrate(
     """
     origin = await source.collection(collection)
     state = _State(Path(state_directory or "."), source, target, collection, to_collection or collection)
-    destination = await _destination(origin, target, to_collection or collection, fresh=not state.copied)
+    destination = await _destination(origin, target, to_collection or collection, state)
     copied = 0
     async for batch in origin.scan_batches(scope=ALL_SCOPES, batch_size=batch_size, cursor=state.cursor):
         await destination.upsert(batch, scope=batch.scope or Scope())
@@ -63,33 +64,40 @@ async def migrate(
         progress("copy", len(batch))
     await destination.optimize()
     report = await verify(origin, destination, progress=lambda count: progress("verify", count))
+    resumed = state.copied - copied
+    state.remove()
     if not report.ok:
         shown = "; ".join([*report.differences[:5], *report.examples[:5]])
         raise VerificationError(
             f"{collection!r} was copied, but the copy is not equal: {shown}; if the source was written to meanwhile, "
-            "run it "
-            f"again into a new collection; the copy was left as it is, and {state.path} with it",
+            "run it again into a new collection; the copy was left as it is",
             report=report,
         )
-    resumed = state.copied - copied
-    state.remove()
     return Migration(copied, resumed, report)
 
 
-async def _destination(origin: Collection, target: VectorDatabaseManager, name: str, *, fresh: bool) -> Collection:
+async def _destination(origin: Collection, target: VectorDatabaseManager, name: str, state: _State) -> Collection:
     info = origin.info
     made = await create_like(target, info, name=name)
     if made.info.layout_version < LAYOUT_VERSION:
         raise ConfigurationError(f"collection {name!r} of the target was not written by vpa; choose another name")
-    if fresh and (
-        found := [batch async for batch in made.scan_batches(scope=ALL_SCOPES, batch_size=1, include_vectors=False)][:1]
-    ):
+    first = await _first_id(made)
+    if first is None:
+        # Also after an interruption: the target was dropped, or is another one.
+        state.save(None, 0)
+    elif not state.exists:
         raise ConfigurationError(
-            f"collection {name!r} of the target holds records ({found[0].ids[0]!r}, …); a copy needs an empty or new "
-            "one: "
-            "choose another name with to_collection (--to-collection)"
+            f"collection {name!r} of the target holds records ({first!r}, …); a copy needs an empty or new one: choose "
+            "another name with to_collection (--to-collection), or, if an interrupted copy left them, go on in the "
+            f"directory where it left {state.path.name}"
         )
     return made
+
+
+async def _first_id(collection: Collection) -> str | None:
+    async for batch in collection.scan_batches(scope=ALL_SCOPES, batch_size=_FIRST, include_vectors=False):
+        return batch.ids[0]
+    return None
 
 
 class _State:
@@ -102,15 +110,20 @@ class _State:
         self.path = directory / f".vpa-migrate-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.json"
         self.cursor: str | None = None
         self.copied = 0
-        with contextlib.suppress(FileNotFoundError):
+        self.exists = False
+        # One that cannot be read is as good as none: then a target that holds records is refused.
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
             stored = json.loads(self.path.read_text("utf-8"))
-            self.cursor, self.copied = stored["cursor"], stored["copied"]
+            self.cursor, self.copied, self.exists = stored["cursor"], int(stored["copied"]), True
 
     def save(self, cursor: str | None, copied: int) -> None:
-        """Keep where the next run goes on; called after every batch."""
-        self.cursor, self.copied = cursor, copied
+        """Keep where the next run goes on; called before the first batch and after each."""
+        self.cursor, self.copied, self.exists = cursor, copied, True
         partial = self.path.with_suffix(".tmp")
-        partial.write_text(json.dumps({"cursor": cursor, "copied": copied}), "utf-8")
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(json.dumps({"cursor": cursor, "copied": copied}))
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(partial, self.path)
 
     def remove(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -29,6 +30,9 @@ from vpa.engine.reading import ReadOnlyDatabase
 
 _CHUNK: Final = 4 << 20  # Bytes per read: large enough for a disk, small enough for memory.
 _ATTEMPTS: Final = 20  # A writer that files so often during one copy is told of; each attempt copies what is new only.
+# What is still the same after so many looks, so far apart, is damage and not a drop under way.
+_SETTLED: Final = 3
+_STEP_S: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +104,28 @@ class _Backup:
 
     def _copy_if_there(self, name: str) -> Manifest | None:
         """None where the collection was dropped meanwhile; the one that was made instead, where it was."""
-        target = f"{self._building}/{COLLECTIONS}/{name}"
-        while True:
+        source, target = (f"{base}/{COLLECTIONS}/{name}" for base in (self._source, self._building))
+        for attempt in range(_ATTEMPTS):
             judged_by = self._store.collections.get(name)
             try:
                 return self._copy_collection(name)
             except (StorageError, OSError):
                 now = find_store(self._files, self._source) or self._store
-                if now.collections.get(name) == judged_by:
+                dropped = name not in now.collections and not self._files.is_directory(source)
+                # A drop or a creation takes two steps, a millisecond apart.
+                if not dropped and now.collections.get(name) == judged_by and attempt >= _SETTLED:
                     raise
                 self._store = now
-                for one in self._files.list_directory(target):
-                    self._files.remove_file(f"{target}/{one}")
-                self._files.remove_directory(target)
-                if name not in now.collections:
+                self._empty(target)
+                if dropped:
                     return None
+                time.sleep(_STEP_S)
+        raise StorageError(f"{source} changes faster than it can be copied; try again when less is written")
+
+    def _empty(self, target: str) -> None:
+        for one in self._files.list_directory(target):
+            self._files.remove_file(f"{target}/{one}")
+        self._files.remove_directory(target)
 
     def _copy_collection(self, name: str) -> Manifest:
         source, target = f"{self._source}/{COLLECTIONS}/{name}", f"{self._building}/{COLLECTIONS}/{name}"

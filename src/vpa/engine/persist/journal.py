@@ -363,18 +363,27 @@ class DurableJournal:
         self._close_log()
 
     def _seal(self) -> None:
-        if self._log is None or self.read_only_reason is not None:
+        if self.read_only_reason is not None or (self._log is None and self._manifest.closed):
             return
+        if self._log is None:
+            # Nothing was written here, but the process before was killed: what was found is proved now.
+            self._log = self._begin()
         self._log.seal()
         with self._manifest_lock:
             self._save(replace(self._manifest.with_log(self._log.entry(sealed=False)), closed=True))
 
 
 def begin(
-    files: FileSystem, directory: str, info: CollectionInfo, *, store: str, random_bytes: Callable[[int], bytes]
+    files: FileSystem,
+    directory: str,
+    info: CollectionInfo,
+    *,
+    store: str,
+    random_bytes: Callable[[int], bytes],
+    collection: str | None = None,
 ) -> None:
-    """Write the first log and the manifest of a new collection into an empty directory."""
-    owner = Owner(store, new_id(random_bytes))
+    """Write the first log and the manifest of a collection, by default a new one, into an empty directory."""
+    owner = Owner(store, collection or new_id(random_bytes))
     header = LogHeader(owner, 0, new_id(random_bytes), first=1, previous=None, info=info.to_json())
     log = Log.create(files, log_path(directory, 0), header, still_there=lambda _: None)
     log.close()

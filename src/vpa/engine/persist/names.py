@@ -13,6 +13,7 @@ COLLECTIONS: Final = "collections"
 SET_ASIDE: Final = "set-aside"
 CREATING: Final = ".creating-"
 DROPPED: Final = ".dropped-"
+SALVAGED: Final = ".salvaged-"
 DAMAGED: Final = ".damaged"
 _GENERATION: Final = re.compile(r"(snapshot|log)-(\d{8})\.vpa")
 _OURS: Final = re.compile(r"collection\.json|(snapshot|log)-\d{8}\.vpa(\.damaged(-\d+)?)?|log-\d{8}\.tail-\d+(-\d+)?")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import zlib
 from collections.abc import Iterator, Mapping
 from io import BufferedIOBase
 from pathlib import Path
@@ -14,6 +15,8 @@ from vpa.kit.strict_json import parse_json
 
 _ID_KEYS: Final = ("document_id", "id", "_id")
 _TEXT_KEYS: Final = ("content", "text")
+# What reading a packed file raises, besides OSError, where its bytes are damaged.
+UNREADABLE: Final = (OSError, EOFError, zlib.error, lzma.LZMAError)
 _OWN_KEYS: Final = frozenset({*_ID_KEYS, *_TEXT_KEYS, "title", "metadata", "format"})
 
 
@@ -34,7 +37,7 @@ def read_jsonl_file(path: Path, *, name: str) -> Iterator[Item]:
                 if line.strip():
                     found = True
                     yield _read_line(line, f"{name}:{number}")
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except UNREADABLE as error:
         yield SourceProblem(f"{name}:{number + 1}" if number else name, f"cannot be read: {error}")
         return
     if not found:

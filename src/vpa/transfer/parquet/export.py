@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -27,8 +28,8 @@ async def export_parquet(
 
     Raises ConfigurationError, before anything is read, where the file cannot be written or is one of another kind.
     """
-    target, partial = Path(path), Path(f"{path}.partial")
-    _check_target(target)
+    target, partial = Path(path), Path(f"{path}.partial-{secrets.token_hex(4)}")
+    _reserve(target, partial)
     workers = Workers(size=1, name="vpa-parquet")
     written = 0
     try:
@@ -40,14 +41,31 @@ async def export_parquet(
                 progress(len(batch))
         finally:
             await workers.run(file.close)
-        os.replace(partial, target)
+        await workers.run(_publish, partial, target)
     finally:
         await workers.close()
         partial.unlink(missing_ok=True)
     return written
 
 
-def _check_target(path: Path) -> None:
+def _publish(partial: Path, target: Path) -> None:
+    """Give it its name once it is on the disk."""
+    _sync(partial, os.O_RDWR)
+    os.replace(partial, target)
+    if os.name == "posix":
+        _sync(target.parent, os.O_RDONLY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _reserve(path: Path, partial: Path) -> None:
+    """Make the file that is written first; raises ConfigurationError where the one it becomes cannot be."""
     try:
         if path.is_dir():
             raise ConfigurationError(f"{str(path)!r} is a directory; name a file in it")
@@ -55,8 +73,7 @@ def _check_target(path: Path) -> None:
             raise ConfigurationError(f"{str(path)!r} cannot be written: there is no directory {str(path.parent)!r}")
         if path.exists() and _head(path) not in (b"", _MAGIC):
             raise ConfigurationError(f"{str(path)!r} exists and is no Parquet file; it is not overwritten")
-        with Path(f"{path}.partial").open("ab"):
-            pass
+        partial.touch(exist_ok=False)
     except OSError as error:
         raise ConfigurationError(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
 

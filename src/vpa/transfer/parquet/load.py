@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpa.base.errors import ConfigurationError, InvalidRecordError
 from vpa.base.metadata import canonical_metadata
@@ -115,11 +116,26 @@ class _Source:
 
     def _check_of_others(self) -> CollectionInfo | None:
         info = None
+        hashes: list[NDArray[np.int64]] = []
         for batch in self._read(None):
             width = int(np.asarray(batch.vectors).shape[1])
             info = info or CollectionInfo(name="import", dimension=width, metric=self._metric)
             check_batch(batch, info=info)
+            hashes.append(np.asarray([hash(name) for name in batch.ids], dtype=np.int64))
+        self._check_unique(np.concatenate(hashes) if hashes else np.empty(0, dtype=np.int64))
         return info
+
+    def _check_unique(self, hashes: NDArray[np.int64]) -> None:
+        """Raise InvalidRecordError for an id that occurs twice in the file, however far apart."""
+        hashes.sort()
+        twice = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
+        seen: dict[str, int] = {}
+        row = 0
+        for batch in self._read(None) if twice else ():
+            for name in batch.ids:
+                if hash(name) in twice and seen.setdefault(name, row) != row:
+                    raise InvalidRecordError(f"id {name!r} is that of row {seen[name]} and of row {row}; keep one")
+                row += 1
 
     def batches(self) -> Iterator[RecordBatch]:
         """The records, of one scope in each batch."""
