@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import queue
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 from vpa.base.errors import ClosedError, ConfigurationError
 from vpa.client.collection import Collection as _AsyncCollection
@@ -23,6 +26,10 @@ from vpa.compose import create_vector_database_manager as _create_manager
 from vpa.rag.system import EnhancedRAGSystem as _AsyncRAG
 
 T = TypeVar("T")
+# Verbs that read a source no faster than they write it.
+_STREAMING: Final = frozenset({"add_documents"})
+# Items that are handed over at once: the way to another thread and back takes as long as some items.
+_TOGETHER: Final = 64
 
 
 class OwnerLoop:
@@ -45,10 +52,33 @@ class OwnerLoop:
                 "a callback, or an iterable that is read on the connection's own loop, called this connection again; "
                 "give a list, and call from outside of callbacks"
             )
+        return _result(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def run_reading(self, work: Callable[[Callable[[Any], Any]], Coroutine[Any, Any, Any]]) -> Any:
+        """As `run`, for a call that reads iterators of its caller as it goes on: they are read in this thread.
+
+        `work` is given what turns an iterator into an asynchronous one, and anything else into itself.
+        """
+        asked: queue.SimpleQueue[_Reading | None] = queue.SimpleQueue()
+        loop = self._loop if self._thread.is_alive() else None
+
+        def bridge(value: Any) -> Any:
+            if not isinstance(value, Iterator):
+                return value
+            return list(value) if loop is None else _Bridge(value, loop, asked.put)
+
+        if loop is None or threading.current_thread() is self._thread:
+            return self.run(work(bridge))
+        future = asyncio.run_coroutine_threadsafe(work(bridge), loop)
+        future.add_done_callback(lambda _: asked.put(None))
         try:
-            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-        except CancelledError:
-            raise ClosedError("the connection was closed by another thread before this call ended") from None
+            while (reading := asked.get()) is not None:
+                reading.serve()
+        except BaseException:
+            # An interrupt: what the call has begun ends with it.
+            future.cancel()
+            raise
+        return _result(future)
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Begin `work` on the loop; its result is in the future."""
@@ -66,7 +96,11 @@ class OwnerLoop:
         finally:
             close = getattr(batches, "aclose", None)
             if close is not None and self._thread.is_alive():
-                self.run(close())
+                # Where the loop's own thread collects a generator that was given up, it must not wait for itself.
+                if threading.current_thread() is self._thread:
+                    self.submit(close())
+                else:
+                    self.run(close())
 
     def stop(self) -> None:
         """End the thread. May be called twice."""
@@ -76,6 +110,55 @@ class OwnerLoop:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
+
+
+def _result(future: Future[T]) -> T:
+    try:
+        return future.result()
+    except CancelledError:
+        raise ClosedError("the connection was closed by another thread before this call ended") from None
+
+
+class _Reading:
+    """The next items of an iterator, as the loop asked for them; empty at the end."""
+
+    def __init__(self, source: Iterator[Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.answer: asyncio.Future[list[Any]] = loop.create_future()
+        self._source = source
+        self._loop = loop
+
+    def serve(self) -> None:
+        """In the caller's thread."""
+        try:
+            items = list(islice(self._source, _TOGETHER))
+        except Exception as error:  # noqa: BLE001 - it belongs to the call that reads
+            raised = error
+            self._settle(lambda: self.answer.set_exception(raised))
+        else:
+            self._settle(lambda: self.answer.set_result(items))
+
+    def _settle(self, give: Callable[[], None]) -> None:
+        self._loop.call_soon_threadsafe(lambda: None if self.answer.done() else give())
+
+
+class _Bridge:
+    """An asynchronous iterator over one that another thread reads."""
+
+    def __init__(self, source: Iterator[Any], loop: asyncio.AbstractEventLoop, ask: Callable[[_Reading], None]) -> None:
+        self._source, self._loop, self._ask = source, loop, ask
+        self._items: deque[Any] = deque()
+
+    def __aiter__(self) -> _Bridge:
+        return self
+
+    async def __anext__(self) -> Any:
+        if not self._items:
+            reading = _Reading(self._source, self._loop)
+            self._ask(reading)
+            self._items.extend(await reading.answer)
+        if not self._items:
+            raise StopAsyncIteration
+        return self._items.popleft()
 
 
 async def _cancel_others() -> None:
@@ -118,6 +201,12 @@ def _inner(value: Any) -> Any:
     return value._inner if isinstance(value, _Facade) else value
 
 
+def _call(method: Any, bridge: Callable[[Any], Any], *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+    given = [bridge(_inner(value)) for value in args]
+    work: Coroutine[Any, Any, Any] = method(*given, **{key: bridge(_inner(value)) for key, value in kwargs.items()})
+    return work
+
+
 def _read_here(value: Any) -> Any:
     """An iterator is read in the thread of its caller, as a list: it may itself ask this connection."""
     return list(value) if isinstance(value, Iterator) else value
@@ -126,6 +215,10 @@ def _read_here(value: Any) -> Any:
 def _blocking(name: str, method: Any) -> Any:
     @functools.wraps(method)
     def call(self: _Facade, *args: Any, **kwargs: Any) -> Any:
+        if name in _STREAMING:
+            return self._wrap(
+                self._owner.run_reading(lambda bridge: _call(getattr(self._inner, name), bridge, *args, **kwargs))
+            )
         given = [_read_here(_inner(value)) for value in args]
         named = {key: _read_here(_inner(value)) for key, value in kwargs.items()}
         return self._wrap(self._owner.run(getattr(self._inner, name)(*given, **named)))
@@ -255,8 +348,11 @@ def _function(function: Any) -> Any:
                 f"vpa.sync.{function.__name__} takes collections of one connection, since each connection has a loop "
                 f"of its own; between two, use the asynchronous vpa.{function.__name__} or the program"
             )
-        work = function(*map(_inner, args), **{key: _inner(value) for key, value in kwargs.items()})
-        result = next(iter(owners.values())).run(work) if owners else _run_alone(work)
+        if owners:
+            owner = next(iter(owners.values()))
+            result = owner.run_reading(lambda bridge: _call(function, bridge, *args, **kwargs))
+        else:
+            result = _run_alone(_call(function, _read_here, *args, **kwargs))
         return facades[0]._wrap(result) if facades else result
 
     return call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -123,3 +123,59 @@ def test_closing_in_one_thread_ends_the_calls_of_the_others() -> None:
     adding.join(10)
     assert not adding.is_alive()
     assert [type(error) for error in ended] == [errors.ClosedError]
+
+
+def test_documents_are_read_no_faster_than_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VPA_EMBEDDING_MODEL", "hashing")
+    read = 0
+
+    def documents() -> Iterator[dict[str, str]]:
+        nonlocal read
+        for number in range(3000):
+            read += 1
+            yield {"document_id": str(number), "content": f"text {number}"}
+
+    seen: list[int] = []
+    with sync.create_enhanced_rag_system() as rag:
+        report = rag.add_documents(documents(), progress=lambda report: seen.append(read))
+        assert report.documents == 3000
+        assert seen[0] < 1000
+
+        def stored() -> Iterator[dict[str, str]]:
+            # It asks the connection that reads it.
+            for one in rag.list_documents(limit=3):
+                yield {"document_id": f"copy-{one.document_id}", "content": rag.get_document(one.document_id).content}
+            raise ValueError("the source broke")
+
+        with pytest.raises(ValueError, match="the source broke"):
+            rag.add_documents(stored())
+        docs = rag.manager.collection("vpa-index")
+        count = docs.count()
+        assert sync.audit(docs, (record for record in docs.scan())).checked == count
+
+
+def test_a_reader_is_not_disturbed_by_drops(tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def churn() -> None:
+        with sync.connect(f"mock://{tmp_path}") as db:
+            db.create_collection("kept", dimension=2).upsert([Record("a", vector=[1, 0])])
+            while not ended.is_set():
+                db.create_collection("passing", dimension=2).upsert([Record("a", vector=[1, 0])])
+                db.drop_collection("passing")
+
+    churning = threading.Thread(target=churn)
+    churning.start()
+    try:
+        for _ in range(200):
+            if (tmp_path / "collections" / "kept" / "collection.json").exists():
+                break
+            threading.Event().wait(0.02)
+        for _ in range(40):
+            with sync.connect(f"mock://{tmp_path}", read_only=True) as reader:
+                assert reader.collection("kept").count() == 1
+                for _ in range(20):
+                    assert "kept" in reader.get_statistics()["collections"]
+    finally:
+        ended.set()
+        churning.join()

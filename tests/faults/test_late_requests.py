@@ -103,7 +103,7 @@ def held_when_it_writes(db: VectorDatabaseManager, proxy: FaultProxy) -> Iterato
     send = session._send
 
     async def hold(request: NativeRequest, work: Callable[[], Awaitable[Any]]) -> Any:
-        if request.verb in ("upsert", "delete", "update_metadata"):
+        if request.verb in ("upsert", "delete", "update_metadata", "drop_collection"):
             proxy.hold_s = HELD_S
         return await send(request, work)
 
@@ -122,3 +122,49 @@ async def _acknowledged(verb: Callable[[], Awaitable[object]]) -> bool:
         else:
             return True
     return False
+
+
+@pytest.mark.parametrize("provider", ["chromadb", "qdrant"])
+async def test_a_late_drop_does_not_take_a_successor_with_it(stores: RunningStores, provider: str) -> None:
+    with behind(stores.config(PROVIDERS[provider], timeout_seconds=DEADLINE_S, max_retries=0)) as (slow, proxy):
+        async with VectorDatabaseManager(slow) as db:
+            db._store.fence.settling_s = SETTLING_S  # type: ignore[union-attr]
+            docs = await db.create_collection("dropped", dimension=2)
+            await docs.upsert([record(1)])
+            with held_when_it_writes(db, proxy), pytest.raises(errors.VectorDatabaseError):
+                await db.drop_collection("dropped")
+
+            async def anew() -> object:
+                if "dropped" in await db.list_collections():
+                    await db.drop_collection("dropped")
+                made = await db.create_collection("dropped", dimension=2)
+                return await made.upsert([record(3)])
+
+            assert await _acknowledged(anew)
+            while proxy.held:
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
+            assert [one.metadata for one in await (await db.collection("dropped")).get(["a"])] == [{"n": 3}]
+            await db.drop_collection("dropped")
+
+
+async def test_a_late_write_is_replaced_by_a_later_one_of_the_same_thing(stores: RunningStores) -> None:
+    """Their records have other ids: only the filter of `replacing` says that they are of one thing."""
+    with behind(stores.config(PROVIDERS["qdrant"], timeout_seconds=DEADLINE_S, max_retries=0)) as (slow, proxy):
+        async with VectorDatabaseManager(slow) as db:
+            db._store.fence.settling_s = SETTLING_S  # type: ignore[union-attr]
+            docs = await db.create_collection("versions", dimension=2)
+
+            async def write(version: int) -> int:
+                new = Record(f"v{version}", vector=[1, version], metadata={"of": "price"})
+                return await docs.upsert([new], replacing={"of": "price"})
+
+            assert await write(1) == 1
+            with held_when_it_writes(db, proxy), pytest.raises(errors.VectorDatabaseError):
+                await write(2)
+            assert await _acknowledged(lambda: write(3))
+            while proxy.held:
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
+            assert [one.id async for one in docs.scan()] == ["v3"]
+            await db.drop_collection("versions")

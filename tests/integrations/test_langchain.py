@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import numpy as np
@@ -96,3 +97,10 @@ def test_any_model_is_an_embedding() -> None:
     assert np.allclose(embeddings.embed_documents(["x"])[0], embeddings.embed_query("x"), atol=1e-5)
     embeddings.close()
     embeddings.close()
+
+
+async def test_first_calls_at_once_share_one_store() -> None:
+    store = VPAVectorStore(DeterministicFakeEmbedding(size=6))
+    ids = await asyncio.gather(*(store.aadd_texts([f"text {n}"], ids=[str(n)]) for n in range(4)))
+    assert ids == [["0"], ["1"], ["2"], ["3"]]
+    assert [one.id for one in await store.aget_by_ids(["0", "1", "2", "3"])] == ["0", "1", "2", "3"]

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import vpa
 from vpa.base import errors
+from vpa.base.records import EmbeddingIdentity
 from vpa.engine.database import Database
 from vpa.engine.persist import replace
 from vpa.engine.persist.files import OSFiles
+from vpa.engine.persist.frames import frame_header, frame_positions, read_header
 from vpa.engine.repair import Repair
 from vpa.engine.rows import RowStore
 from vpa.engine.table import Table
+from vpa.engine.upkeep import Upkeep
 
 
 def _records(count: int, start: int = 0, text: str = "") -> list[vpa.Record]:
@@ -173,3 +180,170 @@ async def test_closing_proves_what_the_next_opening_found(tmp_path: Path) -> Non
         await again.collection("docs")
         facts = (await again.get_statistics())["collections"]["docs"]["recovery"]
         assert facts["closed"] is True
+
+
+async def test_the_first_write_of_a_session_beside_a_new_description_loses_neither(tmp_path: Path) -> None:
+    identity = EmbeddingIdentity(name="m", revision="1", dimension=2)
+    for number in range(25):
+        place = f"mock://{tmp_path / str(number)}"
+        async with vpa.connect(place) as db:
+            await db.create_collection("docs", dimension=2)
+        async with vpa.connect(place) as db:
+            docs = await db.collection("docs")
+            await asyncio.gather(docs.adopt_embedding(identity), *(docs.upsert(_records(1, n)) for n in range(3)))
+            await docs.upsert(_records(1, 9))
+        async with vpa.connect(place) as db:
+            docs = await db.collection("docs")
+            assert docs.info.embedding == identity
+            assert await docs.count() == 4
+
+
+async def test_writes_beside_a_drop_end_in_an_error_that_says_so(tmp_path: Path) -> None:
+    async with vpa.connect(f"mock://{tmp_path}") as db:
+        for _ in range(15):
+            docs = await db.create_collection("docs", dimension=2)
+
+            async def write(docs: vpa.Collection = docs) -> None:
+                for number in range(1000):
+                    await docs.upsert(_records(1, number))
+
+            writing = [asyncio.create_task(write()) for _ in range(5)]
+            await asyncio.sleep(0.01)
+            await db.drop_collection("docs")
+            ended = await asyncio.gather(*writing, return_exceptions=True)
+            assert {type(error) for error in ended} <= {errors.ClosedError, errors.CollectionNotFoundError}
+
+
+async def test_salvage_keeps_the_newest_description(tmp_path: Path) -> None:
+    identity = EmbeddingIdentity(name="m", revision="1", dimension=2)
+    async with vpa.connect(f"mock://{tmp_path}") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        await docs.upsert(_records(5))
+        await docs.optimize()
+        await docs.delete(ids=[f"r{n}" for n in range(5)])
+        await docs.adopt_embedding(identity)
+        await docs.upsert(_records(5))
+        await docs.optimize()
+    path = tmp_path / "collections" / "docs" / "collection.json"
+    path.write_bytes(path.read_bytes().replace(b"checksum", b"checksun"))
+    repair = Repair(str(tmp_path))
+    plan = repair.plan()
+    assert any("the description is that of generation" in note for note in plan.salvaged["docs"].notes)
+    repair.carry_out(plan)
+    repair.close()
+    async with vpa.connect(f"mock://{tmp_path}") as db:
+        assert (await db.collection("docs")).info.embedding == identity
+
+
+async def test_a_handle_of_a_collection_that_was_made_anew_otherwise_says_so(tmp_path: Path) -> None:
+    async with vpa.connect(f"mock://{tmp_path}") as db:
+        docs = await db.create_collection("docs", dimension=4, metric="dot")
+        async with vpa.connect(f"mock://{tmp_path}", read_only=True) as reader:
+            seen = await reader.collection("docs")
+            await db.drop_collection("docs")
+            docs = await db.create_collection("docs", dimension=2, metric="euclidean")
+            await docs.upsert(_records(1))
+            with pytest.raises(errors.CollectionNotFoundError, match="dropped and made anew, with dimension 2"):
+                await seen.search(vector=[1, 2, 3, 4])
+            assert (await (await reader.collection("docs")).search(vector=[1, 1])).ids == ["r0"]
+
+
+async def test_vectors_too_wide_for_codes_are_searched_exactly_and_optimized(tmp_path: Path) -> None:
+    async with vpa.connect(f"mock://{tmp_path}") as db:
+        docs = await db.create_collection("docs", dimension=20_000)
+        vectors = np.random.default_rng(0).standard_normal((120, 20_000)).astype(np.float32)
+        await docs.upsert([vpa.Record(f"r{n}", vector=vector) for n, vector in enumerate(vectors)])
+        await docs.optimize()
+        facts = (await db.get_statistics())["collections"]["docs"]
+        assert "20,000 dimensions" in str(facts)
+        assert list((tmp_path / "collections" / "docs").glob("snapshot-*.vpa"))
+
+
+def _frames(path: Path) -> list[int]:
+    """Where each change of a log begins."""
+    data = memoryview(path.read_bytes())
+    header = read_header(data)
+    assert header is not None
+    places = frame_positions(data, 0, header[0].nonce)
+    return [place for place in places if not frame_header(data, place, header[0].nonce).is_mark]  # type: ignore[union-attr]
+
+
+async def test_new_metadata_is_not_put_on_an_older_record_whose_successor_is_lost(tmp_path: Path) -> None:
+    async with vpa.connect(f"mock://{tmp_path}") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        await docs.upsert([vpa.Record("invoice", vector=[1, 0], text="of alice", metadata={"customer": "alice"})])
+        await docs.upsert([vpa.Record("invoice", vector=[0, 1], text="of bob", metadata={"customer": "bob"})])
+        await docs.update_metadata(ids=["invoice"], set={"paid": True})
+        await docs.upsert([vpa.Record("other", vector=[0, 1], text="x", metadata={"customer": "eve"})])
+        await docs.update_metadata(ids=["other"], set={"paid": True})
+    log = next((tmp_path / "collections" / "docs").glob("log-*.vpa"))
+    data = bytearray(log.read_bytes())
+    data[_frames(log)[1] + 60] ^= 255
+    log.write_bytes(data)
+    repair = Repair(str(tmp_path))
+    plan = repair.plan()
+    salvaged = plan.salvaged["docs"]
+    assert (salvaged.lost_changes, salvaged.uncertain, salvaged.is_whole) == (1, 1, False)
+    assert salvaged.remains[-1]["metadata"] == {"customer": "bob", "paid": True}
+    repair.carry_out(plan)
+    repair.close()
+    async with vpa.connect(f"mock://{tmp_path}") as db:
+        docs = await db.collection("docs")
+        [invoice, other] = await docs.get(["invoice", "other"])
+        assert (invoice.text, invoice.metadata) == ("of alice", {"customer": "alice"})
+        assert (other.text, other.metadata) == ("x", {"customer": "eve", "paid": True})
+
+
+async def test_a_salvage_that_was_cut_short_never_brings_back_what_was_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with vpa.connect(f"mock://{tmp_path}") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        for n in range(20):
+            await docs.upsert(_records(1, n))
+    log = next((tmp_path / "collections" / "docs").glob("log-*.vpa"))
+    data = bytearray(log.read_bytes())
+    data[len(data) // 2] ^= 1
+    log.write_bytes(data)
+    rename = OSFiles.rename
+
+    def stops(self: OSFiles, source: str, target: str) -> None:
+        if "set-aside" in target:
+            raise KeyboardInterrupt
+        rename(self, source, target)
+
+    repair = Repair(str(tmp_path))
+    monkeypatch.setattr(OSFiles, "rename", stops)
+    with pytest.raises(KeyboardInterrupt):
+        repair.carry_out(repair.plan())
+    repair.close()
+    monkeypatch.setattr(OSFiles, "rename", rename)
+    repair = Repair(str(tmp_path))
+    repair.carry_out(repair.plan())
+    repair.close()
+    assert not list((tmp_path / "collections").glob(".salvaged-*"))
+    async with vpa.connect(f"mock://{tmp_path}") as db:
+        assert await (await db.collection("docs")).count() > 10
+        await db.drop_collection("docs")
+    async with vpa.connect(f"mock://{tmp_path}") as db:
+        assert await db.list_collections() == []
+
+
+async def test_an_optimize_that_follows_another_does_its_own_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        await docs.upsert(_records(3000))
+        make_codes, begun = Upkeep.make_codes, threading.Event()
+
+        def slow(self: Upkeep, *, stop: Any) -> None:
+            begun.set()
+            time.sleep(0.3)
+            make_codes(self, stop=stop)
+
+        monkeypatch.setattr(Upkeep, "make_codes", slow)
+        first = asyncio.create_task(docs.optimize())
+        await asyncio.to_thread(begun.wait)
+        await docs.delete(ids=[f"r{n}" for n in range(1500)])
+        await docs.optimize()
+        await first
+        assert (await db.get_statistics())["collections"]["docs"]["dead_rows"] == 0

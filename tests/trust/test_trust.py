@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
@@ -102,3 +103,23 @@ async def test_a_missing_record_without_a_vector_cannot_be_mended() -> None:
             await vpa.repair(docs, bare)
         assert (await vpa.repair(docs, bare[:1])).stale == ["r000"]
         assert (await docs.get(["r000"]))[0].text == "new"
+
+
+async def test_a_source_that_gives_nothing_deletes_nothing() -> None:
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        rows = [vpa.Record(f"r{n}", vector=[1, n]) for n in range(40)]
+        await docs.upsert(rows)
+        source = (record for record in rows)
+        assert (await vpa.audit(docs, source)).checked == 40
+        with pytest.raises(errors.InvalidRecordError, match="the source gave no record, so all 40"):
+            await vpa.repair(docs, source, delete_orphans=True)
+        assert await docs.count() == 40
+
+        async def beside() -> AsyncIterator[vpa.Record]:
+            for record in rows[:39]:
+                yield record
+            await docs.upsert([vpa.Record("new", vector=[1, 1])])
+
+        assert (await vpa.repair(docs, beside(), delete_orphans=True)).orphaned == ["r39"]
+        assert await docs.count() == 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,6 +34,9 @@ def as_float32(values: ArrayLike, *, dimensions: int) -> NDArray[np.float32]:
         array = np.asarray(values)
     except ValueError as error:
         raise VectorFormatError(f"is not a rectangular array of numbers ({error})") from error
+    # numpy.ma is loaded late: what nobody loaded, nobody made an array with.
+    if "numpy.ma" in sys.modules and isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():
+        raise VectorFormatError("has masked values; a vector has a number in each place")
     if array.ndim == dimensions and 0 in array.shape:
         array = array.astype(np.float32)
     if array.dtype.kind not in "fiu":

@@ -228,7 +228,10 @@ class CollectionInfo:
         if isinstance(self.dimension, bool) or not isinstance(self.dimension, int) or not 1 <= self.dimension <= 65_535:
             raise ConfigurationError(f"dimension must be an integer from 1 to 65535, not {self.dimension!r}")
         object.__setattr__(self, "metric", Metric.parse(self.metric))
-        object.__setattr__(self, "native_fields", tuple(self.native_fields))
+        fields = self.native_fields
+        if isinstance(fields, str) or not all(isinstance(path, str) and path for path in fields):
+            raise ConfigurationError(f"native_fields is a list of metadata paths, not {fields!r:.80}")
+        object.__setattr__(self, "native_fields", tuple(fields))
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""

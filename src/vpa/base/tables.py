@@ -188,7 +188,9 @@ class MetadataColumns(Sequence[dict[str, Any]]):
 
 
 def as_column(values: Any) -> Column:
-    """The column of these values, checked; raises ValueRuleError. An array of the right type is not copied."""
+    """The column of these values, checked; raises ValueRuleError. Nothing is shared with the caller: a store keeps
+    columns as they are, and an array of the caller may be filled anew for the next batch.
+    """
     if isinstance(values, TextColumn):
         values.check()
         return values
@@ -221,7 +223,9 @@ def _numbers(values: NDArray[Any], valid: RowMask | None) -> NumberColumn:
             row = int(np.argmin(finite))
             raise ColumnRuleError(f"is {values[row]}; only finite numbers can be stored", row)
     wanted = {"b": np.bool_, "f": np.float64}.get(kind, np.int64)
-    return NumberColumn(values.astype(wanted, copy=False), valid)
+    column: NDArray[Any] = values.astype(wanted)
+    column.setflags(write=False)
+    return NumberColumn(column, None if valid is None else valid.copy())
 
 
 def _texts(values: list[str | None]) -> TextColumn:

@@ -57,6 +57,8 @@ def id_steps(ids: Iterable[str]) -> Steps[list[str]]:
     """As `check_ids`, in steps."""
     if isinstance(ids, str | bytes):
         raise InvalidRecordError(f"ids must be a list of strings, not one string: [{ids!r}]")
+    if isinstance(ids, Mapping):
+        raise InvalidRecordError("ids must be a list of strings, not a mapping; a condition is given as filter=")
     return (yield from _each(list(ids), check_id, together=_IDS))
 
 
@@ -71,6 +73,8 @@ def check_batch(records: Iterable[Record] | RecordBatch, *, info: CollectionInfo
 def batch_steps(records: Iterable[Record] | RecordBatch, *, info: CollectionInfo) -> Steps[RecordBatch]:
     """As `check_batch`, in steps of well under a millisecond."""
     batch = records if isinstance(records, RecordBatch) else (yield from _as_columns(records, info=info))
+    if isinstance(batch.ids, str | bytes):
+        raise InvalidRecordError(f"ids of a RecordBatch is a list of strings, not one string: [{batch.ids!r:.80}]")
     ids = yield from _each(batch.ids, check_id, together=_IDS)
     yield from _check_unique(ids)
     for name in ("texts", "metadata", "system"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import TracebackType
@@ -172,7 +173,7 @@ class VectorDatabaseManager(CollectionVerbs):
             dimension=dimension,
             metric=Metric.parse(metric),
             embedding=embedding,
-            native_fields=tuple(native_fields),
+            native_fields=native_fields,  # type: ignore[arg-type]  # It becomes a tuple once it is checked.
             index=check_index(index, store),
         )
         stored = await self._describe(name) or await self._make(store, info)
@@ -290,8 +291,10 @@ class VectorDatabaseManager(CollectionVerbs):
         if self._connected and self._store is not None:
             names = await self._store.list_collections()
             for bound in [self._bindings[name] for name in names if name in self._bindings]:
-                facts = await bound.run(Statistics(), partial(bound.store.statistics, bound.info))
-                collections[bound.info.name] = {**bound.info.to_json(), **facts, "gauges": dict(bound.gauges)}
+                # One may be dropped by another process meanwhile.
+                with contextlib.suppress(CollectionNotFoundError):
+                    facts = await bound.run(Statistics(), partial(bound.store.statistics, bound.info))
+                    collections[bound.info.name] = {**bound.info.to_json(), **facts, "gauges": dict(bound.gauges)}
         return {
             "provider": str(self.config.provider),
             "connected": self._connected,

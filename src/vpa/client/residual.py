@@ -112,6 +112,8 @@ async def upsert(store: VectorStore, info: CollectionInfo, request: Upsert) -> i
     parts = store.split(request.replacing)
     if parts.is_complete and store.capabilities.atomic_replace:
         return await store.upsert(info, replace(request, replacing=parts.native))
+    # What was given up and arrives after this look would never be replaced.
+    await store.settled(info)
     old = await _matching(store, info, Delete(filter=request.replacing, scope=request.scope))
     written = await store.upsert(info, replace(request, replacing=None))
     coming = set(request.ids)

@@ -38,7 +38,7 @@ async def checked_ids(ids: Iterable[str]) -> list[str]:
     """As `base.validation.check_ids`; many are checked in a thread, in slices."""
     if not isinstance(ids, Iterable):
         raise InvalidRecordError(f"ids must be a list of strings, not {type(ids).__name__}")
-    return await finish_beside(id_steps(ids if isinstance(ids, str | bytes) else await _listed(ids)))
+    return await finish_beside(id_steps(ids if isinstance(ids, str | bytes | Mapping) else await _listed(ids)))
 
 
 async def checked_filter(condition: FilterLike) -> NormalFilter:

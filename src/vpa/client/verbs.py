@@ -257,6 +257,8 @@ class CollectionVerbs(ABC):
             raise InvalidQueryError(f"batch_size must be an integer from 1 to 100000, not {batch_size!r}")
         if not isinstance(scope, Scope | AllScopes):
             raise InvalidQueryError(f"scope must be a vpa.Scope or vpa.ALL_SCOPES, not {scope!r}")
+        if cursor is not None and not isinstance(cursor, str):
+            raise InvalidQueryError(f"cursor is that of an earlier batch, a string, not {cursor!r:.80}")
         request = Scan(
             filter=await checked_filter(filter),
             scope=scope,

@@ -68,9 +68,12 @@ def parse_filter(text: str | None) -> dict[str, Any] | None:
     return value
 
 
-def nothing_stored(name: str) -> CollectionNotFoundError:
-    """For a command that reads, before the first document."""
-    return CollectionNotFoundError(f"nothing is stored yet in collection {name!r}; add documents with: vpa ingest PATH")
+def nothing_stored(name: str, others: Sequence[str] = ()) -> CollectionNotFoundError:
+    """For a command that reads, before the first document; `others` are the collections that there are."""
+    hint = f"; there are: {', '.join(others)} (VPA_VECTOR_DB_INDEX_NAME names one)" if others else ""
+    return CollectionNotFoundError(
+        f"nothing is stored yet in collection {name!r}; add documents with: vpa ingest PATH{hint}"
+    )
 
 
 def print_json(value: Any) -> None:

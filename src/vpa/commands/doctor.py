@@ -298,9 +298,11 @@ def _described(salvaged: Salvaged) -> str:
         f"{salvaged.lost_records:,} records lost" if salvaged.lost_records else "",
         f"{salvaged.lost_texts:,} records lost their text" if salvaged.lost_texts else "",
         f"{salvaged.lost_changes:,} changes lost" if salvaged.lost_changes else "",
+        f"new metadata of {salvaged.uncertain:,} records left out" if salvaged.uncertain else "",
         f"{salvaged.unfinished_bytes:,} bytes of an unfinished write" if salvaged.unfinished_bytes else "",
     ]
-    said = ", ".join(filter(None, lost)) or "nothing lost"
+    nothing = "nothing lost" if salvaged.end_is_known else "nothing known to be lost"
+    said = ", ".join(filter(None, lost)) or nothing
     notes = f" ({'; '.join(salvaged.notes)})" if salvaged.notes else ""
     return f"{salvaged.kept_records:,} records kept, {said}{notes}"
 

@@ -31,7 +31,8 @@ async def _search(args: Namespace) -> tuple[list[SearchResult], int]:
     filters, config = parse_filter(args.filter), settings(args)
     async with AsyncExitStack() as stack:
         manager = await stack.enter_async_context(VectorDatabaseManager(reading(config)))
-        exists = config.vector_db_index_name in await manager.list_collections()
+        names = await manager.list_collections()
+        exists = config.vector_db_index_name in names
         # A search makes no collection; what is wrong with the question is told first.
         if not exists:
             manager = await stack.enter_async_context(connect("mock://", index_name=config.vector_db_index_name))
@@ -45,7 +46,7 @@ async def _search(args: Namespace) -> tuple[list[SearchResult], int]:
             scope=scope(args),
         )
         if not exists:
-            raise nothing_stored(config.vector_db_index_name)
+            raise nothing_stored(config.vector_db_index_name, names)
         return results, len(results) or await system.manager.count(scope=scope(args))
 
 

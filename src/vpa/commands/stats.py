@@ -30,8 +30,9 @@ async def _facts(args: Namespace) -> dict[str, Any]:
     config = settings(args)
     async with VectorDatabaseManager(reading(config)) as manager:
         name = config.vector_db_index_name
-        if name not in await manager.list_collections():
-            raise nothing_stored(name)
+        names = await manager.list_collections()
+        if name not in names:
+            raise nothing_stored(name, names)
         collection = await manager.collection(name)
         info = collection.info
         store = (await manager.get_statistics())["collections"][name]

@@ -105,14 +105,14 @@ class Packed(NamedTuple):
 class Heap:
     """One optional byte string a row: a part that may be mapped, and behind it one that grows."""
 
-    __slots__ = ("_base", "_bytes", "_ends", "_lengths", "_mapped", "_mapped_ends", "_some")
+    __slots__ = ("_base", "_bytes", "_ends", "_lengths", "_mapped", "_mapped_ends", "largest")
 
     def __init__(self, mapped: Packed | None = None) -> None:
         self._mapped = Packed.of(()) if mapped is None else mapped
         self._base = memoryview(self._mapped.blob)
         self._mapped_ends = self._mapped.ends
-        # Whether any row holds more than nothing.
-        self._some = bool((self._mapped.lengths > 0).any())
+        # Bytes of the longest row; 0 where every row holds nothing.
+        self.largest = max(0, int(self._mapped.lengths.max(initial=0)))
         self._lengths = GrowableArray(np.empty(0, dtype=np.int64))
         self._ends = GrowableArray(np.empty(0, dtype=np.int64))
         self._bytes = GrowableArray(np.empty(0, dtype=np.uint8))
@@ -140,7 +140,7 @@ class Heap:
     @property
     def is_blank(self) -> bool:
         """Whether every row holds nothing: None or no bytes."""
-        return not self._some
+        return not self.largest
 
     def extend(self, values: Packed) -> None:
         """Append a row for each value."""
@@ -149,7 +149,8 @@ class Heap:
         self._bytes.extend(blob)
         self._ends.extend(values.ends + start)
         self._lengths.extend(values.lengths)
-        self._some = self._some or len(blob) > 0
+        if len(blob):
+            self.largest = max(self.largest, int(values.lengths.max()))
 
     def packed(self, rows: RowNumbers) -> Packed:
         """A copy of these rows. By arrays: objects by the thousand set off Python's search for garbage, for which every
@@ -157,7 +158,7 @@ class Heap:
         """
         lengths, ends, grown = self._lengths.whole, self._ends.whole, self._bytes.whole
         found = _of_two(self._mapped.lengths, lengths, rows)
-        if not self._some:
+        if not self.largest:
             return Packed(found, b"")
         lasts = _of_two(self._mapped_ends, ends, rows)
         inside = rows < len(self._mapped)

@@ -81,6 +81,9 @@ class ReadOnlyDatabase(OpenedDirectory):
         try:
             self._followers[name] = Follower(self._files, self._path(name), name, self._store)
             self._damaged.pop(name, None)
+        except CollectionNotFoundError:
+            # Dropped between the look at the directory and this.
+            self._damaged.pop(name, None)
         except VectorDatabaseError as error:
             self._damaged[name] = error.located(provider="mock", collection=name)
 

@@ -46,7 +46,7 @@ class Repair:
             self._lock = DirectoryLock(self._directory)
         try:
             self._store, self._store_is_sound, self._is_known = self._find_store()
-            finish_replacements(self._files, self._directory, self._store)
+            finish_replacements(self._files, self._directory, self._store, named=self._store_is_sound)
         except BaseException:
             self.close()
             raise

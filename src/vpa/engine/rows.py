@@ -86,6 +86,11 @@ class RowStore:
         """How many rows there are, dead ones included."""
         return len(self.ids)
 
+    @property
+    def largest_bytes(self) -> int:
+        """No row's text and metadata take more, together."""
+        return self.texts.largest + self.metadata.largest + self.system.largest
+
     def scope_code(self, scope: Scope) -> int:
         """The number of a scope, a new one if it was not there."""
         if scope not in self.scopes:

@@ -88,9 +88,12 @@ class Upkeep:
     def finish(self, *, stop: Callable[[], bool]) -> None:
         """Everything there is to do: no dead rows, codes of all rows, and a snapshot of both."""
         self.compact(stop=stop)
-        self.make_codes(stop=stop)
-        self._checkpoint(stop)
-        give_back()
+        try:
+            self.make_codes(stop=stop)
+        finally:
+            # The disk is to have the rows, whatever became of their codes.
+            self._checkpoint(stop)
+            give_back()
 
     def _checkpoint(self, stop: Callable[[], bool]) -> None:
         if self._writer.journal is not None and not stop():

@@ -124,7 +124,7 @@ class Writer:
         """
         with self._lock:
             self._check_open()
-            if self._unapplied is not None:
+            if self._broken is not None:
                 self._mend()
             yield self.state
 

@@ -27,8 +27,14 @@ class OwnedCollection:
         self._owner = OwnerLoop()
         self._manager: VectorDatabaseManager | None = None
         self._collection: Collection | None = None
+        self._opening = asyncio.Lock()
 
     async def _open(self, dimension: int | None) -> Collection | None:
+        """Calls at once share one connection: another manager would be another store, where it is in memory."""
+        async with self._opening:
+            return await self._opened(dimension)
+
+    async def _opened(self, dimension: int | None) -> Collection | None:
         if self._manager is None:
             place = self._place
             manager = connect(place, api_key=self._api_key) if isinstance(place, str) else VectorDatabaseManager(place)

@@ -152,6 +152,10 @@ class VectorStore(ABC):
         del info
         return 0
 
+    async def settled(self, info: CollectionInfo) -> None:
+        """Return when no write that was given up can arrive any more; at once where none can."""
+        del info
+
     async def optimize(self, info: CollectionInfo) -> None:
         """Do what makes searches fast after loading, such as building an index; nothing where there is nothing to
         do.

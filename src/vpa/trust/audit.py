@@ -62,9 +62,11 @@ async def repair(
     """Write what is missing or stale, and with `delete_orphans` remove what the source does not have.
 
     Returns what was found; a second call finds nothing. A missing record without a vector cannot be written:
-    InvalidRecordError, before anything of its batch is.
+    InvalidRecordError, before anything of its batch is. An orphan is what was there before the source was read. A
+    source that gives no record (an iterator can be read once) deletes nothing: InvalidRecordError.
     """
     report, known = Audit(), set()
+    before = [name async for page in collection.scan_batches(scope=scope, include_vectors=False) for name in page.ids]
     async for batch in _batches(source):
         known |= {record.id for record in batch}
         report.checked += len(batch)
@@ -72,9 +74,14 @@ async def repair(
         report.missing += [record.id for record in missing]
         report.stale += [record.id for record in stale]
         await collection.upsert(await _complete(collection, [*missing, *stale], scope), scope=scope)
-    async for page in collection.scan_batches(scope=scope, include_vectors=False):
-        report.orphaned += [value for value in page.ids if value not in known]
+    report.orphaned += [name for name in before if name not in known]
     if delete_orphans and report.orphaned:
+        if not report.checked:
+            raise InvalidRecordError(
+                f"the source gave no record, so all {len(report.orphaned)} of the collection would be deleted; an "
+                "iterator can be read once: give a list, or a function's new iterator; to empty a collection use "
+                "delete(filter={}, allow_all=True)"
+            )
         await collection.delete(ids=report.orphaned, scope=scope)
     return report
 

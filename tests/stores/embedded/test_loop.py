@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from vpa.base.validation import batch_steps, check_batch, id_steps
 from vpa.client.validating import checked_batch
 from vpa.engine.scan import scan_view
 from vpa.engine.slices import slices
+from vpa.engine.view import View
 from vpa.filters import as_filter
 from vpa.filters.ast import ALWAYS
 from vpa.kit.steps import finish_beside
@@ -213,3 +215,31 @@ async def test_facets_are_type_exact_and_obey_filter_and_scope() -> None:
         assert await docs.fields(filter={"n": {"$lt": 3}}) == {"n": {"int": 3}, "v": {"float": 1, "int": 1, "str": 1}}
         await docs.delete(ids=["2"])
         assert "1" not in await docs.distinct("v", filter={"n": {"$gte": 0}})
+
+
+async def test_few_records_that_are_large_are_read_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        await docs.upsert([vpa.Record(f"r{n}", vector=[1, n], text="x" * 50_000) for n in range(20)])
+        await docs.search(vector=[1, 0])
+        threads: set[str] = set()
+        view = View._records
+
+        def noted(self: View, *args: Any, **kwargs: Any) -> Any:
+            threads.add(threading.current_thread().name)
+            return view(self, *args, **kwargs)
+
+        matches = View.matches
+
+        def matched(self: View, *args: Any, **kwargs: Any) -> Any:
+            threads.add(threading.current_thread().name)
+            return matches(self, *args, **kwargs)
+
+        monkeypatch.setattr(View, "_records", noted)
+        monkeypatch.setattr(View, "matches", matched)
+        assert len(await docs.get([f"r{n}" for n in range(20)])) == 20
+        for _ in range(4):
+            assert len(await docs.search(vector=[1, 0], top_k=20)) == 20
+        assert threading.current_thread().name not in threads
+        assert len(await docs.get(["r1"])) == 1
+        assert threading.current_thread().name in threads

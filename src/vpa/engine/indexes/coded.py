@@ -31,6 +31,8 @@ from vpa.engine.view import View
 from vpa.engine.writer import Writer
 from vpa.filters.ast import ALWAYS
 
+# turbovec's limit, the lowest of the kinds of codes.
+_WIDEST: Final = 16_384
 # Below this many values (rows x dimension) a search of all costs less than the way to codes.
 _FEWEST_VALUES: Final = 2_000_000
 # Up to this many values, filtered rows are gathered and computed exactly.
@@ -103,6 +105,8 @@ class CodedIndex(Index):
             return (
                 f"a search of all {values:,} values (rows x dimension) takes no time; codes begin at {_FEWEST_VALUES:,}"
             )
+        if view.rows.vectors.dimension > _WIDEST:
+            return f"vectors have {view.rows.vectors.dimension:,} dimensions; codes go up to {_WIDEST:,}"
         if view.rows.largest_norm > LONGEST:
             return f"the longest vector has the length {view.rows.largest_norm:.3g}; codes go up to {LONGEST:.3g}"
         return None

@@ -159,7 +159,8 @@ class DurableJournal:
                         f"{path} has {file.size} bytes, and {tail.contents.good_bytes} were read: another process "
                         "writes to it"
                     )
-                self._save(replace(self._manifest.with_log(log.entry(sealed=False)), closed=False))
+                with self._manifest_lock:
+                    self._save(replace(self._manifest.with_log(log.entry(sealed=False)), closed=False))
             except BaseException:
                 file.close()
                 raise
@@ -340,7 +341,6 @@ class DurableJournal:
 
     def _close_log(self) -> None:
         if self._log is not None:
-            self._log.fail("it was closed")
             self._log.close()
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Final
@@ -9,8 +10,8 @@ from typing import Final
 from vpa.base.errors import VectorDatabaseError
 from vpa.engine.persist.files import FileSystem, write_whole
 from vpa.engine.persist.journal import DurableJournal, begin
-from vpa.engine.persist.manifest import StoreFile, new_id, read_manifest
-from vpa.engine.persist.names import COLLECTIONS, CREATING, SALVAGED, SET_ASIDE, free_path
+from vpa.engine.persist.manifest import Manifest, StoreFile, new_id, read_manifest
+from vpa.engine.persist.names import COLLECTION, COLLECTIONS, CREATING, SALVAGED, SET_ASIDE, free_path, is_ours
 from vpa.engine.persist.recover import Recovery
 from vpa.engine.persist.salvage import Salvaged
 
@@ -45,25 +46,44 @@ def replace_collection(
         lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in salvaged.remains)
         write_whole(files, f"{aside}/{REMAINS}", [lines.encode()])
     files.rename(whole, f"{directory}/{COLLECTIONS}/{name}")
+    _remove_leftovers(files, directory, name, store.id)
     for path in (f"{directory}/{SET_ASIDE}", f"{directory}/{COLLECTIONS}", directory):
         files.sync_directory(path)
     return aside
 
 
-def finish_replacements(files: FileSystem, directory: str, store: StoreFile) -> None:
+def finish_replacements(files: FileSystem, directory: str, store: StoreFile, *, named: bool = True) -> None:
     """Put what was salvaged in its place where that is empty: the process ended before it could.
 
-    Where the damaged directory still stands there, both stay as they are: salvage can be run again.
+    Only for a collection that `store.json` still names, so that none comes back that was dropped; `named` False where
+    that file cannot be read. Where the damaged directory still stands there, both stay: salvage can be run again.
     """
     base = f"{directory}/{COLLECTIONS}"
-    for entry in files.list_directory(base) if files.is_directory(base) else ():
-        if not entry.startswith(SALVAGED):
-            continue
-        try:
-            manifest = read_manifest(files, f"{base}/{entry}")
-        except VectorDatabaseError:
-            continue
+    for path, manifest in _salvaged(files, directory, store.id):
         name = manifest.info.name
-        if manifest.owner.store == store.id and files.status(f"{base}/{name}") is None:
-            files.rename(f"{base}/{entry}", f"{base}/{name}")
+        if named and store.collections.get(name) != manifest.owner.collection:
+            continue
+        if files.status(f"{base}/{name}") is None:
+            files.rename(path, f"{base}/{name}")
             files.sync_directory(base)
+
+
+def _salvaged(files: FileSystem, directory: str, store: str) -> list[tuple[str, Manifest]]:
+    """Directories of this store that wait for their place."""
+    base, found = f"{directory}/{COLLECTIONS}", []
+    for entry in files.list_directory(base) if files.is_directory(base) else ():
+        if entry.startswith(SALVAGED):
+            with contextlib.suppress(VectorDatabaseError, OSError):
+                manifest = read_manifest(files, f"{base}/{entry}")
+                if manifest.owner.store == store:
+                    found.append((f"{base}/{entry}", manifest))
+    return found
+
+
+def _remove_leftovers(files: FileSystem, directory: str, name: str, store: str) -> None:
+    """What earlier attempts left of the collection that is in its place now."""
+    for path, manifest in _salvaged(files, directory, store):
+        if manifest.info.name == name:
+            for one in sorted(filter(is_ours, files.list_directory(path)), key=COLLECTION.__eq__):
+                files.remove_file(f"{path}/{one}")
+            files.remove_directory(path)

@@ -39,7 +39,9 @@ _CHANGE_COSTS: Final = 1_000  # A lost change may hold many records and cannot b
 class Salvaged:
     """What can be kept of one collection, and exactly what cannot.
 
-    `lost_changes` counts changes of which nothing is left; `remains` has a JSON object per record that lost its vector.
+    `lost_changes` counts changes of which nothing is left; `uncertain` new metadata of records whose text and vector
+    may be among what is lost; `remains` has a JSON object for each of these, and per record that lost its vector.
+    `end_is_known` False: nothing says where the log ended.
     """
 
     info: CollectionInfo
@@ -48,6 +50,8 @@ class Salvaged:
     lost_records: int = 0
     lost_texts: int = 0
     lost_changes: int = 0
+    uncertain: int = 0
+    end_is_known: bool = True
     unfinished_bytes: int = 0
     notes: list[str] = field(default_factory=list)
     remains: list[dict[str, Any]] = field(default_factory=list)
@@ -60,12 +64,13 @@ class Salvaged:
     @property
     def is_whole(self) -> bool:
         """Whether nothing is lost that can be known."""
-        return not (self.lost_records or self.lost_texts or self.lost_changes)
+        return self.end_is_known and not (self.lost_records or self.lost_texts or self.lost_changes or self.uncertain)
 
     @property
     def cost(self) -> tuple[int, int]:
         """To compare two ways. Of a lost change it is unknown what was in it: as bad as many records."""
-        return _CHANGE_COSTS * self.lost_changes + self.lost_records + self.lost_texts, -self.kept_records
+        lost = self.lost_records + self.lost_texts + self.uncertain
+        return _CHANGE_COSTS * self.lost_changes + lost, -self.kept_records
 
 
 def examine(files: FileSystem, directory: str, *, name: str, store: str | None) -> Salvaged:
@@ -74,11 +79,15 @@ def examine(files: FileSystem, directory: str, *, name: str, store: str | None) 
     snapshots = _snapshots(files, directory)
     logs = _logs(files, directory, manifest)
     owner = _owner(manifest, snapshots, logs, store)
-    infos = [one.identity.info for number, one in snapshots.items() if one.identity.owner == owner]
-    infos += [header.info for header, _ in logs.values() if header.owner == owner]
+    infos = {number: one.identity.info for number, one in snapshots.items() if one.identity.owner == owner}
+    infos |= {number: header.info for number, (header, _) in logs.items() if header.owner == owner}
     if owner is None or not (manifest or infos):
         raise StorageCorruptedError(f"{directory} holds no file of a collection that can be read ({why})")
-    info = manifest.info if manifest is not None and manifest.owner == owner else CollectionInfo.from_json(infos[0])
+    if manifest is not None and manifest.owner == owner:
+        info = manifest.info
+    else:
+        info = CollectionInfo.from_json(infos[max(infos)])
+        why += f"; the description is that of generation {max(infos)}: a model that was noted later is not known"
     if info.name != name:
         raise StorageCorruptedError(f"{directory} holds collection {info.name!r}: give the directory that name first")
     bases = [(number, one) for number, one in sorted(snapshots.items(), reverse=True) if one.identity.owner == owner]
@@ -155,6 +164,8 @@ class _Salvage:
         self._logs = logs
         self._manifest = manifest
         self._last = 0
+        # Ids by scope whose rows were written since the last loss; None before the first one.
+        self._since_loss: dict[Scope, set[str]] | None = None
         self.result = Salvaged(info, Table(info), owner)
 
     def run(self) -> Salvaged:
@@ -170,11 +181,15 @@ class _Salvage:
                 self._replay(header, data)
             elif header.owner != self.result.owner:
                 self.result.notes.append(f"log {number} is of another collection")
-        if self._manifest is not None and self._manifest.logs and self._manifest.logs[-1].last > self._last:
+        if self._manifest is None:
+            self.result.end_is_known = False
+            self.result.notes.append("without collection.json nothing says whether changes are missing at the end")
+        elif self._manifest.logs and self._manifest.logs[-1].last > self._last:
             self._lose(self._last + 1, self._manifest.logs[-1].last)
         return self.result
 
     def _lose(self, first: int, last: int) -> None:
+        self._since_loss = {}
         self.result.lost_changes += last - first + 1
         self.result.notes.append(f"change {first} is lost" if first == last else f"changes {first} to {last} are lost")
 
@@ -246,6 +261,8 @@ class _Salvage:
             self.result.remains.append(left)
 
     def _apply(self, change: Change) -> None:
+        if self._since_loss is not None and change.vectors is not None:
+            self._since_loss.setdefault(change.scope, set()).update(change.ids)
         self.result.collection.writer.apply(change)
 
     # Logs
@@ -268,6 +285,7 @@ class _Salvage:
         unsound = unsound_parts(payload, header.check_bytes, header.table)
         try:
             if unsound:
+                self._since_loss = {}
                 self._damaged(payload, unsound)
             else:
                 self._apply_known(decode(payload))
@@ -278,12 +296,18 @@ class _Salvage:
             self.result.notes.append(f"change {header.sequence} is damaged; its sound records were kept")
 
     def _apply_known(self, change: Change) -> None:
-        """As it was; a change of metadata only of the records that are left."""
+        """As it was; a change of metadata only of the records that are left and surely those that it was for: where
+        something was lost before, an older text and vector may stand there.
+        """
         if change.vectors is None and change.ids:
             there = {
                 one.id for one in self.result.collection.get(change.ids, scope=change.scope, include_vectors=False)
             }
             places = [place for place, name in enumerate(change.ids) if name in there]
+            if self._since_loss is not None:
+                sure = self._since_loss.get(change.scope, set())
+                self._leave(change, [place for place in places if change.ids[place] not in sure])
+                places = [place for place in places if change.ids[place] in sure]
             change = Change(
                 change.scope,
                 removed=change.removed,
@@ -292,6 +316,23 @@ class _Salvage:
                 system=change.system.take(places),
             )
         self._apply(change)
+
+    def _leave(self, change: Change, places: list[int]) -> None:
+        self.result.uncertain += len(places)
+        for place in places:
+            self.result.remains.append(
+                {
+                    "id": change.ids[place],
+                    "tenant": change.scope.tenant,
+                    "namespace": change.scope.namespace,
+                    "metadata": decode_mapping(_value(change.metadata, place)),
+                    "system": decode_mapping(_value(change.system, place)),
+                }
+            )
+        if places:
+            self.result.notes.append(
+                f"new metadata of {len(places)} records was left out: their text and vector may be among what is lost"
+            )
 
     def _damaged(self, payload: memoryview, unsound: list[tuple[int, int]]) -> None:
         """The rows of a change that are sound. Raises ValueError where its beginning is not."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from errno import EDQUOT, ENOSPC
 from typing import Final
 
-from vpa.base.errors import ReadOnlyError, StorageError, StorageFullError, StorageLockedError
+from vpa.base.errors import ClosedError, ReadOnlyError, StorageError, StorageFullError, StorageLockedError
 from vpa.engine.growable import Buffer
 from vpa.engine.persist.files import AppendFile, FileSystem
 from vpa.engine.persist.frames import LogHeader, encode_frame
@@ -38,6 +38,7 @@ class Log:
         # Of the last whole frame: where it ends, its number, its checksum.
         self._end = self._synced = (file.size, last, check)
         self._failed: str | None = None
+        self._closed = False
         self._append_lock = threading.Lock()
         self._sync_lock = threading.Lock()
         self._process = os.getpid()
@@ -119,11 +120,11 @@ class Log:
         self.refuse_if_failed()
         try:
             self._file.sync()
+            reason = self._still_there(self._file)
         except OSError as error:
             # What the disk holds now is unknown, and a second fsync would report success for pages it has dropped.
             self.fail(f"fsync failed: {error}")
             raise storage_error(error, "whether this write survives is unknown; no further one is taken") from error
-        reason = self._still_there(self._file)
         if reason is not None:
             self.fail(reason)
             raise StorageError(f"{reason}; this write is lost, and no further one is taken; {WAY_OUT}")
@@ -135,7 +136,7 @@ class Log:
             # A frame is coming, which will be followed by a mark.
             return
         try:
-            if self._end != self._synced or self._failed is not None:
+            if self._end != self._synced or self._failed is not None or self._closed:
                 return
             head, _ = encode_frame([], nonce=self._nonce, sequence=self._end[1], synced=self._end[0])
             before = self._file.size
@@ -147,15 +148,19 @@ class Log:
             self._append_lock.release()
 
     def refuse_if_failed(self) -> None:
-        """Raise ReadOnlyError after a failure, StorageLockedError in a forked process."""
+        """Raise ClosedError after `close`, ReadOnlyError after a failure, StorageLockedError in a forked process."""
+        if self._closed:
+            raise ClosedError("the collection was dropped, or the store closed, while this write was under way")
         if self._failed is not None:
             raise ReadOnlyError(f"the store is read-only since {self._failed}; {WAY_OUT}")
         if os.getpid() != self._process:
             raise forked_error(self._process)
 
     def close(self) -> None:
-        """Close the file; what was committed is on the disk."""
-        self._file.close()
+        """Close the file once nobody uses it; what was committed is on the disk. Later calls raise ClosedError."""
+        with self._sync_lock, self._append_lock:
+            self._closed = True
+            self._file.close()
 
 
 def forked_error(owner: int) -> StorageLockedError:

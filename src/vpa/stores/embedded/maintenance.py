@@ -126,7 +126,13 @@ class Maintenance:
             self.notice(job.table)
 
     async def finish(self, table: Table) -> None:
-        """Do everything there is to do, and return when it is done. Raises what it met."""
+        """Do everything there is to do, and return when it is done. Raises what it met.
+
+        A piece of work that runs already may be past what was written since: another one follows it.
+        """
+        while (job := self._jobs.get((table, Work.ALL), (None,))[0]) is not None and job.stage is not Stage.QUEUED:
+            await job.ended.wait()
+            await asyncio.sleep(0)
         job = self._begin(table, Work.ALL)
         if job is not None:
             await job.ended.wait()

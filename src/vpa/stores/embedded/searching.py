@@ -18,6 +18,7 @@ from vpa.engine.together import search_many
 from vpa.filters import Filter
 from vpa.filters.ast import ALWAYS
 from vpa.kit.threads import Workers
+from vpa.stores.embedded.facts import are_few
 
 # Queries in one pass: more gain nothing, and the first of them waits for the last.
 _MOST: Final = 64
@@ -101,7 +102,7 @@ class _Line:
         """
         if self._measured != self._way() or self._seconds * len(request.vectors) >= _SHORT_S:
             return False
-        if request.top_k * len(request.vectors) > _FEW_MATCHES:
+        if not are_few(self.table, request.top_k * len(request.vectors), _FEW_MATCHES):
             return False
         return node is ALWAYS or self.table.view.is_ready(node)
 

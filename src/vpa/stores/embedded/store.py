@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, TypeVar
 import numpy as np
 
 from vpa.base.capabilities import Capabilities
-from vpa.base.errors import ClosedError, ConfigurationError
+from vpa.base.errors import ClosedError, CollectionNotFoundError, ConfigurationError
 from vpa.base.index_options import IndexOptions, Quantization
 from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch, Usage
@@ -28,7 +28,7 @@ from vpa.kit.cpus import thread_count
 from vpa.kit.threads import Workers
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import VectorStore
-from vpa.stores.embedded.facts import is_light, log_recovery, table_facts
+from vpa.stores.embedded.facts import are_few, is_light, log_recovery, table_facts
 from vpa.stores.embedded.maintenance import Maintenance
 from vpa.stores.embedded.searching import SearchQueue
 from vpa.stores.remote.endpoint import check_options
@@ -94,10 +94,11 @@ class EmbeddedStore(VectorStore):
         if self._database is None:
             raise ClosedError("the embedded store was closed while it was opening")
         log_recovery(self._database, live=self._read_only)
-        damaged = self._database.damaged
         for name in self._database.names():
-            if name not in damaged:
-                self._maintenance.notice(self._database.get(name))
+            table = None if name in self._database.damaged else self._database.find(name)
+            # A reader's may have been dropped by the process that writes.
+            if table is not None:
+                self._maintenance.notice(table)
 
     def _own(self, resources: AsyncExitStack) -> None:
         """What `close` does, the last first: background work ends, then searches and calls, then the directory is let
@@ -133,7 +134,7 @@ class EmbeddedStore(VectorStore):
         return self._database
 
     def _table(self, info: CollectionInfo) -> Table:
-        return self._open_database().get(info.name)
+        return _same(self._open_database().get(info.name), info)
 
     async def _current(self, name: str) -> Database | ReadOnlyDatabase:
         """Where another process writes, with what it had acknowledged before this call."""
@@ -147,7 +148,7 @@ class EmbeddedStore(VectorStore):
         return database
 
     async def _read(self, info: CollectionInfo) -> Table:
-        return (await self._current(info.name)).get(info.name)
+        return _same((await self._current(info.name)).get(info.name), info)
 
     async def ping(self) -> dict[str, Any]:
         """The engine's versions and place."""
@@ -220,7 +221,7 @@ class EmbeddedStore(VectorStore):
         """From memory; on the event loop where they are few."""
         table = await self._read(info)
         get = partial(table.get, request.ids, scope=request.scope, include_vectors=request.include_vectors)
-        return get() if len(request.ids) <= _INLINE_RECORDS else await self._workers.run(get)
+        return get() if are_few(table, len(request.ids), _INLINE_RECORDS) else await self._workers.run(get)
 
     async def delete(self, info: CollectionInfo, request: Delete) -> int:
         """One atomic step, durable when it returns if there is a path."""
@@ -258,7 +259,7 @@ class EmbeddedStore(VectorStore):
         """Small ones at once, larger ones together with those that come meanwhile."""
         table = await self._read(info)
         products = table.view.count * info.dimension * len(request.vectors)
-        few = request.top_k * len(request.vectors) <= _INLINE_MATCHES
+        few = are_few(table, request.top_k * len(request.vectors), _INLINE_MATCHES)
         if products <= _INLINE_PRODUCTS and few and _is_quick(table, request.filter):
             answers = table.search(request, request.filter)
         else:
@@ -302,15 +303,24 @@ class EmbeddedStore(VectorStore):
         return table_facts(database.get(info.name), database.journal(info.name), database.reports().get(info.name))
 
 
+def _same(table: Table, info: CollectionInfo) -> Table:
+    """The table, if it is still what the caller's handle describes."""
+    present = table.info
+    if present is not info and (present.dimension, present.metric) != (info.dimension, info.metric):
+        raise CollectionNotFoundError(
+            f"collection {info.name!r} was dropped and made anew, with dimension {present.dimension} and metric "
+            f"{present.metric}; open it again with collection({info.name!r})"
+        )
+    return table
+
+
 def _is_quick(table: Table, node: Filter) -> bool:
     """Whether a filter takes little enough for the event loop."""
     return table.view.count <= _INLINE_ROWS and table.view.is_ready(node)
 
 
 def _concerns_few(table: Table, request: Delete | UpdateMetadata) -> bool:
-    if request.ids is None:
-        return table.view.count <= _INLINE_RECORDS
-    return len(request.ids) <= _INLINE_RECORDS
+    return are_few(table, table.view.count if request.ids is None else len(request.ids), _INLINE_RECORDS)
 
 
 def create_store(config: VectorDatabaseConfig) -> EmbeddedStore:

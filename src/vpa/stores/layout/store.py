@@ -117,7 +117,13 @@ class LayoutStore(VectorStore):
         """Remove it with every scope."""
         if await self.driver.find(name) is None:
             raise CollectionNotFoundError(f"no collection {name!r}", collection=name)
-        await self.driver.remove_collection(name)
+        # What is given up may land late: a collection made anew under this name waits for it.
+        async with self.fence.writing(name, None):
+            await self.driver.remove_collection(name)
+
+    async def settled(self, info: CollectionInfo) -> None:
+        """Writes of this manager that were given up are dead."""
+        await self.fence.settled(info.name, None)
 
     async def set_embedding(self, name: str, embedding: EmbeddingIdentity) -> CollectionInfo:
         """Store which model the vectors are from."""
@@ -125,7 +131,8 @@ class LayoutStore(VectorStore):
         if info is None:
             raise CollectionNotFoundError(f"no collection {name!r}", collection=name)
         changed = replace(info, embedding=embedding)
-        await self.driver.save_info(changed)
+        async with self.fence.writing(name, None):
+            await self.driver.save_info(changed)
         return changed
 
     # Records

@@ -103,12 +103,19 @@ class Writer:
                         await self._driver.remove_where(info, where)
                 return count
             existing = [row.key for row in await self._reader.fetch(info, keys, scope=request.scope)]
-            step = self._driver.limits.ids
-            for start in () if request.dry_run else range(0, len(existing), step):
-                part = existing[start : start + step]
-                async with self._fence.writing(info.name, part):
-                    await self._driver.remove_keys(info, part, scope=request.scope)
-            return len(existing)
+            return len(existing) if request.dry_run else await self._remove(info, request, existing)
+
+    async def _remove(self, info: CollectionInfo, request: Delete, existing: Sequence[str]) -> int:
+        names = {record_key(request.scope, name): name for name in request.ids or ()}
+        step = self._driver.limits.ids
+
+        async def remove(part: Sequence[str]) -> Sequence[str]:
+            async with self._fence.writing(info.name, part):
+                await self._driver.remove_keys(info, part, scope=request.scope)
+            return [names[key] for key in part]
+
+        parts = [existing[start : start + step] for start in range(0, len(existing), step)]
+        return await write_parts(parts, remove, ids=lambda part: [names[key] for key in part], at_once=1)
 
     async def update_metadata(self, info: CollectionInfo, request: UpdateMetadata) -> int:
         """Reads, merges, checks everything, then writes."""
@@ -126,10 +133,15 @@ class Writer:
                 system=[record.system for record in records],
             )
             rows = await self._encoded(info, merged, request.scope)
-            for part in self._parts(info, rows):
-                async with self._fence.writing(info.name, part.keys):
-                    await self._driver.rewrite_rows(info, part)
-            return len(records)
+            return await self._rewrite(info, rows)
+
+    async def _rewrite(self, info: CollectionInfo, rows: Rows) -> int:
+        async def rewrite(part: Rows) -> Sequence[str]:
+            async with self._fence.writing(info.name, part.keys):
+                await self._driver.rewrite_rows(info, part)
+            return part.ids
+
+        return await write_parts(self._parts(info, rows), rewrite, ids=lambda part: part.ids, at_once=1)
 
     async def _targets(self, info: CollectionInfo, request: UpdateMetadata) -> list[Record]:
         scope = request.scope

@@ -84,7 +84,7 @@ class _Outcome:
         raise PartialWriteError(
             f"{len(self.written)} records were written, {len(self.failed)} were not, of {len(self.unknown)} it is "
             "unknown; "
-            f"upsert those again (their ids are in .failed and .unknown); the first cause: {self.cause.message}",
+            f"send those again (their ids are in .failed and .unknown); the first cause: {self.cause.message}",
             written=self.written,
             failed=self.failed,
             unknown=self.unknown,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from vpa.base.errors import ConfigurationError
+from vpa.base.errors import ConfigurationError, StorageError, StorageFullError
 from vpa.base.records import RecordBatch
 from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.client.collection import Collection
@@ -42,6 +43,11 @@ async def export_parquet(
         finally:
             await workers.run(file.close)
         await workers.run(_publish, partial, target)
+    except OSError as error:
+        kind = StorageFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
+        raise kind(
+            f"{str(target)!r} was not written: {error.strerror or error}; what was there is untouched"
+        ) from error
     finally:
         await workers.close()
         partial.unlink(missing_ok=True)
