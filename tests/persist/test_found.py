@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import json
+import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -15,7 +18,9 @@ import pytest
 
 import vpa
 from vpa.base import errors
-from vpa.base.records import EmbeddingIdentity
+from vpa.base.query import OnConflict
+from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric
+from vpa.base.validation import check_batch
 from vpa.engine.database import Database
 from vpa.engine.persist import replace
 from vpa.engine.persist.files import OSFiles
@@ -347,3 +352,129 @@ async def test_an_optimize_that_follows_another_does_its_own_work(monkeypatch: p
         await docs.optimize()
         await first
         assert (await db.get_statistics())["collections"]["docs"]["dead_rows"] == 0
+
+
+class FailingFiles(OSFiles):
+    """The `number`th call of a kind raises."""
+
+    def __init__(self) -> None:
+        self.kind, self.left, self.error = "", -1, OSError(errno.EIO, "an error of the disk")
+
+    def fail(self, kind: str, number: int, code: int) -> None:
+        self.kind, self.left, self.error = kind, number, OSError(code, os.strerror(code))
+
+    def note(self, kind: str) -> None:
+        if kind == self.kind:
+            self.left -= 1
+            if self.left == 0:
+                raise self.error
+
+    def rename(self, source: str, target: str) -> None:
+        self.note("rename")
+        super().rename(source, target)
+
+    def sync_directory(self, path: str) -> None:
+        self.note("sync_directory")
+        super().sync_directory(path)
+
+    def open_append(self, path: str) -> Any:
+        self.note("write")
+        return super().open_append(path)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize("kind", ["write", "rename", "sync_directory"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("verb", ["create", "drop"])
+def test_a_create_or_drop_that_fails_leaves_the_store_as_it_was(
+    tmp_path: Path, verb: str, number: int, kind: str, code: int
+) -> None:
+    files = FailingFiles()
+    database = Database(str(tmp_path), files=files)
+    info = CollectionInfo(name="docs", dimension=2, metric=Metric.COSINE)
+    batch = check_batch(_records(3), info=info)
+    if verb == "drop":
+        database.create(info).upsert(batch, scope=vpa.Scope(), on_conflict=OnConflict.REPLACE, replacing=None)
+    files.fail(kind, number, code)
+    try:
+        getattr(database, verb)(info if verb == "create" else "docs")
+        failed = False
+    except errors.StorageError:
+        failed = True
+    files.fail("", -1, code)
+    there = failed == (verb == "drop")
+    assert database.names() == (["docs"] if there else [])
+    if there:
+        table = database.get("docs")
+        assert table.view.live_count == (3 if verb == "drop" else 0)
+        table.upsert(batch, scope=vpa.Scope(), on_conflict=OnConflict.REPLACE, replacing=None)
+    database.close()
+    again = Database(str(tmp_path))
+    assert (again.names(), again.damaged) == (["docs"] if there else [], {})
+    if there:
+        assert again.get("docs").view.live_count == 3
+        again.drop("docs")
+    again.create(info)
+    again.close()
+
+
+async def test_what_closing_meets_in_one_collection_closes_the_others_and_gives_the_lock_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = await vpa.connect(f"mock://{tmp_path}").connect()
+    for name in ("aa", "bb"):
+        await (await db.create_collection(name, dimension=2)).upsert(_records(1500, text="word " * 180))
+
+    def fails(*args: Any, **options: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("vpa.engine.persist.journal.write_view", fails)
+    await db.close()
+    monkeypatch.undo()
+    async with vpa.connect(f"mock://{tmp_path}") as again:
+        for name in ("aa", "bb"):
+            assert await (await again.collection(name)).count() == 1500
+            assert (await again.get_statistics())["collections"][name]["recovery"]["closed"] is True
+
+
+async def test_a_manifest_whose_times_were_set_is_still_ours(tmp_path: Path) -> None:
+    async with vpa.connect(f"mock://{tmp_path}") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        await docs.upsert(_records(1))
+        os.utime(tmp_path / "collections" / "docs" / "collection.json", (1, 1))
+        assert await docs.upsert(_records(3)) == 3
+        await docs.optimize()
+        assert await docs.upsert(_records(4)) == 4
+
+
+async def test_a_reader_whose_disk_is_gone_says_so(tmp_path: Path) -> None:
+    async with vpa.connect(f"mock://{tmp_path / 'store'}") as db:
+        await (await db.create_collection("docs", dimension=2)).upsert(_records(1))
+    async with vpa.connect(f"mock://{tmp_path / 'store'}", read_only=True) as reader:
+        docs = await reader.collection("docs")
+        (tmp_path / "store").rename(tmp_path / "elsewhere")
+        for verb in (reader.list_collections, docs.count, lambda: reader.collection("docs")):
+            with pytest.raises(errors.StorageError, match="holds no store any more"):
+                await verb()
+
+
+async def test_both_histories_of_a_log_that_two_processes_wrote_are_kept_and_said(tmp_path: Path) -> None:
+    store, twin = tmp_path / "store", tmp_path / "twin"
+    async with vpa.connect(f"mock://{store}") as db:
+        await (await db.create_collection("docs", dimension=2)).upsert(_records(2))
+    shutil.copytree(store, twin)
+    for place, start, count in ((store, 10, 1), (twin, 20, 2)):
+        async with vpa.connect(f"mock://{place}") as db:
+            docs = await db.collection("docs")
+            for n in range(start, start + count):
+                await docs.upsert(_records(1, n))
+    log, other = (next((place / "collections" / "docs").glob("log-*.vpa")) for place in (store, twin))
+    log.write_bytes(log.read_bytes() + other.read_bytes()[_frames(other)[1] :])
+    repair = Repair(str(store))
+    plan = repair.plan()
+    salvaged = plan.salvaged["docs"]
+    assert (salvaged.repeated, salvaged.is_whole) == (1, False)
+    repair.carry_out(plan)
+    repair.close()
+    async with vpa.connect(f"mock://{store}") as db:
+        assert [one.id async for one in (await db.collection("docs")).scan()] == ["r0", "r1", "r10", "r20", "r21"]

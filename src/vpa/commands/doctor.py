@@ -298,6 +298,7 @@ def _described(salvaged: Salvaged) -> str:
         f"{salvaged.lost_records:,} records lost" if salvaged.lost_records else "",
         f"{salvaged.lost_texts:,} records lost their text" if salvaged.lost_texts else "",
         f"{salvaged.lost_changes:,} changes lost" if salvaged.lost_changes else "",
+        f"{salvaged.repeated:,} changes of another process in between" if salvaged.repeated else "",
         f"new metadata of {salvaged.uncertain:,} records left out" if salvaged.uncertain else "",
         f"{salvaged.unfinished_bytes:,} bytes of an unfinished write" if salvaged.unfinished_bytes else "",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -18,14 +19,16 @@ from vpa.base.errors import (
 )
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, is_collection_name
 from vpa.engine.opened import OpenedDirectory
-from vpa.engine.persist.files import FileSystem, OSFiles
-from vpa.engine.persist.journal import DurableJournal, begin
+from vpa.engine.persist.creation import begin
+from vpa.engine.persist.files import FileSystem, HalfDoneError, OSFiles
+from vpa.engine.persist.journal import DurableJournal
 from vpa.engine.persist.lock import NAME, DirectoryLock
 from vpa.engine.persist.manifest import StoreFile, find_store, manifest_of, new_id, read_manifest, write_store
 from vpa.engine.persist.names import COLLECTION, COLLECTIONS, CREATING, DROPPED, is_ours
 from vpa.engine.persist.recover import RecoveryReport
 from vpa.engine.persist.replace import finish_replacements
 from vpa.engine.persist.reserve import Reserve
+from vpa.engine.persist.tidy import NO_ROOM
 from vpa.engine.persist.wal import storage_error
 from vpa.engine.table import Table
 
@@ -190,6 +193,7 @@ class Database(OpenedDirectory):
     def _create_durable(self, info: CollectionInfo) -> Table:
         self._check_in_place()
         path, building = self._path(info.name), self._path(CREATING + new_id(self._random_bytes))
+        named = self._store.collections
         try:
             if self._files.status(path) is not None:
                 raise StorageCorruptedError(
@@ -203,6 +207,7 @@ class Database(OpenedDirectory):
                 manifest = read_manifest(self._files, path)
                 self._write_store({**self._store.collections, info.name: manifest.owner.collection})
             except OSError:
+                self._write_store_back(named)
                 self._files.rename(path, building)
                 raise
         except OSError as error:
@@ -220,8 +225,17 @@ class Database(OpenedDirectory):
 
     def _write_store(self, collections: Mapping[str, str]) -> None:
         store = StoreFile(self._store.id, collections)
-        write_store(self._files, str(self.directory), store)
+        try:
+            write_store(self._files, str(self.directory), store)
+        except HalfDoneError:
+            self._store = store
+            raise
         self._store = store
+
+    def _write_store_back(self, collections: Mapping[str, str]) -> None:
+        """After an error: as far as the disk lets it."""
+        with contextlib.suppress(OSError):
+            self._write_store(collections)
 
     def set_embedding(self, name: str, embedding: EmbeddingIdentity) -> CollectionInfo:
         """Note which model the vectors are from."""
@@ -238,25 +252,44 @@ class Database(OpenedDirectory):
             return info
 
     def drop(self, name: str) -> None:
-        """Remove a collection with all scopes; raises CollectionNotFoundError."""
+        """Remove a collection with all scopes; after an error it is as before. Raises CollectionNotFoundError."""
         with self._lock:
             collection = self.get(name)
-            if self.directory is not None:
-                self._check_in_place()
-            collection.close()
-            journal = self._journals.pop(name, None)
-            del self._collections[name]
-            if journal is None:
+            if self.directory is None:
+                collection.close()
+                del self._collections[name]
                 return
+            self._check_in_place()
+            named = self._store.collections
             try:
-                journal.abandon()
-                self._write_store({key: value for key, value in self._store.collections.items() if key != name})
-                gone = self._path(DROPPED + new_id(self._random_bytes))
+                self._forget(name)
+            except OSError as error:
+                self._write_store_back(named)
+                raise storage_error(error, f"collection {name!r} was not dropped") from error
+            collection.close()
+            del self._collections[name]
+            gone = self._path(DROPPED + new_id(self._random_bytes))
+            try:
+                self._journals.pop(name).abandon()
                 self._files.rename(self._path(name), gone)
+            except OSError as error:
+                self._write_store_back(named)
+                self._open_entry(name)
+                raise storage_error(error, f"collection {name!r} was not dropped") from error
+            with contextlib.suppress(OSError):
+                # What is left of it goes at the next opening.
                 self._files.sync_directory(f"{self.directory}/{COLLECTIONS}")
                 self._remove_ours(gone)
-            except OSError as error:
-                raise storage_error(error, f"collection {name!r} may still be on the disk") from error
+
+    def _forget(self, name: str) -> None:
+        """Take the name out of the catalogue; what frees room must not fail for want of it."""
+        left = {key: value for key, value in self._store.collections.items() if key != name}
+        try:
+            self._write_store(left)
+        except OSError as error:
+            if error.errno not in NO_ROOM or not self._make_room():
+                raise
+            self._write_store(left)
 
     # What there is to know
 
@@ -270,15 +303,17 @@ class Database(OpenedDirectory):
 
     def close(self) -> None:
         """Finish writes, make checkpoints where worth it, and unlock the directory. May be called twice."""
-        with self._lock:
+        with self._lock, contextlib.ExitStack() as stack:
             self._closed = True
             if os.getpid() != self._process:
                 return
-            for name, journal in self._journals.items():
-                journal.close()
-                if name in self._collections:
-                    self._collections[name].close()
+            # Whatever one of them meets, the others are closed, and the lock goes.
+            if self._directory_lock is not None:
+                stack.callback(self._directory_lock.release)
+            journals, tables = dict(self._journals), dict(self._collections)
             self._journals.clear()
             self._collections.clear()
-            if self._directory_lock is not None:
-                self._directory_lock.release()
+            for name, journal in journals.items():
+                if name in tables:
+                    stack.callback(tables[name].close)
+                stack.callback(journal.close)

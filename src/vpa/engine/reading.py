@@ -90,7 +90,13 @@ class ReadOnlyDatabase(OpenedDirectory):
     def names(self) -> list[str]:
         """Names of the collections that exist now, sorted; also of those that cannot be read, see `damaged`."""
         self.check_open()
+        self._check_there()
         return sorted({*self._names_there(), *self._damaged})
+
+    def _check_there(self) -> None:
+        """A disk that is not mounted any more is no empty store."""
+        if not self._files.is_directory(f"{self.directory}/{COLLECTIONS}"):
+            raise StorageError(f"{self.directory} holds no store any more: it was removed, or its disk unmounted")
 
     def _opened(self, name: str) -> Table | None:
         follower = self._followers.get(name)
@@ -116,6 +122,7 @@ class ReadOnlyDatabase(OpenedDirectory):
             try:
                 follower.refresh()
             except CollectionNotFoundError:
+                self._check_there()
                 del self._followers[name]
             except VectorDatabaseError as error:
                 self._damaged[name] = error.located(provider="mock", collection=name)

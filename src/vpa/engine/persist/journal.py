@@ -15,9 +15,9 @@ from vpa.base.index_options import Quantization
 from vpa.base.records import CollectionInfo
 from vpa.engine.change import Change, encode
 from vpa.engine.persist.codec import filed_vectors, write_view
-from vpa.engine.persist.files import AppendFile, FileSystem, HalfDoneError
+from vpa.engine.persist.files import AppendFile, FileStatus, FileSystem, HalfDoneError
 from vpa.engine.persist.frames import LogHeader
-from vpa.engine.persist.manifest import LogEntry, Manifest, Owner, SnapshotEntry, new_id, write_manifest
+from vpa.engine.persist.manifest import LogEntry, Manifest, SnapshotEntry, new_id, read_manifest, write_manifest
 from vpa.engine.persist.names import COLLECTION, log_path, snapshot_path
 from vpa.engine.persist.recover import Recovery, RecoveryReport, Tail
 from vpa.engine.persist.snapshot import Snapshot, SnapshotIdentity, SnapshotWriter
@@ -181,9 +181,26 @@ class DurableJournal:
     def _moved(self) -> str | None:
         expected, found = self._manifest_status, self._files.status(f"{self._directory}/{COLLECTION}")
         # A sync may come while another thread replaces the manifest: then the next one looks again.
-        if found != expected and not self._saving and self._manifest_status is expected:
+        if (
+            found != expected
+            and not self._saving
+            and self._manifest_status is expected
+            and not self._only_touched(found)
+        ):
             return f"{self._directory}/{COLLECTION} was removed or replaced while the store was open"
         return self._guard()
+
+    def _only_touched(self, found: FileStatus | None) -> bool:
+        """Whether it is the same file with the same content: a tool has set its times."""
+        if found is None or not found.is_same_file(self._manifest_status):
+            return False
+        try:
+            same = read_manifest(self._files, self._directory) == self._manifest
+        except (OSError, VectorDatabaseError):
+            return False
+        if same:
+            self._manifest_status = found
+        return same
 
     def _save(self, manifest: Manifest) -> None:
         """Replace the manifest; raises OSError, and takes no more writes where it is unknown which one the disk has."""
@@ -237,9 +254,9 @@ class DurableJournal:
     def _background_checkpoint(self) -> None:
         try:
             self.checkpoint()
-        except (OSError, VectorDatabaseError) as error:
+        except (OSError, VectorDatabaseError, MemoryError) as error:
             # The log still has everything; the next write tries again.
-            self.checkpoint_error = str(error)
+            self.checkpoint_error = str(error) or type(error).__name__
         finally:
             self._background = None
 
@@ -354,10 +371,10 @@ class DurableJournal:
             worth_it = self.log_bytes > _CLOSE_CHECKPOINT_BYTES or self._collection.index.unsaved
             if self.read_only_reason is None and worth_it:
                 self.checkpoint()
-        except (OSError, VectorDatabaseError) as error:
-            self.checkpoint_error = str(error)
+        except (OSError, VectorDatabaseError, MemoryError) as error:
+            self.checkpoint_error = str(error) or type(error).__name__
         self._end()
-        with contextlib.suppress(OSError, VectorDatabaseError):
+        with contextlib.suppress(OSError, VectorDatabaseError, MemoryError):
             # Without this proof the next opening says that the store was not closed.
             self._seal()
         self._close_log()
@@ -371,20 +388,3 @@ class DurableJournal:
         self._log.seal()
         with self._manifest_lock:
             self._save(replace(self._manifest.with_log(self._log.entry(sealed=False)), closed=True))
-
-
-def begin(
-    files: FileSystem,
-    directory: str,
-    info: CollectionInfo,
-    *,
-    store: str,
-    random_bytes: Callable[[int], bytes],
-    collection: str | None = None,
-) -> None:
-    """Write the first log and the manifest of a collection, by default a new one, into an empty directory."""
-    owner = Owner(store, collection or new_id(random_bytes))
-    header = LogHeader(owner, 0, new_id(random_bytes), first=1, previous=None, info=info.to_json())
-    log = Log.create(files, log_path(directory, 0), header, still_there=lambda _: None)
-    log.close()
-    write_manifest(files, directory, Manifest(owner, info, (log.entry(sealed=False),)))

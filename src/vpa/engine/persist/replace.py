@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Final
 
 from vpa.base.errors import VectorDatabaseError
+from vpa.engine.persist.creation import begin
 from vpa.engine.persist.files import FileSystem, write_whole
-from vpa.engine.persist.journal import DurableJournal, begin
+from vpa.engine.persist.journal import DurableJournal
 from vpa.engine.persist.manifest import Manifest, StoreFile, new_id, read_manifest
 from vpa.engine.persist.names import COLLECTION, COLLECTIONS, CREATING, SALVAGED, SET_ASIDE, free_path, is_ours
 from vpa.engine.persist.recover import Recovery

@@ -41,6 +41,7 @@ class Salvaged:
 
     `lost_changes` counts changes of which nothing is left; `uncertain` new metadata of records whose text and vector
     may be among what is lost; `remains` has a JSON object for each of these, and per record that lost its vector.
+    `repeated` changes have a number that another one has: two processes wrote, and which came first is not known.
     `end_is_known` False: nothing says where the log ended.
     """
 
@@ -51,6 +52,7 @@ class Salvaged:
     lost_texts: int = 0
     lost_changes: int = 0
     uncertain: int = 0
+    repeated: int = 0
     end_is_known: bool = True
     unfinished_bytes: int = 0
     notes: list[str] = field(default_factory=list)
@@ -64,7 +66,8 @@ class Salvaged:
     @property
     def is_whole(self) -> bool:
         """Whether nothing is lost that can be known."""
-        return self.end_is_known and not (self.lost_records or self.lost_texts or self.lost_changes or self.uncertain)
+        lost = self.lost_records + self.lost_texts + self.lost_changes
+        return self.end_is_known and not (lost or self.uncertain or self.repeated)
 
     @property
     def cost(self) -> tuple[int, int]:
@@ -163,7 +166,7 @@ class _Salvage:
         self._base = base
         self._logs = logs
         self._manifest = manifest
-        self._last = 0
+        self._last = self._in_snapshot = 0
         # Ids by scope whose rows were written since the last loss; None before the first one.
         self._since_loss: dict[Scope, set[str]] | None = None
         self.result = Salvaged(info, Table(info), owner)
@@ -173,7 +176,7 @@ class _Salvage:
         generation = 0
         if self._base is not None:
             generation, snapshot = self._base
-            self._last = int(snapshot.facts["sequence"])
+            self._last = self._in_snapshot = int(snapshot.facts["sequence"])
             self._load(snapshot)
         for number in sorted(self._logs):
             header, data = self._logs[number]
@@ -270,7 +273,7 @@ class _Salvage:
     def _replay(self, header: LogHeader, data: memoryview) -> None:
         for position in frame_positions(data, 0, header.nonce):
             found = frame_header(data, position, header.nonce)
-            if found is None or found.is_mark or found.sequence <= self._last:
+            if found is None or found.is_mark or found.sequence <= self._in_snapshot:
                 continue
             payload = payload_of(data, position, found)
             if len(payload) < found.length:
@@ -278,7 +281,10 @@ class _Salvage:
                 continue
             if found.sequence > self._last + 1:
                 self._lose(self._last + 1, found.sequence - 1)
-            self._last = found.sequence
+            elif found.sequence <= self._last:
+                self.result.repeated += 1
+                self.result.notes.append(f"change {found.sequence} occurs twice; both were applied, as they stand")
+            self._last = max(self._last, found.sequence)
             self._apply_frame(found, payload)
 
     def _apply_frame(self, header: FrameHeader, payload: memoryview) -> None:

@@ -127,7 +127,9 @@ class Log:
             raise storage_error(error, "whether this write survives is unknown; no further one is taken") from error
         if reason is not None:
             self.fail(reason)
-            raise StorageError(f"{reason}; this write is lost, and no further one is taken; {WAY_OUT}")
+            raise StorageError(
+                f"{reason}; whether this write survives is unknown, and no further one is taken; {WAY_OUT}"
+            )
         self._synced = reached
 
     def _mark(self) -> None:

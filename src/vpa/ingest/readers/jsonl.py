@@ -22,9 +22,10 @@ _OWN_KEYS: Final = frozenset({*_ID_KEYS, *_TEXT_KEYS, "title", "metadata", "form
 
 def open_lines(path: Path) -> BufferedIOBase:
     """The file's bytes, unpacked."""
-    if path.suffix == ".gz":
+    ending = path.suffix.lower()
+    if ending == ".gz":
         return gzip.open(path, "rb")
-    return lzma.open(path, "rb") if path.suffix == ".xz" else path.open("rb")
+    return lzma.open(path, "rb") if ending == ".xz" else path.open("rb")
 
 
 def read_jsonl_file(path: Path, *, name: str) -> Iterator[Item]:
