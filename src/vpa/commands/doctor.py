@@ -311,4 +311,4 @@ def _described(salvaged: Salvaged) -> str:
 def _remains(salvaged: Salvaged, aside: str) -> str:
     if not salvaged.remains:
         return ""
-    return f"; text and metadata of {len(salvaged.remains):,} records are in {aside}/{REMAINS}"
+    return f"; what is left of the text and metadata of {len(salvaged.remains):,} records is in {aside}/{REMAINS}"

@@ -113,7 +113,8 @@ class Deadline:
             self._expired()
             unknown = "; whether it was done is unknown" if call.writes else ""
             raise OperationTimeoutError(
-                f"{call.verb} did not finish within {self._seconds:g} s{unknown}; raise VPA_VECTOR_DB_TIMEOUT_SECONDS"
+                f"{call.verb} did not finish within {self._seconds:g} s{unknown}; raise timeout_seconds "
+                "(VPA_VECTOR_DB_TIMEOUT_SECONDS, or --timeout where a command has it)"
             ) from error
 
 
