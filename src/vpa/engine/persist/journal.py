@@ -190,16 +190,16 @@ class DurableJournal:
             return f"{self._directory}/{COLLECTION} was removed or replaced while the store was open"
         return self._guard()
 
-    def _only_touched(self, found: FileStatus | None) -> bool:
+    def _only_touched(self, status: FileStatus | None) -> bool:
         """Whether it is the same file with the same content: a tool has set its times."""
-        if found is None or not found.is_same_file(self._manifest_status):
+        if status is None or not status.is_same_file(self._manifest_status):
             return False
         try:
             same = read_manifest(self._files, self._directory) == self._manifest
         except (OSError, VectorDatabaseError):
             return False
         if same:
-            self._manifest_status = found
+            self._manifest_status = status
         return same
 
     def _save(self, manifest: Manifest) -> None:
