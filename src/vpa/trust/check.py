@@ -125,13 +125,14 @@ async def check(
     """
     if sample is not None and sample < 1:
         raise InvalidQueryError(f"sample must be at least 1 or None, not {sample}")
-    found = await _look_twice(collection, sample=sample, seed=seed, progress=progress)
+    looking = _Looking(collection, sample, seed, progress)
+    found = await looking.twice(frozenset())
     mendable = [one for one in found.apart if not {GET, found.views[0]} <= {*one.lacking}]
     if not repair or not mendable:
         return found
     await _write_again(collection, mendable)
     always = frozenset((one.scope, one.id) for one in mendable)
-    after = await _look_twice(collection, sample=sample, seed=seed, progress=progress, always=always)
+    after = await looking.twice(always)
     after.repaired = mendable
     return after
 
@@ -139,31 +140,50 @@ async def check(
 Places = dict[Scope, dict[str, set[str]]]
 
 
-async def _look_twice(
-    collection: Collection,
-    *,
-    sample: int | None,
-    seed: int,
-    progress: Progress,
-    always: frozenset[tuple[Scope, str]] = frozenset(),
-) -> CheckReport:
-    """What is apart in both of two looks; one is enough where nothing is."""
-    first = await _look(collection, sample=sample, seed=seed, progress=progress, always=always)
-    if first.ok:
-        return first
-    always = always.union((one.scope, one.id) for one in first.apart)
-    second = await _look(collection, sample=sample, seed=seed, progress=progress, always=always)
-    before = {(one.scope, one.id): one.lacking for one in first.apart}
-    second.apart = [
-        replace(one, lacking=lacking)
-        for one in second.apart
-        if (lacking := tuple(view for view in one.lacking if view in before.get((one.scope, one.id), ())))
-    ]
-    replaced = [one for one in second.apart[:_ASKED_AGAIN] if await _is_replaced(collection, one)]
-    second.apart = [one for one in second.apart if one not in replaced]
-    second.written_to |= first.written_to or bool(replaced) or first.listed != second.listed
-    second.counts = [] if second.written_to else [one for one in second.counts if one in first.counts]
-    return second
+Chosen = frozenset[tuple[Scope, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Looking:
+    """What is looked at, and how closely. `always`: records that are searched for whether or not they are drawn."""
+
+    collection: Collection
+    sample: int | None
+    seed: int
+    progress: Progress
+
+    async def twice(self, always: Chosen) -> CheckReport:
+        """What is apart in both of two looks; one is enough where nothing is."""
+        first = await self.once(always)
+        if first.ok:
+            return first
+        second = await self.once(always.union((one.scope, one.id) for one in first.apart))
+        before = {(one.scope, one.id): one.lacking for one in first.apart}
+        second.apart = [
+            replace(one, lacking=lacking)
+            for one in second.apart
+            if (lacking := tuple(view for view in one.lacking if view in before.get((one.scope, one.id), ())))
+        ]
+        replaced = [one for one in second.apart[:_ASKED_AGAIN] if await _is_replaced(self.collection, one)]
+        second.apart = [one for one in second.apart if one not in replaced]
+        second.written_to |= first.written_to or bool(replaced) or first.listed != second.listed
+        second.counts = [] if second.written_to else [one for one in second.counts if one in first.counts]
+        return second
+
+    async def once(self, always: Chosen) -> CheckReport:
+        """Every record by every view."""
+        seen: Places = {}
+        listings = await _list(self.collection, seen, self.progress)
+        names = [(scope, name) for scope in sorted(seen) for name in sorted(seen[scope])]
+        few = self.sample is None or len(names) <= self.sample
+        drawn = names if few else random.Random(self.seed).sample(names, self.sample or 0)
+        chosen = always.union(drawn)
+        report = CheckReport(scopes=len(seen), views=(*listings, GET, SEARCH, EXACT), listed=sum(map(hash, names)))
+        for scope in sorted(seen):
+            look = _ScopeLook(self.collection, scope, seen[scope])
+            await look.run({name for place, name in chosen if place == scope}, self.progress)
+            look.report_to(report)
+        return report
 
 
 async def _is_replaced(collection: Collection, apart: Apart) -> bool:
@@ -177,27 +197,6 @@ async def _is_replaced(collection: Collection, apart: Apart) -> bool:
         if len(before) != len(after) or not before or not np.array_equal(before[0].vector, after[0].vector):  # type: ignore[arg-type]
             return True
     return False
-
-
-async def _look(
-    collection: Collection,
-    *,
-    sample: int | None,
-    seed: int,
-    progress: Progress,
-    always: frozenset[tuple[Scope, str]] = frozenset(),
-) -> CheckReport:
-    seen: Places = {}
-    listings = await _list(collection, seen, progress)
-    names = [(scope, name) for scope in sorted(seen) for name in sorted(seen[scope])]
-    drawn = names if sample is None or len(names) <= sample else random.Random(seed).sample(names, sample)
-    chosen = always.union(drawn)
-    report = CheckReport(scopes=len(seen), views=(*listings, GET, SEARCH, EXACT), listed=sum(map(hash, names)))
-    for scope in sorted(seen):
-        look = _ScopeLook(collection, scope, seen[scope])
-        await look.run({name for place, name in chosen if place == scope}, progress)
-        look.report_to(report)
-    return report
 
 
 async def _list(collection: Collection, seen: Places, progress: Progress) -> tuple[str, ...]:
