@@ -21,6 +21,9 @@ from typing import Any, Final
 
 import psutil
 
+# Servers are started from processes that speak gRPC, whose handlers of a fork may wait for ever in the child. Read when
+# gRPC is loaded, which this module comes before.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 _TESTS: Final = Path(__file__).parent
 # Built by `make weaviate`; ignored by git.
 WEAVIATE: Final = _TESTS.parent / ".weaviate" / "bin" / "weaviate-server"
