@@ -37,7 +37,8 @@ class FaultProxy:
         self.broken = 0
         self.requests = 0
         self.hold_s = 0.0
-        self.held = 0
+        # How many pieces of requests wait to be delivered, and how many did so.
+        self.held = self.held_in_all = 0
         self.nagle = False
         self.delay_s = 0.0
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -106,6 +107,7 @@ class FaultProxy:
 
     def _deliver_late(self, server: socket.socket, data: bytes, due: float) -> None:
         self.held += 1
+        self.held_in_all += 1
 
         def deliver() -> None:
             with contextlib.suppress(OSError):
