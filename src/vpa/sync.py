@@ -7,8 +7,10 @@ signatures, docstrings and errors are theirs.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
+import os
 import queue
 import threading
 from collections import deque
@@ -37,22 +39,37 @@ class OwnerLoop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        # Under the lock, so that what is begun before the end is seen by it, and nothing is begun after.
+        self._lock = threading.Lock()
+        self._stopping = False
+        self._process = os.getpid()
         self._thread = threading.Thread(target=self._loop.run_forever, name="vpa-sync", daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Do `work` on the loop and wait for its result."""
-        if not self._thread.is_alive():
-            # Closed already: the answer is a ClosedError, or that there is nothing to do.
-            return _run_alone(work)
         if threading.current_thread() is self._thread:
             # Waiting here for the loop, on the loop, would never end.
             work.close()
-            raise ConfigurationError(
-                "a callback, or an iterable that is read on the connection's own loop, called this connection again; "
-                "give a list, and call from outside of callbacks"
-            )
-        return _result(asyncio.run_coroutine_threadsafe(work, self._loop))
+            raise _called_from_inside()
+        future = self._begin(work)
+        # Closed already: the answer is a ClosedError, or that there is nothing to do.
+        return _run_alone(work) if future is None else _result(future)
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> Future[T] | None:
+        """None where the loop has ended, or is about to."""
+        with self._lock:
+            return None if self._is_over else asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    @property
+    def _is_over(self) -> bool:
+        # A forked process has the loop, and not its thread.
+        return self._stopping or os.getpid() != self._process
+
+    def check_open(self) -> None:
+        """Raise ClosedError once it was stopped: what is connected lives on a loop that goes on."""
+        if self._stopping:
+            raise ClosedError("this connection was closed; make a new one with vpa.sync")
 
     def run_reading(self, work: Callable[[Callable[[Any], Any]], Coroutine[Any, Any, Any]]) -> Any:
         """As `run`, for a call that reads iterators of its caller as it goes on: they are read in this thread.
@@ -60,16 +77,17 @@ class OwnerLoop:
         `work` is given what turns an iterator into an asynchronous one, and anything else into itself.
         """
         asked: queue.SimpleQueue[_Reading | None] = queue.SimpleQueue()
-        loop = self._loop if self._thread.is_alive() else None
+        if self._is_over or threading.current_thread() is self._thread:
+            return self.run(work(_read_here))
 
         def bridge(value: Any) -> Any:
-            if not isinstance(value, Iterator):
-                return value
-            return list(value) if loop is None else _Bridge(value, loop, asked.put)
+            return _Bridge(value, self._loop, asked.put) if isinstance(value, Iterator) else value
 
-        if loop is None or threading.current_thread() is self._thread:
-            return self.run(work(bridge))
-        future = asyncio.run_coroutine_threadsafe(work(bridge), loop)
+        coroutine = work(bridge)
+        future = self._begin(coroutine)
+        if future is None:
+            coroutine.close()
+            raise _ended()
         future.add_done_callback(lambda _: asked.put(None))
         try:
             while (reading := asked.get()) is not None:
@@ -82,7 +100,11 @@ class OwnerLoop:
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Begin `work` on the loop; its result is in the future."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = self._begin(work)
+        if future is None:
+            work.close()
+            raise _ended()
+        return future
 
     def iterate(self, batches: AsyncIterator[Any]) -> Iterator[Any]:
         """The items of an asynchronous iterator; closing the generator closes it."""
@@ -95,28 +117,50 @@ class OwnerLoop:
                 yield item
         finally:
             close = getattr(batches, "aclose", None)
-            if close is not None and self._thread.is_alive():
-                # Where the loop's own thread collects a generator that was given up, it must not wait for itself.
-                if threading.current_thread() is self._thread:
-                    self.submit(close())
-                else:
-                    self.run(close())
+            if close is not None:
+                self._finish(close())
+
+    def _finish(self, closing: Coroutine[Any, Any, Any]) -> None:
+        future = self._begin(closing)
+        if future is None:
+            # The end of the loop closes what is open.
+            closing.close()
+        elif threading.current_thread() is not self._thread:
+            # Where the loop's own thread collects a generator that was given up, it must not wait for itself.
+            _result(future)
 
     def stop(self) -> None:
-        """End the thread. May be called twice."""
-        if self._thread.is_alive():
-            # Whoever still waits for a call of another thread must get an end of it.
+        """End the thread, and with it every call that other threads still wait for. May be called twice."""
+        if threading.current_thread() is self._thread:
+            raise _called_from_inside()
+        if os.getpid() != self._process:
+            return
+        with self._lock:
+            was_stopping, self._stopping = self._stopping, True
+        if not was_stopping:
             asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
+        self._thread.join()
+        if not was_stopping:
             self._loop.close()
+
+
+def _ended() -> ClosedError:
+    return ClosedError("the connection was closed by another thread before this call ended")
+
+
+def _called_from_inside() -> ConfigurationError:
+    return ConfigurationError(
+        "a callback, or an iterable that is read on the connection's own loop, called this connection again; give a "
+        "list, and call from outside of callbacks"
+    )
 
 
 def _result(future: Future[T]) -> T:
     try:
         return future.result()
     except CancelledError:
-        raise ClosedError("the connection was closed by another thread before this call ended") from None
+        raise _ended() from None
 
 
 class _Reading:
@@ -138,7 +182,9 @@ class _Reading:
             self._settle(lambda: self.answer.set_result(items))
 
     def _settle(self, give: Callable[[], None]) -> None:
-        self._loop.call_soon_threadsafe(lambda: None if self.answer.done() else give())
+        # Where the loop has ended, the call that asked has too.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(lambda: None if self.answer.done() else give())
 
 
 class _Bridge:
@@ -162,10 +208,11 @@ class _Bridge:
 
 
 async def _cancel_others() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    # What is cancelled may begin something to end well.
+    while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
     await asyncio.get_running_loop().shutdown_asyncgens()
 
 
@@ -249,18 +296,30 @@ def _reading(name: str, member: property) -> property:
     return property(read, doc=member.__doc__)
 
 
-def _adopt(facade: type[_Facade], asynchronous: type[Any], *, closing: tuple[str, ...] = ()) -> None:
+def _adopt(facade: type[_Facade], asynchronous: type[Any], *, opening: str = "", closing: tuple[str, ...] = ()) -> None:
     for name, member in inspect.getmembers(asynchronous):
         if name.startswith("_") or name in vars(facade):
             continue
         if isinstance(member, property):
             setattr(facade, name, _reading(name, member))
         elif inspect.iscoroutinefunction(member):
-            setattr(facade, name, _closing(name, member) if name in closing else _blocking(name, member))
+            make = _closing if name in closing else _opening if name == opening else _blocking
+            setattr(facade, name, make(name, member))
         elif inspect.isasyncgenfunction(member):
             setattr(facade, name, _iterating(name, member))
         elif callable(member):
             setattr(facade, name, _plain(name, member))
+
+
+def _opening(name: str, method: Any) -> Any:
+    blocking = _blocking(name, method)
+
+    @functools.wraps(method)
+    def call(self: _Facade, *args: Any, **kwargs: Any) -> Any:
+        self._owner.check_open()
+        return blocking(self, *args, **kwargs)
+
+    return call
 
 
 def _closing(name: str, method: Any) -> Any:
@@ -282,6 +341,7 @@ class VectorDatabaseManager(_Facade):
     """As `vpa.VectorDatabaseManager`, without `await`; a context manager."""
 
     def __enter__(self) -> VectorDatabaseManager:
+        self._owner.check_open()
         try:
             self._owner.run(self._inner.connect())
         except BaseException:
@@ -302,6 +362,7 @@ class EnhancedRAGSystem(_Facade):
         return VectorDatabaseManager(self._inner.manager, self._owner)
 
     def __enter__(self) -> EnhancedRAGSystem:
+        self._owner.check_open()
         try:
             self._owner.run(self._inner.initialize())
         except BaseException:
@@ -314,8 +375,8 @@ class EnhancedRAGSystem(_Facade):
 
 
 _adopt(Collection, _AsyncCollection)
-_adopt(VectorDatabaseManager, _AsyncManager, closing=("close", "disconnect"))
-_adopt(EnhancedRAGSystem, _AsyncRAG, closing=("shutdown",))
+_adopt(VectorDatabaseManager, _AsyncManager, opening="connect", closing=("close", "disconnect"))
+_adopt(EnhancedRAGSystem, _AsyncRAG, opening="initialize", closing=("shutdown",))
 
 
 @functools.wraps(_connect)

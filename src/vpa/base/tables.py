@@ -193,7 +193,8 @@ def as_column(values: Any) -> Column:
     """
     if isinstance(values, TextColumn):
         values.check()
-        return values
+        valid = None if values.valid is None else values.valid.copy()
+        return TextColumn(values.offsets.copy(), values.data.copy(), valid)
     if isinstance(values, NumberColumn):
         return _numbers(values.values, values.valid)
     # numpy.ma is loaded late: what nobody loaded, nobody made an array with.

@@ -119,12 +119,16 @@ class Column:
 
     def _settle(self) -> None:
         with self._lock:
-            for rows, values in self._pending:
+            if not self._pending:
+                return
+            parts: list[IntColumn] = []
+            for _, values in self._pending:
                 distinct, places = values.distinct()
                 codes = np.fromiter((self._code(value) for value in distinct), dtype=np.int32, count=len(distinct))
-                self._entry_codes.extend(codes[places])
-                self._rows.extend(rows)
-            self._pending = []
+                parts.append(codes[places])
+            # All at once: where memory ends, all of them are still pending, and none is entered.
+            self._append(np.concatenate([rows for rows, _ in self._pending]), np.concatenate(parts))
+            self._pending.clear()
 
     def code_for(self, value: Any) -> int:
         """The code of `value`, a new one if it was not there."""
@@ -136,14 +140,29 @@ class Column:
         codes = self.codes
         code = codes.get(value)
         if code is None:
-            code = codes[value] = len(self.values)
+            code = len(self.values)
             self.values.append(value)
+            try:
+                codes[value] = code
+            except BaseException:
+                # The next value would be given the place of this one.
+                self.values.pop()
+                raise
         return code
 
     def extend(self, rows: Sequence[int], codes: Sequence[int]) -> None:
-        """Append entries. The rows go last: readers take their length first."""
-        self._entry_codes.extend(np.asarray(codes, dtype=np.int32))
-        self._rows.extend(np.asarray(rows, dtype=np.int32))
+        """Append entries."""
+        self._append(np.asarray(rows, dtype=np.int32), np.asarray(codes, dtype=np.int32))
+
+    def _append(self, rows: IntColumn, codes: IntColumn) -> None:
+        """Both or neither. The rows go last: readers take their length first."""
+        length = self._entry_codes.length
+        self._entry_codes.extend(codes)
+        try:
+            self._rows.extend(rows)
+        except BaseException:
+            self._entry_codes.length = length
+            raise
 
     def entries(self, row_count: int) -> Entries:
         """The entries of the first `row_count` rows."""

@@ -206,21 +206,23 @@ class Database(OpenedDirectory):
                 self._files.sync_directory(f"{self.directory}/{COLLECTIONS}")
                 manifest = read_manifest(self._files, path)
                 self._write_store({**self._store.collections, info.name: manifest.owner.collection})
-            except OSError:
+                collection, journal = DurableJournal.open(
+                    self._files,
+                    path,
+                    manifest,
+                    guard=self._moved,
+                    make_room=self._make_room,
+                    random_bytes=self._random_bytes,
+                )
+            except BaseException:
                 self._write_store_back(named)
-                self._files.rename(path, building)
+                with contextlib.suppress(OSError):
+                    self._files.rename(path, building)
                 raise
         except OSError as error:
             raise storage_error(error, f"collection {info.name!r} was not made") from error
-        collection, self._journals[info.name] = DurableJournal.open(
-            self._files,
-            path,
-            manifest,
-            guard=self._moved,
-            make_room=self._make_room,
-            random_bytes=self._random_bytes,
-        )
-        self._journals[info.name].report.closed = True
+        journal.report.closed = True
+        self._journals[info.name] = journal
         return collection
 
     def _write_store(self, collections: Mapping[str, str]) -> None:
@@ -272,10 +274,12 @@ class Database(OpenedDirectory):
             try:
                 self._journals.pop(name).abandon()
                 self._files.rename(self._path(name), gone)
-            except OSError as error:
+            except BaseException as error:
                 self._write_store_back(named)
                 self._open_entry(name)
-                raise storage_error(error, f"collection {name!r} was not dropped") from error
+                if isinstance(error, OSError):
+                    raise storage_error(error, f"collection {name!r} was not dropped") from error
+                raise
             with contextlib.suppress(OSError):
                 # What is left of it goes at the next opening.
                 self._files.sync_directory(f"{self.directory}/{COLLECTIONS}")

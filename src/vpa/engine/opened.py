@@ -50,6 +50,10 @@ class OpenedDirectory(ABC):
             raise self._damaged[name]
         return self._opened(name)
 
+    def in_memory(self, name: str) -> Table | None:
+        """A collection as it was last read, whatever is wrong with its files by now; None for one that was not."""
+        return self._opened(name)
+
     def check_open(self) -> None:
         """Raise ClosedError after `close`, StorageLockedError in a forked process."""
         if self._closed:

@@ -106,9 +106,13 @@ class ReadOnlyDatabase(OpenedDirectory):
         """Whether another process has written since the last `refresh`."""
         self.check_open()
         follower = self._followers.get(name)
-        if follower is not None and name not in self._damaged:
-            return follower.is_behind()
-        return self._files.is_directory(self._path(name))
+        try:
+            if follower is not None and name not in self._damaged:
+                return follower.is_behind()
+            # One that could not be read may have been dropped since.
+            return name in self._damaged or self._files.is_directory(self._path(name))
+        except OSError as error:
+            raise storage_error(error, f"collection {name!r} could not be read") from error
 
     def refresh(self, name: str) -> None:
         """Take over what another process has written: changes, a new collection, or that it was dropped."""
@@ -118,9 +122,16 @@ class ReadOnlyDatabase(OpenedDirectory):
                 self._damaged.pop(name, None)
                 if self._files.is_directory(self._path(name)):
                     self._load(name)
+                else:
+                    self._check_there()
+                    self._followers.pop(name, None)
                 return
             try:
                 follower.refresh()
+            except OSError as error:
+                self._damaged[name] = storage_error(error, f"collection {name!r} could not be read").located(
+                    provider="mock", collection=name
+                )
             except CollectionNotFoundError:
                 self._check_there()
                 del self._followers[name]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from vpa.base.errors import ClosedError
 from vpa.base.records import Metric
 from vpa.client.collection import Collection
 from vpa.client.connect import connect
@@ -28,6 +29,7 @@ class OwnedCollection:
         self._manager: VectorDatabaseManager | None = None
         self._collection: Collection | None = None
         self._opening = asyncio.Lock()
+        self._closed = False
 
     async def _open(self, dimension: int | None) -> Collection | None:
         """Calls at once share one connection: another manager would be another store, where it is in memory."""
@@ -35,6 +37,8 @@ class OwnedCollection:
             return await self._opened(dimension)
 
     async def _opened(self, dimension: int | None) -> Collection | None:
+        if self._closed:
+            raise ClosedError("the store was closed; make a new one")
         if self._manager is None:
             place = self._place
             manager = connect(place, api_key=self._api_key) if isinstance(place, str) else VectorDatabaseManager(place)
@@ -78,7 +82,12 @@ class OwnedCollection:
 
     def close(self) -> None:
         """Let the connection and the thread go. May be called twice."""
-        manager, self._manager, self._collection = self._manager, None, None
-        if manager is not None:
-            self._owner.run(manager.close())
+        self._owner.run(self._end())
         self._owner.stop()
+
+    async def _end(self) -> None:
+        async with self._opening:
+            self._closed = True
+            manager, self._manager, self._collection = self._manager, None, None
+        if manager is not None:
+            await manager.close()

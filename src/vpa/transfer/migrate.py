@@ -54,7 +54,12 @@ async def migrate(
     of its own, VerificationError if what arrived is not what was sent.
     """
     origin = await source.collection(collection)
-    state = _State(Path(state_directory or "."), source, target, collection, to_collection or collection)
+    directory = Path(state_directory or ".")
+    if not directory.is_dir() or not os.access(directory, os.W_OK):
+        raise ConfigurationError(
+            f"state_directory {str(directory)!r} is no directory that can be written; nothing was copied"
+        )
+    state = _State(directory, source, target, collection, to_collection or collection)
     destination = await _destination(origin, target, to_collection or collection, state)
     copied = 0
     async for batch in origin.scan_batches(scope=ALL_SCOPES, batch_size=batch_size, cursor=state.cursor):
@@ -120,11 +125,16 @@ class _State:
         """Keep where the next run goes on; called before the first batch and after each."""
         self.cursor, self.copied, self.exists = cursor, copied, True
         partial = self.path.with_suffix(".tmp")
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(json.dumps({"cursor": cursor, "copied": copied}))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, self.path)
+        try:
+            with partial.open("w", encoding="utf-8") as file:
+                file.write(json.dumps({"cursor": cursor, "copied": copied}))
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, self.path)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{str(self.path)!r}, which says how far the copy is, cannot be written: {error.strerror or error}"
+            ) from error
 
     def remove(self) -> None:
         """When it is done."""

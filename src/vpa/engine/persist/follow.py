@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from vpa.base.errors import CollectionNotFoundError, ReadOnlyError, StorageCorruptedError
+from vpa.base.errors import CollectionNotFoundError, ProviderError, ReadOnlyError, StorageCorruptedError
 from vpa.engine.change import Change
 from vpa.engine.persist.files import FileStatus, FileSystem, ReadFile, read_copy
 from vpa.engine.persist.frames import Contents, LogHeader, read_frames, read_header
@@ -56,6 +56,8 @@ class Follower:
         self._store = StoreFile(store.id)
         self._lock = threading.Lock()
         self._seen_size = 0
+        # Whether what is in memory was left whole: a step that ends by an error may have applied half a change.
+        self._is_whole = False
         self._again(self._load)
 
     @property
@@ -70,7 +72,7 @@ class Follower:
 
     def is_behind(self) -> bool:
         """Whether the files have changed since they were read: two calls of the operating system."""
-        return self._manifest_status() != self._status or self._log.size != self._seen_size
+        return not self._is_whole or self._manifest_status() != self._status or self._log.size != self._seen_size
 
     def refresh(self) -> None:
         """Take over what has been written since. Raises CollectionNotFoundError where the collection was dropped."""
@@ -80,10 +82,14 @@ class Follower:
 
     def _again(self, step: Callable[[], None]) -> None:
         """Do it; where the writer replaced files meanwhile, load anew."""
+        if not self._is_whole:
+            step = self._load
         for attempt in range(_ATTEMPTS):
             before = self._manifest_status()
+            self._is_whole = False
             try:
                 step()
+                self._is_whole = True
                 return
             except _GoneError:
                 step = self._load
@@ -94,6 +100,10 @@ class Follower:
                         raise storage_error(error, "the files could not be read") from error
                     raise
                 step = self._load
+            except MemoryError as error:
+                raise ProviderError(
+                    f"{self._directory} could not be read on: there is not enough memory; free some"
+                ) from error
         raise StorageCorruptedError(f"{self._directory} changes faster than it can be read")
 
     def _manifest_status(self) -> FileStatus | None:

@@ -237,10 +237,19 @@ class DurableJournal:
         if log is not None:
             log.commit(ticket & (1 << 44) - 1)
         if self.log_bytes > self._longest_log and self._background is None:
-            self._background = threading.Thread(target=self._background_checkpoint, name="vpa-checkpoint", daemon=True)
-            self._background.start()
+            self._begin_checkpoint()
 
     # Checkpoints
+
+    def _begin_checkpoint(self) -> None:
+        thread = threading.Thread(target=self._background_checkpoint, name="vpa-checkpoint", daemon=True)
+        self._background = thread
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:
+            # The write is on the disk; the next one tries again.
+            self._background = None
+            self.checkpoint_error = f"no thread could be started: {error}"
 
     @property
     def _longest_log(self) -> int:

@@ -54,7 +54,8 @@ class Reserve:
         found = self._files.status(self._path)
         if found is None:
             return 0
-        if not 0 < found.size_bytes <= _BYTES:
+        # An empty one is left where this process was killed before it wrote.
+        if found.size_bytes > _BYTES:
             return None
         content = bytes(self._files.read(self._path))
         return len(content) if content.count(_FILLING) == len(content) else None

@@ -273,7 +273,13 @@ class _Salvage:
     def _replay(self, header: LogHeader, data: memoryview) -> None:
         for position in frame_positions(data, 0, header.nonce):
             found = frame_header(data, position, header.nonce)
-            if found is None or found.is_mark or found.sequence <= self._in_snapshot:
+            if found is None or found.sequence <= self._in_snapshot:
+                continue
+            if found.is_mark:
+                # It was written behind that change: what was not found before it is gone.
+                if found.sequence > self._last:
+                    self._lose(self._last + 1, found.sequence)
+                    self._last = found.sequence
                 continue
             payload = payload_of(data, position, found)
             if len(payload) < found.length:

@@ -115,6 +115,9 @@ class Maintenance:
         revision = job.table.revision
         try:
             await self._threads[job.work].run(_in_thread, job)
+        except Exception as error:  # noqa: BLE001 - no thread could be started; said below
+            job.error = error
+            job.finish()
         finally:
             if job.stage is Stage.DONE:
                 self._jobs.pop((job.table, job.work), None)

@@ -157,8 +157,13 @@ class _Line:
                 found = await self._workers.run(self._timed, 1, search_many, self.table, asked)
             else:
                 found = await self._workers.run(search_many, self.table, asked)
+        except Exception as error:  # noqa: BLE001 - it belongs to those who wait: no thread could be started
+            for one in part:
+                if not one.answer.done():
+                    one.answer.set_exception(error)
+            return
         except BaseException:
-            # The thread was refused or this task was cancelled: the loop, or the store, is going down.
+            # This task was cancelled: the loop, or the store, is going down.
             for one in part:
                 one.answer.cancel()
             raise

@@ -140,8 +140,12 @@ class EmbeddedStore(VectorStore):
         """Where another process writes, with what it had acknowledged before this call."""
         database = self._open_database()
         if database.is_behind(name):
+            before = database.in_memory(name)
             await self._workers.run(database.refresh, name)
             table = database.find(name)
+            if table is None and before is not None:
+                # It was dropped: nothing of it is kept.
+                self._searches.end(before)
             if table is not None:
                 # A reader's dead rows and codes are its own: nobody else tends them.
                 self._maintenance.notice(table)
@@ -277,6 +281,8 @@ class EmbeddedStore(VectorStore):
         )
         while (batch := await self._workers.run(next, batches, None)) is not None:
             yield batch
+            # It may have been closed meanwhile.
+            self._open_database()
 
     async def distinct_values(self, info: CollectionInfo, request: Distinct) -> list[Scalar]:
         """From the columns; numbers from the records that have one."""

@@ -29,7 +29,9 @@ async def export_parquet(
 
     Raises ConfigurationError, before anything is read, where the file cannot be written or is one of another kind.
     """
-    target, partial = Path(path), Path(f"{path}.partial-{secrets.token_hex(4)}")
+    # What a link names is written, and the link stays.
+    target = Path(os.path.realpath(path))
+    partial = target.with_name(f"{target.name}.partial-{secrets.token_hex(4)}")
     _reserve(target, partial)
     workers = Workers(size=1, name="vpa-parquet")
     written = 0
@@ -75,6 +77,8 @@ def _reserve(path: Path, partial: Path) -> None:
     try:
         if path.is_dir():
             raise ConfigurationError(f"{str(path)!r} is a directory; name a file in it")
+        if path.exists() and not path.is_file():
+            raise ConfigurationError(f"{str(path)!r} is a device, pipe or socket; name a file")
         if not path.parent.is_dir():
             raise ConfigurationError(f"{str(path)!r} cannot be written: there is no directory {str(path.parent)!r}")
         if path.exists() and _head(path) not in (b"", _MAGIC):
