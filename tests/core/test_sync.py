@@ -155,11 +155,12 @@ def test_documents_are_read_no_faster_than_they_are_written(monkeypatch: pytest.
 
 
 def test_a_reader_is_not_disturbed_by_drops(tmp_path: Path) -> None:
-    ended = threading.Event()
+    stored, ended = threading.Event(), threading.Event()
 
     def churn() -> None:
         with sync.connect(f"mock://{tmp_path}") as db:
             db.create_collection("kept", dimension=2).upsert([Record("a", vector=[1, 0])])
+            stored.set()
             while not ended.is_set():
                 db.create_collection("passing", dimension=2).upsert([Record("a", vector=[1, 0])])
                 db.drop_collection("passing")
@@ -167,10 +168,7 @@ def test_a_reader_is_not_disturbed_by_drops(tmp_path: Path) -> None:
     churning = threading.Thread(target=churn)
     churning.start()
     try:
-        for _ in range(200):
-            if (tmp_path / "collections" / "kept" / "collection.json").exists():
-                break
-            threading.Event().wait(0.02)
+        assert stored.wait(30)
         for _ in range(40):
             with sync.connect(f"mock://{tmp_path}", read_only=True) as reader:
                 assert reader.collection("kept").count() == 1

@@ -14,20 +14,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vpa.base.arrays import IntColumn, RowMask, RowNumbers
 from vpa.base.metadata import Scalar, Value, kind_of, leaves
-from vpa.base.sorting import sort_steps
-from vpa.base.steps import finish_resting
 from vpa.base.tables import Column as TypedColumn
 from vpa.base.tables import MetadataColumns
 from vpa.engine.growable import GrowableArray
+from vpa.engine.ranking import Entries, Ranking, is_behind, rank
 from vpa.engine.slices import slices
 from vpa.filters.ast import Comparison, Field
 
-# So many entries may stand behind a ranking before it is made anew.
-_TAIL: Final = 1024
 _HOLDS: Final[dict[Comparison, Callable[[Any, Any], bool]]] = {
     Comparison.GT: operator.gt,
     Comparison.GTE: operator.ge,
@@ -41,37 +37,6 @@ class ColumnKey(NamedTuple):
 
     field: Field
     kind: str
-
-
-class Entries(NamedTuple):
-    """`(row, code)` pairs of a column, in row order."""
-
-    rows: IntColumn
-    codes: IntColumn
-
-
-class _Ranking(NamedTuple):
-    """The first `length` entries by value: `rows[starts[n]:starts[n + 1]]` are those of `values[n]`, ascending."""
-
-    length: int
-    values: list[Any]
-    rows: IntColumn
-    starts: NDArray[np.int64]
-    # Whether no row stands twice, so that the rows of a span of values are different rows.
-    single: bool
-    # The place of each code's value, and the codes by row; None unless every row has one value.
-    places: IntColumn
-    codes: IntColumn | None
-
-    def span(self, first: int, last: int) -> IntColumn:
-        """Rows of the values from `first` up to `last`."""
-        rows: IntColumn = self.rows[self.starts[first] : self.starts[last]]
-        return rows
-
-
-def _is_behind(ranking: _Ranking, length: int) -> bool:
-    """Whether so many entries stand behind it that it is made anew."""
-    return length > ranking.length + max(_TAIL, ranking.length // 4)
 
 
 class Rows(NamedTuple):
@@ -97,7 +62,7 @@ class Column:
         self._codes: dict[Any, int] | None = None
         self._rows = GrowableArray(entries.rows)
         self._entry_codes = GrowableArray(entries.codes)
-        self._ranking: _Ranking | None = None
+        self._ranking: Ranking | None = None
         # Values that came as arrays and have no codes yet: nobody has asked.
         self._pending: list[tuple[IntColumn, TypedColumn]] = []
         self._lock = threading.RLock()
@@ -230,7 +195,7 @@ class Column:
         return rows._replace(contains=contains)
 
     def _rows_found(
-        self, pieces: list[IntColumn], tail: IntColumn, *, entries: Entries, ranking: _Ranking, distinct: bool
+        self, pieces: list[IntColumn], tail: IntColumn, *, entries: Entries, ranking: Ranking, distinct: bool
     ) -> Rows:
         if ranking.length > len(entries.rows):
             # It knows of rows that came after the reader's view.
@@ -245,7 +210,7 @@ class Column:
         """Rows that hold any value."""
         return Rows([self.entries(row_count).rows], distinct=False)
 
-    def _tail(self, entries: Entries, ranking: _Ranking, holds: Callable[[Any], bool]) -> IntColumn:
+    def _tail(self, entries: Entries, ranking: Ranking, holds: Callable[[Any], bool]) -> IntColumn:
         """Rows of the entries behind the ranking whose value holds; a row may stand twice."""
         rows, codes = entries.rows[ranking.length :], entries.codes[ranking.length :]
         if not len(rows):
@@ -259,41 +224,17 @@ class Column:
     def is_ready(self) -> bool:
         """Whether all values have codes, and a ranking stands that `equal` and `between` would use as it is."""
         ranking = self._ranking
-        return not self._pending and ranking is not None and not _is_behind(ranking, self._rows.length)
+        return not self._pending and ranking is not None and not is_behind(ranking, self._rows.length)
 
-    def _ranked(self, entries: Entries) -> _Ranking:
+    def _ranked(self, entries: Entries) -> Ranking:
         known = self._ranking
         length = len(entries.rows)
-        if known is None or _is_behind(known, length):
+        if known is None or is_behind(known, length):
             with self._lock:
                 known = self._ranking
-                if known is None or _is_behind(known, length):
-                    self._ranking = known = self._rank(entries)
+                if known is None or is_behind(known, length):
+                    self._ranking = known = rank(entries, self.values)
         return known
-
-    def _rank(self, entries: Entries) -> _Ranking:
-        used, places = np.unique(entries.codes, return_inverse=True)
-        values = [self.values[code] for code in used.tolist()]
-        # In steps: one call of `sorted` over many strings keeps every other thread waiting.
-        ascending = finish_resting(sort_steps(range(len(values)), key=values.__getitem__))
-        rank = np.empty(len(values), dtype=np.int32)
-        rank[ascending] = np.arange(len(values), dtype=np.int32)
-        ranks = rank[places]
-        rows = entries.rows[np.argsort(ranks, kind="stable")]
-        starts = np.concatenate(([0], np.cumsum(np.bincount(ranks, minlength=len(values)))))
-        single = not len(rows) or bool((np.diff(entries.rows) > 0).all())
-        whole = single and len(rows) > 0 and int(entries.rows[-1]) == len(rows) - 1
-        by_code = np.zeros(int(used[-1]) + 1 if len(used) else 0, dtype=np.int32)
-        by_code[used] = rank
-        return _Ranking(
-            len(rows),
-            [values[place] for place in ascending],
-            rows,
-            starts,
-            single,
-            by_code,
-            entries.codes if whole else None,
-        )
 
 
 class Columns:

@@ -12,12 +12,13 @@ from vpa.base.arrays import FloatMatrix, RowNumbers
 from vpa.base.index_options import Quantization
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
-from vpa.engine.columns import Column, ColumnKey, Columns, Entries
+from vpa.engine.columns import Column, ColumnKey, Columns
 from vpa.engine.growable import GrowableArray, Heap, Packed
 from vpa.engine.indexes.base import Dump, Part
 from vpa.engine.persist.manifest import SnapshotEntry
 from vpa.engine.persist.snapshot import Snapshot, SnapshotWriter
 from vpa.engine.quant.scalar import CodedRows, Scalar
+from vpa.engine.ranking import Entries
 from vpa.engine.rows import RowStore
 from vpa.engine.vectors import CodedBlock, FileBlock, FloatBlock, Vectors
 from vpa.engine.view import View
