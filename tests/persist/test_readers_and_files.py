@@ -109,6 +109,44 @@ def test_a_create_that_fails_late_can_be_done_again(
     database.close()
 
 
+@pytest.mark.parametrize("refusing", ["write_store", "rename"])
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_create_that_the_disk_does_not_let_take_back_can_be_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusing: str, *, reopened: bool
+) -> None:
+    from vpa.engine import database as databases
+
+    database = Database(str(tmp_path))
+    info = CollectionInfo(name="docs", dimension=2, metric=Metric.DOT)
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def failing(*_: Any, **__: Any) -> None:
+        owner, name = (OSFiles, "rename") if refusing == "rename" else (databases, "write_store")
+        patched.setattr(owner, name, refused)
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(databases.DurableJournal, "open", failing)
+        for _ in range(2):
+            with pytest.raises(errors.StorageError):
+                database.create(info)
+    assert database.names() == []
+    if reopened:
+        # An empty collection is nothing that was lost.
+        database.close()
+        database = Database(str(tmp_path))
+        assert (database.names(), database.damaged) == (["docs"], {})
+        database.drop("docs")
+    assert database.create(info).info.name == "docs"
+    database.drop("docs")
+    database.close()
+    database = Database(str(tmp_path))
+    assert (database.names(), database.damaged) == ([], {})
+    database.close()
+
+
 async def test_an_empty_reserve_is_filled(tmp_path: Path) -> None:
     async with vpa.connect(f"mock://{tmp_path}") as db:
         await db.create_collection("docs", dimension=2)

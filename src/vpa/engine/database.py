@@ -61,6 +61,8 @@ class Database(OpenedDirectory):
         self._random_bytes = random_bytes
         self._collections: dict[str, Table] = {}
         self._journals: dict[str, DurableJournal] = {}
+        # Names whose creation failed, and then the disk refused to take it back, too.
+        self._unmade: set[str] = set()
         self._store = StoreFile("")
         self._lock = threading.RLock()
         self._directory_lock: DirectoryLock | None = None
@@ -193,8 +195,9 @@ class Database(OpenedDirectory):
     def _create_durable(self, info: CollectionInfo) -> Table:
         self._check_in_place()
         path, building = self._path(info.name), self._path(CREATING + new_id(self._random_bytes))
-        named = self._store.collections
         try:
+            if info.name in self._unmade:
+                self._take_back(info.name)
             if self._files.status(path) is not None:
                 raise StorageCorruptedError(
                     f"{path} exists and is no collection of this store; nothing was touched; move it away"
@@ -215,15 +218,22 @@ class Database(OpenedDirectory):
                     random_bytes=self._random_bytes,
                 )
             except BaseException:
-                self._write_store_back(named)
                 with contextlib.suppress(OSError):
-                    self._files.rename(path, building)
+                    self._take_back(info.name)
                 raise
         except OSError as error:
             raise storage_error(error, f"collection {info.name!r} was not made") from error
         journal.report.closed = True
         self._journals[info.name] = journal
         return collection
+
+    def _take_back(self, name: str) -> None:
+        """Undo a creation; the catalogue first, so that it never names what is not there."""
+        self._unmade.add(name)
+        self._write_store({key: value for key, value in self._store.collections.items() if key != name})
+        if self._files.is_directory(self._path(name)):
+            self._files.rename(self._path(name), self._path(CREATING + new_id(self._random_bytes)))
+        self._unmade.discard(name)
 
     def _write_store(self, collections: Mapping[str, str]) -> None:
         store = StoreFile(self._store.id, collections)
