@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -133,3 +138,146 @@ async def test_it_says_so_to_those_who_await_too() -> None:
     owned.close()
     with pytest.raises(errors.ClosedError):
         await owned.arun(count, dimension=2)
+
+
+def _filled() -> Any:
+    db = vpa.sync.connect("mock://")
+    db.__enter__()
+    docs = db.create_collection("docs", dimension=2)
+    docs.upsert([Record(f"r{n}", vector=[1, n]) for n in range(3000)])
+    return db, docs
+
+
+def test_a_scan_whose_connection_is_closed_does_not_end_as_if_it_had_read_everything() -> None:
+    db, docs = _filled()
+    rows = docs.scan()
+    next(rows)
+    db.close()
+    with pytest.raises(errors.ClosedError):
+        list(rows)
+
+
+_PROGRAM = """
+import gc, vpa.sync
+from vpa import Record
+db = vpa.sync.connect("mock://")
+db.connect()
+docs = db.create_collection("docs", dimension=2)
+docs.upsert([Record(f"r{n}", vector=[1.0, float(n)]) for n in range(3000)])
+"""
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "rows = docs.scan(); next(rows)",
+        "def read():\n    for row in docs.scan():\n        raise ValueError('x')\nread()",
+        "cell = {}; cell['rows'] = docs.scan(); next(cell['rows']); cell['self'] = cell; del cell",
+        "class Owner:\n    def __del__(self):\n        db.close()\nowner = Owner()",
+    ],
+    ids=["a scan left open", "an exception in a loop", "a cycle", "closed by __del__"],
+)
+def test_a_program_that_leaves_something_open_ends(rest: str) -> None:
+    ended = subprocess.run([sys.executable, "-c", _PROGRAM + rest], capture_output=True, timeout=60, check=False)
+    assert ended.returncode in (0, 1)
+
+
+def test_the_garbage_collector_may_close_a_scan_while_a_call_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work() -> None:
+        db, docs = _filled()
+        cell: dict[str, Any] = {"rows": docs.scan()}
+        next(cell["rows"])
+        cell["self"] = cell
+        del cell
+        given = asyncio.run_coroutine_threadsafe
+
+        def collecting(*args: Any) -> Any:
+            gc.collect()
+            return given(*args)
+
+        monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", collecting)
+        assert docs.count() == 3000
+        db.close()
+
+    _within(20, work)
+
+
+def test_a_close_that_was_interrupted_is_done_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vpa.kit.owner import OwnerLoop
+
+    def work() -> None:
+        owner = OwnerLoop()
+        owner._begin(_slow_to_end())
+        join = owner._thread.join
+        monkeypatch.setattr(owner._thread, "join", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            owner.stop()
+        monkeypatch.setattr(owner._thread, "join", join)
+        owner.stop()
+        assert not owner._thread.is_alive()
+
+    _within(20, work)
+
+
+async def _slow_to_end() -> None:
+    try:
+        await asyncio.sleep(30)
+    finally:
+        await asyncio.sleep(0.5)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_connection_is_not_entered_in_a_forked_process() -> None:
+    program = (
+        "import os, sys, vpa.sync\nfrom vpa.base.errors import ClosedError\n"
+        "db = vpa.sync.connect('mock://')\nchild = os.fork()\n"
+        "if child == 0:\n    try:\n        db.connect()\n    except ClosedError as error:\n"
+        "        os._exit(7 if 'forked' in str(error) else 8)\n    os._exit(9)\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 7
+
+
+async def test_whoever_awaits_a_store_that_another_thread_closes_is_not_cancelled() -> None:
+    from vpa.integrations.owned import OwnedCollection
+
+    owned = OwnedCollection("mock://", "docs", api_key=None, metric="cosine")
+
+    async def wait(_: vpa.Collection) -> int:
+        await asyncio.sleep(30)
+        return 1
+
+    waiting = asyncio.create_task(owned.arun(wait, dimension=2))
+    await asyncio.sleep(0.2)
+    await asyncio.to_thread(owned.close)
+    with pytest.raises(errors.ClosedError):
+        await waiting
+
+
+def test_nothing_is_opened_while_it_is_closed(tmp_path: Path) -> None:
+    db = vpa.sync.connect(f"mock://{tmp_path}")
+    db.connect()
+    refused: list[type[BaseException]] = []
+    closing = db._inner.close
+
+    async def slowly() -> None:
+        await closing()
+        thread = threading.Thread(target=enter)
+        thread.start()
+        await asyncio.to_thread(thread.join)
+
+    def enter() -> None:
+        try:
+            db.connect()
+        except errors.VectorDatabaseError as error:
+            refused.append(type(error))
+
+    db._inner.close = slowly
+    db.close()
+    assert set(refused) == {errors.ClosedError}
+    with vpa.sync.connect(f"mock://{tmp_path}") as again:
+        assert again.list_collections() == []

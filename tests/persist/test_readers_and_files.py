@@ -195,3 +195,41 @@ async def test_a_column_of_texts_is_the_stores_own() -> None:
         await docs.upsert(batch)
         column.data[:] = ord("z")
         assert [await docs.count(filter=F("k") == text) for text in "xyz"] == [2, 1, 0]
+
+
+async def test_a_reader_whose_disk_answers_nothing_says_so_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with vpa.connect(f"mock://{tmp_path}") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        await docs.upsert(_records(3))
+        async with vpa.connect(f"mock://{tmp_path}", read_only=True) as reader:
+            theirs = await reader.collection("docs")
+
+            def broken(self: OSFiles, *_: Any) -> Any:
+                raise OSError(errno.EIO, "Input/output error")
+
+            with monkeypatch.context() as patched:
+                for name in ("status", "list_directory"):
+                    patched.setattr(OSFiles, name, broken)
+                for _ in range(4):
+                    with pytest.raises(errors.StorageError):
+                        await theirs.count()
+                    with pytest.raises(errors.StorageError):
+                        await reader.list_collections()
+                assert (await reader.health())["healthy"] is False
+            assert await theirs.count() == 3
+            assert await reader.list_collections() == ["docs"]
+
+
+async def test_a_scan_does_not_go_on_over_a_store_that_was_opened_anew(tmp_path: Path) -> None:
+    db = await vpa.connect(f"mock://{tmp_path}").connect()
+    docs = await db.create_collection("docs", dimension=2)
+    await docs.upsert(_records(3000))
+    batches = docs.scan_batches(batch_size=1000)
+    await anext(batches)
+    await db.close()
+    await db.connect()
+    with pytest.raises(errors.ClosedError):
+        await anext(batches)
+    await db.close()

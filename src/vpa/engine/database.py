@@ -286,11 +286,17 @@ class Database(OpenedDirectory):
                 self._files.rename(self._path(name), gone)
             except BaseException as error:
                 self._write_store_back(named)
-                self._open_entry(name)
+                try:
+                    self._open_entry(name)
+                except (OSError, MemoryError) as second:
+                    found = StorageError(
+                        f"collection {name!r} could not be opened again ({second}); open the store anew"
+                    )
+                    self._damaged[name] = found.located(provider=_PROVIDER, collection=name)
                 if isinstance(error, OSError):
                     raise storage_error(error, f"collection {name!r} was not dropped") from error
                 raise
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, MemoryError):
                 # What is left of it goes at the next opening.
                 self._files.sync_directory(f"{self.directory}/{COLLECTIONS}")
                 self._remove_ours(gone)

@@ -84,14 +84,26 @@ class ReadOnlyDatabase(OpenedDirectory):
         except CollectionNotFoundError:
             # Dropped between the look at the directory and this.
             self._damaged.pop(name, None)
+        except OSError as error:
+            self._note_unread(name, error)
         except VectorDatabaseError as error:
             self._damaged[name] = error.located(provider="mock", collection=name)
+
+    def _note_unread(self, name: str, error: OSError) -> None:
+        found = storage_error(error, f"collection {name!r} could not be read")
+        self._damaged[name] = found.located(provider="mock", collection=name)
 
     def names(self) -> list[str]:
         """Names of the collections that exist now, sorted; also of those that cannot be read, see `damaged`."""
         self.check_open()
-        self._check_there()
-        return sorted({*self._names_there(), *self._damaged})
+        try:
+            self._check_there()
+            there = self._names_there()
+            store = find_store(self._files, self.directory) if self._damaged else None
+        except OSError as error:
+            raise storage_error(error, f"{self.directory} could not be read") from error
+        known = {*there, *(() if store is None else store.collections)}
+        return sorted({*there, *(name for name in self._damaged if name in known)})
 
     def _check_there(self) -> None:
         """A disk that is not mounted any more is no empty store."""
@@ -118,23 +130,20 @@ class ReadOnlyDatabase(OpenedDirectory):
         """Take over what another process has written: changes, a new collection, or that it was dropped."""
         with self._lock:
             follower = self._followers.get(name)
-            if follower is None or name in self._damaged:
-                self._damaged.pop(name, None)
-                if self._files.is_directory(self._path(name)):
+            try:
+                if follower is not None and name not in self._damaged:
+                    follower.refresh()
+                elif self._files.is_directory(self._path(name)):
                     self._load(name)
                 else:
                     self._check_there()
                     self._followers.pop(name, None)
-                return
-            try:
-                follower.refresh()
+                    self._damaged.pop(name, None)
             except OSError as error:
-                self._damaged[name] = storage_error(error, f"collection {name!r} could not be read").located(
-                    provider="mock", collection=name
-                )
+                self._note_unread(name, error)
             except CollectionNotFoundError:
                 self._check_there()
-                del self._followers[name]
+                self._followers.pop(name, None)
             except VectorDatabaseError as error:
                 self._damaged[name] = error.located(provider="mock", collection=name)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from langchain_core.embeddings import Embeddings
@@ -10,7 +9,7 @@ from langchain_core.embeddings import Embeddings
 from vpa.embeddings.adapt import as_embedder
 from vpa.embeddings.catalog import load_embedder
 from vpa.embeddings.contract import Kind
-from vpa.sync import OwnerLoop
+from vpa.kit.owner import OwnerLoop
 
 
 class VPAEmbeddings(Embeddings):
@@ -35,10 +34,10 @@ class VPAEmbeddings(Embeddings):
         return found[0]
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        return await asyncio.wrap_future(self._owner.submit(self._embed(texts, "document")))
+        return await self._owner.arun(self._embed(texts, "document"))
 
     async def aembed_query(self, text: str) -> list[float]:
-        return (await asyncio.wrap_future(self._owner.submit(self._embed([text], "query"))))[0]
+        return (await self._owner.arun(self._embed([text], "query")))[0]
 
     async def _embed(self, texts: list[str], kind: Kind) -> list[list[float]]:
         await self._embedder.open()
@@ -47,5 +46,4 @@ class VPAEmbeddings(Embeddings):
 
     def close(self) -> None:
         """Close the model and the loop. May be called twice."""
-        self._owner.run(self._embedder.close())
-        self._owner.stop()
+        self._owner.close(self._embedder.close)

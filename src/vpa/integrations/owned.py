@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from vpa.base.errors import ClosedError
@@ -11,8 +11,8 @@ from vpa.base.records import Metric
 from vpa.client.collection import Collection
 from vpa.client.connect import connect
 from vpa.client.manager import VectorDatabaseManager
+from vpa.kit.owner import OwnerLoop
 from vpa.stores.config import VectorDatabaseConfig
-from vpa.sync import OwnerLoop
 
 T = TypeVar("T")
 
@@ -38,11 +38,15 @@ class OwnedCollection:
 
     async def _opened(self, dimension: int | None) -> Collection | None:
         if self._closed:
-            raise ClosedError("the store was closed; make a new one")
+            raise _closed()
         if self._manager is None:
             place = self._place
             manager = connect(place, api_key=self._api_key) if isinstance(place, str) else VectorDatabaseManager(place)
-            self._manager = await manager.connect()
+            await manager.connect()
+            if self._closed:
+                await manager.close()
+                raise _closed()
+            self._manager = manager
         if self._collection is None:
             if dimension is not None:
                 self._collection = await self._manager.create_collection(
@@ -67,8 +71,9 @@ class OwnedCollection:
         self, work: Callable[[Collection], Awaitable[T]], *, default: Any = None, dimension: int | None = None
     ) -> T:
         """The same, awaited on the caller's loop."""
-        coroutine: Coroutine[Any, Any, T] = self._work(work, default, dimension)
-        return await asyncio.wrap_future(self._owner.submit(coroutine))
+        if self._closed:
+            raise _closed()
+        return await self._owner.arun(self._work(work, default, dimension))
 
     def drop(self) -> None:
         """Remove the collection, if it is there."""
@@ -82,12 +87,15 @@ class OwnedCollection:
 
     def close(self) -> None:
         """Let the connection and the thread go. May be called twice."""
-        self._owner.run(self._end())
-        self._owner.stop()
+        self._closed = True
+        self._owner.close(self._end)
 
     async def _end(self) -> None:
-        async with self._opening:
-            self._closed = True
-            manager, self._manager, self._collection = self._manager, None, None
+        # One that is being opened is given up with the loop.
+        manager, self._manager, self._collection = self._manager, None, None
         if manager is not None:
             await manager.close()
+
+
+def _closed() -> ClosedError:
+    return ClosedError("the store was closed; make a new one")

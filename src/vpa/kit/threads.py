@@ -15,13 +15,17 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _run_into(future: Future[T], call: Callable[[], T]) -> None:
+def _run_into(pair: list[tuple[Future[T], Callable[[], T]]]) -> None:
+    # Taken out of the list: an error knows the frames around this one, and what they hold would stay with the error
+    # until the cyclic collector comes.
+    future, call = pair.pop()
     if not future.set_running_or_notify_cancel():
         return
     try:
         result = call()
     except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for the future
         future.set_exception(error)
+        del future, call
     else:
         future.set_result(result)
 
@@ -44,19 +48,33 @@ class Workers:
         context = contextvars.copy_context()
         future: Future[T] = Future()
         bound = partial(context.run, partial(call, *args, **kwargs))
+        pair: list[tuple[Future[T], Callable[[], T]]] = [(future, bound)]
         try:
-            self._pool.submit(_run_into, future, bound)
+            self._pool.submit(_run_into, pair)
         except (RuntimeError, MemoryError) as error:
-            # The pool has queued it nevertheless: unless a thread has begun it, it is not to be run.
-            if future.cancel():
+            # The pool has queued it nevertheless. Where it has no thread that will come to it, it is not to be run.
+            if not _has_thread(self._pool) and future.cancel():
                 raise ServiceUnavailableError(
-                    f"no thread could be started ({error}): the process, or its control group, has as many as it may; "
-                    "raise that limit"
+                    f"no thread could be started ({error}): the program is ending, or the process, or its control "
+                    "group, has as many as it may; raise that limit"
                 ) from error
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        finally:
+            del future, bound
 
     async def close(self) -> None:
         """Wait for what is running, then let the threads go. May be called twice."""
         pool, self._pool = self._pool, None
-        if pool is not None:
-            await asyncio.get_running_loop().run_in_executor(None, partial(pool.shutdown, wait=True))
+        if pool is None:
+            return
+        pool.shutdown(wait=False)
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, pool.shutdown)
+        except RuntimeError:
+            # No thread can be started to wait for those: then this one waits.
+            pool.shutdown()
+
+
+def _has_thread(pool: ThreadPoolExecutor) -> bool:
+    return any(thread.is_alive() for thread in pool._threads)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, TypeVar
 import numpy as np
 
 from vpa.base.capabilities import Capabilities
-from vpa.base.errors import ClosedError, CollectionNotFoundError, ConfigurationError
+from vpa.base.errors import ClosedError, CollectionNotFoundError, ConfigurationError, ServiceUnavailableError
 from vpa.base.index_options import IndexOptions, Quantization
 from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch, Usage
@@ -120,7 +120,11 @@ class EmbeddedStore(VectorStore):
     async def _close_database(self) -> None:
         database, self._database = self._database, None
         if database is not None:
-            await self._workers.run(database.close)
+            try:
+                await self._workers.run(database.close)
+            except ServiceUnavailableError:
+                # Without a thread the loop waits; the directory is sealed and let go.
+                database.close()
 
     async def close(self) -> None:
         """Finish what runs, checkpoint, unlock. May be called twice."""
@@ -272,6 +276,7 @@ class EmbeddedStore(VectorStore):
 
     async def scan(self, info: CollectionInfo, request: Scan) -> AsyncIterator[RecordBatch]:
         """In id order, from the state at the first batch."""
+        database = self._open_database()
         batches = (await self._read(info)).scan(
             request.filter,
             scope=request.scope,
@@ -281,8 +286,9 @@ class EmbeddedStore(VectorStore):
         )
         while (batch := await self._workers.run(next, batches, None)) is not None:
             yield batch
-            # It may have been closed meanwhile.
-            self._open_database()
+            # It may have been closed meanwhile, and opened anew.
+            if self._open_database() is not database:
+                raise ClosedError("the embedded store was closed before this scan ended")
 
     async def distinct_values(self, info: CollectionInfo, request: Distinct) -> list[Scalar]:
         """From the columns; numbers from the records that have one."""

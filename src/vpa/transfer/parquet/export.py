@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -61,7 +62,9 @@ def _publish(partial: Path, target: Path) -> None:
     _sync(partial, os.O_RDWR)
     os.replace(partial, target)
     if os.name == "posix":
-        _sync(target.parent, os.O_RDONLY)
+        # Replaced is replaced: some file systems do not sync a directory.
+        with contextlib.suppress(OSError):
+            _sync(target.parent, os.O_RDONLY)
 
 
 def _sync(path: Path, flags: int) -> None:
