@@ -106,7 +106,7 @@ def _opening(name: str, method: Any) -> Any:
     @functools.wraps(method)
     def call(self: _Facade) -> Any:
         self._owner.check_open()
-        return self._wrap(self._owner.run(getattr(self._inner, name)(), opens=True))
+        return self._wrap(self._owner.run(getattr(self._inner, name)(), needs_loop=True))
 
     return call
 
@@ -129,7 +129,7 @@ class VectorDatabaseManager(_Facade):
     def __enter__(self) -> VectorDatabaseManager:
         self._owner.check_open()
         try:
-            self._owner.run(self._inner.connect(), opens=True)
+            self._owner.run(self._inner.connect(), needs_loop=True)
         except BaseException:
             self._owner.stop()
             raise
@@ -150,7 +150,7 @@ class EnhancedRAGSystem(_Facade):
     def __enter__(self) -> EnhancedRAGSystem:
         self._owner.check_open()
         try:
-            self._owner.run(self._inner.initialize(), opens=True)
+            self._owner.run(self._inner.initialize(), needs_loop=True)
         except BaseException:
             self._owner.stop()
             raise

@@ -158,7 +158,7 @@ def test_a_scan_whose_connection_is_closed_does_not_end_as_if_it_had_read_everyt
 
 
 _PROGRAM = """
-import gc, vpa.sync
+import vpa.sync
 from vpa import Record
 db = vpa.sync.connect("mock://")
 db.connect()
@@ -168,18 +168,20 @@ docs.upsert([Record(f"r{n}", vector=[1.0, float(n)]) for n in range(3000)])
 
 
 @pytest.mark.parametrize(
-    "rest",
+    ("rest", "status", "said"),
     [
-        "rows = docs.scan(); next(rows)",
-        "def read():\n    for row in docs.scan():\n        raise ValueError('x')\nread()",
-        "cell = {}; cell['rows'] = docs.scan(); next(cell['rows']); cell['self'] = cell; del cell",
-        "class Owner:\n    def __del__(self):\n        db.close()\nowner = Owner()",
+        ("rows = docs.scan(); next(rows)", 0, ""),
+        ("def read():\n    for row in docs.scan():\n        raise ValueError('mine')\nread()", 1, "ValueError: mine"),
+        ("cell = {}; cell['rows'] = docs.scan(); next(cell['rows']); cell['self'] = cell; del cell", 0, ""),
+        ("class Owner:\n    def __del__(self):\n        db.close()\nowner = Owner()", 0, ""),
     ],
     ids=["a scan left open", "an exception in a loop", "a cycle", "closed by __del__"],
 )
-def test_a_program_that_leaves_something_open_ends(rest: str) -> None:
-    ended = subprocess.run([sys.executable, "-c", _PROGRAM + rest], capture_output=True, timeout=60, check=False)
-    assert ended.returncode in (0, 1)
+def test_a_program_that_leaves_something_open_ends(rest: str, status: int, said: str) -> None:
+    program = _PROGRAM + "print('filled')\n" + rest
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.stdout.strip(), ended.returncode) == ("filled", status)
+    assert ended.stderr.strip().endswith(said)
 
 
 def test_the_garbage_collector_may_close_a_scan_while_a_call_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,10 +215,29 @@ def test_a_close_that_was_interrupted_is_done_by_the_next(monkeypatch: pytest.Mo
         with pytest.raises(KeyboardInterrupt):
             owner.stop()
         monkeypatch.setattr(owner._thread, "join", join)
-        owner.stop()
+        ended = []
+
+        async def end() -> None:
+            ended.append(asyncio.get_running_loop())
+
+        # Nothing is done on another loop beside the one that is ending.
+        owner.close(end)
+        assert ended == []
         assert not owner._thread.is_alive()
 
     _within(20, work)
+
+
+def test_where_no_thread_can_be_started_connecting_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        with pytest.raises(errors.ServiceUnavailableError, match="no thread"):
+            vpa.sync.connect("mock://")
+    with vpa.sync.connect("mock://") as db:
+        assert db.list_collections() == []
 
 
 async def _slow_to_end() -> None:

@@ -61,6 +61,28 @@ async def test_a_thread_that_lives_takes_what_none_can_be_started_for(monkeypatc
         await workers.close()
 
 
+async def test_what_is_asked_while_the_program_ends_is_refused_beside_threads_that_live(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from concurrent.futures import thread as pools
+
+    workers = Workers(size=2, name="some")
+    release = threading.Event()
+    busy = asyncio.create_task(workers.run(release.wait, 10))
+    await asyncio.sleep(0.05)
+    with monkeypatch.context() as patched:
+        # As the interpreter sets it before it waits for the threads of every pool.
+        patched.setattr(pools, "_shutdown", True)
+        with pytest.raises(errors.ServiceUnavailableError, match="ending"):
+            await asyncio.wait_for(workers.run(lambda: 7), 5)
+        done: list[int] = []
+        await workers.finish(lambda: done.append(1))
+        assert done == [1]
+    release.set()
+    await busy
+    await workers.close()
+
+
 async def test_an_error_does_not_keep_what_the_call_was_given() -> None:
     workers = Workers(size=1, name="some")
     argument = _Argument()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,16 @@ from vpa.engine.persist.files import OSFiles
 from vpa.engine.table import Table
 
 
+@asynccontextmanager
+async def _read(tmp_path: Path) -> AsyncIterator[tuple[vpa.VectorDatabaseManager, vpa.Collection]]:
+    """A reader beside a writer, and its collection of three records."""
+    async with vpa.connect(f"mock://{tmp_path}") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        await docs.upsert(_records(3))
+        async with vpa.connect(f"mock://{tmp_path}", read_only=True) as reader:
+            yield reader, await reader.collection("docs")
+
+
 def _records(count: int) -> list[Record]:
     return [Record(f"r{n}", vector=[1, n], metadata={"n": n}) for n in range(count)]
 
@@ -28,22 +41,18 @@ def _records(count: int) -> list[Record]:
 async def test_a_reader_whose_disk_answers_badly_says_so_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with vpa.connect(f"mock://{tmp_path}") as db:
-        docs = await db.create_collection("docs", dimension=2)
-        await docs.upsert(_records(3))
-        async with vpa.connect(f"mock://{tmp_path}", read_only=True) as reader:
-            theirs = await reader.collection("docs")
-            status = OSFiles.status
+    async with _read(tmp_path) as (_, theirs):
+        status = OSFiles.status
 
-            def stale(self: OSFiles, path: str) -> Any:
-                raise OSError(errno.ESTALE, "Stale file handle")
+        def stale(self: OSFiles, path: str) -> Any:
+            raise OSError(errno.ESTALE, "Stale file handle")
 
-            with monkeypatch.context() as patched:
-                patched.setattr(OSFiles, "status", stale)
-                with pytest.raises(errors.StorageError):
-                    await theirs.count()
-            assert OSFiles.status is status
-            assert await theirs.count() == 3
+        with monkeypatch.context() as patched:
+            patched.setattr(OSFiles, "status", stale)
+            with pytest.raises(errors.StorageError):
+                await theirs.count()
+        assert OSFiles.status is status
+        assert await theirs.count() == 3
 
 
 async def test_a_reader_forgets_a_collection_that_it_could_not_read_once(
@@ -102,7 +111,7 @@ def test_a_create_that_fails_late_can_be_done_again(
 
     with monkeypatch.context() as patched:
         patched.setattr(databases.DurableJournal, "open", refused)
-        with pytest.raises((errors.StorageError, MemoryError)):
+        with pytest.raises(errors.StorageError if failing == "append" else errors.ProviderError):
             database.create(info)
     assert database.names() == []
     assert database.create(info).info.name == "docs"
@@ -200,26 +209,85 @@ async def test_a_column_of_texts_is_the_stores_own() -> None:
 async def test_a_reader_whose_disk_answers_nothing_says_so_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with vpa.connect(f"mock://{tmp_path}") as db:
+    async with _read(tmp_path) as (reader, theirs):
+
+        def broken(self: OSFiles, *_: Any) -> Any:
+            raise OSError(errno.EIO, "Input/output error")
+
+        with monkeypatch.context() as patched:
+            for name in ("status", "list_directory"):
+                patched.setattr(OSFiles, name, broken)
+            for _ in range(4):
+                with pytest.raises(errors.StorageError):
+                    await theirs.count()
+                with pytest.raises(errors.StorageError):
+                    await reader.list_collections()
+            assert (await reader.health())["healthy"] is False
+        assert await theirs.count() == 3
+        assert await reader.list_collections() == ["docs"]
+
+
+async def test_a_reader_keeps_no_table_of_a_collection_that_was_made_anew(tmp_path: Path) -> None:
+    async with vpa.connect(f"mock://{tmp_path}") as db, vpa.connect(f"mock://{tmp_path}", read_only=True) as reader:
+        docs = await db.create_collection("docs", dimension=2)
+        await docs.upsert(_records(3000))
+        theirs = await reader.collection("docs")
+        for exact in (False, True):
+            # Large enough for the queue of searches.
+            await theirs.search_batch(vectors=np.ones((300, 2)), exact=exact)
+        store: Any = reader._store
+        old = weakref.ref(store._database.find("docs"))
+        await db.drop_collection("docs")
+        await (await db.create_collection("docs", dimension=2)).upsert(_records(1))
+        assert await theirs.count() == 1
+        gc.collect()
+        assert old() is None
+
+
+@pytest.mark.parametrize("verb", ["create", "drop"])
+def test_memory_that_ends_beside_a_creation_or_a_drop_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    from vpa.engine import database as databases
+
+    database = Database(str(tmp_path))
+    info = CollectionInfo(name="docs", dimension=2, metric=Metric.DOT)
+    if verb == "drop":
+        database.create(info)
+
+    def ended(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(databases, "write_store", ended)
+        with pytest.raises(errors.ProviderError, match=f"was not {'made' if verb == 'create' else 'dropped'}.*memory"):
+            database.create(info) if verb == "create" else database.drop("docs")
+    if verb == "create":
+        database.create(info)
+    database.drop("docs")
+    assert database.names() == []
+    database.close()
+
+
+async def test_an_export_says_whether_the_file_was_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vpa.transfer.parquet import export
+
+    sync = export._sync
+
+    def refusing(path: Path, flags: int) -> None:
+        if path == tmp_path:
+            raise OSError(errno.EIO, "Input/output error")
+        sync(path, flags)
+
+    async with vpa.connect("mock://") as db:
         docs = await db.create_collection("docs", dimension=2)
         await docs.upsert(_records(3))
-        async with vpa.connect(f"mock://{tmp_path}", read_only=True) as reader:
-            theirs = await reader.collection("docs")
-
-            def broken(self: OSFiles, *_: Any) -> Any:
-                raise OSError(errno.EIO, "Input/output error")
-
-            with monkeypatch.context() as patched:
-                for name in ("status", "list_directory"):
-                    patched.setattr(OSFiles, name, broken)
-                for _ in range(4):
-                    with pytest.raises(errors.StorageError):
-                        await theirs.count()
-                    with pytest.raises(errors.StorageError):
-                        await reader.list_collections()
-                assert (await reader.health())["healthy"] is False
-            assert await theirs.count() == 3
-            assert await reader.list_collections() == ["docs"]
+        with pytest.raises(errors.ConfigurationError, match="no path"):
+            await vpa.export_parquet(docs, str(tmp_path / "a\0b"))
+        monkeypatch.setattr(export, "_sync", refusing)
+        with pytest.raises(errors.StorageError, match="is whole"):
+            await vpa.export_parquet(docs, tmp_path / "copy.parquet")
+        assert (tmp_path / "copy.parquet").stat().st_size > 0
 
 
 async def test_a_scan_does_not_go_on_over_a_store_that_was_opened_anew(tmp_path: Path) -> None:

@@ -93,9 +93,7 @@ class Database(OpenedDirectory):
             raise storage_error(error, f"{directory} could not be opened{hint}") from error
         except MemoryError as error:
             self.close()
-            raise ProviderError(
-                f"{directory} could not be opened: there is not enough memory; nothing was changed; free some"
-            ) from error
+            raise _no_memory(f"{directory} could not be opened") from error
         except BaseException:
             self.close()
             raise
@@ -218,11 +216,13 @@ class Database(OpenedDirectory):
                     random_bytes=self._random_bytes,
                 )
             except BaseException:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, MemoryError):
                     self._take_back(info.name)
                 raise
         except OSError as error:
             raise storage_error(error, f"collection {info.name!r} was not made") from error
+        except MemoryError as error:
+            raise _no_memory(f"collection {info.name!r} was not made") from error
         journal.report.closed = True
         self._journals[info.name] = journal
         return collection
@@ -246,7 +246,7 @@ class Database(OpenedDirectory):
 
     def _write_store_back(self, collections: Mapping[str, str]) -> None:
         """After an error: as far as the disk lets it."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, MemoryError):
             self._write_store(collections)
 
     def set_embedding(self, name: str, embedding: EmbeddingIdentity) -> CollectionInfo:
@@ -275,9 +275,9 @@ class Database(OpenedDirectory):
             named = self._store.collections
             try:
                 self._forget(name)
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 self._write_store_back(named)
-                raise storage_error(error, f"collection {name!r} was not dropped") from error
+                raise _not_dropped(error, name) from error
             collection.close()
             del self._collections[name]
             gone = self._path(DROPPED + new_id(self._random_bytes))
@@ -293,8 +293,8 @@ class Database(OpenedDirectory):
                         f"collection {name!r} could not be opened again ({second}); open the store anew"
                     )
                     self._damaged[name] = found.located(provider=_PROVIDER, collection=name)
-                if isinstance(error, OSError):
-                    raise storage_error(error, f"collection {name!r} was not dropped") from error
+                if isinstance(error, OSError | MemoryError):
+                    raise _not_dropped(error, name) from error
                 raise
             with contextlib.suppress(OSError, MemoryError):
                 # What is left of it goes at the next opening.
@@ -337,3 +337,12 @@ class Database(OpenedDirectory):
                 if name in tables:
                     stack.callback(tables[name].close)
                 stack.callback(journal.close)
+
+
+def _no_memory(what: str) -> ProviderError:
+    return ProviderError(f"{what}: there is not enough memory; nothing was changed; free some")
+
+
+def _not_dropped(error: OSError | MemoryError, name: str) -> VectorDatabaseError:
+    what = f"collection {name!r} was not dropped"
+    return storage_error(error, what) if isinstance(error, OSError) else _no_memory(what)

@@ -14,7 +14,8 @@ from concurrent.futures import CancelledError, Future
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from vpa.base.errors import ClosedError, ConfigurationError
+from vpa.base.errors import ClosedError, ConfigurationError, VectorDatabaseError
+from vpa.kit.threads import no_thread
 
 T = TypeVar("T")
 # Items that are handed over at once: the way to another thread and back takes as long as some items.
@@ -38,7 +39,11 @@ class OwnerLoop:
         self._ending: asyncio.Task[None] | None = None
         self._process = os.getpid()
         self._thread = threading.Thread(target=self._serve, name="vpa-sync", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except (RuntimeError, MemoryError) as error:
+            self._loop.close()
+            raise no_thread(error) from error
 
     def _serve(self) -> None:
         try:
@@ -59,8 +64,11 @@ class OwnerLoop:
         if self._closing or self._is_over:
             raise ClosedError("this connection was closed; make a new one with vpa.sync")
 
-    def run(self, work: Coroutine[Any, Any, Any], *, opens: bool = False) -> Any:
-        """Do `work` on the loop and wait for its result; `opens`: it leaves something open, which needs the loop."""
+    def run(self, work: Coroutine[Any, Any, Any], *, needs_loop: bool = False) -> Any:
+        """Do `work` on the loop and wait for its result.
+
+        `needs_loop`: it leaves something open, or goes on with something, and so cannot be done after the end.
+        """
         if threading.current_thread() is self._thread:
             # Waiting here for the loop, on the loop, would never end.
             work.close()
@@ -68,9 +76,8 @@ class OwnerLoop:
         future = self._begin(work)
         if future is not None:
             return self._result(future, work)
-        if opens:
-            work.close()
-            raise _ended()
+        if needs_loop:
+            raise self._refused(work)
         # Closed already: the answer is a ClosedError, or that there is nothing to do.
         return run_alone(work)
 
@@ -82,6 +89,14 @@ class OwnerLoop:
             return asyncio.run_coroutine_threadsafe(work, self._loop)
         except RuntimeError:
             return None
+
+    def _refused(self, work: Coroutine[Any, Any, Any]) -> VectorDatabaseError:
+        work.close()
+        try:
+            self.check_open()
+        except ClosedError as error:
+            return error
+        return _ended()
 
     def _result(self, future: Future[T], work: Coroutine[Any, Any, T]) -> T:
         while True:
@@ -115,8 +130,7 @@ class OwnerLoop:
         coroutine = work(bridge)
         future = self._begin(coroutine)
         if future is None:
-            coroutine.close()
-            raise _ended()
+            raise self._refused(coroutine)
         future.add_done_callback(lambda _: asked.put(None))
         try:
             while (reading := self._asked(asked)) is not None:
@@ -138,8 +152,7 @@ class OwnerLoop:
         """The same, awaited on the caller's loop."""
         future = self._begin(work)
         if future is None:
-            work.close()
-            raise _ended()
+            raise self._refused(work)
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
@@ -156,10 +169,8 @@ class OwnerLoop:
         """
         try:
             while True:
-                if self._stopping:
-                    raise _ended()
                 try:
-                    item = self.run(_next(batches))
+                    item = self.run(_next(batches), needs_loop=True)
                 except StopAsyncIteration:
                     if self._stopping:
                         raise _ended() from None
@@ -183,7 +194,9 @@ class OwnerLoop:
         """Do `end` on the loop, then stop it; nothing is opened from now on."""
         self._closing = True
         try:
-            self.run(end())
+            # One that was begun and interrupted is ended by the loop itself.
+            if not self._stopping:
+                self.run(end())
         finally:
             self.stop(end)
 

@@ -30,6 +30,25 @@ def _run_into(pair: list[tuple[Future[T], Callable[[], T]]]) -> None:
         future.set_result(result)
 
 
+class _Pool(ThreadPoolExecutor):
+    """One that raises only where the call will not be run: it queues it, and only then asks for a further thread."""
+
+    def _adjust_thread_count(self) -> None:
+        try:
+            super()._adjust_thread_count()
+        except (RuntimeError, MemoryError):
+            if not self._threads:
+                raise
+
+
+def no_thread(error: BaseException) -> ServiceUnavailableError:
+    """What to raise where a thread cannot be started."""
+    return ServiceUnavailableError(
+        f"no thread could be started ({error}): the program is ending, or the process, or its control group, has as "
+        "many as it may; raise that limit"
+    )
+
+
 class Workers:
     """A few threads for blocking calls; made when first used, at most `size` of them."""
 
@@ -44,7 +63,7 @@ class Workers:
         Raises ServiceUnavailableError where no thread can be started; then `call` is not run.
         """
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(max_workers=self._size, thread_name_prefix=self._name)
+            self._pool = _Pool(max_workers=self._size, thread_name_prefix=self._name)
         context = contextvars.copy_context()
         future: Future[T] = Future()
         bound = partial(context.run, partial(call, *args, **kwargs))
@@ -52,29 +71,28 @@ class Workers:
         try:
             self._pool.submit(_run_into, pair)
         except (RuntimeError, MemoryError) as error:
-            # The pool has queued it nevertheless. Where it has no thread that will come to it, it is not to be run.
-            if not _has_thread(self._pool) and future.cancel():
-                raise ServiceUnavailableError(
-                    f"no thread could be started ({error}): the program is ending, or the process, or its control "
-                    "group, has as many as it may; raise that limit"
-                ) from error
+            # The pool may have queued it nevertheless: it is not to be run.
+            if future.cancel():
+                raise no_thread(error) from error
         try:
             return await asyncio.wrap_future(future)
         finally:
             del future, bound
+
+    async def finish(self, call: Callable[[], object]) -> None:
+        """Run what lets something go: in a thread, or here where none can be started."""
+        try:
+            await self.run(call)
+        except ServiceUnavailableError:
+            call()
 
     async def close(self) -> None:
         """Wait for what is running, then let the threads go. May be called twice."""
         pool, self._pool = self._pool, None
         if pool is None:
             return
-        pool.shutdown(wait=False)
         try:
             await asyncio.get_running_loop().run_in_executor(None, pool.shutdown)
         except RuntimeError:
             # No thread can be started to wait for those: then this one waits.
             pool.shutdown()
-
-
-def _has_thread(pool: ThreadPoolExecutor) -> bool:
-    return any(thread.is_alive() for thread in pool._threads)

@@ -76,7 +76,7 @@ class Connection:
         if http is not None:
             await http.aclose()
         elif system is not None:
-            await self._workers.run(system.stop)
+            await self._workers.finish(system.stop)
         await self._workers.close()
 
     async def call(self, method_name: str, /, **arguments: Any) -> Any:

@@ -200,6 +200,13 @@ class SearchQueue:
         line = self._lines.get((table.info.name, exact))
         return Traffic.UNKNOWN if line is None or line.table is not table else line.traffic
 
+    def forget(self, table: Table) -> None:
+        """Another has taken its place: the searches that wait are answered from it, and nobody keeps it for longer."""
+        for exact in (False, True):
+            line = self._lines.get((table.info.name, exact))
+            if line is not None and line.table is table:
+                del self._lines[table.info.name, exact]
+
     def end(self, table: Table) -> None:
         """Searches of a table that have not begun end in ClosedError; those that run end as they would."""
         for exact in (False, True):

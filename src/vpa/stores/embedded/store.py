@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, TypeVar
 import numpy as np
 
 from vpa.base.capabilities import Capabilities
-from vpa.base.errors import ClosedError, CollectionNotFoundError, ConfigurationError, ServiceUnavailableError
+from vpa.base.errors import ClosedError, CollectionNotFoundError, ConfigurationError
 from vpa.base.index_options import IndexOptions, Quantization
 from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch, Usage
@@ -120,11 +120,7 @@ class EmbeddedStore(VectorStore):
     async def _close_database(self) -> None:
         database, self._database = self._database, None
         if database is not None:
-            try:
-                await self._workers.run(database.close)
-            except ServiceUnavailableError:
-                # Without a thread the loop waits; the directory is sealed and let go.
-                database.close()
+            await self._workers.finish(database.close)
 
     async def close(self) -> None:
         """Finish what runs, checkpoint, unlock. May be called twice."""
@@ -147,9 +143,9 @@ class EmbeddedStore(VectorStore):
             before = database.in_memory(name)
             await self._workers.run(database.refresh, name)
             table = database.find(name)
-            if table is None and before is not None:
-                # It was dropped: nothing of it is kept.
-                self._searches.end(before)
+            if before is not None and table is not before:
+                # It was dropped, or made or loaded anew: nothing of it is kept.
+                self._searches.end(before) if table is None else self._searches.forget(before)
             if table is not None:
                 # A reader's dead rows and codes are its own: nobody else tends them.
                 self._maintenance.notice(table)

@@ -122,7 +122,7 @@ class Connection:
         """Close the client; stop Lite. May be called twice."""
         await self.renewable.close()
         if self.server is None and self._lock is not None:
-            await self._workers.run(self._stop_lite)
+            await self._workers.finish(self._stop_lite)
         await self._workers.close()
 
     def _stop_lite(self) -> None:

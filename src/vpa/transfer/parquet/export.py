@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -31,7 +30,10 @@ async def export_parquet(
     Raises ConfigurationError, before anything is read, where the file cannot be written or is one of another kind.
     """
     # What a link names is written, and the link stays.
-    target = Path(os.path.realpath(path))
+    try:
+        target = Path(os.path.realpath(path))
+    except ValueError as error:
+        raise ConfigurationError(f"{str(path)!r} is no path of a file: {error}") from error
     partial = target.with_name(f"{target.name}.partial-{secrets.token_hex(4)}")
     _reserve(target, partial)
     workers = Workers(size=1, name="vpa-parquet")
@@ -44,7 +46,7 @@ async def export_parquet(
                 written += len(batch)
                 progress(len(batch))
         finally:
-            await workers.run(file.close)
+            await workers.finish(file.close)
         await workers.run(_publish, partial, target)
     except OSError as error:
         kind = StorageFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
@@ -62,9 +64,13 @@ def _publish(partial: Path, target: Path) -> None:
     _sync(partial, os.O_RDWR)
     os.replace(partial, target)
     if os.name == "posix":
-        # Replaced is replaced: some file systems do not sync a directory.
-        with contextlib.suppress(OSError):
+        try:
             _sync(target.parent, os.O_RDONLY)
+        except OSError as error:
+            raise StorageError(
+                f"{str(target)!r} was written and is whole, but its directory was not synced, so that a power cut may "
+                f"undo it: {error.strerror or error}; write it again"
+            ) from error
 
 
 def _sync(path: Path, flags: int) -> None:
