@@ -257,3 +257,21 @@ def test_columns_are_sequences() -> None:
     assert MetadataColumns({"n": numbers, "w": words})[-1] == {"n": 2, "w": "é"}
     with pytest.raises(IndexError):
         MetadataColumns({"n": numbers})[3]
+
+
+def test_what_a_table_turns_into_something_else_is_said() -> None:
+    nanoseconds = pa.array([1, None, 1_500_000_001, -1], pa.timestamp("ns", tz="Asia/Tokyo"))
+    batch = vpa.RecordBatch.from_table(arrow().append_column("exact", nanoseconds))
+    moments = "became text of moments in UTC, with microseconds"
+    assert batch.conversions == (
+        "kind: dictionary<values=string, indices=int32, ordered=0> became string",
+        f"when: timestamp[us, tz=Europe/Berlin] {moments}",
+        f"exact: timestamp[ns, tz=Asia/Tokyo] {moments}; nanoseconds were cut",
+    )
+    assert [record.metadata["exact"] for record in batch] == [
+        "1970-01-01T00:00:00.000000Z",
+        None,
+        "1970-01-01T00:00:01.500000Z",
+        "1969-12-31T23:59:59.999999Z",
+    ]
+    assert vpa.RecordBatch.from_columns(ids=IDS, vectors=VECTORS, metadata={"n": np.arange(4)}).conversions == ()

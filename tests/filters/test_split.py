@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from vpa.base.errors import InvalidFilterError
-from vpa.filters import F, Filter, canonical_text, normal, split, to_json
-from vpa.filters.ast import ALWAYS, NEVER, Eq, Not
+from vpa.filters import F, Filter, canonical_text, matches, normal, split, to_json
+from vpa.filters.ast import ALWAYS, NEVER, Eq, Not, StartsWith
 
 A, B, C = F("a") == 1, F("b") == 2, F("c") > 3
 
@@ -56,3 +56,15 @@ def test_a_system_field_is_written_but_cannot_be_named_from_outside() -> None:
     assert shown == {"$system": {"version": {"$eq": 3}}}
     with pytest.raises(InvalidFilterError):
         normal(shown)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["ber", "", "\U0010ffff", "2024-05-01T10:00Y", "2024-05-01T10:00", "2024-05-01T10:00Z"]
+)
+def test_what_a_store_is_asked_for_a_prefix_holds_wherever_the_prefix_does(prefix: str) -> None:
+    node = normal(F("at").starts_with(prefix))
+    native = split(node, lambda leaf: not isinstance(leaf, StartsWith)).native
+    for text in ("", "x", " and more", "ankee", "Z", "\U0010ffff"):
+        for value in (prefix + text, [prefix + text, "2020", "zzz"]):
+            metadata = {"at": value}
+            assert not matches(node, metadata) or matches(native, metadata)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,15 +59,17 @@ def batch_from_table(
     ids = _ids(arrow.column(id_column), id_column)
     matrix = _vectors(arrow.column(vector_column), ids, vector_column) if vectors is None else _matrix(vectors)
     apart = {id_column, vector_column, text_column}
-    columns = {name: _typed(arrow.column(name), ids, name) for name in names if name not in apart}
+    said: list[str] = []
+    columns = {name: _typed(arrow.column(name), ids, name, said) for name in names if name not in apart}
     texts = None
     if text_column is not None and text_column in names:
-        texts = _typed(arrow.column(text_column), ids, text_column)
+        texts = _typed(arrow.column(text_column), ids, text_column, said)
         if not isinstance(texts, TextColumn):
             raise InvalidRecordError(
                 f"column {text_column!r} holds {arrow.column(text_column).type}, not text; cast it, or give text=None"
             )
-    return batch_from_columns(ids, matrix, columns=columns, texts=texts)
+    batch = batch_from_columns(ids, matrix, columns=columns, texts=texts)
+    return replace(batch, conversions=tuple(said))
 
 
 def _arrow(table: Any) -> pa.Table:
@@ -140,8 +143,10 @@ def _first(mask: pa.Array) -> int:
     return int(np.argmax(mask.to_numpy(zero_copy_only=False)))
 
 
-def _typed(column: pa.ChunkedArray, ids: Sequence[str], name: str) -> Column | list[Any]:
-    """A column of ours; lists and structs as Python's own, which are then refused by name."""
+def _typed(column: pa.ChunkedArray, ids: Sequence[str], name: str, said: list[str]) -> Column | list[Any]:
+    """A column of ours; lists and structs as Python's own, which are then refused by name. What changes its type is
+    added to `said`.
+    """
     import pyarrow as pa
 
     array = _as_array(column)
@@ -149,13 +154,14 @@ def _typed(column: pa.ChunkedArray, ids: Sequence[str], name: str) -> Column | l
     if pa.types.is_dictionary(kind):
         if pa.types.is_string_view(kind.value_type):
             array = pa.DictionaryArray.from_arrays(array.indices, array.dictionary.cast(pa.large_string()))
+        said.append(f"{name}: {kind} became {kind.value_type}")
         array = array.dictionary_decode()
         kind = array.type
     valid = None if not array.null_count else array.is_valid().to_numpy(zero_copy_only=False)
     if pa.types.is_null(kind):
         return NumberColumn(np.zeros(len(array), dtype=np.int64), np.zeros(len(array), dtype=np.bool_))
     if pa.types.is_timestamp(kind):
-        array, kind = _timestamps(array, name), pa.large_string()
+        array, kind = _timestamps(array, name, said), pa.large_string()
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return _text_column(array.cast(pa.large_string()), valid)
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
@@ -172,20 +178,27 @@ def _typed(column: pa.ChunkedArray, ids: Sequence[str], name: str) -> Column | l
     )
 
 
-def _timestamps(array: pa.Array, name: str) -> pa.Array:
-    """As `utc_text` writes them."""
+def _timestamps(array: pa.Array, name: str, said: list[str]) -> pa.Array:
+    """As `utc_text` writes them: nanoseconds are cut."""
     import pyarrow as pa
 
     if array.type.tz is None:
         raise InvalidRecordError(
             f"column {name!r} holds times without a zone; give one, for example with dt.tz_localize('UTC')"
         )
-    moments = array.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-    texts = np.datetime_as_string(moments.fill_null(0).to_numpy().view("M8[us]"))
+    missing = array.is_null().to_numpy(zero_copy_only=False)
+    if array.type.unit == "ns":
+        nanoseconds = array.cast(pa.int64()).fill_null(0).to_numpy()
+        moments, cut = nanoseconds // 1000, bool((nanoseconds % 1000).any())
+    else:
+        moments, cut = array.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).fill_null(0).to_numpy(), False
+    lost = "; nanoseconds were cut" if cut else ""
+    said.append(f"{name}: {array.type} became text of moments in UTC, with microseconds{lost}")
+    texts = np.datetime_as_string(moments.view("M8[us]"))
     return pa.array(
         [f"{text}Z" for text in texts.tolist()],
         type=pa.large_string(),
-        mask=array.is_null().to_numpy(zero_copy_only=False),
+        mask=missing,
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from vpa.base.errors import InvalidRecordError
+from vpa.base.moments import in_utc
 
 Scalar: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = "Scalar | list[Scalar] | dict[str, Value]"
@@ -57,7 +58,7 @@ def utc_text(moment: datetime) -> str:
     if moment.tzinfo is None or moment.utcoffset() is None:
         raise ValueRuleError("is a datetime without a time zone; use an aware one, for example datetime.now(UTC)")
     try:
-        return moment.astimezone(UTC).strftime("%Y").zfill(4) + moment.astimezone(UTC).strftime("-%m-%dT%H:%M:%S.%fZ")
+        return in_utc(moment)
     except OverflowError:
         raise ValueRuleError("is a datetime outside the years 1 to 9999 in UTC") from None
 

@@ -20,7 +20,7 @@ from vpa.base.metadata import Scalar, Value, kind_of, leaves
 from vpa.base.tables import Column as TypedColumn
 from vpa.base.tables import MetadataColumns
 from vpa.engine.growable import GrowableArray
-from vpa.engine.ranking import Entries, Ranking, is_behind, rank
+from vpa.engine.ranking import PLAIN, Entries, Form, Ranking, form_of, is_behind, rank
 from vpa.engine.slices import slices
 from vpa.filters.ast import Comparison, Field
 
@@ -55,14 +55,17 @@ class Column:
     exactly.
     """
 
-    __slots__ = ("_codes", "_entry_codes", "_lock", "_pending", "_ranking", "_rows", "values")
+    __slots__ = ("_codes", "_entry_codes", "_folds", "_form", "_lock", "_pending", "_ranking", "_rows", "values")
 
-    def __init__(self, values: list[Any], entries: Entries) -> None:
+    def __init__(self, values: list[Any], entries: Entries, form: Form = PLAIN) -> None:
         self.values = values
+        self._form = form
         self._codes: dict[Any, int] | None = None
         self._rows = GrowableArray(entries.rows)
         self._entry_codes = GrowableArray(entries.codes)
         self._ranking: Ranking | None = None
+        # A ranking, and the places of its values by their folded form.
+        self._folds: tuple[Ranking, dict[str, list[int]]] | None = None
         # Values that came as arrays and have no codes yet: nobody has asked.
         self._pending: list[tuple[IntColumn, TypedColumn]] = []
         self._lock = threading.RLock()
@@ -152,7 +155,7 @@ class Column:
         keep = live[entries.rows]
         used, codes = np.unique(entries.codes[keep], return_inverse=True)
         values = list(map(self.values.__getitem__, used.tolist()))
-        result = Column(values, Entries(new_row[entries.rows[keep]], codes.astype(np.int32)))
+        result = Column(values, Entries(new_row[entries.rows[keep]], codes.astype(np.int32)), self._form)
         for rows, typed in pending:
             places = np.flatnonzero(live[rows[: np.searchsorted(rows, len(live))]])
             if len(places):
@@ -160,21 +163,62 @@ class Column:
         return result if values or result._pending else None
 
     def equal(self, values: Collection[Any], row_count: int) -> Rows:
-        """Rows that hold one of `values`, which are hashable and different, among the first `row_count`."""
+        """Rows that hold one of `values`, which are hashable, among the first `row_count`."""
+        seen = self._form.compared
+        wanted = frozenset(map(seen, values))
         entries = self.entries(row_count)
         ranking = self._ranked(entries)
-        pieces = []
-        for value in values:
-            place = bisect_left(ranking.values, value)
-            if place < len(ranking.values) and ranking.values[place] == value:
-                pieces.append(ranking.span(place, place + 1))
-        tail = self._tail(entries, ranking, frozenset(values).__contains__)
+        spans = []
+        for value in wanted:
+            first = bisect_left(ranking.values, value)
+            if first < len(ranking.values) and ranking.values[first] == value:
+                spans.append((first, bisect_right(ranking.values, value, lo=first)))
+        tail = self._tail(entries, ranking, lambda other: seen(other) in wanted)
+        return self._spans_found(spans, tail, entries=entries, ranking=ranking)
+
+    def _spans_found(
+        self, spans: Sequence[tuple[int, int]], tail: IntColumn, *, entries: Entries, ranking: Ranking
+    ) -> Rows:
         # One value stands in a row once, also in a list.
-        once = ranking.single or (len(pieces) <= 1 and not len(tail))
-        return self._rows_found(pieces, tail, entries=entries, ranking=ranking, distinct=once)
+        once = sum(last - first for first, last in spans) <= 1 and not len(tail)
+        pieces = [ranking.span(first, last) for first, last in spans]
+        return self._rows_found(pieces, tail, entries=entries, ranking=ranking, distinct=ranking.single or once)
+
+    def starting(self, prefix: str, row_count: int) -> Rows:
+        """Rows that hold a text which begins with `prefix`, among the first `row_count`."""
+        seen = self._form.compared
+        prefix = seen(prefix)
+        entries = self.entries(row_count)
+        ranking = self._ranked(entries)
+        first = bisect_left(ranking.values, prefix)
+        # From there on, those that begin with it stand together.
+        last = bisect_left(ranking.values, True, lo=first, key=lambda text: not text.startswith(prefix))
+        tail = self._tail(entries, ranking, lambda other: seen(other).startswith(prefix))
+        return self._spans_found([(first, last)], tail, entries=entries, ranking=ranking)
+
+    def equal_ignoring_case(self, value: str, row_count: int) -> Rows:
+        """Rows that hold a text which is `value` but for its case, among the first `row_count`."""
+        fold = self._form.folded
+        wanted = fold(value)
+        entries = self.entries(row_count)
+        ranking = self._ranked(entries)
+        spans = [(place, place + 1) for place in self._places_by_fold(ranking).get(wanted, ())]
+        tail = self._tail(entries, ranking, lambda other: fold(other) == wanted)
+        return self._spans_found(spans, tail, entries=entries, ranking=ranking)
+
+    def _places_by_fold(self, ranking: Ranking) -> dict[str, list[int]]:
+        with self._lock:
+            if self._folds is None or self._folds[0] is not ranking:
+                places: dict[str, list[int]] = {}
+                for place, text in enumerate(ranking.values):
+                    places.setdefault(self._form.folded(text), []).append(place)
+                self._folds = ranking, places
+            return self._folds[1]
 
     def between(self, comparison: Comparison, value: Any, row_count: int) -> Rows:
         """Rows that hold a value which compares so with `value`, among the first `row_count`."""
+        seen = self._form.compared
+        value = seen(value)
         entries = self.entries(row_count)
         ranking = self._ranked(entries)
         bisect = bisect_right if comparison in (Comparison.GT, Comparison.LTE) else bisect_left
@@ -182,7 +226,7 @@ class Column:
         upward = comparison in (Comparison.GT, Comparison.GTE)
         found = ranking.span(place, len(ranking.values)) if upward else ranking.span(0, place)
         holds = _HOLDS[comparison]
-        tail = self._tail(entries, ranking, lambda other: holds(other, value))
+        tail = self._tail(entries, ranking, lambda other: holds(seen(other), value))
         rows = self._rows_found([found], tail, entries=entries, ranking=ranking, distinct=ranking.single)
         codes, places = ranking.codes, ranking.places
         if codes is None or len(tail) or ranking.length != row_count:
@@ -233,7 +277,7 @@ class Column:
             with self._lock:
                 known = self._ranking
                 if known is None or is_behind(known, length):
-                    self._ranking = known = rank(entries, self.values)
+                    self._ranking = known = rank(entries, self.values, self._form.compared)
         return known
 
 
@@ -315,9 +359,7 @@ class Columns:
                 rows, column = rows[column.valid], column.take(np.flatnonzero(column.valid))
             if len(rows):
                 found = ColumnKey(Field(key), column.kind)
-                if found not in self._columns:
-                    self._columns[found] = Column([], Entries(np.empty(0, np.int32), np.empty(0, np.int32)))
-                self._columns[found].extend_typed(rows, column)
+                self._made(found).extend_typed(rows, column)
 
     def _append_nested(
         self, pending: dict[ColumnKey, tuple[Column, list[int], list[int]]], row: int, mapping: Mapping[str, Value]
@@ -333,11 +375,15 @@ class Columns:
     ) -> tuple[Column, list[int], list[int]]:
         key = ColumnKey(field, kind)
         if key not in pending:
-            column = self._columns.get(key)
-            if column is None:
-                column = self._columns[key] = Column([], Entries(np.empty(0, np.int32), np.empty(0, np.int32)))
-            pending[key] = (column, [], [])
+            pending[key] = (self._made(key), [], [])
         return pending[key]
+
+    def _made(self, key: ColumnKey) -> Column:
+        column = self._columns.get(key)
+        if column is None:
+            nothing = Entries(np.empty(0, np.int32), np.empty(0, np.int32))
+            column = self._columns[key] = Column([], nothing, form_of(*key))
+        return column
 
     def compacted(self, live: RowMask) -> Columns:
         """New columns holding only the rows where `live`, renumbered; values that no row has any more are gone."""

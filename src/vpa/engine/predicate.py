@@ -9,7 +9,21 @@ import numpy as np
 from vpa.base.arrays import RowMask
 from vpa.base.metadata import kind_of
 from vpa.engine.columns import Columns, Rows
-from vpa.filters.ast import And, Constant, Eq, Exists, Filter, In, Literal, Not, Or, Range, leaves
+from vpa.filters.ast import (
+    And,
+    Constant,
+    Eq,
+    EqIgnoringCase,
+    Exists,
+    Filter,
+    In,
+    Literal,
+    Not,
+    Or,
+    Range,
+    StartsWith,
+    leaves,
+)
 
 _FEW_LITERALS: Final = 16  # More are left to a thread: each takes a bisection, and a slice that may be long.
 
@@ -36,9 +50,9 @@ def is_ready(node: Filter, columns: Columns) -> bool:
         literals += len(leaf.values) if isinstance(leaf, In) else 1
         if literals > _FEW_LITERALS:
             return False
-        if isinstance(leaf, Exists):
+        if isinstance(leaf, Exists | EqIgnoringCase):
             return False
-        if isinstance(leaf, Eq | In | Range) and not columns.are_ready(leaf.field):
+        if isinstance(leaf, Eq | In | Range | StartsWith) and not columns.are_ready(leaf.field):
             return False
     return True
 
@@ -66,7 +80,7 @@ def leaf_rows(node: Filter, columns: Columns, row_count: int) -> Rows | None:
     """The rows where a leaf holds, each once, in any order, found without looking at every row; None where that cannot
     be.
     """
-    if not isinstance(node, Eq | In | Range):
+    if not isinstance(node, Eq | In | Range | StartsWith | EqIgnoringCase):
         return None
     found = _leaf_rows(node, columns, row_count)
     if not found:
@@ -88,6 +102,12 @@ def _leaf_rows(node: Filter, columns: Columns, row_count: int) -> list[Rows]:
         case Range(field, comparison, value):
             column = columns.get(field, kind_of(value))
             return [] if column is None else [column.between(comparison, value, row_count)]
+        case StartsWith(field, prefix):
+            column = columns.get(field, "string")
+            return [] if column is None else [column.starting(prefix, row_count)]
+        case EqIgnoringCase(field, text):
+            column = columns.get(field, "string")
+            return [] if column is None else [column.equal_ignoring_case(text, row_count)]
         case Exists(field):
             return [column.present(row_count) for column in columns.at_or_below(field)]
         case _:

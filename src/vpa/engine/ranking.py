@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpa.base.arrays import IntColumn
+from vpa.base.moments import compared, folded
 from vpa.base.sorting import sort_steps
 from vpa.base.steps import finish_resting
+from vpa.filters.ast import Field
 
 # So many entries may stand behind a ranking before it is made anew.
 _TAIL: Final = 1024
+
+
+class Form(NamedTuple):
+    """What comparisons see of a column's values, and what those that ignore case see."""
+
+    compared: Callable[[Any], Any]
+    folded: Callable[[str], str]
+
+
+def as_it_is(value: Any) -> Any:
+    """The form of values that stand for themselves."""
+    return value
+
+
+# Values as they are; only texts of the metadata name moments, not ids in system fields.
+PLAIN: Final = Form(as_it_is, str.casefold)
+MOMENTS: Final = Form(compared, folded)
+
+
+def form_of(field: Field, kind: str) -> Form:
+    """How comparisons see the values of a field and kind."""
+    return MOMENTS if kind == "string" and not field.system else PLAIN
 
 
 class Entries(NamedTuple):
@@ -24,7 +48,10 @@ class Entries(NamedTuple):
 
 
 class Ranking(NamedTuple):
-    """The first `length` entries by value: `rows[starts[n]:starts[n + 1]]` are those of `values[n]`, ascending."""
+    """The first `length` entries by value: `rows[starts[n]:starts[n + 1]]` are those of `values[n]`, ascending.
+
+    `values` are in the form that comparisons see; two texts that name one moment stand side by side.
+    """
 
     length: int
     values: list[Any]
@@ -47,10 +74,10 @@ def is_behind(ranking: Ranking, length: int) -> bool:
     return length > ranking.length + max(_TAIL, ranking.length // 4)
 
 
-def rank(entries: Entries, distinct: Sequence[Any]) -> Ranking:
-    """The ranking of the entries, whose codes are places in `distinct`."""
+def rank(entries: Entries, distinct: Sequence[Any], seen: Callable[[Any], Any]) -> Ranking:
+    """The ranking of the entries, whose codes are places in `distinct`, by what comparisons see of the values."""
     used, places = np.unique(entries.codes, return_inverse=True)
-    values = [distinct[code] for code in used.tolist()]
+    values = [seen(distinct[code]) for code in used.tolist()]
     # In steps: one call of `sorted` over many strings keeps every other thread waiting.
     ascending = finish_resting(sort_steps(range(len(values)), key=values.__getitem__))
     order = np.empty(len(values), dtype=np.int32)

@@ -1,4 +1,4 @@
-"""The filter tree. Everything is built from four leaves, three connectives and two constants.
+"""The filter tree. Everything is built from six leaves, three connectives and two constants.
 
 `ne`, `nin`, `contains…` and comparisons with None are written in these terms by `build.py`.
 """
@@ -91,6 +91,22 @@ class Range(Filter):
 
 
 @dataclass(frozen=True, slots=True)
+class StartsWith(Filter):
+    """Some text of the field begins with `prefix`, which is not empty."""
+
+    field: Field
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class EqIgnoringCase(Filter):
+    """Some text of the field equals `value` when both are case-folded."""
+
+    field: Field
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Exists(Filter):
     """The field, or something below it, has a value."""
 
@@ -127,7 +143,7 @@ class Constant(Filter):
 
 ALWAYS: Final[Filter] = Constant(True)
 NEVER: Final[Filter] = Constant(False)
-Leaf: TypeAlias = Eq | In | Range | Exists
+Leaf: TypeAlias = Eq | In | Range | StartsWith | EqIgnoringCase | Exists
 
 
 def children(node: Filter) -> tuple[Filter, ...]:

@@ -16,6 +16,7 @@ from vpa.filters.ast import (
     And,
     Comparison,
     Eq,
+    EqIgnoringCase,
     Exists,
     Field,
     Filter,
@@ -24,6 +25,7 @@ from vpa.filters.ast import (
     Not,
     Or,
     Range,
+    StartsWith,
 )
 
 _SCALARS_ONLY: Final = "compares with one value"
@@ -82,6 +84,24 @@ def compare(target: Field, comparison: Comparison, value: object, *, at: str) ->
     if literal is None or isinstance(literal, bool):
         raise _error(at, f"{comparison} needs a number, a string or a datetime, not {value!r}")
     return Range(target, comparison, literal)
+
+
+def starts_with(target: Field, prefix: object, *, at: str) -> Filter:
+    """A text that begins so; with an empty prefix, any text."""
+    text = _text(prefix, target, at=at, operator="$starts_with")
+    return StartsWith(target, text) if text else Range(target, Comparison.GTE, "")
+
+
+def equals_ignoring_case(target: Field, value: object, *, at: str) -> Filter:
+    """A text that is the same but for its case."""
+    return EqIgnoringCase(target, _text(value, target, at=at, operator="$iequals"))
+
+
+def _text(value: object, target: Field, *, at: str, operator: str) -> str:
+    literal = None if isinstance(value, list | tuple | Mapping) else _literal(value, target, at)
+    if not isinstance(literal, str):
+        raise _error(at, f"{operator} takes a text, not {value!r:.80}")
+    return literal
 
 
 def exists(target: Field, flag: object, *, at: str) -> Filter:

@@ -13,7 +13,8 @@ class F:
 
     A field is a set of values: missing and None are the empty set, a scalar a set of one, a list its elements.
     A comparison holds if some value satisfies it; `!=` is the plain complement of `==`, so it also holds where the
-    field is missing. Raises InvalidFilterError for values that cannot be compared.
+    field is missing. Text that names a moment (date, time and offset) is compared as that moment.
+    Raises InvalidFilterError for values that cannot be compared.
     """
 
     __slots__ = ("_field",)
@@ -67,6 +68,14 @@ class F:
     def contains_all(self, *values: object) -> Filter:
         """The list holds every one of `values`."""
         return build.contains_all(self._field, values, at=self._at("contains_all"))
+
+    def starts_with(self, prefix: str) -> Filter:
+        """Some text begins with `prefix`; case counts."""
+        return build.starts_with(self._field, prefix, at=self._at("starts_with"))
+
+    def iequals(self, value: str) -> Filter:
+        """Some text equals `value` but for case, as Unicode folds it: `"STRASSE"` and `"Straße"` are equal."""
+        return build.equals_ignoring_case(self._field, value, at=self._at("iequals"))
 
     def exists(self, flag: bool = True) -> Filter:
         """The field has a value (`exists(False)`: it has none)."""

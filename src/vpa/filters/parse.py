@@ -41,6 +41,8 @@ _OPERATORS: Final[dict[str, _Builder]] = {
     "$contains": lambda target, value, at: build.eq(target, value, at=at),
     "$contains_any": lambda target, value, at: build.is_in(target, value, at=at),
     "$contains_all": lambda target, value, at: build.contains_all(target, value, at=at),
+    "$starts_with": lambda target, value, at: build.starts_with(target, value, at=at),
+    "$iequals": lambda target, value, at: build.equals_ignoring_case(target, value, at=at),
     "$exists": lambda target, value, at: build.exists(target, value, at=at),
     **{str(comparison): _comparison(comparison) for comparison in Comparison},
 }

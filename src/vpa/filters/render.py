@@ -5,7 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from vpa.filters.ast import And, Constant, Eq, Exists, Field, Filter, In, Not, Or, Range
+from vpa.filters.ast import (
+    And,
+    Constant,
+    Eq,
+    EqIgnoringCase,
+    Exists,
+    Field,
+    Filter,
+    In,
+    Not,
+    Or,
+    Range,
+    StartsWith,
+)
 
 
 def to_json(node: Filter) -> dict[str, Any]:
@@ -30,6 +43,10 @@ def to_json(node: Filter) -> dict[str, Any]:
             return _condition(field, {"$in": list(values)})
         case Range(field, comparison, value):
             return _condition(field, {str(comparison): value})
+        case StartsWith(field, prefix):
+            return _condition(field, {"$starts_with": prefix})
+        case EqIgnoringCase(field, value):
+            return _condition(field, {"$iequals": value})
         case Exists(field):
             return _condition(field, {"$exists": True})
     raise TypeError(f"not a filter: {node!r}")

@@ -22,6 +22,8 @@ _OPERATORS: Final = (
     "$contains",
     "$contains_any",
     "$contains_all",
+    "$starts_with",
+    "$iequals",
 )
 
 
@@ -48,6 +50,8 @@ def _leaf(source: random.Random) -> dict[str, Any]:
         return {path: {operator: source.random() < 0.5}}
     if operator in ("$in", "$nin", "$contains_any", "$contains_all"):
         return {path: {operator: [_value(source) for _ in range(source.randint(1, 4))]}}
+    if operator in ("$starts_with", "$iequals"):
+        return {path: {operator: source.choice(_WORDS)}}
     if operator in ("$gt", "$gte", "$lt", "$lte"):
         # Numbers and dates are compared more often than words.
         return {path: {operator: source.choice(_NUMBERS) if source.random() < 0.7 else source.choice(_WORDS)}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -29,7 +29,21 @@ _numbers = st.one_of(
     st.integers(-(2**63), 2**63 - 1),
     st.floats(allow_nan=False, allow_infinity=False),
 )
-_moments = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+_offsets = st.integers(-14, 14).map(lambda hours: timezone(timedelta(hours=hours)))
+_moments = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1), timezones=_offsets)
+# Three spellings of one moment, the next microsecond, and texts that name none.
+_dates = st.sampled_from(
+    (
+        "2024-05-01T10:00:00+02:00",
+        "2024-05-01 08:00Z",
+        "2024-05-01T08:00:00.000000Z",
+        "2024-05-01t08:00:00.000001z",
+        "2024-05-01T08:00:00",
+        "2024-05-01",
+        "2024-13-01T08:00:00Z",
+    )
+)
+_cased = st.sampled_from(("X", "x", "Straße", "STRASSE", "strasse", "İ", "ǆ", "ǅ"))
 _booleans = st.booleans()
 
 
@@ -37,8 +51,8 @@ def _or_none(kind: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(kind, st.none())
 
 
-lists = st.one_of(*(st.lists(_or_none(kind), max_size=3) for kind in (_texts, _numbers, _booleans)))
-scalars = st.one_of(_texts, _numbers, _booleans, st.none(), _moments)
+lists = st.one_of(*(st.lists(_or_none(kind), max_size=3) for kind in (_texts, _dates, _numbers, _booleans)))
+scalars = st.one_of(_texts, _numbers, _booleans, st.none(), _moments, _dates, _cased)
 values = st.recursive(
     st.one_of(scalars, lists),
     lambda inner: st.dictionaries(st.sampled_from(("a", "b", "c")), inner, max_size=2),
@@ -66,7 +80,8 @@ class Pair(NamedTuple):
     python: Filter
 
 
-_ranges = st.one_of(_texts, _numbers, _moments)
+_ranges = st.one_of(_texts, _numbers, _moments, _dates)
+_beginnings = st.one_of(_texts, _dates, st.sampled_from(("2024-", "S", "2024-05-01T08:00")))
 _RANGE_OPERATORS: dict[str, Callable[[F, Any], Filter]] = {
     "$gt": lambda field, value: field > value,
     "$gte": lambda field, value: field >= value,
@@ -77,6 +92,10 @@ _VALUE_OPERATORS: dict[str, Callable[[F, Any], Filter]] = {
     "$eq": lambda field, value: field == value,
     "$ne": lambda field, value: field != value,
     "$contains": lambda field, value: field.contains(value),
+}
+_TEXT_OPERATORS: dict[str, Callable[[F, str], Filter]] = {
+    "$starts_with": lambda field, text: field.starts_with(text),
+    "$iequals": lambda field, text: field.iequals(text),
 }
 _LIST_OPERATORS: dict[str, Callable[[F, list[Any]], Filter]] = {
     "$in": lambda field, many: field.is_in(many),
@@ -102,6 +121,7 @@ _bare = st.builds(lambda path, value: Pair({path: value}, F(path) == value), st.
 leaves = st.one_of(
     _leaf(_RANGE_OPERATORS, _ranges),
     _leaf(_VALUE_OPERATORS, scalars),
+    _leaf(_TEXT_OPERATORS, st.one_of(_beginnings, _cased)),
     _leaf(_LIST_OPERATORS, st.lists(scalars, max_size=3)),
     _exists,
     _bare,

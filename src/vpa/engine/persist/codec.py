@@ -18,7 +18,7 @@ from vpa.engine.indexes.base import Dump, Part
 from vpa.engine.persist.manifest import SnapshotEntry
 from vpa.engine.persist.snapshot import Snapshot, SnapshotWriter
 from vpa.engine.quant.scalar import CodedRows, Scalar
-from vpa.engine.ranking import Entries
+from vpa.engine.ranking import Entries, form_of
 from vpa.engine.rows import RowStore
 from vpa.engine.vectors import CodedBlock, FileBlock, FloatBlock, Vectors
 from vpa.engine.view import View
@@ -155,5 +155,6 @@ def read_rows(snapshot: Snapshot, info: CollectionInfo) -> RowStore:
         values = json.loads(bytes(snapshot.bytes_of(f"columns.{number}.values")))
         entries = Entries(snapshot.array(f"columns.{number}.rows"), snapshot.array(f"columns.{number}.codes"))
         field = Field(described["path"], described["system"])
-        rows.columns.add(ColumnKey(field, described["kind"]), Column(values, entries))
+        key = ColumnKey(field, described["kind"])
+        rows.columns.add(key, Column(values, entries, form_of(*key)))
     return rows
