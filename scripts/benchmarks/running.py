@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -63,6 +64,9 @@ def serve(name: str, directory: str) -> None:
     stores = RunningStores(lambda short: Path(tempfile.mkdtemp(prefix=short[:8], dir=directory)))
     config = stores.config(name)
     shown = {one.name: getattr(config, one.name) for one in fields(config)}
+    # What a double in Python collects of what it read is none of the client's doing.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
     print(json.dumps({**shown, "options": dict(config.options)}), flush=True)
     sys.stdin.read()
     stores.close()
