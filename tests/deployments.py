@@ -18,7 +18,7 @@ from typing import Final
 import servers
 from servers import milvus_lite, running
 from vpa.stores.config import VectorDatabaseConfig, parse_url
-from wire import pinecone_server, qdrant_server, weaviate_server
+from wire import pinecone_server, qdrant_grpc, weaviate_server
 
 _MEMORY: Final = Path("/dev/shm")
 # Built by `make weaviate`; without it the double in tests/wire/ stands for every release.
@@ -59,10 +59,14 @@ def _qdrant_local(directory: Path) -> Iterator[VectorDatabaseConfig]:
     yield VectorDatabaseConfig(provider="qdrant", path=str(directory / "qdrant"))
 
 
-@contextmanager
-def _qdrant(directory: Path) -> Iterator[VectorDatabaseConfig]:
-    with qdrant_server.qdrant_server(directory, key="secret") as url:
-        yield VectorDatabaseConfig(provider="qdrant", url=url, api_key="secret")
+def _qdrant(protocol: str) -> Callable[[Path], object]:
+    @contextmanager
+    def start(directory: Path) -> Iterator[VectorDatabaseConfig]:
+        with qdrant_grpc.qdrant_servers(directory, key="secret") as (url, port):
+            options = {"grpc": "on", "grpc_port": str(port)} if protocol == "grpc" else {"grpc": "off"}
+            yield VectorDatabaseConfig(provider="qdrant", url=url, api_key="secret", options=MappingProxyType(options))
+
+    return start
 
 
 @contextmanager
@@ -126,7 +130,8 @@ STORES: Final[Mapping[str, Callable[[Path], object]]] = {
     "pgvector with hnsw": _pgvector_indexed,
     "pinecone, missing fields match negations": _pinecone("match"),
     "pinecone, missing fields match nothing": _pinecone("skip"),
-    "qdrant engine": _qdrant,
+    "qdrant engine": _qdrant("grpc"),
+    "qdrant engine over REST": _qdrant("rest"),
     "qdrant local mode": _qdrant_local,
     **({"weaviate server": _weaviate_server} if WEAVIATE_IS_BUILT else {}),
     "weaviate 1.32": _weaviate("1.32.5"),

@@ -155,8 +155,11 @@ def milvus(directory: Path) -> Server:
     return Server(f"http://127.0.0.1:{port}", command, directory, lambda: listens(port))
 
 
-def weaviate(directory: Path) -> Server:
-    """The real server from `WEAVIATE`, on loopback, with the keys "secret" and "reader", not started yet."""
+def weaviate(directory: Path, **settings: str) -> Server:
+    """The real server from `WEAVIATE`, on loopback, with the keys "secret" and "reader", not started yet.
+
+    `settings`: further variables of its environment.
+    """
     rest, grpc, gossip, data, raft, rpc = free_ports(6)
     url = f"http://127.0.0.1:{rest}"
     environment = {
@@ -186,6 +189,7 @@ def weaviate(directory: Path) -> Server:
         "RAFT_TIMEOUTS_MULTIPLIER": "1",
         "DISABLE_TELEMETRY": "true",
         "LOG_LEVEL": "error",
+        **settings,
     }
     command = [str(WEAVIATE), "--host", "127.0.0.1", "--port", str(rest), "--scheme", "http"]
     shown = f"weaviate://127.0.0.1:{rest}?grpc_port={grpc}"

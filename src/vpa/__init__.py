@@ -30,6 +30,14 @@ if TYPE_CHECKING:
     from vpa.filters import F, Filter
     from vpa.rag.system import EnhancedRAGSystem
     from vpa.stores.config import VectorDatabaseConfig, VectorDatabaseProvider
+    from vpa.stores.options import (
+        ChromaOptions,
+        MilvusOptions,
+        PgvectorOptions,
+        PineconeOptions,
+        QdrantOptions,
+        WeaviateOptions,
+    )
     from vpa.transfer.migrate import migrate
     from vpa.transfer.parquet import export_parquet, import_parquet
     from vpa.transfer.verify import verify
@@ -42,6 +50,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "ALL_SCOPES": "vpa.base.scope",
+    "ChromaOptions": "vpa.stores.options",
     "Collection": "vpa.client.collection",
     "CollectionInfo": "vpa.base.records",
     "Embedder": "vpa.embeddings.contract",
@@ -53,6 +62,10 @@ _HOME = {
     "Match": "vpa.base.records",
     "Matches": "vpa.base.records",
     "Metric": "vpa.base.records",
+    "MilvusOptions": "vpa.stores.options",
+    "PgvectorOptions": "vpa.stores.options",
+    "PineconeOptions": "vpa.stores.options",
+    "QdrantOptions": "vpa.stores.options",
     "Record": "vpa.base.records",
     "RecordBatch": "vpa.base.records",
     "Scope": "vpa.base.scope",
@@ -60,6 +73,7 @@ _HOME = {
     "VectorDatabaseConfig": "vpa.stores.config",
     "VectorDatabaseManager": "vpa.client.manager",
     "VectorDatabaseProvider": "vpa.stores.config",
+    "WeaviateOptions": "vpa.stores.options",
     "as_embedder": "vpa.embeddings.adapt",
     "audit": "vpa.trust.audit",
     "backup": "vpa.trust.backup",
@@ -77,6 +91,7 @@ _HOME = {
 
 __all__ = [
     "ALL_SCOPES",
+    "ChromaOptions",
     "Collection",
     "CollectionInfo",
     "Embedder",
@@ -88,6 +103,10 @@ __all__ = [
     "Match",
     "Matches",
     "Metric",
+    "MilvusOptions",
+    "PgvectorOptions",
+    "PineconeOptions",
+    "QdrantOptions",
     "Record",
     "RecordBatch",
     "Scope",
@@ -95,6 +114,7 @@ __all__ = [
     "VectorDatabaseConfig",
     "VectorDatabaseManager",
     "VectorDatabaseProvider",
+    "WeaviateOptions",
     "__version__",
     "as_embedder",
     "audit",

@@ -80,6 +80,9 @@ def _add_transfers(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     migrate.add_argument("--to", dest="target", required=True, metavar="URL", help="key in VPA_TO_API_KEY")
     migrate.add_argument("--collection", default="vpa-index", metavar="NAME", help="default vpa-index")
     migrate.add_argument("--to-collection", metavar="NAME", help="default: the same name")
+    migrate.add_argument(
+        "--store-options", metavar="JSON", help="""of the new collection, for example '{"index": "hnsw"}'"""
+    )
 
     verify = commands.add_parser("verify", parents=[common], help="check whether two collections hold the same")
     verify.add_argument("source", metavar="URL", help="key in VPA_FROM_API_KEY")

@@ -14,14 +14,15 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import make_provider_matrix as matrix  # noqa: E402
 from vpa.stores.registry import create_store  # noqa: E402
 
+# One leaf in fourteen asks how a text begins, which only the engine and PostgreSQL say of every text in a list.
 LEAST = {
     "mock": 1.0,
     "pgvector": 1.0,
-    "chromadb": 0.95,
-    "milvus": 0.95,
-    "qdrant": 0.95,
-    "weaviate": 0.95,
-    "pinecone": 0.80,
+    "chromadb": 0.89,
+    "milvus": 0.89,
+    "qdrant": 0.89,
+    "weaviate": 0.89,
+    "pinecone": 0.74,
 }
 
 

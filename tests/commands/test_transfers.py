@@ -88,3 +88,16 @@ def test_lines_of_the_log_go_where_standard_error_is_now(monkeypatch: pytest.Mon
     monkeypatch.setattr("sys.stderr", second)
     get_logger("vpa.test").warning("still here")
     assert "still here" in second.getvalue()
+
+
+def test_store_options_are_json_and_of_the_target(
+    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    move = ("migrate", "--from", source, "--to", f"mock://{tmp_path}/target", "--collection", "docs", "--store-options")
+    for text, message in (
+        ("{m: 8}", "--store-options cannot be read as JSON"),
+        ("[8]", "--store-options must be a JSON object"),
+        ('{"m": 8}', "mock takes no store_options"),
+    ):
+        assert run(*move, text) == 2
+        assert message in capsys.readouterr().err

@@ -64,13 +64,13 @@ def other_key(_request: Request, result: Any) -> Any:
 
 def other_payload(_request: Request, result: Any) -> Any:
     for point in points_of(result):
-        point["payload"] = {"_vpa_payload": '{"id": "stranger", "scope": ["a", ""]}'}
+        point["payload"] = {"id": "stranger", "scope": ["a", ""]}
     return result
 
 
 def no_json(_request: Request, result: Any) -> Any:
     for point in points_of(result):
-        point["payload"] = {"_vpa_payload": "{oops"}
+        point["payload"] = {"id": "a", "metadata": "{oops"}
     return result
 
 
@@ -142,13 +142,14 @@ async def test_another_scopes_record_is_never_passed_on(liar: tuple[Liar, str]) 
         import qdrant_edge as edge
 
         stored, _ = shard.scroll(edge.ScrollRequest(limit=10, with_payload=True))
-        foreign = next(one for one in stored if "theirs" in one.payload["_vpa_payload"])
+        foreign = next(one for one in stored if one.payload["id"] == "theirs")
         wrong = {"id": str(foreign.id), "payload": foreign.payload, "vector": None, "version": 1, "score": 1.0}
         app.lie = lambda request, result: {**result, "points": [wrong]}
-        for verb in ("search", "scan"):
-            with pytest.raises(errors.ProviderError, match="another scope") as caught:
-                await ask(docs, verb)
-            assert "secret" not in str(caught.value)
+        with pytest.raises(errors.ProviderError, match="another scope") as caught:
+            await ask(docs, "search")
+        assert "secret" not in str(caught.value)
+        # A scan may meet records of others on its way; they are left out.
+        assert [record.id async for record in docs.scan(scope=A)] == []
 
 
 @pytest.fixture

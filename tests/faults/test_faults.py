@@ -9,21 +9,20 @@ import time
 
 import pytest
 
-from deployments import PROVIDERS, RunningStores
-from faults.behind import behind
+from deployments import RunningStores
+from faults.behind import REMOTE, behind
 from vpa.base import errors
 from vpa.base.records import Record
 from vpa.client.manager import VectorDatabaseManager
 from wire.proxy import FAULTS, HTTP_FAULTS
 
-REMOTE = [name for name in PROVIDERS if name != "mock"]
-OVER_HTTP = ("chromadb", "qdrant")
+OVER_HTTP = ("chromadb", "qdrant, REST")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("provider", REMOTE)
 async def test_a_broken_way_is_an_error_in_time_and_heals(stores: RunningStores, provider: str, fault: str) -> None:
-    with behind(stores.config(PROVIDERS[provider], timeout_seconds=2.0)) as (config, proxy):
+    with behind(stores.config(REMOTE[provider], timeout_seconds=2.0)) as (config, proxy):
         manager = VectorDatabaseManager(config)
         async with manager as db:
             docs = await db.create_collection(f"fault-{fault}", dimension=2, exist_ok=True)
@@ -34,7 +33,7 @@ async def test_a_broken_way_is_an_error_in_time_and_heals(stores: RunningStores,
             try:
                 found = await docs.search(vector=[1, 0])
             except errors.VectorDatabaseError as error:
-                assert error.provider == provider
+                assert error.provider == config.provider
             # A drip that is fast enough is no fault, nor is a refusal to who is connected; whatever comes is right.
             assert found is None or found.ids == ["a"]
             assert found is None or fault in ("refuse", "drip")
@@ -44,9 +43,9 @@ async def test_a_broken_way_is_an_error_in_time_and_heals(stores: RunningStores,
             await db.drop_collection(docs.name)
 
 
-@pytest.mark.parametrize("provider", ["chromadb", "milvus", "pgvector", "qdrant"])
+@pytest.mark.parametrize("provider", ["chromadb", "milvus", "pgvector", "qdrant", "qdrant, REST"])
 async def test_a_server_that_cannot_be_reached_is_named(stores: RunningStores, provider: str) -> None:
-    with behind(stores.config(PROVIDERS[provider], timeout_seconds=5.0, max_retries=0)) as (config, proxy):
+    with behind(stores.config(REMOTE[provider], timeout_seconds=5.0, max_retries=0)) as (config, proxy):
         proxy.fault = "refuse"
         with pytest.raises(errors.ConnectionFailedError, match=f"127.0.0.1:{proxy.port}"):
             async with VectorDatabaseManager(config) as db:
@@ -55,7 +54,7 @@ async def test_a_server_that_cannot_be_reached_is_named(stores: RunningStores, p
 
 @pytest.mark.parametrize("provider", REMOTE)
 async def test_answers_in_two_writes_over_a_slow_way_are_read_whole(stores: RunningStores, provider: str) -> None:
-    with behind(stores.config(PROVIDERS[provider])) as (config, proxy):
+    with behind(stores.config(REMOTE[provider])) as (config, proxy):
         proxy.nagle, proxy.delay_s = True, 0.001
         async with VectorDatabaseManager(config) as db:
             docs = await db.create_collection("halves", dimension=2, exist_ok=True)
@@ -70,7 +69,7 @@ async def test_answers_in_two_writes_over_a_slow_way_are_read_whole(stores: Runn
 
 @pytest.mark.parametrize("provider", REMOTE)
 async def test_a_connection_that_went_mute_is_replaced(stores: RunningStores, provider: str) -> None:
-    with behind(stores.config(PROVIDERS[provider], timeout_seconds=1.0, max_retries=0)) as (config, proxy):
+    with behind(stores.config(REMOTE[provider], timeout_seconds=1.0, max_retries=0)) as (config, proxy):
         async with VectorDatabaseManager(config) as db:
             docs = await db.create_collection("mute", dimension=2, exist_ok=True)
             await docs.upsert([Record("a", vector=[1, 0])])
@@ -85,7 +84,7 @@ async def test_a_connection_that_went_mute_is_replaced(stores: RunningStores, pr
 
 @pytest.mark.parametrize("provider", REMOTE)
 async def test_one_of_many_that_fails_is_one_error_of_ours(stores: RunningStores, provider: str) -> None:
-    with behind(stores.config(PROVIDERS[provider], timeout_seconds=2.0, max_retries=0)) as (config, proxy):
+    with behind(stores.config(REMOTE[provider], timeout_seconds=2.0, max_retries=0)) as (config, proxy):
         async with VectorDatabaseManager(config) as db:
             docs = await db.create_collection("many", dimension=2, exist_ok=True)
             await docs.upsert([Record("a", vector=[1, 0], metadata={"n": 1})])
@@ -111,7 +110,7 @@ async def _soon(search) -> list[str]:
 @pytest.mark.parametrize("status", HTTP_FAULTS)
 @pytest.mark.parametrize("provider", OVER_HTTP)
 async def test_a_busy_server_is_asked_again_and_then_named(stores: RunningStores, provider: str, status: str) -> None:
-    with behind(stores.config(PROVIDERS[provider], timeout_seconds=5.0, max_retries=2)) as (config, proxy):
+    with behind(stores.config(REMOTE[provider], timeout_seconds=5.0, max_retries=2)) as (config, proxy):
         async with VectorDatabaseManager(config) as db:
             docs = await db.create_collection("busy", dimension=2, exist_ok=True)
             proxy.fault, proxy.retry_after = status, "0.3" if provider == "chromadb" else "1"
@@ -129,9 +128,9 @@ async def test_a_busy_server_is_asked_again_and_then_named(stores: RunningStores
             await db.drop_collection("busy")
 
 
-@pytest.mark.parametrize("provider", ["chromadb", "qdrant", "pgvector", "milvus"])
+@pytest.mark.parametrize("provider", ["chromadb", "qdrant", "qdrant, REST", "pgvector", "milvus"])
 async def test_nobody_there_is_said_at_connect(stores: RunningStores, provider: str) -> None:
-    with behind(stores.config(PROVIDERS[provider], timeout_seconds=3.0)) as (config, proxy):
+    with behind(stores.config(REMOTE[provider], timeout_seconds=3.0)) as (config, proxy):
         proxy.fault = "refuse"
         started = time.monotonic()
         with pytest.raises((errors.ConnectionFailedError, errors.OperationTimeoutError)):

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from deployments import PROVIDERS, RunningStores
-from faults.behind import behind
+from deployments import RunningStores
+from faults.behind import REMOTE, behind
 from vpa.base import errors
 from vpa.base.records import Record
 from vpa.client.collection import Collection
@@ -18,7 +18,6 @@ from vpa.client.manager import VectorDatabaseManager
 from vpa.stores.requests import NativeRequest
 from wire.proxy import FaultProxy
 
-REMOTE = [name for name in PROVIDERS if name != "mock"]
 DEADLINE_S = 0.6
 HELD_S = 0.9
 SETTLING_S = 1.2
@@ -47,7 +46,7 @@ CASES = [
 
 @pytest.mark.parametrize(("provider", "verb"), CASES)
 async def test_a_late_request_does_not_undo_a_later_one(stores: RunningStores, provider: str, verb: str) -> None:
-    config = stores.config(PROVIDERS[provider], timeout_seconds=DEADLINE_S, max_retries=0)
+    config = stores.config(REMOTE[provider], timeout_seconds=DEADLINE_S, max_retries=0)
     with behind(config) as (slow, proxy):
         async with VectorDatabaseManager(slow) as db:
             if (fence := getattr(db._store, "fence", None)) is not None:
@@ -76,7 +75,7 @@ AFTER: dict[str, Callable[[Collection], Awaitable[object]]] = {
 async def test_a_verb_that_reads_first_reads_what_was_late(stores: RunningStores, verb: str) -> None:
     """A delete counts before it deletes and an update merges with what it read: both wait before they read."""
     name = "a" if verb in ("update", "skip") else "late"
-    with behind(stores.config(PROVIDERS["qdrant"], timeout_seconds=DEADLINE_S, max_retries=0)) as (slow, proxy):
+    with behind(stores.config(REMOTE["qdrant"], timeout_seconds=DEADLINE_S, max_retries=0)) as (slow, proxy):
         async with VectorDatabaseManager(slow) as db:
             db._store.fence.settling_s = SETTLING_S  # type: ignore[union-attr]
             docs = await db.create_collection("reads", dimension=2, metric="euclidean", exist_ok=True)
@@ -134,9 +133,10 @@ async def _acknowledged(verb: Callable[[], Awaitable[object]]) -> bool:
     return False
 
 
-@pytest.mark.parametrize("provider", ["chromadb", "qdrant"])
+# Qdrant's collections are dropped over REST.
+@pytest.mark.parametrize("provider", ["chromadb", "qdrant, REST"])
 async def test_a_late_drop_does_not_take_a_successor_with_it(stores: RunningStores, provider: str) -> None:
-    with behind(stores.config(PROVIDERS[provider], timeout_seconds=DEADLINE_S, max_retries=0)) as (slow, proxy):
+    with behind(stores.config(REMOTE[provider], timeout_seconds=DEADLINE_S, max_retries=0)) as (slow, proxy):
         async with VectorDatabaseManager(slow) as db:
             db._store.fence.settling_s = SETTLING_S  # type: ignore[union-attr]
             docs = await db.create_collection("dropped", dimension=2)
@@ -159,7 +159,7 @@ async def test_a_late_drop_does_not_take_a_successor_with_it(stores: RunningStor
 
 async def test_a_late_write_is_replaced_by_a_later_one_of_the_same_thing(stores: RunningStores) -> None:
     """Their records have other ids: only the filter of `replacing` says that they are of one thing."""
-    with behind(stores.config(PROVIDERS["qdrant"], timeout_seconds=DEADLINE_S, max_retries=0)) as (slow, proxy):
+    with behind(stores.config(REMOTE["qdrant"], timeout_seconds=DEADLINE_S, max_retries=0)) as (slow, proxy):
         async with VectorDatabaseManager(slow) as db:
             db._store.fence.settling_s = SETTLING_S  # type: ignore[union-attr]
             docs = await db.create_collection("versions", dimension=2)

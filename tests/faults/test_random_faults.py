@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from deployments import PROVIDERS, RunningStores
-from faults.behind import behind
+from deployments import RunningStores
+from faults.behind import REMOTE, behind
 from vpa.base import errors
 from vpa.base.records import Record
 from vpa.client.collection import Collection
@@ -98,9 +98,9 @@ async def run(config: Any, *, operations: int, seed: int) -> Workload:
     return work
 
 
-@pytest.mark.parametrize("provider", [name for name in PROVIDERS if name != "mock"])
+@pytest.mark.parametrize("provider", REMOTE)
 async def test_nothing_acknowledged_is_lost(stores: RunningStores, provider: str) -> None:
-    config = stores.config(PROVIDERS[provider], timeout_seconds=1.0)
+    config = stores.config(REMOTE[provider], timeout_seconds=1.0)
     work = await run(config, operations=200, seed=5)
     print(f"{provider}: {work.acknowledged} acknowledged, {work.unknown} with an outcome unknown")
     assert work.acknowledged > 60

@@ -237,3 +237,36 @@ async def test_a_target_with_records_is_refused_after_one_page(monkeypatch: pyte
             await vpa.migrate(source, target, collection="docs", state_directory=str(tmp_path))
         assert pages == 1
         assert await full.count() == 2000
+
+
+async def test_store_options_go_along_to_a_store_of_the_same_kind_and_can_be_replaced(
+    stores: RunningStores, tmp_path: Path
+) -> None:
+    options = {"provider": "pgvector", "index": "hnsw", "m": 8}
+    cases: tuple[tuple[str, Any, dict[str, Any]], ...] = (
+        ("pgvector", None, options),
+        ("pgvector", vpa.PgvectorOptions(partitions=2), {"provider": "pgvector", "partitions": 2}),
+        ("pgvector", {}, {}),
+        ("qdrant engine", None, {}),
+        ("qdrant engine", {"quantization": "scalar"}, {"provider": "qdrant", "quantization": "scalar"}),
+    )
+    async with VectorDatabaseManager(stores.config("pgvector")) as here:
+        docs = await here.create_collection("tuned", dimension=8, store_options=options)
+        await docs.upsert(records(30))
+        for store, replacing, expected in cases:
+            async with VectorDatabaseManager(stores.config(store)) as there:
+                await vpa.migrate(
+                    here,
+                    there,
+                    collection="tuned",
+                    to_collection="retuned",
+                    store_options=replacing,
+                    state_directory=str(tmp_path),
+                )
+                assert (await there.collection("retuned")).info.store_options == expected
+                await there.drop_collection("retuned")
+        async with VectorDatabaseManager(stores.config("qdrant engine")) as there:
+            with pytest.raises(errors.ConfigurationError, match="those of pgvector; pass QdrantOptions"):
+                await vpa.migrate(here, there, collection="tuned", store_options=options, state_directory=str(tmp_path))
+            assert "tuned" not in await there.list_collections()
+        await here.drop_collection("tuned")

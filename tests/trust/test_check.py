@@ -95,7 +95,8 @@ async def test_what_weaviates_indexes_lost_is_named_by_view_and_mended() -> None
             report = await vpa.check(docs)
             assert not report.ok
             assert (
-                sorted(one.lacking for one in report.apart) == [("scan", "get")] * 3 + [("search", "exact search")] * 4
+                # A scan goes by the same cursor as Weaviate's own iteration.
+                sorted(one.lacking for one in report.apart) == [("get",)] * 3 + [("search", "exact search")] * 4
             )
             assert {count.records - count.counted for count in report.counts} <= {1, 2, 3}
             mended = await vpa.check(docs, repair=True)

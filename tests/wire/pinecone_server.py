@@ -23,6 +23,7 @@ from wire.http import Refused, Request, Response, serve
 
 VERSION = "2026-07"
 VIEWS = ("query", "fetch", "list", "stats")
+_REGIONS = {"aws": ("us-east-1", "us-west-2", "eu-west-1"), "gcp": ("us-central1",), "azure": ("eastus2",)}
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Behaviour:
 
     `rate_limited`: how many data requests get 429 first; `retry_after`: the header with it, or None.
     `document_index`: indexes behave like those with a schema of their own. `host_port`: the port that stands in an
-    index's `host`, for the one that it listens on.
+    index's `host`, for the one that it listens on. `plan`: "starter" has one region and no dedicated nodes.
     """
 
     delays: dict[str, float] = field(default_factory=dict)
@@ -41,6 +42,8 @@ class Behaviour:
     retry_after: str | None = None
     document_index: bool = False
     host_port: Callable[[int], int] = int
+    plan: str = "standard"
+    state: str = "Ready"
 
 
 def _bad(message: str, status: int = 400, code: int = 3) -> Refused:
@@ -470,11 +473,19 @@ class PineconeServer:
                 raise _control(f"Resource {parts[1]} not found", 404, "NOT_FOUND")
             body, stack, _ = self.indexes[parts[1]]
             if request.method == "DELETE":
+                if body["deletion_protection"] == "enabled":
+                    raise _control(
+                        "Deletion protection is enabled for this index. Disable deletion protection before retrying.",
+                        403,
+                        "FORBIDDEN",
+                    )
                 del self.indexes[parts[1]]
                 stack.close()
                 return Response(None, 202)
             if request.method == "PATCH":
-                body["tags"] = {**(body["tags"] or {}), **request.json()["tags"]}
+                _known(request.json(), "tags", "deletion_protection")
+                body["tags"] = {**(body["tags"] or {}), **(request.json().get("tags") or {})}
+                body["deletion_protection"] = request.json().get("deletion_protection") or body["deletion_protection"]
             return Response(body)
 
     def create(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -495,19 +506,49 @@ class PineconeServer:
         values = body["schema"]["fields"]["_values"]
         if not 1 <= values["dimension"] <= 20_000 or values["metric"] not in ("cosine", "dotproduct", "euclidean"):
             raise _control("Dimension must be between 1 and 20000", 400, "INVALID_ARGUMENT")
+        body["deployment"] = {"cloud": "aws", "region": "us-east-1", **(body.get("deployment") or {})}
+        self._check_deployment(body["deployment"])
+        capacity = self._read_capacity(body.get("read_capacity"))
         index, stack = _Index(body, self.behaviour, self.key), contextlib.ExitStack()
         port = stack.enter_context(serve(index))
         described = {
             "name": name,
             "host": f"http://127.0.0.1:{self.behaviour.host_port(port)}",
-            "status": {"ready": True, "state": "Ready"},
+            "status": {"ready": self.behaviour.state == "Ready", "state": self.behaviour.state},
             "schema": body["schema"],
             "deployment": {**body["deployment"], "environment": "test"},
-            "deletion_protection": "disabled",
+            "deletion_protection": body.get("deletion_protection") or "disabled",
+            "read_capacity": capacity,
             "tags": body.get("tags"),
         }
         self.indexes[name] = (described, stack, index)
         return described
+
+    def _check_deployment(self, deployment: dict[str, Any]) -> None:
+        cloud, region = deployment["cloud"], deployment["region"]
+        if region not in _REGIONS.get(cloud, ()):
+            raise _control(f"Resource cloud: {cloud} region: {region} not found", 404, "NOT_FOUND")
+        if self.behaviour.plan == "starter" and (cloud, region) != ("aws", "us-east-1"):
+            raise _control(
+                f"Your free plan does not support indexes in the {region} region of {cloud}. To create indexes in this "
+                "region, upgrade your plan.",
+                400,
+                "INVALID_ARGUMENT",
+            )
+
+    def _read_capacity(self, asked: dict[str, Any] | None) -> dict[str, Any]:
+        status = {"state": "Ready", "current_shards": None, "current_replicas": None}
+        if asked is None or asked["mode"] == "OnDemand":
+            return {"mode": "OnDemand", "status": status}
+        if self.behaviour.plan == "starter":
+            raise _control("Dedicated read nodes are not available on your plan.", 403, "FORBIDDEN")
+        dedicated = asked["dedicated"]
+        _known(dedicated, "node_type", "scaling", "manual")
+        if dedicated["node_type"] not in ("b1", "t1") or dedicated["scaling"] != "Manual":
+            raise _control("Invalid value for read_capacity", 400, "INVALID_ARGUMENT")
+        nodes = dedicated["manual"]
+        told = {"state": "Ready", "current_shards": nodes["shards"], "current_replicas": nodes["replicas"]}
+        return {"mode": "Dedicated", "dedicated": dedicated, "status": told}
 
     def close(self) -> None:
         for _, stack, _ in self.indexes.values():

@@ -53,6 +53,10 @@ class FaultProxy:
     def close(self) -> None:
         """Stop, and drop every connection."""
         self._listener.close()
+        self.drop_connections()
+
+    def drop_connections(self) -> None:
+        """End those of now."""
         _end(*self._open)
 
     def _accept(self) -> None:

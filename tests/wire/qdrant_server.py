@@ -24,6 +24,7 @@ import qdrant_edge as edge
 from wire.http import Refused, Request, Response, serve
 
 LARGEST_BODY = 32 << 20
+ABOUT = {"title": "qdrant - vector search engine", "version": "1.17.0", "commit": "d1e8c5a"}
 _DISTANCES = {"Cosine": edge.Distance.Cosine, "Dot": edge.Distance.Dot, "Euclid": edge.Distance.Euclid}
 
 
@@ -43,8 +44,7 @@ class _Collection:
             self.shard = edge.EdgeShard.load(str(shard))
             return
         shard.mkdir(parents=True)
-        vectors = edge.EdgeVectorParams(size=self.size, distance=_DISTANCES[self.distance])
-        self.shard = edge.EdgeShard.create(str(shard), edge.EdgeConfig(vectors=vectors))
+        self.shard = edge.EdgeShard.create(str(shard), _engine_config(about))
         self.save()
 
     @property
@@ -67,6 +67,72 @@ class _Collection:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+def _engine_config(about: dict[str, Any]) -> Any:
+    config = about["config"]
+    quantization = _engine_quantization(config["quantization_config"])
+    graph = config["hnsw_config"]
+    vectors = edge.EdgeVectorParams(
+        size=about["size"], distance=_DISTANCES[about["distance"]], on_disk=config["on_disk"]
+    )
+    return edge.EdgeConfig(
+        vectors=vectors,
+        sparse_vectors={name: edge.EdgeSparseVectorParams() for name in about["sparse"]},
+        on_disk_payload=config["params"]["on_disk_payload"],
+        hnsw_config=edge.HnswIndexConfig(
+            graph["m"], graph["ef_construct"], graph["full_scan_threshold"], on_disk=graph.get("on_disk")
+        ),
+        quantization_config=quantization,
+        # The server makes codes from some megabytes on; here they are made of anything, so that tests meet them.
+        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=1) if quantization is not None else None,
+    )
+
+
+def _engine_quantization(body: dict[str, Any] | None) -> Any:
+    if body is None:
+        return None
+    [(kind, codes)] = body.items()
+    in_memory = codes.get("always_ram")
+    if kind == "scalar":
+        return edge.ScalarQuantizationConfig(edge.ScalarType.Int8, codes.get("quantile"), in_memory)
+    if kind == "product":
+        return edge.ProductQuantizationConfig(getattr(edge.CompressionRatio, codes["compression"].upper()), in_memory)
+    return edge.BinaryQuantizationConfig(in_memory)
+
+
+def _check_quantization(body: dict[str, Any] | None) -> None:
+    if body is None:
+        return
+    if len(body) != 1 or set(body) - {"scalar", "product", "binary"}:
+        raise _refuse(400, "Format error in JSON body: data did not match any variant of untagged enum Quantization")
+    [(kind, codes)] = body.items()
+    known = {"scalar": ("type", "quantile"), "product": ("compression",), "binary": ()}[kind]
+    _only(codes, "always_ram", *known)
+    if not 0.5 <= (codes.get("quantile") or 1) <= 1:
+        raise _refuse(422, "Validation error in JSON body: [quantization_config.scalar.quantile: must be in 0.5 to 1]")
+
+
+def _config(body: dict[str, Any]) -> dict[str, Any]:
+    """The parts of a new collection's configuration, with a single node's defaults; raises what it refuses."""
+    params = {"shard_number": 1, "replication_factor": 1, "write_consistency_factor": 1}
+    for name in params:
+        if body.get(name) is not None and body[name] < 1:
+            raise _refuse(422, f"Validation error in JSON body: [{name}: value 0 invalid, must be 1 or larger]")
+        params[name] = body.get(name) or params[name]
+    graph = body.get("hnsw_config") or {}
+    _only(graph, "m", "ef_construct", "on_disk")
+    if graph.get("ef_construct") is not None and graph["ef_construct"] < 4:
+        raise _refuse(422, "Validation error in JSON body: [hnsw_config.ef_construct: value must be 4 or larger]")
+    _check_quantization(body.get("quantization_config"))
+    default = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10_000}
+    payload_on_disk = body.get("on_disk_payload")
+    return {
+        "on_disk": body["vectors"].get("on_disk"),
+        "params": {**params, "on_disk_payload": True if payload_on_disk is None else payload_on_disk},
+        "hnsw_config": default | {name: value for name, value in graph.items() if value is not None},
+        "quantization_config": body.get("quantization_config"),
+    }
+
+
 class QdrantServer:
     """The app. `key` None: nobody is asked for one."""
 
@@ -84,22 +150,25 @@ class QdrantServer:
             collection.shard.close()
 
     def __call__(self, request: Request) -> Response:
-        self._authorise(request)
         if len(request.content) > LARGEST_BODY:
             raise _refuse(
                 400,
                 f"JSON payload ({len(request.content)} bytes) is larger than allowed (limit: {LARGEST_BODY} bytes).",
             )
+        return Response({"result": self.result(request), "status": "ok", "time": 0.0})
+
+    def result(self, request: Request) -> Any:
+        """What a request is answered with, if it is not refused."""
+        self._authorise(request)
         for method, pattern, handler in _ROUTES:
             found = re.fullmatch(pattern, request.path)
             if method == request.method and found:
-                result = handler(self, request, **found.groupdict())
-                return Response({"result": result, "status": "ok", "time": 0.0})
+                return handler(self, request, **found.groupdict())
         raise Refused(404, None)
 
     def _authorise(self, request: Request) -> None:
         given = request.headers.get("api-key")
-        if self._key is None or given == self._key:
+        if self._key is None or given == self._key or request.path == "/":
             return
         if given != "reader":
             raise Refused(401, "Must provide an API key or an Authorization bearer token")
@@ -116,7 +185,10 @@ class QdrantServer:
     # Service and collections
 
     def root(self, request: Request) -> Any:
-        raise Refused(200, {"title": "qdrant - vector search engine", "version": "1.17.0", "commit": ""})
+        raise Refused(200, ABOUT)
+
+    def cluster(self, request: Request) -> Any:
+        return {"status": "disabled"}
 
     def names(self, request: Request) -> Any:
         return {"collections": [{"name": name} for name in self._collections]}
@@ -126,8 +198,21 @@ class QdrantServer:
 
     def create(self, request: Request, name: str) -> Any:
         body = request.json()
-        _only(body, "vectors", "metadata", "hnsw_config", "strict_mode_config")
-        _only(body["vectors"], "size", "distance", "hnsw_config", "on_disk")
+        _only(
+            body,
+            "vectors",
+            "sparse_vectors",
+            "metadata",
+            "hnsw_config",
+            "quantization_config",
+            "on_disk_payload",
+            "shard_number",
+            "replication_factor",
+            "write_consistency_factor",
+        )
+        _only(body["vectors"], "size", "distance", "on_disk")
+        for sparse in (body.get("sparse_vectors") or {}).values():
+            _only(sparse)
         if not 1 <= body["vectors"]["size"] <= 65_536:
             raise _refuse(422, "Validation error in JSON body: [vectors.size: value must be 1 or larger]")
         with self._lock:
@@ -139,6 +224,8 @@ class QdrantServer:
                 "distance": body["vectors"]["distance"],
                 "metadata": body.get("metadata") or {},
                 "indexed": {},
+                "sparse": sorted(body.get("sparse_vectors") or ()),
+                "config": _config(body),
             }
             self._collections[name] = _Collection(self._directory / uuid.uuid4().hex, about)
         return True
@@ -147,19 +234,26 @@ class QdrantServer:
         found = self._find(name)
         with found.lock:
             about = found.shard.info()
-        params = {
-            "vectors": {"size": found.size, "distance": found.distance},
-            "shard_number": 1,
-            "replication_factor": 1,
-        }
-        hnsw = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10_000}
+        made = found.about["config"]
+        vectors = {"size": found.size, "distance": found.distance}
+        if made["on_disk"] is not None:
+            vectors["on_disk"] = made["on_disk"]
+        params = {"vectors": vectors, **made["params"]}
+        if found.about["sparse"]:
+            params["sparse_vectors"] = {name: {} for name in found.about["sparse"]}
         optimizer = {
             "deleted_threshold": 0.2,
             "vacuum_min_vector_number": 1000,
             "default_segment_number": 0,
             "flush_interval_sec": 5,
         }
-        config = {"params": params, "hnsw_config": hnsw, "optimizer_config": optimizer, "metadata": found.metadata}
+        config = {
+            "params": params,
+            "hnsw_config": made["hnsw_config"],
+            "optimizer_config": optimizer,
+            "quantization_config": made["quantization_config"],
+            "metadata": found.metadata,
+        }
         return {
             "status": "green",
             "optimizer_status": "ok",
@@ -167,7 +261,7 @@ class QdrantServer:
             "segments_count": about.segments_count,
             "indexed_vectors_count": about.indexed_vectors_count,
             "config": config,
-            "payload_schema": {},
+            "payload_schema": {key: {"data_type": kind, "points": 0} for key, kind in found.indexed.items()},
         }
 
     def update(self, request: Request, name: str) -> Any:
@@ -200,8 +294,8 @@ class QdrantServer:
             raise _refuse(400, f"Wrong input: index type {kind}")
         with found.lock:
             found.shard.update(edge.UpdateOperation.create_field_index(body["field_name"], params))
-        found.indexed[body["field_name"]] = kind
-        found.save()
+            found.indexed[body["field_name"]] = kind
+            found.save()
         return _done()
 
     # Points
@@ -221,9 +315,11 @@ class QdrantServer:
                 raise _refuse(
                     400, f"Wrong input: Vector dimension error: expected dim: {found.size}, got {len(vector)}"
                 )
-            points.append(edge.Point(_id(number), [float(value) for value in vector], payload))
+            points.append(edge.Point(_id(number), vector, payload))
         with found.lock:
             found.shard.update(edge.UpdateOperation.upsert_points(points))
+            if found.about["config"]["quantization_config"] is not None:
+                found.shard.optimize()
         return _done()
 
     def retrieve(self, request: Request, name: str) -> Any:
@@ -274,12 +370,16 @@ class QdrantServer:
         if len(vector) != found.size:
             raise _refuse(400, f"Wrong input: Vector dimension error: expected dim: {found.size}, got {len(vector)}")
         params = body.get("params") or {}
-        _only(params, "exact", "hnsw_ef")
+        _only(params, "exact", "hnsw_ef", "quantization")
+        codes = params.get("quantization")
+        quantization = None if codes is None else edge.QuantizationSearchParams(**codes)
         asked = edge.QueryRequest(
             limit=body["limit"],
             query=edge.Query.Nearest([float(value) for value in vector]),
             filter=_filter(body.get("filter"), found),
-            params=edge.SearchParams(exact=bool(params.get("exact")), hnsw_ef=params.get("hnsw_ef")),
+            params=edge.SearchParams(
+                exact=bool(params.get("exact")), hnsw_ef=params.get("hnsw_ef"), quantization=quantization
+            ),
             with_payload=_payload(body.get("with_payload", False)),
             with_vector=body.get("with_vector", False),
         )
@@ -391,6 +491,7 @@ def _condition(body: dict[str, Any], collection: _Collection, prefix: str) -> An
 _C = r"/collections/(?P<name>[^/]+)"
 _ROUTES = (
     ("GET", "/", QdrantServer.root),
+    ("GET", "/cluster", QdrantServer.cluster),
     ("GET", "/collections", QdrantServer.names),
     ("GET", f"{_C}/exists", QdrantServer.exists),
     ("PUT", _C, QdrantServer.create),

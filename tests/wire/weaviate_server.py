@@ -61,6 +61,14 @@ STOP_WORDS = frozenset(
     ]
 )
 _O = base_pb2.Filters
+_RANGES = frozenset(
+    {
+        _O.OPERATOR_GREATER_THAN,
+        _O.OPERATOR_GREATER_THAN_EQUAL,
+        _O.OPERATOR_LESS_THAN,
+        _O.OPERATOR_LESS_THAN_EQUAL,
+    }
+)
 
 
 @dataclass
@@ -91,6 +99,8 @@ class _Class:
         self.unknown: dict[str, set[str]] = {"filter": set(), "vector": set()}
         # How many entries of the filter index belong to objects that were replaced.
         self.stale = 0
+        # Objects that were deleted: counts without a filter, and what a negation leaves, still hold them (1.35.2).
+        self.ghosts = 0
         self.properties: dict[str, dict[str, Any]] = {}
         for one in body.get("properties") or []:
             self.add(one)
@@ -144,39 +154,19 @@ class _Class:
         vectors = self.body["vectorConfig"]["default"]
         return str((vectors.get("vectorIndexConfig") or {}).get("distance") or "cosine")
 
+    @property
+    def replicas(self) -> int:
+        return int((self.body.get("replicationConfig") or {}).get("factor") or 1)
+
     def described(self) -> dict[str, Any]:
-        hnsw = {
-            "skip": False,
-            "cleanupIntervalSeconds": 300,
-            "maxConnections": 32,
-            "efConstruction": 128,
-            "ef": -1,
-            "dynamicEfMin": 100,
-            "dynamicEfMax": 500,
-            "dynamicEfFactor": 8,
-            "vectorCacheMaxObjects": 1_000_000_000_000,
-            "flatSearchCutoff": 40_000,
-            "distance": self.distance,
-            "filterStrategy": "acorn",
-            "pq": {
-                "enabled": False,
-                "bitCompression": False,
-                "segments": 0,
-                "centroids": 256,
-                "trainingLimit": 100_000,
-                "encoder": {"type": "kmeans", "distribution": "log-normal"},
-            },
-            "bq": {"enabled": False},
-            "sq": {"enabled": False, "trainingLimit": 100_000, "rescoreLimit": 20},
-            "rq": {"enabled": False},
-            "multivector": {"enabled": False},
-        }
         given = self.body["vectorConfig"]["default"]
+        kind = given.get("vectorIndexType") or "hnsw"
+        config = given.get("vectorIndexConfig") or {}
         vectors = {
             "default": {
                 "vectorizer": {"none": {}},
-                "vectorIndexType": given.get("vectorIndexType", "hnsw"),
-                "vectorIndexConfig": hnsw,
+                "vectorIndexType": kind,
+                "vectorIndexConfig": _described_index(kind, config) | {"distance": self.distance},
             }
         }
         return {
@@ -190,7 +180,11 @@ class _Class:
                 "stopwords": {"preset": "en", "additions": None, "removals": None},
             },
             "multiTenancyConfig": {"enabled": False, "autoTenantCreation": False, "autoTenantActivation": False},
-            "replicationConfig": {"factor": 1, "asyncEnabled": False, "deletionStrategy": "NoAutomatedResolution"},
+            "replicationConfig": {
+                "factor": self.replicas,
+                "asyncEnabled": False,
+                "deletionStrategy": "NoAutomatedResolution",
+            },
             "shardingConfig": {
                 "virtualPerPhysical": 128,
                 "desiredCount": 1,
@@ -202,6 +196,88 @@ class _Class:
                 "function": "murmur3",
             },
         }
+
+
+def _described_index(kind: str, config: dict[str, Any]) -> dict[str, Any]:
+    """An index's configuration as the server tells it: its defaults, and over them what was asked for."""
+    asked = {name: value for name, value in config.items() if value is not None}
+    if kind == "dynamic":
+        parts = {name: _described_index(name, asked.get(name) or {}) for name in ("hnsw", "flat")}
+        return {"threshold": 10_000, "distance": "cosine", **parts}
+    codes = {
+        "pq": {
+            "enabled": False,
+            "bitCompression": False,
+            "segments": 0,
+            "centroids": 256,
+            "trainingLimit": 100_000,
+            "encoder": {"type": "kmeans", "distribution": "log-normal"},
+        },
+        "bq": {"enabled": False},
+        "sq": {"enabled": False, "trainingLimit": 100_000, "rescoreLimit": 20},
+        "rq": {"enabled": False, "bits": 8, "rescoreLimit": 20},
+    }
+    told = {name: _over(default, asked.get(name) or {}) for name, default in codes.items()}
+    if kind == "flat":
+        return {"distance": "cosine", "vectorCacheMaxObjects": 1_000_000_000_000, **told}
+    graph = {
+        "skip": False,
+        "cleanupIntervalSeconds": 300,
+        "maxConnections": 32,
+        "efConstruction": 128,
+        "ef": -1,
+        "dynamicEfMin": 100,
+        "dynamicEfMax": 500,
+        "dynamicEfFactor": 8,
+        "vectorCacheMaxObjects": 1_000_000_000_000,
+        "flatSearchCutoff": 40_000,
+        "distance": "cosine",
+        "filterStrategy": "acorn",
+        "multivector": {"enabled": False},
+    }
+    return graph | {name: asked[name] for name in graph if name in asked} | told
+
+
+def _over(default: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(default)
+    for name, value in asked.items():
+        if value is not None:
+            merged[name] = _over(default.get(name) or {}, value) if isinstance(value, dict) else value
+    return merged
+
+
+def _check_index(body: dict[str, Any]) -> None:
+    """Refuse what the server refuses (1.35.2), in its words."""
+    given = (body.get("vectorConfig") or {}).get("default") or {}
+    kind, config = given.get("vectorIndexType") or "hnsw", given.get("vectorIndexConfig") or {}
+    before = "parse vector index config: parse vector config for default: parse vector index config: "
+    if kind not in ("hnsw", "flat", "dynamic"):
+        raise _unprocessable(f"target vector default: unrecognized or unsupported vectorIndexType {kind!r}")
+    if kind == "dynamic":
+        raise _unprocessable(
+            'target vector "default": the dynamic index can only be created when async indexing is enabled'
+        )
+    for codes in ("pq", "sq") if kind == "flat" else ():
+        if (config.get(codes) or {}).get("enabled"):
+            raise _unprocessable(f"{before}{codes.upper()} is not currently supported for flat indices")
+    if not 4 <= (config.get("maxConnections") or 32) < 2048:
+        raise _unprocessable(f"{before}invalid hnsw config: maxConnections must be less than 2048")
+    if (config.get("efConstruction") or 128) < 4:
+        raise _unprocessable(
+            f"{before}invalid hnsw config: efConstruction must be a positive integer with a minimum of 4"
+        )
+    if (body.get("multiTenancyConfig") or {}).get("enabled"):
+        raise _unprocessable("collections with tenants are not imitated here: use the real server")
+    replicas = (body.get("replicationConfig") or {}).get("factor") or 1
+    if replicas > 1:
+        raise _unprocessable(
+            "init sharding state: could not find enough weaviate nodes for replication: 1 available, "
+            f"{replicas} requested"
+        )
+
+
+def _unprocessable(message: str) -> Refused:
+    return Refused(422, {"error": [{"message": message}]})
 
 
 class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
@@ -280,6 +356,7 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
             raise Refused(422, {"error": [{"message": f"'{name}' is not a valid class name"}]})
         if any(known.lower() == name.lower() for known in self.classes):
             raise Refused(422, {"error": [{"message": f"class name {name} already exists"}]})
+        _check_index(body)
         made = self.classes[name] = _Class(body)
         return made
 
@@ -407,6 +484,7 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
             gone = [] if request.dry_run else ids[: self.behaviour.maximum_results]
             for number in gone:
                 del found.objects[number]
+            found.ghosts += len(gone)
         return batch_delete_pb2.BatchDeleteReply(took=0.001, failed=0, matches=len(ids), successful=len(gone))
 
     # Reading
@@ -500,8 +578,11 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
         self._authorise(context)
         with self.lock:
             found = self._find(request.collection, context)
-            ids = self._matching(found, request.filters if request.HasField("filters") else None, context)
-        single = aggregate_pb2.AggregateReply.Single(objects_count=len(ids) + found.stale)
+            chosen = request.filters if request.HasField("filters") else None
+            ids = self._matching(found, chosen, context)
+            seen = chosen is None or self._holds(found, "", _Object({}, None), chosen)
+            ghosts = found.ghosts if seen else 0
+        single = aggregate_pb2.AggregateReply.Single(objects_count=len(ids) + found.stale + ghosts)
         return aggregate_pb2.AggregateReply(took=0.001, single_result=single)
 
     # Filters
@@ -543,7 +624,8 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
         plain = about["dataType"][0].removesuffix("[]")
         if kind != plain and not (kind == "int" and plain == "number"):
             raise _Failure(f"data type filter cannot use {kind} on type {plain}, use {plain} instead")
-        if about.get("indexFilterable") is False:
+        compares = given.operator in _RANGES and about.get("indexRangeFilters")
+        if about.get("indexFilterable") is False and not compares:
             raise _Failure(f"filtering on property '{name}' requires inverted index to be enabled")
         return self._leaf(operator, values, literals, about)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, Final
 
+from vpa.base.calibration import check_recall_promise
 from vpa.base.errors import ConfigurationError
 
 # One neighbour in a thousand may be missed: about what the slower of the peers in docs/benchmarks.md reach.
@@ -64,10 +64,7 @@ class IndexOptions:
         object.__setattr__(self, "quantization", _one_of(Quantization, self.quantization, "quantization"))
         object.__setattr__(self, "index_type", _one_of(IndexType, self.index_type, "index_type"))
         object.__setattr__(self, "first_pass", _one_of(FirstPass, self.first_pass, "first_pass"))
-        recall = self.recall
-        if isinstance(recall, bool) or not isinstance(recall, int | float) or not 0 < recall <= 1 or math.isnan(recall):
-            raise ConfigurationError(f"recall must be a number above 0 and at most 1, not {recall!r}")
-        object.__setattr__(self, "recall", float(recall))
+        object.__setattr__(self, "recall", check_recall_promise(self.recall))
         self._check_quantization()
 
     def _check_quantization(self) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vpa.base.arrays import FloatMatrix, FloatVector
+from vpa.base.calibration import Calibration
 from vpa.base.errors import ConfigurationError
 from vpa.base.index_options import IndexOptions
 from vpa.base.metadata import Metadata, Scalar
@@ -19,7 +20,9 @@ from vpa.base.scope import Scope
 
 # Of a described collection, and of the layout in a store; raised when readers of the old one would misread it.
 FORMAT_VERSION: Final = 1
-LAYOUT_VERSION: Final = 1
+LAYOUT_VERSION: Final = 2
+# The layout_version of a collection that others wrote.
+FOREIGN: Final = 0
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{1,44}")
 
 
@@ -72,7 +75,8 @@ class RecordBatch:
 
     `vectors` is one `(n, d) float32` matrix (None when vectors were not asked for). `texts`, `metadata` and
     `system` may be None, which stands for no text and empty mappings. A batch that comes from a scan carries the
-    `scope` of its records and the `cursor` behind them.
+    `scope` of its records and the `cursor` behind them; one that was read from a table, in `conversions`, a sentence
+    for each column whose type it changed.
     """
 
     ids: Sequence[str]
@@ -82,6 +86,7 @@ class RecordBatch:
     system: Sequence[Mapping[str, Scalar]] | None = None
     scope: Scope | None = None
     cursor: str | None = None
+    conversions: tuple[str, ...] = ()
 
     @classmethod
     def from_columns(
@@ -116,7 +121,7 @@ class RecordBatch:
         `id`, `vector` and `text` name the columns that are not metadata; a table without a column `text` has no texts.
         Vectors may be given apart, as an `(n, d)` array. Needs `pip install "vpa[arrow]"`; raises InvalidRecordError
         naming the column and
-        what to do.
+        what to do. `batch.conversions` says which columns changed their type, and into what.
         """
         from vpa.base.frames import batch_from_table
 
@@ -211,7 +216,8 @@ class CollectionInfo:
 
     `layout_version` 0: others wrote the collection; it can be read, not filtered. `native_fields`: metadata paths that
     the store also keeps under their own names, for people who look at it with its own tools. `index`: how the embedded
-    engine searches it.
+    engine searches it. `recall` is what was promised on another store, `calibration` what was measured there;
+    `store_options` what that store was told when the collection was made.
     """
 
     name: str
@@ -222,6 +228,9 @@ class CollectionInfo:
     layout_version: int = LAYOUT_VERSION
     native_fields: tuple[str, ...] = ()
     index: IndexOptions = IndexOptions()
+    recall: float | None = None
+    calibration: Calibration | None = None
+    store_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_collection_name(self.name)
@@ -239,6 +248,8 @@ class CollectionInfo:
         identity = None if embedding is None else {name: getattr(embedding, name) for name in embedding.__slots__}
         plain = {name: getattr(self, name) for name in self.__slots__}
         plain |= {"metric": str(self.metric), "embedding": identity, "native_fields": list(self.native_fields)}
+        calibration = None if self.calibration is None else self.calibration.to_json()
+        plain |= {"calibration": calibration, "store_options": dict(self.store_options)}
         return {**plain, "index": self.index.to_json()}
 
     @classmethod
@@ -253,9 +264,15 @@ class CollectionInfo:
         identity = description.get("embedding")
         known_fields = {name: description[name] for name in cls.__slots__ if name in description}
         embedding = None if identity is None else EmbeddingIdentity(**identity)
-        index = IndexOptions.parse(description.get("index"))
         return cls(
-            **{**known_fields, "metric": Metric.parse(description["metric"]), "embedding": embedding, "index": index}
+            **{
+                **known_fields,
+                "metric": Metric.parse(description["metric"]),
+                "embedding": embedding,
+                "index": IndexOptions.parse(description.get("index")),
+                "calibration": Calibration.from_json(description.get("calibration")),
+                "store_options": dict(description.get("store_options") or {}),
+            }
         )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from vpa.base.clock import Clock
 from vpa.base.records import CollectionInfo
 from vpa.client.policy.pipeline import Call, Pipeline
+from vpa.client.promise import Promise
 from vpa.stores.contract import VectorStore
 from vpa.stores.requests import Request
 
@@ -25,6 +27,26 @@ class Binding:
     clock: Clock
     generation: int = 0
     gauges: dict[str, float] = field(default_factory=dict)
+    promise: Promise | None = None
+
+    def note_promise(self, *, is_new: bool) -> None:
+        """Keep the recall that the collection promises, where its store has an index of its own.
+
+        One that was never measured soon is, unless it was made just now.
+        """
+        if self.promise is None and self.info.recall is not None:
+            self.promise = Promise(self, self.info.recall)
+            if not is_new and self.info.calibration is None:
+                self.promise.begin()
+
+    @contextmanager
+    def writing(self) -> Iterator[Callable[[int], None]]:
+        """While records are written; yields what to tell how many they were."""
+        if self.promise is None:
+            yield lambda written: None
+            return
+        with self.promise.writing():
+            yield self.promise.note
 
     async def run(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
         """Do `work`, which answers `request`, through the pipeline."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+from vpa.base.calibration import check_recall_promise
 from vpa.base.errors import ConfigurationError, DimensionMismatchError, EmbeddingMismatchError
 from vpa.base.index_options import IndexOptions
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric
 from vpa.client.binding import Binding
 from vpa.client.verbs import CollectionVerbs
 from vpa.stores.contract import VectorStore
+from vpa.stores.options import StoreOptions
 from vpa.stores.requests import SetEmbedding
 
 
@@ -67,23 +70,63 @@ class Collection(CollectionVerbs):
         return f"Collection({info.name!r}, dimension={info.dimension}, metric={str(info.metric)!r})"
 
 
-def check_index(index: IndexOptions | Mapping[str, Any] | None, store: VectorStore) -> IndexOptions:
-    """The options as a value; raises ConfigurationError where they are unknown or the store has an index of its own."""
-    if index is None:
-        return store.default_index
-    options = IndexOptions.parse(index)
-    if options != IndexOptions() and not store.capabilities.index_options:
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """How a new collection is to be searched: by the embedded engine, or by a store with an index of its own.
+
+    `named`: which of these the caller gave; one that exists must have them.
+    """
+
+    index: IndexOptions
+    recall: float | None
+    store_options: Mapping[str, Any]
+    named: tuple[str, ...]
+
+
+def check_searched(
+    store: VectorStore,
+    *,
+    index: IndexOptions | Mapping[str, Any] | None,
+    recall: float | None,
+    store_options: StoreOptions | Mapping[str, Any] | None,
+) -> Searched:
+    """The options as values; raises ConfigurationError where they are unknown, or not of this store."""
+    promised = None if recall is None else check_recall_promise(recall)
+    native = _store_options(store, store_options)
+    named = () if store_options is None else ("store_options",)
+    if store.capabilities.index_options:
+        options = store.default_index if index is None else IndexOptions.parse(index)
+        if index is not None or promised is not None:
+            named = (*named, "index")
+        return Searched(options if promised is None else replace(options, recall=promised), None, native, named)
+    if isinstance(index, Mapping) and set(index) == {"recall"} and promised is None:
+        promised, index = check_recall_promise(index["recall"]), None
+    if index is not None and IndexOptions.parse(index) != IndexOptions():
         raise ConfigurationError(
-            f"{store.provider} has an index of its own and takes no index options ({index!r}); leave them out, or use "
-            "the "
-            "embedded engine (mock)",
+            f"{store.provider} has an index of its own: of the index options it takes recall only, not {index!r}; "
+            "give store_options, or use the embedded engine (mock)",
             provider=store.provider,
         )
-    return options
+    return Searched(IndexOptions(), promised, native, named if promised is None else (*named, "recall"))
+
+
+def _store_options(store: VectorStore, options: StoreOptions | Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if options is None:
+        return {}
+    if store.options_type is None:
+        raise ConfigurationError(
+            f"{store.provider} takes no store_options ({options!r}); its searches are set by index=",
+            provider=store.provider,
+        )
+    return store.options_type.parse(options).to_json()
 
 
 def check_same(
-    present: CollectionInfo, *, dimension: int | None, metric: Metric | None, index: IndexOptions | None = None
+    present: CollectionInfo,
+    *,
+    dimension: int | None,
+    metric: Metric | None,
+    searched: Searched | None = None,
 ) -> None:
     """Raise DimensionMismatchError or ConfigurationError, with both values, where a collection is not what was
     asked.
@@ -101,9 +144,11 @@ def check_same(
             "changed later",
             collection=present.name,
         )
-    if index is not None and present.index != index:
-        raise ConfigurationError(
-            f"collection {present.name!r} has {present.index}, {index} was asked for; leave index out to use it as "
-            "it is",
-            collection=present.name,
-        )
+    for name in () if searched is None else searched.named:
+        has, asked = getattr(present, name), getattr(searched, name)
+        if has != asked:
+            raise ConfigurationError(
+                f"collection {present.name!r} has {name} {has}, {asked} was asked for; leave {name} out to use it as "
+                "it is",
+                collection=present.name,
+            )

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from vpa.base.errors import InvalidFilterError
 from vpa.base.metadata import Scalar, kind_of, leaves
+from vpa.base.moments import compared
 from vpa.base.records import CollectionInfo, Record
 from vpa.base.sorting import sort_steps
 from vpa.base.steps import Steps
@@ -68,6 +69,9 @@ def _extreme_steps(values: list[Scalar]) -> Steps[dict[str, tuple[Scalar, Scalar
 
 
 def _rank(value: Scalar) -> tuple[str, Any, str]:
+    # As a range filter orders them; what it sees as equal, by the text or the type.
+    if isinstance(value, str):
+        return kind_of(value), compared(value), value
     return kind_of(value), value, type(value).__name__
 
 
@@ -81,7 +85,11 @@ def explain(store: VectorStore, info: CollectionInfo, node: NormalFilter) -> dic
         "native": store.native_form(parts.native),
         "residual": None if parts.is_complete else to_json(parts.residual),
         "complete": parts.is_complete,
-        "leaves": {"native": _leaf_count(parts.native), "residual": _leaf_count(parts.residual)},
+        # Of what is evaluated here, the store may be asked for a part: that counts as evaluated here.
+        "leaves": {
+            "native": _leaf_count(node) - _leaf_count(parts.residual),
+            "residual": _leaf_count(parts.residual),
+        },
     }
 
 

@@ -21,13 +21,14 @@ from vpa.base.errors import (
 from vpa.base.index_options import IndexOptions
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, check_collection_name
 from vpa.client.binding import Binding
-from vpa.client.collection import Collection, check_index, check_same
+from vpa.client.collection import Collection, check_same, check_searched
 from vpa.client.policy.assembly import Pipelines
 from vpa.client.policy.pipeline import Call, Interceptor
 from vpa.client.verbs import CollectionVerbs
 from vpa.observe.meter import Meter
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import VectorStore
+from vpa.stores.options import StoreOptions
 from vpa.stores.registry import create_store
 from vpa.stores.requests import (
     Connect,
@@ -121,7 +122,10 @@ class VectorDatabaseManager(CollectionVerbs):
     async def close(self) -> None:
         """Let everything go. May be called twice, and without `connect`."""
         store, self._connected = self._store, False
+        promises = [bound.promise for bound in self._bindings.values() if bound.promise is not None]
         self._bindings.clear()
+        for promise in promises:
+            await promise.close()
         if store is not None:
             await store.close()
 
@@ -157,29 +161,36 @@ class VectorDatabaseManager(CollectionVerbs):
         metric: str = Metric.COSINE,
         embedding: EmbeddingIdentity | None = None,
         native_fields: Sequence[str] = (),
+        recall: float | None = None,
         index: IndexOptions | Mapping[str, Any] | None = None,
+        store_options: StoreOptions | Mapping[str, Any] | None = None,
         exist_ok: bool = False,
     ) -> Collection:
         """Make a collection, or with `exist_ok` open the one that has the same dimension and metric.
 
-        `native_fields`: metadata paths that the store also keeps under their own names, for its own tools. `index`: how
-        the embedded engine searches (`IndexOptions`, or a mapping like `{"recall": 0.99}`); other stores have their own
-        index and take None only. Raises CollectionExistsError, DimensionMismatchError, ConfigurationError,
-        EmbeddingMismatchError.
+        `recall`: the share of the exact top 10 that ordinary searches find on average, above 0 and at most 1; it is
+        measured on the collection's own records, and the store's search is set so that it is kept (docs/recall.md).
+        `index`: how the embedded engine searches (`IndexOptions`, or a mapping with its fields). `store_options`: what
+        another store is told (`QdrantOptions`, `PgvectorOptions`, …, or a mapping). `native_fields`: metadata paths
+        that the store also keeps under their own names, for its own tools. Raises CollectionExistsError,
+        DimensionMismatchError, ConfigurationError, EmbeddingMismatchError.
         """
         store = self._open_store()
+        searched = check_searched(store, index=index, recall=recall, store_options=store_options)
         info = CollectionInfo(
             name=name,
             dimension=dimension,
             metric=Metric.parse(metric),
             embedding=embedding,
             native_fields=native_fields,  # type: ignore[arg-type]  # It becomes a tuple once it is checked.
-            index=check_index(index, store),
+            index=searched.index,
+            recall=searched.recall,
+            store_options=searched.store_options,
         )
         stored = await self._describe(name) or await self._make(store, info)
         if stored is None:
-            return self._handle(info)
-        check_same(stored, dimension=dimension, metric=info.metric, index=None if index is None else info.index)
+            return self._handle(info, is_new=True)
+        check_same(stored, dimension=dimension, metric=info.metric, searched=searched)
         if not exist_ok:
             raise CollectionExistsError(
                 f"collection {name!r} exists with dimension {dimension} and metric {info.metric}; pass exist_ok=True "
@@ -232,6 +243,9 @@ class VectorDatabaseManager(CollectionVerbs):
         call = Call(DropCollection(name), store.provider, name)
         await self._pipeline.run(call, lambda: store.drop_collection(name))
         if name in self._bindings:
+            promise, self._bindings[name].promise = self._bindings[name].promise, None
+            if promise is not None:
+                await promise.close()
             # Kept: a collection made again under this name goes on counting, so that no cache serves what was dropped.
             self._bindings[name].generation += 1
 
@@ -241,11 +255,12 @@ class VectorDatabaseManager(CollectionVerbs):
         call = Call(DescribeCollection(name), store.provider, name)
         return await self._pipeline.run(call, lambda: store.describe_collection(name))
 
-    def _handle(self, info: CollectionInfo) -> Collection:
+    def _handle(self, info: CollectionInfo, *, is_new: bool = False) -> Collection:
         binding = self._bindings.get(info.name)
         if binding is None:
             binding = self._bindings[info.name] = Binding(info, self._open_store(), self._pipeline, self._clock)
         binding.info = info
+        binding.note_promise(is_new=is_new)
         return Collection(binding, self._open_store)
 
     def _bound(self) -> Binding:
@@ -294,6 +309,8 @@ class VectorDatabaseManager(CollectionVerbs):
                 # One may be dropped by another process meanwhile.
                 with contextlib.suppress(CollectionNotFoundError):
                     facts = await bound.run(Statistics(), partial(bound.store.statistics, bound.info))
+                    if bound.promise is not None:
+                        facts["promise"] = bound.promise.facts()
                     collections[bound.info.name] = {**bound.info.to_json(), **facts, "gauges": dict(bound.gauges)}
         return {
             "provider": str(self.config.provider),

@@ -97,7 +97,10 @@ class CollectionVerbs(ABC):
         if not len(batch) and old is None:
             return 0
         request = Upsert(batch=batch, scope=_single_scope(scope), on_conflict=choice, replacing=old)
-        return await bound.run(request, lambda: residual.upsert(bound.store, bound.info, request))
+        with bound.writing() as note:
+            written = await bound.run(request, lambda: residual.upsert(bound.store, bound.info, request))
+            note(written)
+        return written
 
     @_located
     async def get(self, ids: Iterable[str], *, include_vectors: bool = True, scope: Scope = _SCOPE) -> list[Record]:
@@ -319,9 +322,14 @@ class CollectionVerbs(ABC):
 
     @_located
     async def optimize(self) -> None:
-        """Build what makes searches fast, once much was loaded; may take minutes, so it has no deadline."""
+        """Build what makes searches fast, once much was loaded; may take minutes, so it has no deadline.
+
+        Where the collection promises a recall, it is measured, and the store's search is set so that it is kept.
+        """
         bound = self._bound()
         await bound.run(Optimize(), lambda: bound.store.optimize(bound.info))
+        if bound.promise is not None:
+            await bound.promise.measure()
 
     @_located
     async def explain(self, filter: FilterLike = None) -> dict[str, Any]:

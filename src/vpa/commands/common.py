@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from vpa.base.errors import CollectionNotFoundError, InvalidFilterError
+from vpa.base.errors import CollectionNotFoundError, ConfigurationError, InvalidFilterError
 from vpa.base.providers import VectorDatabaseProvider
 from vpa.base.scope import Scope
 from vpa.config.sections.store import VectorDatabaseConfig
@@ -65,6 +65,21 @@ def parse_filter(text: str | None) -> dict[str, Any] | None:
         ) from None
     if not isinstance(value, dict):
         raise InvalidFilterError(f"the filter must be a JSON object, not {text!r}")
+    return value
+
+
+def parse_store_options(text: str | None) -> dict[str, Any] | None:
+    """Store options given as JSON text; raises ConfigurationError."""
+    if text is None:
+        return None
+    try:
+        value = parse_json(text)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"--store-options cannot be read as JSON ({error}): {text!r:.200}; put it in single quotes"
+        ) from None
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"--store-options must be a JSON object, not {text!r:.200}")
     return value
 
 

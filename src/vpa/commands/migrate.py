@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from argparse import Namespace
 
-from vpa.commands.common import print_json, print_line
+from vpa.commands.common import parse_store_options, print_json, print_line
 from vpa.commands.places import place, progress_bar
 from vpa.transfer.migrate import Migration, migrate
 
@@ -33,5 +33,10 @@ async def _copy(args: Namespace) -> Migration:
             place(args.target, "VPA_TO_API_KEY", timeout_s=args.timeout) as target,
         ):
             return await migrate(
-                source, target, collection=args.collection, to_collection=args.to_collection, progress=advance
+                source,
+                target,
+                collection=args.collection,
+                to_collection=args.to_collection,
+                store_options=parse_store_options(args.store_options),
+                progress=advance,
             )

@@ -23,7 +23,19 @@ def run(args: Namespace) -> int:
         ]
         if fields:
             print_table(["metadata field", "types (chunks)"], fields)
+        settings = facts["store"].get("settings")
+        if settings:
+            print_table(["the store's settings", "value"], list(settings.items()))
     return 0
+
+
+def _recall(promise: dict[str, Any] | None) -> str | None:
+    """What was promised and found, in a line."""
+    if promise is None:
+        return None
+    found = ", ".join(f"{share:.4f} ({name})" for name, share in promise["measured"].items())
+    missed = "" if promise["kept"] is not False else f"; missed: {', '.join(promise['missed'])}"
+    return f"{promise['promised']:g} promised, {found or 'not measured yet'}{missed}"
 
 
 async def _facts(args: Namespace) -> dict[str, Any]:
@@ -45,6 +57,7 @@ async def _facts(args: Namespace) -> dict[str, Any]:
             "dimension": info.dimension,
             "metric": str(info.metric),
             "embedding": str(info.embedding) if info.embedding else None,
+            "recall": _recall(store.get("promise")),
             "fields": await collection.fields(scope=scope(args)),
             "store": {key: value for key, value in store.items() if key not in info.to_json()},
         }

@@ -8,14 +8,17 @@ are not a store's business.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from vpa.base.calibration import Calibration
 from vpa.base.capabilities import Capabilities
+from vpa.base.errors import ConfigurationError
 from vpa.base.index_options import IndexOptions
 from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
 from vpa.filters import Filter, NormalFilter, Split, split, to_json
+from vpa.stores.options import StoreOptions
 from vpa.stores.requests import (
     ALWAYS,
     Count,
@@ -50,6 +53,8 @@ class VectorStore(ABC):
     capabilities: Capabilities
     # What a new collection gets where the caller says nothing.
     default_index: IndexOptions = IndexOptions()
+    # What a collection may be told when it is made; None where the store has nothing of its own to set.
+    options_type: type[StoreOptions] | None = None
     # Client packages with the lowest and the newest version that the suite was run on.
     tested_clients: Mapping[str, tuple[str, str]] = {}
 
@@ -84,6 +89,27 @@ class VectorStore(ABC):
     @abstractmethod
     async def set_embedding(self, name: str, embedding: EmbeddingIdentity) -> CollectionInfo:
         """Store which model the vectors are from; returns the new info."""
+
+    async def set_calibration(self, name: str, calibration: Calibration) -> CollectionInfo:
+        """Store what its searches were measured to find; returns the new info. Only where there are `efforts`."""
+        raise ConfigurationError(f"{self.provider} has no search setting to keep for {name!r}: {calibration}")
+
+    def is_approximate(self, info: CollectionInfo) -> bool:
+        """Whether ordinary searches of the collection may miss one of the nearest."""
+        del info
+        return self.capabilities.approximate
+
+    def efforts(self, info: CollectionInfo) -> Sequence[int]:
+        """Settings of the store's own search that may be tried for a promised recall, the cheapest first.
+
+        Empty where the store has none, or keeps its promises by itself. Searches read `info.calibration`.
+        """
+        del info
+        return ()
+
+    async def use_effort(self, info: CollectionInfo) -> None:
+        """Take over `info.calibration` where the setting is the collection's and not that of a search."""
+        del info
 
     @abstractmethod
     async def upsert(self, info: CollectionInfo, request: Upsert) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from vpa.base.calibration import Calibration
 from vpa.base.query import OnConflict, SearchRequest
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, RecordBatch
 from vpa.base.scope import AllScopes, Scope
@@ -266,6 +267,15 @@ class SetEmbedding(_Writing):
     verb: ClassVar[str] = "set_embedding"
     name: str
     embedding: EmbeddingIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class SetCalibration(_Writing):
+    """Store what the searches of a collection were measured to find."""
+
+    verb: ClassVar[str] = "set_calibration"
+    name: str
+    calibration: Calibration
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from vpa.base.index_options import IndexOptions
 from vpa.base.records import CollectionInfo
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.options import PROVIDER, StoreOptions
 
 
-async def create_like(manager: VectorDatabaseManager, info: CollectionInfo, *, name: str) -> Collection:
-    """Make, or open, a collection as `info` describes it; index options go along where the store takes any."""
+async def create_like(
+    manager: VectorDatabaseManager,
+    info: CollectionInfo,
+    *,
+    name: str,
+    store_options: StoreOptions | Mapping[str, Any] | None = None,
+) -> Collection:
+    """Make, or open, a collection as `info` describes it.
+
+    Index options go along where the store takes any, the promised recall to every store, and the options of a store,
+    unless others are given, to another one of its kind.
+    """
+    embedded = manager.capabilities.index_options
+    asked = info.index if embedded and info.index != IndexOptions() else None
+    same_kind = info.store_options.get(PROVIDER) == str(manager.config.provider)
     return await manager.create_collection(
         name,
         dimension=info.dimension,
         metric=info.metric,
         embedding=info.embedding,
         native_fields=info.native_fields,
-        index=info.index if manager.capabilities.index_options and info.index != IndexOptions() else None,
+        index=asked,
+        recall=None if asked is not None else info.recall,
+        store_options=info.store_options if same_kind and store_options is None else store_options,
         exist_ok=True,
     )

@@ -6,16 +6,17 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from vpa.base.errors import ConfigurationError, VerificationError
-from vpa.base.records import LAYOUT_VERSION
+from vpa.base.records import FOREIGN
 from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.options import StoreOptions
 from vpa.transfer.destination import create_like
 from vpa.transfer.verify import Verification, verify
 
@@ -42,16 +43,19 @@ async def migrate(
     *,
     collection: str,
     to_collection: str | None = None,
+    store_options: StoreOptions | Mapping[str, Any] | None = None,
     batch_size: int = 1000,
     state_directory: str | None = None,
     progress: Progress = _silent,
 ) -> Migration:
     """Copy `collection` with every scope into a new collection of `target`, then verify it.
 
-    Both managers are connected. Where it got to is kept in a small file in `state_directory` (default: the current
-    directory) until it is done, so that the same call goes on after an interruption. `progress` is told the stage
-    ("copy" or "verify") and how many records were done since. Raises ConfigurationError if the target holds records
-    of its own, VerificationError if what arrived is not what was sent.
+    Both managers are connected. The collection's own store options go along to a store of the same kind;
+    `store_options` replace them, on any store (an empty mapping: none). How far it got is kept in a small file in
+    `state_directory` (default: the current directory) until it is done, so that the same call goes on after an
+    interruption. `progress` is told the stage ("copy" or "verify") and how many records were done since. Raises
+    ConfigurationError if the target holds records of its own or refuses the options, VerificationError if what arrived
+    is not what was sent.
     """
     origin = await source.collection(collection)
     directory = Path(state_directory or ".")
@@ -60,7 +64,8 @@ async def migrate(
             f"state_directory {str(directory)!r} is no directory that can be written; nothing was copied"
         )
     state = _State(directory, source, target, collection, to_collection or collection)
-    destination = await _destination(origin, target, to_collection or collection, state)
+    made = await create_like(target, origin.info, name=to_collection or collection, store_options=store_options)
+    destination = await _destination(made, state)
     copied = 0
     async for batch in origin.scan_batches(scope=ALL_SCOPES, batch_size=batch_size, cursor=state.cursor):
         await destination.upsert(batch, scope=batch.scope or Scope())
@@ -81,10 +86,9 @@ async def migrate(
     return Migration(copied, resumed, report)
 
 
-async def _destination(origin: Collection, target: VectorDatabaseManager, name: str, state: _State) -> Collection:
-    info = origin.info
-    made = await create_like(target, info, name=name)
-    if made.info.layout_version < LAYOUT_VERSION:
+async def _destination(made: Collection, state: _State) -> Collection:
+    name = made.name
+    if made.info.layout_version == FOREIGN:
         raise ConfigurationError(f"collection {name!r} of the target was not written by vpa; choose another name")
     first = await _first_id(made)
     if first is None:

@@ -13,14 +13,14 @@ import numpy as np
 
 from vpa.base.errors import InvalidQueryError
 from vpa.base.metadata import leaves
-from vpa.base.records import Matches, Record
+from vpa.base.recall import found_share
+from vpa.base.records import Record
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
 from vpa.filters import F, Filter, to_json
 
 _READ: Final = 2000  # Records read at once, of which the sample is taken.
 _SELECTIVITIES: Final = (0.5, 0.1, 0.01)  # Shares of the records that the filters keep.
-_TIE: Final = 1e-6  # Scores that close are one score: which of them comes first is not a fault.
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +105,4 @@ async def _recall_of(
 ) -> float:
     exact = await collection.search(vector=query, top_k=top_k, filter=node, exact=True, scope=scope)
     usual = await collection.search(vector=query, top_k=top_k, filter=node, scope=scope)
-    return _share(exact, usual)
-
-
-def _share(exact: Matches, usual: Matches) -> float:
-    if not len(exact):
-        return 1.0
-    # A record as near as the last of the exact answer is as good as it.
-    enough = exact[-1].score - _TIE * max(1.0, abs(exact[-1].score))
-    return min(1.0, sum(match.score >= enough for match in usual) / len(exact))
+    return found_share(exact, usual)

@@ -9,7 +9,7 @@ from deployments import RunningStores
 from vpa import F, Record
 from vpa.base import errors
 from vpa.client.manager import VectorDatabaseManager
-from vpa.stores.pgvector.tables import HNSW_INDEXES
+from vpa.stores.pgvector.tables import VECTOR_INDEXES
 
 
 @pytest.mark.parametrize(
@@ -42,15 +42,15 @@ async def test_an_index_is_built_after_a_batch_that_is_larger_than_the_table(
     async with VectorDatabaseManager(stores.config("pgvector with hnsw")) as db:
         docs = await db.create_collection("bulk", dimension=dimension)
         database = db._store._database  # type: ignore[union-attr]
-        before = await database.fetch("indexes", HNSW_INDEXES, [database.table("bulk")])
+        before = await database.fetch("indexes", VECTOR_INDEXES, [database.table("bulk")])
         await docs.upsert([Record(f"r{n:04d}", vector=row) for n, row in enumerate(rows)])
-        built = await database.fetch("indexes", HNSW_INDEXES, [database.table("bulk")])
+        built = await database.fetch("indexes", VECTOR_INDEXES, [database.table("bulk")])
         # One again, and a new one; a batch that is no larger than the table keeps it.
         assert [len(before), len(built)] == [1, 1]
         number = "SELECT $1::text::regclass::oid AS number"
         first = await database.fetch("indexes", number, [built[0]["name"]])
         await docs.upsert([Record(f"r{n:04d}", vector=row) for n, row in enumerate(rows)])
-        [kept_name] = await database.fetch("indexes", HNSW_INDEXES, [database.table("bulk")])
+        [kept_name] = await database.fetch("indexes", VECTOR_INDEXES, [database.table("bulk")])
         assert (await database.fetch("indexes", number, [kept_name["name"]]))[0]["number"] == first[0]["number"]
         answer = await docs.search(vector=rows[7], top_k=3)
         assert (answer.ids[0], answer.exact) == ("r0007", False)
@@ -58,5 +58,5 @@ async def test_an_index_is_built_after_a_batch_that_is_larger_than_the_table(
             await docs.upsert([Record(f"r{n:04d}", vector=rows[0]) for n in range(1_499, 4_500)], on_conflict="error")
         # Rolled back with its index.
         assert await docs.count() == 1_500
-        assert len(await database.fetch("indexes", HNSW_INDEXES, [database.table("bulk")])) == 1
+        assert len(await database.fetch("indexes", VECTOR_INDEXES, [database.table("bulk")])) == 1
         await db.drop_collection("bulk")

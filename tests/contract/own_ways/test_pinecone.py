@@ -12,10 +12,13 @@ import pytest
 import vpa
 from contract.own_ways.shared import VECTORS, check_a_collection_of_others, check_native_fields
 from deployments import PROVIDERS, RunningStores
-from vpa import F, Record
+from vpa import ALL_SCOPES, F, Record, Scope
 from vpa.base import errors
+from vpa.base.records import CollectionInfo
 from vpa.client.manager import VectorDatabaseManager
 from vpa.stores.config import VectorDatabaseConfig
+from vpa.stores.layout import tokens
+from vpa.stores.pinecone.convert import info_of, tags_of
 from wire.pinecone_server import Behaviour, pinecone_server
 
 
@@ -96,3 +99,31 @@ async def test_many_numbers_a_record_still_fit_into_pinecones_requests() -> None
             ]
             assert await docs.upsert(rows) == 600
             assert await docs.count(filter=F("k3") > 100) == sum(n * 3 / 7 > 100 for n in range(600))
+
+
+async def test_scopes_whose_keys_stand_in_one_place_are_scanned_whole(
+    stores: RunningStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "_scope_prefix", lambda scope: "0badcafe")
+    async with VectorDatabaseManager(stores.config("pinecone, missing fields match nothing")) as db:
+        docs = await db.create_collection("together", dimension=2)
+        scopes = [Scope(), Scope("t1"), Scope("t2")]
+        for scope in scopes:
+            await docs.upsert([Record(f"r{n}", vector=[1, n]) for n in range(30)], scope=scope)
+        seen = [
+            (batch.scope, record.id)
+            async for batch in docs.scan_batches(scope=ALL_SCOPES, batch_size=7)
+            for record in batch
+        ]
+        assert len(seen) == 90
+        assert len(set(seen)) == 90
+        await db.drop_collection("together")
+
+
+def test_a_description_that_became_shorter_is_read_where_tags_are_merged() -> None:
+    longer = CollectionInfo(name="docs", dimension=2, metric="dot", native_fields=["a" * 400])  # type: ignore[arg-type]
+    shorter = CollectionInfo(name="docs", dimension=2, metric="dot")  # type: ignore[arg-type]
+    merged = {**tags_of(longer), **tags_of(shorter)}
+    assert len(merged) > len(tags_of(shorter))
+    assert info_of(merged) == shorter
+    assert info_of(tags_of(longer)) == longer

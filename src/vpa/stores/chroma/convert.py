@@ -8,29 +8,37 @@ from typing import Any, Final
 import numpy as np
 
 from vpa.base.errors import ProviderError
-from vpa.stores.chroma.filters import NUMBER, TOKENS, companion
-from vpa.stores.layout.companions import words
+from vpa.base.scope import Scope
+from vpa.stores.chroma.filters import NAMED, SCOPE, TOKENS, companion, list_token, words
 from vpa.stores.layout.driver import StoredRow, foreign_record
-from vpa.stores.layout.keyspace import key_number
 from vpa.stores.layout.rows import Row
+from vpa.stores.layout.sharing import DEFAULT_SCOPE
+from vpa.stores.layout.tokens import EVERY, scope_text
 
 PAYLOAD: Final = "_vpa_payload"
 INFO: Final = "vpa"
-# More elements in all lists of one record ruin the collection (chromadb 1.5).
-MAX_LIST_ELEMENTS: Final = 5000
 
 
-def metadata_of(row: Row, native_fields: Sequence[str]) -> dict[str, Any]:
+def metadata_of(row: Row, scope: Scope, native_fields: Sequence[str]) -> dict[str, Any]:
     """What is stored beside the vector. A native field that the record lacks is sent as None, which removes it."""
     stored: dict[str, Any] = dict.fromkeys(native_fields)
     stored |= {name: value for name, value in row.native.items() if not isinstance(value, list) or len(value) <= 100}
-    stored |= {TOKENS: row.tokens, NUMBER: key_number(row.key), PAYLOAD: row.payload}
-    for name, ends in row.numbers.items():
-        for greatest, value in enumerate(ends):
-            stored[companion(name, bool(greatest))] = value
-    for name, texts in row.strings.items():
-        for greatest, text in enumerate(texts):
-            stored |= {companion(name, bool(greatest), n): word for n, word in enumerate(words(text))}
+    stored[PAYLOAD] = row.payload
+    stored[NAMED] = int(scope != DEFAULT_SCOPE)
+    if scope != DEFAULT_SCOPE:
+        stored[SCOPE] = scope_text(scope)
+    # Never empty: a list that is not sent stays.
+    stored[TOKENS] = tokens = list(row.index.tokens) or [EVERY]
+    for name, (least, greatest) in row.index.numbers.items():
+        stored[companion(name, greatest=True)] = greatest
+        if least != greatest:
+            stored[companion(name, greatest=False)] = least
+            tokens.append(list_token(name))
+    for name, (first, last) in row.index.strings.items():
+        stored |= {companion(name, greatest=True, word=n): word for n, word in enumerate(words(last))}
+        if first != last:
+            stored |= {companion(name, greatest=False, word=n): word for n, word in enumerate(words(first))}
+            tokens.append(list_token(name))
     return stored
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, ClassVar, Final, TypeVar
 from uuid import UUID
@@ -11,28 +13,28 @@ from uuid import UUID
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities
 from vpa.base.errors import CollectionNotFoundError, ConfigurationError
-from vpa.base.records import CollectionInfo, Metric
+from vpa.base.records import FOREIGN, CollectionInfo, Metric
 from vpa.base.scope import Scope
-from vpa.stores.chroma import errors, filters
+from vpa.filters.ast import ALWAYS
+from vpa.stores.chroma import errors, filters, options
 from vpa.stores.chroma.connection import Connection
 from vpa.stores.chroma.convert import INFO, metadata_of, stored_of
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, StoredRow, Where
-from vpa.stores.layout.keyspace import IntervalPages
+from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
 from vpa.stores.layout.rows import Rows
+from vpa.stores.layout.sharing import DEFAULT_SCOPE
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
+from vpa.stores.options import ChromaOptions
 from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
 
 T = TypeVar("T")
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_-"
-# Chroma's own cosine changes the last bits of what it stores; unit vectors under "ip" come back as they were.
-_SPACES: Final = {Metric.COSINE: "ip", Metric.DOT: "ip", Metric.EUCLIDEAN: "l2"}
 _METRICS: Final = {"cosine": Metric.COSINE, "ip": Metric.DOT, "l2": Metric.EUCLIDEAN}
-_COUNT_PAGE: Final = 20_000
-_INDEX: Final = {"ef_construction": 200, "max_neighbors": 32, "ef_search": 200}
+# Candidates that are tried for a promised recall, from what the index takes by itself.
+_EFS: Final = (200, 300, 400, 600, 800, 1200, 1600, 2400)
 
 
 class ChromaDriver(LayoutDriver):
@@ -41,10 +43,19 @@ class ChromaDriver(LayoutDriver):
     provider: ClassVar[str] = "chromadb"
     client_version: ClassVar[str] = f"chromadb {version('chromadb')}"
     tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {"chromadb": ("1.5.0", "1.5.9")}
+    options_type = ChromaOptions
     limits: ClassVar[Limits] = Limits(
-        batch_bytes=24 << 20, bytes_per_value=5.5, tokens=300, terms=400, page=2000, searches_at_once=4
+        batch_bytes=24 << 20,
+        bytes_per_value=5.5,
+        tokens=300,
+        terms=400,
+        text_literal_bytes=filters.TEXT_BYTES,
+        searches_at_once=4,
     )
-    exact_search: ClassVar[str] = "scan"
+    exact_search: ClassVar[str] = "native"
+    scores_all: ClassVar[bool] = True
+    parses_numbers = True
+    checks_scanned: ClassVar[bool] = True
 
     def __init__(self, session: Session, connection: Connection, *, durable: bool, place: Mapping[str, str]) -> None:
         super().__init__(session)
@@ -52,7 +63,6 @@ class ChromaDriver(LayoutDriver):
         self._server = connection.server
         self._place = dict(place)
         self._ids: dict[str, UUID] = {}
-        self._intervals = IntervalPages()
         self.capabilities = Capabilities(
             durable=durable,
             atomic_conflict=False,
@@ -100,7 +110,7 @@ class ChromaDriver(LayoutDriver):
                 "create_collection",
                 name=self._native(info.name),
                 metadata={INFO: json.dumps(info.to_json())},
-                configuration={"hnsw": {"space": _SPACES[info.metric], **_INDEX}, "embedding_function": None},
+                configuration=options.configuration(info),
                 **self._place,
             )
 
@@ -137,10 +147,23 @@ class ChromaDriver(LayoutDriver):
         self._ids.pop(name, None)
         await self.ask("drop_collection", drop, idempotent=False)
 
+    async def settings(self, info: CollectionInfo) -> dict[str, Any]:
+        """The index's configuration."""
+
+        async def describe() -> Any:
+            return await self._connection.call("get_collection", name=self._native(info.name), **self._place)
+
+        return options.settings_of((await self.ask("statistics", describe)).configuration_json)
+
     async def save_info(self, info: CollectionInfo) -> None:
         """Into the collection's metadata."""
         stored = {INFO: json.dumps(info.to_json())}
         await self._on(info, "set_embedding", lambda number: self._call("_modify", id=number, new_metadata=stored))
+
+    def efforts(self, info: CollectionInfo) -> Sequence[int]:
+        """Candidates in the graph: as many as the collection's `ef_search`, or as many as are asked for."""
+        del info
+        return _EFS
 
     async def _call(self, method: str, /, **arguments: Any) -> Any:
         return await self._connection.call(method, **arguments, **self._place)
@@ -161,7 +184,7 @@ class ChromaDriver(LayoutDriver):
 
     async def write_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """Chroma merges metadata; a companion that is left over is not looked at, its kind's token being gone."""
-        metadata = [metadata_of(row, info.native_fields) for row in rows.rows]
+        metadata = [metadata_of(row, rows.scope, info.native_fields) for row in rows.rows]
         vectors = [] if rows.vectors is None else list(rows.vectors)
         await self._on(
             info,
@@ -173,7 +196,7 @@ class ChromaDriver(LayoutDriver):
 
     async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """An update of what is gone does nothing."""
-        metadata = [metadata_of(row, info.native_fields) for row in rows.rows]
+        metadata = [metadata_of(row, rows.scope, info.native_fields) for row in rows.rows]
         await self._on(
             info,
             "update_metadata",
@@ -201,29 +224,66 @@ class ChromaDriver(LayoutDriver):
 
     async def remove_where(self, info: CollectionInfo, where: Where) -> None:
         """A part at a time: a delete of very many at once is refused."""
-        chosen = filters.spell(where)
-        while ids := (await self._get(info, "delete", where=chosen, include=[], limit=self.limits.ids))["ids"]:
-            await self.remove_keys(info, ids, scope=Scope())
+        keys = await self._keys(info, "delete", where)
+        for start in range(0, len(keys), self.limits.ids):
+            await self.remove_keys(info, keys[start : start + self.limits.ids], scope=Scope())
 
     async def count_where(self, info: CollectionInfo, where: Where) -> int:
-        """Chroma counts everything or nothing: with a filter, ids are fetched and counted."""
+        """Chroma counts everything or nothing: with a filter, ids are listed and counted."""
+        if where.filter is not ALWAYS or where.scope not in (None, DEFAULT_SCOPE):
+            return len(await self._keys(info, "count", where))
+        if where.scope is None:
+            return await self._total(info)
+        # All are of the default scope if none is of another, before and after they were counted.
+        if not await self._has_others(info):
+            total = await self._total(info)
+            if not await self._has_others(info):
+                return total
+        return len(await self._keys(info, "count", where))
+
+    async def _total(self, info: CollectionInfo) -> int:
+        total: int = await self._on(info, "count", lambda number: self._call("_count", collection_id=number))
+        return total
+
+    async def _has_others(self, info: CollectionInfo) -> bool:
+        found = await self._get(info, "count", where={filters.NAMED: {"$ne": 0}}, include=[], limit=1)
+        return bool(found["ids"])
+
+    async def list_keys(self, info: CollectionInfo, where: Where) -> list[str]:
+        """All at once, since pages by offset move when records go: 36 bytes a record."""
+        return await self._keys(info, "scan", where)
+
+    async def _keys(self, info: CollectionInfo, verb: str, where: Where) -> list[str]:
         chosen = filters.spell(where)
-        if chosen is None:
-            total: int = await self._on(info, "count", lambda number: self._call("_count", collection_id=number))
-            return total
-        found, offset = 0, 0
-        while True:
-            page = await self._get(info, "count", where=chosen, include=[], limit=_COUNT_PAGE, offset=offset)
-            found, offset = found + len(page["ids"]), offset + _COUNT_PAGE
-            if len(page["ids"]) < _COUNT_PAGE:
-                return found
+        found = (await self._get(info, verb, where=chosen, include=[]))["ids"]
+        return [str(key) for key in found]
+
+    async def score_all(self, info: CollectionInfo, query: FloatVector, where: Where, *, count: int) -> list[StoredRow]:
+        """A search for as many as there are visits the whole graph; what it cannot reach is left out."""
+        return await self._query(info, query, where, limit=count, include=["distances"])
 
     async def nearest(
         self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, exact: bool, include_vectors: bool
     ) -> list[StoredRow]:
-        """By the HNSW index."""
-        del exact  # The exact search of this store is a scan.
-        foreign = info.layout_version == FOREIGN
+        """By the HNSW index; more candidates than it takes by itself are asked for, and the best of them fetched.
+
+        (Chroma 1.5 takes a changed `ef_search` over when it loads the index the next time.)
+        """
+        del exact  # An exact search goes by `score_all`.
+        foreign, effort = info.layout_version == FOREIGN, where.effort(info) or 0
+        if effort <= max(limit, _EFS[0]):
+            include = ["distances", *_include(foreign=foreign, vectors=include_vectors)]
+            return await self._query(info, query, where, limit=limit, include=include)
+        candidates = await self._query(info, query, where, limit=effort, include=["distances"])
+        best = {row.key: row.raw for row in heapq.nsmallest(limit, candidates, key=lambda row: (row.raw, row.key))}
+        rows = await self.fetch_keys(
+            info, list(best), scope=DEFAULT_SCOPE, payloads=True, include_vectors=include_vectors
+        )
+        return [replace(row, raw=best[row.key]) for row in rows]
+
+    async def _query(
+        self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, include: list[str]
+    ) -> list[StoredRow]:
         chosen = filters.spell(where)
         answer = await self._on(
             info,
@@ -234,40 +294,10 @@ class ChromaDriver(LayoutDriver):
                 query_embeddings=[query],
                 n_results=limit,
                 where=chosen,
-                include=["distances", *_include(foreign=foreign, vectors=include_vectors)],
+                include=include,
             ),
         )
-        return stored_of(answer, row=0, foreign=foreign)
-
-    async def page(
-        self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
-    ) -> list[StoredRow]:
-        """By intervals of the key's number; of a collection that others wrote, by offset."""
-        if info.layout_version == FOREIGN:
-            return await self._foreign_page(info, after=after, limit=limit, include_vectors=include_vectors)
-
-        async def fetch(low: int | None, high: int | None, most: int) -> list[StoredRow]:
-            chosen = filters.spell(where, low=low, high=high)
-            include = _include(foreign=False, vectors=include_vectors)
-            return stored_of(await self._get(info, "scan", where=chosen, limit=most, include=include))
-
-        return await self._intervals.page(
-            (info.name, where, limit),
-            fetch,
-            scope=where.scope,
-            after=after,
-            limit=limit,
-            total=lambda: self.count_where(info, Where(None, None)),
-        )
-
-    async def _foreign_page(
-        self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool
-    ) -> list[StoredRow]:
-        # Nothing to order by: all ids are read and sorted, then one page of them.
-        ids = sorted((await self._get(info, "scan", include=[]))["ids"])
-        chosen = [value for value in ids if value > after][:limit]
-        found = await self.fetch_keys(info, chosen, scope=Scope(), payloads=True, include_vectors=include_vectors)
-        return sorted(found, key=lambda row: row.key)
+        return stored_of(answer, row=0, foreign=info.layout_version == FOREIGN and "metadatas" in include)
 
     async def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[list[StoredRow]]:
         """By offset, without a condition."""
@@ -318,7 +348,7 @@ def _info_of(name: str, native: Any) -> CollectionInfo:
 
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
-    options = check_options(config, "tenant", "database")
+    chosen = check_options(config, "tenant", "database")
     connection = Connection(config, server_of(config))
     session = Session(
         connection,
@@ -328,8 +358,8 @@ def create_store(config: VectorDatabaseConfig) -> LayoutStore:
         address=None if connection.server is None else connection.server.url,
     )
     place = {
-        "tenant": options.get("tenant", "default_tenant"),
-        "database": options.get("database", "default_database"),
+        "tenant": chosen.get("tenant", "default_tenant"),
+        "database": chosen.get("database", "default_database"),
     }
     durable = connection.server is not None or config.path is not None
     return LayoutStore(ChromaDriver(session, connection, durable=durable, place=place), session)

@@ -14,23 +14,39 @@ from vpa.base.errors import InvalidRecordError, ProviderError
 from vpa.base.metadata import canonical_metadata
 from vpa.base.records import CollectionInfo, Metric, Record
 from vpa.base.scope import Scope
-from vpa.filters import Filter
-from vpa.filters.ast import In, Not, Range
-from vpa.stores.layout.companions import MAX_WORD_BYTES, number_is_exact
-from vpa.stores.layout.predicate import Predicate
+from vpa.filters import Filter, NormalFilter
+from vpa.filters.ast import In, Not, Range, StartsWith
+from vpa.stores.layout.companions import MAX_WORD_BYTES, number_is_exact, survives_parsing
+from vpa.stores.layout.predicate import Predicate, compile_filter, size
 from vpa.stores.layout.rows import Rows
+from vpa.stores.layout.tokens import seen
+from vpa.stores.options import StoreOptions
 from vpa.stores.remote.session import Session
-
-# The layout_version of a collection that others wrote.
-FOREIGN: Final = 0
+from vpa.stores.requests import ALWAYS as EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Which records: those of a scope (None: of every scope) that satisfy a predicate (None: all)."""
+    """Which records: those of a scope (None: of every scope) that satisfy a filter."""
 
     scope: Scope | None
-    predicate: Predicate | None
+    filter: NormalFilter = EVERYTHING
+
+    @property
+    def predicate(self) -> Predicate | None:
+        """The filter in terms of tokens and companions; None for all records."""
+        return compile_filter(self.filter)
+
+    def effort(self, info: CollectionInfo) -> int | None:
+        """The calibrated setting for a search of these; None where there is none."""
+        if info.calibration is None:
+            return None
+        return info.calibration.of(is_filtered=self.filter is not EVERYTHING, is_scoped=self.scope is not None)
+
+    @property
+    def in_every_scope(self) -> Where:
+        """The same filter, in all of them."""
+        return Where(None, self.filter)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +73,8 @@ class Limits:
     bytes_of_number: int = 0
     ids: int = 1000
     page: int = 1000
+    # A page is no smaller, however few are asked for: a store that reads everything to answer makes each one dear.
+    least_page: int = 1
     tokens: int = 10_000
     terms: int = 10_000
     terms_of_bound: int = 1
@@ -93,6 +111,17 @@ class LayoutDriver(ABC):
     tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {}
     limits: ClassVar[Limits] = Limits()
     exact_search: ClassVar[str] = "native"
+    # Filters are evaluated on tokens and companions, which then have to be written; else on fields of the store.
+    filters_by_tokens: ClassVar[bool] = True
+    # Numbers reach it as JSON, whose last digit it may read as another.
+    parses_numbers: bool = False
+    # Exact searches go by `list_keys` and `score_all`.
+    scores_all: ClassVar[bool] = False
+    # What is scanned may not match: pages know no filter, or rows are fetched after their keys were listed.
+    checks_scanned: ClassVar[bool] = False
+    # Each scope is a place of its own in the store: there is no search in all of them.
+    keeps_scopes_apart: ClassVar[bool] = False
+    options_type: ClassVar[type[StoreOptions] | None] = None
     capabilities: Capabilities
 
     def __init__(self, session: Session) -> None:
@@ -104,11 +133,20 @@ class LayoutDriver(ABC):
     def supports(self, leaf: Filter) -> bool:
         """Whether tokens and companions say this leaf, or `Not(leaf)`, on this store."""
         inner = leaf.part if isinstance(leaf, Not) else leaf
+        if isinstance(inner, StartsWith):
+            # Companions are the least and the greatest text of a list, of which one may begin so and none in between.
+            return False
         if isinstance(inner, Range):
             if isinstance(inner.value, str):
-                return len(inner.value.encode()) <= self.limits.text_literal_bytes
-            return number_is_exact(inner.value)
+                return len(seen(inner.field, inner.value).encode()) <= self.limits.text_literal_bytes
+            # What stands beside a number that the store's parser changes would be told wrongly.
+            parsed = not self.parses_numbers or survives_parsing(float(inner.value))
+            return number_is_exact(inner.value) and parsed
         return not isinstance(inner, In) or len(inner.values) <= self.limits.tokens
+
+    def terms(self, node: NormalFilter) -> int:
+        """How many terms the store has to evaluate for a filter that it takes."""
+        return size(compile_filter(node), self.limits.terms_of_bound)
 
     def concerns(self, facts: Mapping[str, Any]) -> list[str]:
         """Known holes of the versions and the place that `ping` reported; what to do in each."""
@@ -169,6 +207,30 @@ class LayoutDriver(ABC):
     async def save_info(self, info: CollectionInfo) -> None:
         """Replace the stored description by this one."""
 
+    def has_scopes_apart(self, info: CollectionInfo) -> bool:
+        """Whether each scope of this collection is a place of its own: there is no search in all of them."""
+        del info
+        return self.keeps_scopes_apart
+
+    async def settings(self, info: CollectionInfo) -> dict[str, Any]:
+        """The store's own account of how the collection was made: index, codes, shards, …; empty where it has none."""
+        del info
+        return {}
+
+    def is_approximate(self, info: CollectionInfo) -> bool:
+        """Whether a search that was not asked to be exact may miss records of this collection."""
+        del info
+        return self.capabilities.approximate
+
+    def efforts(self, info: CollectionInfo) -> Sequence[int]:
+        """Settings of the store's own search, the cheapest first; `nearest` reads `info.calibration`."""
+        del info
+        return ()
+
+    async def use_effort(self, info: CollectionInfo) -> None:
+        """Take over `info.calibration` where the setting is the collection's and not that of a search."""
+        del info
+
     @abstractmethod
     async def write_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """Write rows whole, in one request; PartialWriteError where only some were written."""
@@ -208,11 +270,29 @@ class LayoutDriver(ABC):
     ) -> list[StoredRow]:
         """The nearest `limit` rows with their raw scores, in any order."""
 
-    @abstractmethod
+    async def list_keys(self, info: CollectionInfo, where: Where) -> list[str] | None:
+        """The keys of all rows that match, in any order, where the store lists them cheaply; None asks for pages."""
+        del info, where
+        return None
+
+    async def score_all(self, info: CollectionInfo, query: FloatVector, where: Where, *, count: int) -> list[StoredRow]:
+        """Keys and raw scores of all rows that match, `count` of them, but for some that the store may not reach."""
+        raise ProviderError(f"{self.provider} does not score all rows: {info.name}, {where}, {count} {len(query)}")
+
     async def page(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
     ) -> Sequence[StoredRow]:
-        """The next rows in the order of their keys, at least one and at most `limit`; empty at the end."""
+        """The next rows in the order of their keys, at least one and at most `limit`; empty at the end.
+
+        `after` stands within the keys of the scope; rows of other scopes, and those behind its keys, may be among them.
+        """
+        raise ProviderError(
+            f"{self.provider} lists keys, not pages: {info.name}, {where}, {after!r} {limit} {include_vectors}"
+        )
+
+    def order_of(self, key: str) -> Any:
+        """What `page` sorts by, where that is not the key as text; of "" what stands before every key."""
+        return key
 
     def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[Sequence[StoredRow]] | None:
         """Every row as the store itself lists them, without a filter or an order; None where `page` does just that."""

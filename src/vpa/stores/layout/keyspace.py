@@ -92,8 +92,7 @@ class IntervalPages:
         """The least and the greatest number that the rest of a scan may hold."""
         low, last = 0, self._largest
         if scope is not None:
-            prefix, _ = scope_range(scope)
-            low, last = key_number(prefix), key_number(prefix) + 16 ** (DIGITS - len(prefix)) - 1
+            low, last = map(self._number, scope_range(scope))
         return (max(low, self._number(after)) if after else low), last
 
     def _remember(self, scan: object, width: int) -> None:

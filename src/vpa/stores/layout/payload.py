@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vpa.base.errors import ProviderError
@@ -24,10 +25,10 @@ def decode(payload: object, *, key: str) -> Decoded:
     there.
     """
     try:
-        if not isinstance(payload, str):
-            raise TypeError(f"a payload is text, not {type(payload).__name__}")
-        stored = json.loads(payload)
-        scope = Scope(*stored["scope"])
+        stored = json.loads(payload) if isinstance(payload, str) else payload
+        if not isinstance(stored, Mapping):
+            raise TypeError(f"a payload is an object, not {type(stored).__name__}")
+        scope = Scope(*stored.get("scope", ()))
         record = Record(
             stored["id"],
             vector=None,

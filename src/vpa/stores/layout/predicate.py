@@ -8,8 +8,16 @@ from typing import Final, TypeAlias
 
 from vpa.base.metadata import kind_of
 from vpa.filters import Filter
-from vpa.filters.ast import ALWAYS, And, Comparison, Eq, Exists, In, Not, Or, Range
-from vpa.stores.layout.tokens import companion_name, kind_token, presence_token, value_token
+from vpa.filters.ast import ALWAYS, And, Comparison, Eq, EqIgnoringCase, Exists, In, Not, Or, Range
+from vpa.stores.layout.tokens import (
+    companion_name,
+    fold,
+    fold_token,
+    kind_token,
+    presence_tokens,
+    seen,
+    value_token,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +104,19 @@ def _tokens(leaf: Filter) -> tuple[str, ...]:
             return (value_token(field, value),)
         case In(field, values):
             return tuple(dict.fromkeys(value_token(field, value) for value in values))
+        case EqIgnoringCase(field, value):
+            # A text that is case-folded already has no token for it.
+            small = fold(field, value)
+            return (value_token(field, small), fold_token(field, small))
         case Exists(field):
-            return (presence_token(field),)
+            return presence_tokens(field)
     raise TypeError(f"not a leaf: {leaf!r}")
 
 
 def _range(leaf: Range, *, negated: bool) -> Predicate:
     kind = kind_of(leaf.value)
     present = kind_token(leaf.field, kind)
-    value = leaf.value if isinstance(leaf.value, str) else float(leaf.value) + 0.0
+    value = seen(leaf.field, leaf.value) if isinstance(leaf.value, str) else float(leaf.value) + 0.0
     greatest = leaf.comparison in (Comparison.GT, Comparison.GTE)
     name = companion_name(leaf.field)
     if negated:

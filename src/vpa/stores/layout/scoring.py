@@ -67,3 +67,21 @@ async def nearest_by_scan(
         score = -negative
         found.append(replace(stored, raw=raw_of(metric, score, distances.distance_of(metric, score))))
     return found
+
+
+async def nearest_of_candidates(
+    metric: Metric,
+    candidates: Sequence[StoredRow],
+    *,
+    query: FloatVector,
+    limit: int,
+    raw_of: Callable[[Metric, float, float], float],
+    keep_vectors: bool,
+) -> list[StoredRow]:
+    """The best `limit` of rows that a store found by codes, by their vectors."""
+
+    async def page() -> AsyncIterator[Sequence[StoredRow]]:
+        if candidates:
+            yield candidates
+
+    return await nearest_by_scan(metric, page(), query=query, limit=limit, raw_of=raw_of, keep_vectors=keep_vectors)

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from vpa.base.errors import CollectionExistsError, CollectionNotFoundError, ConfigurationError, InvalidQueryError
-from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
+from vpa.base.calibration import Calibration
+from vpa.base.errors import (
+    CollectionExistsError,
+    CollectionNotFoundError,
+    ConfigurationError,
+    InvalidQueryError,
+    InvalidRecordError,
+    ProviderError,
+    VectorDatabaseError,
+)
+from vpa.base.records import FOREIGN, CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
 from vpa.base.scope import Scope
 from vpa.filters import Filter, NormalFilter, Split, split
 from vpa.filters.ast import ALWAYS, NEVER
 from vpa.stores.contract import Sender, VectorStore
-from vpa.stores.layout.driver import FOREIGN, LayoutDriver, StoredRow, Where
-from vpa.stores.layout.predicate import compile_filter, size
-from vpa.stores.layout.reader import Reader
-from vpa.stores.layout.search import search
+from vpa.stores.layout.driver import LayoutDriver, StoredRow, Where
+from vpa.stores.layout.reader import Reader, ReadRow
+from vpa.stores.layout.search import Searching, search
+from vpa.stores.layout.sharing import SharedCollections
 from vpa.stores.layout.tokens import record_key
+from vpa.stores.layout.version import check_layout
 from vpa.stores.layout.writer import Writer
 from vpa.stores.remote.fence import Fence
 from vpa.stores.remote.session import Session
@@ -36,8 +48,12 @@ class LayoutStore(VectorStore):
         self.client_version = driver.client_version
         self.tested_clients = driver.tested_clients
         self.capabilities = driver.capabilities
+        self.options_type = driver.options_type
         self._reader = Reader(driver)
         self.fence = Fence()
+        self._shared = SharedCollections()
+        self._describing = asyncio.Lock()
+        self._searching = Searching(self._reader, self._shared)
         self._writer = Writer(driver, self._reader, self.fence)
 
     def send_through(self, sender: Sender) -> Callable[[], None] | None:
@@ -79,8 +95,8 @@ class LayoutStore(VectorStore):
     def split(self, node: NormalFilter) -> Split:
         """By leaf; a filter with more terms than the store takes is left to the manager whole."""
         parts = split(node, self.driver.supports)
-        native, limits = parts.native, self.driver.limits
-        if native is ALWAYS or native is NEVER or size(compile_filter(native), limits.terms_of_bound) <= limits.terms:
+        native = parts.native
+        if native is ALWAYS or native is NEVER or self.driver.terms(native) <= self.driver.limits.terms:
             return parts
         return Split(EVERYTHING, node)
 
@@ -88,7 +104,7 @@ class LayoutStore(VectorStore):
         """In the store's own language, without the scope."""
         if node is ALWAYS or node is NEVER:
             return None if node is ALWAYS else "nothing is asked"
-        return self.driver.spell(Where(None, compile_filter(node)))
+        return self.driver.spell(Where(None, node))
 
     # Collections
 
@@ -98,7 +114,31 @@ class LayoutStore(VectorStore):
             raise CollectionExistsError(f"collection {info.name!r} exists", collection=info.name)
         # A write to a collection of this name that was dropped may still be under way.
         async with self.fence.writing(info.name, None):
-            await self.driver.make(info)
+            try:
+                await self.driver.make(info)
+            except (InvalidRecordError, ProviderError) as error:
+                if self.options_type is None or not info.store_options:
+                    raise
+                raise self.options_type.parse(info.store_options).refused(error.message) from error
+            await self._check_made(info)
+
+    async def _check_made(self, info: CollectionInfo) -> None:
+        """Drop a new collection again, and raise ConfigurationError, where the server passed over an option."""
+        if self.options_type is None or not info.store_options:
+            return
+        options = self.options_type.parse(info.store_options)
+        try:
+            unmet = options.unmet(await self.driver.settings(info))
+            if unmet:
+                made = ", ".join(f"{name}={value!r}" for name, value in unmet.items())
+                raise options.refused(
+                    f"this server made the collection with {made}, and it was dropped again",
+                    names=list(unmet),
+                    allowed={name: repr(value) for name, value in unmet.items()},
+                )
+        except VectorDatabaseError:
+            await self.driver.remove_collection(info.name)
+            raise
 
     async def describe_collection(self, name: str) -> CollectionInfo | None:
         """What was stored with it, or None."""
@@ -107,7 +147,7 @@ class LayoutStore(VectorStore):
             raise ConfigurationError(
                 f"the store holds collection {info.name!r} where {name!r} should be", collection=name
             )
-        return info
+        return None if info is None else check_layout(info)
 
     async def list_collections(self) -> list[str]:
         """Those of vpa under their own names, those of others under theirs."""
@@ -127,13 +167,38 @@ class LayoutStore(VectorStore):
 
     async def set_embedding(self, name: str, embedding: EmbeddingIdentity) -> CollectionInfo:
         """Store which model the vectors are from."""
-        info = await self.driver.find(name)
-        if info is None:
-            raise CollectionNotFoundError(f"no collection {name!r}", collection=name)
-        changed = replace(info, embedding=embedding)
-        async with self.fence.writing(name, None):
-            await self.driver.save_info(changed)
-        return changed
+        return await self._redescribe(name, embedding=embedding)
+
+    async def set_calibration(self, name: str, calibration: Calibration) -> CollectionInfo:
+        """Store what its searches were measured to find."""
+        return await self._redescribe(name, calibration=calibration)
+
+    async def _redescribe(self, name: str, **changes: Any) -> CollectionInfo:
+        # Read, changed and written by one at a time: an embedding and a calibration may come at once.
+        async with self._describing:
+            info = await self.driver.find(name)
+            if info is None:
+                raise CollectionNotFoundError(f"no collection {name!r}", collection=name)
+            changed = replace(info, **changes)
+            async with self.fence.writing(name, None):
+                await self.driver.save_info(changed)
+            return changed
+
+    def is_approximate(self, info: CollectionInfo) -> bool:
+        """As the driver knows it."""
+        return self.driver.is_approximate(info)
+
+    def efforts(self, info: CollectionInfo) -> Sequence[int]:
+        """As the driver knows them."""
+        return () if info.layout_version == FOREIGN else self.driver.efforts(info)
+
+    async def use_effort(self, info: CollectionInfo) -> None:
+        """As the driver does it."""
+        await self.driver.use_effort(info)
+
+    async def statistics(self, info: CollectionInfo) -> dict[str, Any]:
+        """How the collection is set up, as the store itself says."""
+        return {"settings": await self.driver.settings(info)}
 
     # Records
 
@@ -164,7 +229,7 @@ class LayoutStore(VectorStore):
         rows = await self._reader.fetch(
             info, list(dict.fromkeys(keys)), scope=scope, payloads=True, include_vectors=request.include_vectors
         )
-        by_key = {row.key: self._reader.read(info, row, scope)[0] for row in rows}
+        by_key = {row.key: self._reader.read_own(info, row, scope) for row in rows}
         return [by_key[key] for key in keys if key in by_key]
 
     async def count(self, info: CollectionInfo, request: Count) -> int:
@@ -178,7 +243,7 @@ class LayoutStore(VectorStore):
         if request.filter is NEVER:
             return [Matches(()) for _ in request.vectors]
         where = self._reader.where(info, request.filter, request.scope)
-        return await search(self._reader, info, request, where)
+        return await search(self._searching, info, request, where)
 
     async def scan(self, info: CollectionInfo, request: Scan) -> AsyncIterator[RecordBatch]:
         """In the order of the native keys, in which scopes stand together."""
@@ -186,20 +251,14 @@ class LayoutStore(VectorStore):
             return
         where = self._reader.where(info, request.filter, request.scope)
         after = _key_of(request.cursor, foreign=info.layout_version == FOREIGN)
-        pages = self._reader.pages(
+        pages = self._reader.records(
             info, where, after=after, limit=request.batch_size, include_vectors=request.include_vectors
         )
         async for page in pages:
-            run: list[tuple[StoredRow, Record]] = []
-            current: Scope | None = None
-            for stored in page:
-                record, scope = self._reader.read(info, stored, where.scope)
-                if run and scope != current:
-                    yield _batch(run, current, include_vectors=request.include_vectors)
-                    run = []
-                current = scope
-                run.append((stored, record))
-            yield _batch(run, current, include_vectors=request.include_vectors)
+            for scope, group in itertools.groupby(page, key=lambda row: row.scope):
+                run, size = list(group), request.batch_size
+                for start in range(0, len(run), size):
+                    yield _batch(run[start : start + size], scope, include_vectors=request.include_vectors)
 
     def native_batches(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[RecordBatch] | None:
         """Every record by the store's own iteration, where that is not what `scan` does; in no promised order."""
@@ -210,10 +269,10 @@ class LayoutStore(VectorStore):
         self, info: CollectionInfo, pages: AsyncIterator[Sequence[StoredRow]], *, include_vectors: bool
     ) -> AsyncIterator[RecordBatch]:
         async for page in pages:
-            runs: dict[Scope, list[tuple[StoredRow, Record]]] = {}
+            runs: dict[Scope, list[ReadRow]] = {}
             for stored in page:
-                record, scope = self._reader.read(info, stored, None)
-                runs.setdefault(scope, []).append((stored, record))
+                found = self._reader.read(info, stored)
+                runs.setdefault(found.scope, []).append(found)
             for scope, run in runs.items():
                 yield _batch(run, scope, include_vectors=include_vectors)
 
@@ -226,15 +285,16 @@ def _refuse_foreign(info: CollectionInfo) -> None:
         )
 
 
-def _batch(run: Sequence[tuple[StoredRow, Record]], scope: Scope | None, *, include_vectors: bool) -> RecordBatch:
+def _batch(run: Sequence[ReadRow], scope: Scope, *, include_vectors: bool) -> RecordBatch:
+    records = [found.record for found in run]
     return RecordBatch(
-        ids=[record.id for _, record in run],
-        vectors=np.asarray([record.vector for _, record in run], dtype=np.float32) if include_vectors else None,
-        texts=[record.text for _, record in run],
-        metadata=[record.metadata for _, record in run],
-        system=[record.system for _, record in run],
+        ids=[record.id for record in records],
+        vectors=np.asarray([record.vector for record in records], dtype=np.float32) if include_vectors else None,
+        texts=[record.text for record in records],
+        metadata=[record.metadata for record in records],
+        system=[record.system for record in records],
         scope=scope,
-        cursor=run[-1][0].key,
+        cursor=run[-1].row.key,
     )
 
 

@@ -5,21 +5,31 @@ All are ASCII, so that nothing is left to escape in a store's language.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
 from vpa.base.metadata import Scalar, kind_of
+from vpa.base.moments import compared, folded
 from vpa.base.scope import Scope
 from vpa.filters.ast import Field
 
-TOKEN_LENGTH: Final = 24  # 96 bits in hexadecimal: among 10**12 tokens a collision has a chance of 10**-5.
+TOKEN_LENGTH: Final = 16  # 96 bits, 6 a character: among 10**12 tokens a collision has a chance of 10**-5.
+_TOKEN_BYTES: Final = 12
+_NAME_BYTES: Final = 8
 
 
 @lru_cache(maxsize=65_536)
 def token(kind: str, *parts: str) -> str:
-    """24 hexadecimal digits (BLAKE2b, 96 bits) that stand for the parts; parts hold no NUL, so no two run together."""
-    return blake2b("\0".join((kind, *parts)).encode(), digest_size=TOKEN_LENGTH // 2).hexdigest()
+    """16 letters, digits, `-` and `.` (BLAKE2b, 96 bits) that stand for the parts; parts hold no NUL, so no two run
+    together.
+    """
+    return b64encode(_digest(_TOKEN_BYTES, kind, *parts).digest(), altchars=b"-.").decode()
+
+
+def _digest(size: int, *parts: str) -> blake2b:
+    return blake2b("\0".join(parts).encode(), digest_size=size)
 
 
 def _space(target: Field) -> str:
@@ -29,11 +39,27 @@ def _space(target: Field) -> str:
 def value_token(target: Field, value: Scalar) -> str:
     """Stands for "some value of this field equals `value`": 2 and 2.0 share one, 1, True and "1" do not."""
     kind = kind_of(value)
-    return token("=", kind[0], _space(target), target.path, _canonical(value))
+    text = seen(target, value) if isinstance(value, str) else _canonical(value)
+    return token("=", kind[0], _space(target), target.path, text)
 
 
-def presence_token(target: Field) -> str:
-    """Stands for "the field, or something below it, has a value"."""
+def fold_token(target: Field, text: str) -> str:
+    """Stands for "some text of this field, which is not case-folded itself, folds to `text`"."""
+    return token("~", _space(target), target.path, text)
+
+
+def seen(target: Field, text: str) -> str:
+    """What comparisons see of a text: the moment that it names, but for system fields, which hold ids."""
+    return text if target.system else compared(text)
+
+
+def fold(target: Field, text: str) -> str:
+    """What comparisons that ignore case see of it."""
+    return text.casefold() if target.system else folded(text)
+
+
+def below_token(target: Field) -> str:
+    """Stands for "something below the field has a value"."""
     return token("?", _space(target), target.path)
 
 
@@ -42,29 +68,33 @@ def kind_token(target: Field, kind: str) -> str:
     return token("#", kind[0], _space(target), target.path)
 
 
-def companion_name(target: Field) -> str:
-    """Under which name a field's companions are stored."""
-    return token("<", _space(target), target.path)[:16]
+def presence_tokens(target: Field) -> tuple[str, ...]:
+    """One of them is there where the field, or something below it, has a value."""
+    here = tuple(kind_token(target, kind) for kind in ("boolean", "number", "string"))
+    return here if target.system else (*here, below_token(target))
 
 
 @lru_cache(maxsize=4096)
-def scope_token(scope: Scope) -> str:
-    """Stands for "the record is in this scope"."""
-    return token("@", scope.tenant, scope.namespace)
+def companion_name(target: Field) -> str:
+    """16 hexadecimal digits under which a field's companions are stored."""
+    return _digest(_NAME_BYTES, "<", _space(target), target.path).hexdigest()
+
+
+def scope_text(scope: Scope) -> str:
+    """A scope other than the default one, in one text: no part of a scope holds `/`."""
+    return f"{scope.tenant}/{scope.namespace}"
 
 
 EVERY: Final = token("*")
 
 
 def _canonical(value: Scalar) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return value if isinstance(value, str) else str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 @lru_cache(maxsize=4096)
 def _scope_prefix(scope: Scope) -> str:
-    return token("k", scope.tenant, scope.namespace)[:8]
+    return _digest(_TOKEN_BYTES, "k", scope.tenant, scope.namespace).hexdigest()[:8]
 
 
 def record_key(scope: Scope, record_id: str) -> str:
@@ -78,9 +108,9 @@ def record_key(scope: Scope, record_id: str) -> str:
 
 
 def scope_range(scope: Scope) -> tuple[str, str]:
-    """A text below, and one above, every key of a scope."""
+    """A UUID below, and one above, every key of a scope."""
     prefix = _scope_prefix(scope)
-    return prefix, f"{prefix}~"
+    return f"{prefix}-0000-0000-0000-000000000000", f"{prefix}-ffff-ffff-ffff-ffffffffffff"
 
 
 def native_name(name: str, *, allowed: str, separator: str, shortest: int = 1, longest: int = 45) -> str:
@@ -88,4 +118,4 @@ def native_name(name: str, *, allowed: str, separator: str, shortest: int = 1, l
     spelled = "".join(letter if letter in allowed else separator for letter in name)
     if spelled == name and shortest <= len(name) <= longest and name[-1] not in "-_":
         return name
-    return f"{spelled[: longest - 9].rstrip('-_')}{separator}{token('name', name)[:8]}"
+    return f"{spelled[: longest - 9].rstrip('-_')}{separator}{_digest(_TOKEN_BYTES, 'name', name).hexdigest()[:8]}"

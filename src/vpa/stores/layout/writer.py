@@ -60,7 +60,12 @@ class Writer:
     async def _encoded(self, info: CollectionInfo, batch: RecordBatch, scope: Scope) -> Rows:
         rows: list[layout.Row] = []
         for start in range(0, len(batch), _STEP):
-            rows += layout.encode(_slice(batch, start), scope=scope, native_fields=info.native_fields).rows
+            rows += layout.encode(
+                _slice(batch, start),
+                scope=scope,
+                native_fields=info.native_fields,
+                indexed=self._driver.filters_by_tokens,
+            ).rows
             await asyncio.sleep(0)
         encoded = Rows(scope, rows, batch.vectors)
         self._driver.check_rows(info, encoded)
@@ -147,12 +152,12 @@ class Writer:
         scope = request.scope
         if request.ids is None:
             where = self._reader.where(info, request.filter, scope)
-            pages = self._reader.pages(info, where, include_vectors=False)
-            return [self._reader.read(info, row, scope)[0] async for page in pages for row in page]
+            pages = self._reader.records(info, where, include_vectors=False)
+            return [found.record async for page in pages for found in page]
         wanted = list(dict.fromkeys(request.ids))
         keys = [record_key(scope, record_id) for record_id in wanted]
         rows = await self._reader.fetch(info, keys, scope=scope, payloads=True)
-        by_key = {row.key: self._reader.read(info, row, scope)[0] for row in rows}
+        by_key = {row.key: self._reader.read_own(info, row, scope) for row in rows}
         missing = [record_id for record_id, key in zip(wanted, keys, strict=True) if key not in by_key]
         if missing:
             raise RecordNotFoundError(f"{len(missing)} ids do not exist, nothing was changed: {some(missing)}")

@@ -97,7 +97,7 @@ class Connection:
             raise OSError(f"Milvus Lite cannot open {str(path)!r}: it is damaged, or another process has it open")
         return str(url)
 
-    async def create(self, name: str, *, index: Any, **options: Any) -> None:
+    async def create(self, name: str, *, index: Any, replicas: int, **options: Any) -> None:
         """Make a collection with its index, and load it: the asynchronous client cannot, on Lite.
 
         The client would wait half a second for an index over nothing; it is told not to.
@@ -109,7 +109,7 @@ class Connection:
                 client.create_collection(name, **options)
                 try:
                     client.create_index(name, index, sync=False)
-                    client.load_collection(name)
+                    client.load_collection(name, replica_number=replicas)
                 except BaseException:
                     client.drop_collection(name)  # Of no use without an index.
                     raise

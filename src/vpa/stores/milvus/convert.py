@@ -12,8 +12,17 @@ from vpa.base.scope import Scope
 from vpa.stores.layout.driver import StoredRow, foreign_record
 from vpa.stores.layout.keyspace import key_number
 from vpa.stores.layout.rows import Row
-from vpa.stores.layout.tokens import scope_token
-from vpa.stores.milvus.filters import COMPANIONS, KEY, NUMBER, SCOPE, TOKENS, companion, text_companion
+from vpa.stores.milvus.filters import (
+    COMPANIONS,
+    KEY,
+    NUMBER,
+    SCOPE,
+    TOKENS,
+    companion,
+    list_token,
+    scope_value,
+    text_companion,
+)
 
 VECTOR: Final = "v"
 PAYLOAD: Final = "p"
@@ -25,15 +34,22 @@ MAX_PIECES: Final = 64
 def row_of(row: Row, scope: Scope, vector: FloatVector | None) -> dict[str, Any]:
     """The fields of a row; without a vector, for an update of one that exists."""
     companions: dict[str, Any] = {}
-    for name, ends in row.numbers.items():
-        companions |= {companion(name, "n", bool(greatest)): value for greatest, value in enumerate(ends)}
-    for name, texts in row.strings.items():
-        companions |= {companion(name, "s", bool(n)): text_companion(text) for n, text in enumerate(texts)}
+    tokens = list(row.index.tokens)
+    for name, (least, greatest) in row.index.numbers.items():
+        companions[companion(name, "n", greatest=True)] = greatest
+        if least != greatest:
+            companions[companion(name, "n", greatest=False)] = least
+            tokens.append(list_token(name))
+    for name, (first, last) in row.index.strings.items():
+        companions[companion(name, "s", greatest=True)] = text_companion(last)
+        if first != last:
+            companions[companion(name, "s", greatest=False)] = text_companion(first)
+            tokens.append(list_token(name))
     stored = {
         KEY: row.key,
         NUMBER: key_number(row.key),
-        SCOPE: scope_token(scope),
-        TOKENS: row.tokens,
+        SCOPE: scope_value(scope),
+        TOKENS: " ".join(tokens),
         COMPANIONS: companions,
         PAYLOAD: list(_pieces(row.payload)),
         NATIVE: row.native,

@@ -13,28 +13,26 @@ from pymilvus import AsyncMilvusClient, DataType
 
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities
-from vpa.base.errors import (
-    CollectionNotFoundError,
-    ConfigurationError,
-    ProviderError,
-)
-from vpa.base.records import CollectionInfo, Metric
+from vpa.base.errors import CollectionNotFoundError, ConfigurationError, ProviderError
+from vpa.base.records import FOREIGN, CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, StoredRow, Where
+from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
 from vpa.stores.layout.keyspace import IntervalPages
-from vpa.stores.layout.rows import MAX_TOKENS, Rows
+from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
-from vpa.stores.milvus import errors, filters
+from vpa.stores.milvus import errors, filters, options
 from vpa.stores.milvus.connection import Connection
 from vpa.stores.milvus.convert import MAX_PIECES, NATIVE, PAYLOAD, VECTOR, row_of, stored_of
+from vpa.stores.options import MilvusOptions
 from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
 
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_"
 _INFO: Final = "vpa"
+_SCOPE_LENGTH: Final = 129  # Tenant and namespace of 64 characters each, and what stands between them.
 _METRICS: Final = {Metric.COSINE: "IP", Metric.DOT: "IP", Metric.EUCLIDEAN: "L2"}
 _THEIRS: Final = {"COSINE": Metric.COSINE, "IP": Metric.DOT, "L2": Metric.EUCLIDEAN}
 
@@ -45,8 +43,14 @@ class MilvusDriver(LayoutDriver):
     provider: ClassVar[str] = "milvus"
     client_version: ClassVar[str] = f"pymilvus {version('pymilvus')}"
     tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {"pymilvus": ("3.0.0", "3.0.2")}
+    options_type = MilvusOptions
     limits: ClassVar[Limits] = Limits(
-        batch_bytes=24 << 20, tokens=5000, terms=5000, page=1000, text_literal_bytes=filters.TEXT_BYTES - 1
+        batch_bytes=24 << 20,
+        tokens=1000,
+        terms=2000,
+        page=4000,
+        least_page=4000,
+        text_literal_bytes=filters.TEXT_BYTES - 1,
     )
 
     def __init__(self, session: Session, connection: Connection) -> None:
@@ -96,30 +100,35 @@ class MilvusDriver(LayoutDriver):
         return native_name(name, allowed=_NAME, separator="_")
 
     async def make(self, info: CollectionInfo) -> None:
-        """A FLAT index: exact. Reads are strongly consistent."""
+        """By default a FLAT index, which is exact, and reads that are strongly consistent."""
+        chosen = options.options_of(info)
+        if self._is_lite:
+            options.check_lite(chosen)
         schema = AsyncMilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
         schema.add_field(filters.KEY, DataType.VARCHAR, is_primary=True, max_length=36)
         schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=info.dimension)
         schema.add_field(filters.NUMBER, DataType.INT64)
-        schema.add_field(filters.SCOPE, DataType.VARCHAR, max_length=24)
-        schema.add_field(
-            filters.TOKENS, DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=MAX_TOKENS, max_length=24
-        )
+        by_scope = chosen.partitions is not None
+        schema.add_field(filters.SCOPE, DataType.VARCHAR, max_length=_SCOPE_LENGTH, is_partition_key=by_scope)
+        schema.add_field(filters.TOKENS, DataType.VARCHAR, max_length=65_535)
         schema.add_field(filters.COMPANIONS, DataType.JSON)
         schema.add_field(
             PAYLOAD, DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=MAX_PIECES, max_length=65_535
         )
         schema.add_field(NATIVE, DataType.JSON)
         index = AsyncMilvusClient.prepare_index_params()
-        index.add_index(VECTOR, index_type="FLAT", metric_type=_METRICS[info.metric])
+        index.add_index(
+            VECTOR, metric_type=_METRICS[info.metric], **options.index_parameters(chosen, lite=self._is_lite)
+        )
         await self.ask(
             "create_collection",
             lambda: self._connection.create(
                 self._native(info.name),
                 schema=schema,
                 index=index,
-                consistency_level="Strong",
-                properties={_INFO: json.dumps(info.to_json())},
+                replicas=chosen.replicas or 1,
+                properties={_INFO: json.dumps(info.to_json()), **options.properties(chosen)},
+                **options.creation_arguments(chosen),
             ),
             idempotent=False,
         )
@@ -134,7 +143,7 @@ class MilvusDriver(LayoutDriver):
                 found = await self._client.describe_collection(native)
                 if native not in self._loaded:
                     # Released after a restart, and by others; loading what is loaded does nothing.
-                    await self._client.load_collection(native)
+                    await self._client.load_collection(native, replica_number=options.replicas_of(_stored_info(found)))
                     self._loaded.add(native)
             return found
 
@@ -144,10 +153,7 @@ class MilvusDriver(LayoutDriver):
             return None
         if found is None:
             return None
-        stored = (found.get("properties") or {}).get(_INFO)
-        if stored is not None:
-            return CollectionInfo.from_json(json.loads(stored))
-        return await self._foreign_info(name, found)
+        return _stored_info(found) or await self._foreign_info(name, found)
 
     async def _foreign_info(self, name: str, described: Mapping[str, Any]) -> CollectionInfo:
         keys = [field for field in described["fields"] if field.get("is_primary")]
@@ -170,8 +176,8 @@ class MilvusDriver(LayoutDriver):
             found = []
             for native in await self._client.list_collections():
                 about = await self._client.describe_collection(native)
-                stored = (about.get("properties") or {}).get(_INFO)
-                found.append(native if stored is None else json.loads(stored)["name"])
+                stored = _stored_info(about)
+                found.append(native if stored is None else stored.name)
             return sorted(found)
 
         return await self.ask("list_collections", names)
@@ -179,6 +185,31 @@ class MilvusDriver(LayoutDriver):
     async def remove_collection(self, name: str) -> None:
         self._loaded.discard(self._native(name))
         await self.ask("drop_collection", lambda: self._client.drop_collection(self._native(name)), idempotent=False)
+
+    async def settings(self, info: CollectionInfo) -> dict[str, Any]:
+        """The collection and its index; on a server the copies in memory too."""
+
+        async def facts() -> dict[str, Any]:
+            native, (_, field) = self._native(info.name), self._fields(info)
+            described = await self._client.describe_collection(native)
+            index = await self._client.describe_index(native, field)
+            replicas = None if self._is_lite else len((await self._client.describe_replica(native)) or ())
+            return options.settings_of(described, index, replicas)
+
+        return await self.ask("statistics", facts)
+
+    def efforts(self, info: CollectionInfo) -> Sequence[int]:
+        """By the index."""
+        return options.efforts(info)
+
+    def is_approximate(self, info: CollectionInfo) -> bool:
+        """Not with a FLAT index."""
+        return not options.is_exact(info)
+
+    async def must_scan(self, info: CollectionInfo, where: Where) -> bool:
+        """Where no setting of the index makes it look at every vector."""
+        del where
+        return options.must_scan(info)
 
     async def save_info(self, info: CollectionInfo) -> None:
         """Into the collection's properties."""
@@ -235,21 +266,18 @@ class MilvusDriver(LayoutDriver):
         return await self._query(info, "get", ids=wanted, payloads=payloads, include_vectors=include_vectors)
 
     async def _query(
-        self, info: CollectionInfo, verb: str, *, payloads: bool, include_vectors: bool, **options: Any
+        self, info: CollectionInfo, verb: str, *, payloads: bool, include_vectors: bool, **arguments: Any
     ) -> list[StoredRow]:
         key, vector = self._fields(info)
         fields = self._output(info, payloads=payloads, vectors=include_vectors)
         rows = await self.ask(
-            verb, lambda: self._client.query(self._native(info.name), output_fields=fields, **options)
+            verb, lambda: self._client.query(self._native(info.name), output_fields=fields, **arguments)
         )
         return stored_of(rows, key, vector, foreign=info.layout_version == FOREIGN)
 
     def _fields(self, info: CollectionInfo) -> tuple[str, str]:
-        return (
-            self._foreign.get(info.name, (filters.KEY, VECTOR))
-            if info.layout_version == FOREIGN
-            else (filters.KEY, VECTOR)
-        )
+        ours = (filters.KEY, VECTOR)
+        return self._foreign.get(info.name, ours) if info.layout_version == FOREIGN else ours
 
     def _output(self, info: CollectionInfo, *, payloads: bool, vectors: bool) -> list[str]:
         if info.layout_version == FOREIGN:
@@ -275,8 +303,9 @@ class MilvusDriver(LayoutDriver):
     async def nearest(
         self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, exact: bool, include_vectors: bool
     ) -> list[StoredRow]:
-        """The FLAT index is exact."""
-        del exact
+        """By the index; where that goes by codes, the candidates are scored again by their vectors."""
+        again = options.is_coded(info)
+        parameters = options.search_parameters(info, limit=limit, exact=exact, effort=where.effort(info))
         chosen = filters.spell(where)
         key, vector = self._fields(info)
         answer = await self.ask(
@@ -284,13 +313,19 @@ class MilvusDriver(LayoutDriver):
             lambda: self._client.search(
                 self._native(info.name),
                 data=[query],
-                limit=limit,
+                limit=options.candidates(info, limit),
                 filter=chosen,
                 anns_field=vector,
-                output_fields=self._output(info, payloads=True, vectors=include_vectors),
+                search_params={"params": parameters} if parameters else None,
+                output_fields=self._output(info, payloads=True, vectors=include_vectors or again),
             ),
         )
-        return stored_of(answer[0], key, vector, foreign=info.layout_version == FOREIGN)
+        rows = stored_of(answer[0], key, vector, foreign=info.layout_version == FOREIGN)
+        if not again:
+            return rows
+        return await scoring.nearest_of_candidates(
+            info.metric, rows, query=query, limit=limit, raw_of=self.raw_of, keep_vectors=include_vectors
+        )
 
     async def page(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
@@ -300,7 +335,7 @@ class MilvusDriver(LayoutDriver):
             return await self._foreign_page(info, after=after, limit=limit, include_vectors=include_vectors)
 
         async def fetch(low: int | None, high: int | None, most: int) -> list[StoredRow]:
-            chosen = filters.spell(where, low=low, high=high)
+            chosen = filters.spell(where.in_every_scope, low=low, high=high)
             return await self._query(
                 info, "scan", filter=chosen, limit=most, payloads=True, include_vectors=include_vectors
             )
@@ -311,7 +346,7 @@ class MilvusDriver(LayoutDriver):
             scope=where.scope,
             after=after,
             limit=limit,
-            total=lambda: self.count_where(info, Where(None, None)),
+            total=lambda: self.count_where(info, Where(None)),
         )
 
     async def _foreign_page(
@@ -335,16 +370,24 @@ class MilvusDriver(LayoutDriver):
             return scoring.euclidean(scoring.root(raw))
         return scoring.cosine(raw) if metric is Metric.COSINE else scoring.dot(raw)
 
+    def raw_of(self, metric: Metric, score: float, distance: float) -> float:
+        return distance * distance if metric is Metric.EUCLIDEAN else score
+
+
+def _stored_info(described: Mapping[str, Any]) -> CollectionInfo | None:
+    stored = (described.get("properties") or {}).get(_INFO)
+    return None if stored is None else CollectionInfo.from_json(json.loads(stored))
+
 
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
-    options = check_options(config, "database")
+    database = check_options(config, "database").get("database", "")
     server = server_of(config)
     if server is None and config.path is None:
         raise ConfigurationError(
             "milvus needs a server (milvus://host:19530) or a file for Milvus Lite (milvus:///path/to/file.db)"
         )
-    connection = Connection(config, server, database=options.get("database", ""))
+    connection = Connection(config, server, database=database)
     session = Session(
         connection,
         provider=MilvusDriver.provider,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple, get_args
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 import asyncpg
@@ -18,7 +18,19 @@ from vpa.stores.config import VectorDatabaseConfig
 # One number for all of vpa: PostgreSQL takes `IF NOT EXISTS` less seriously when two sessions do it at once.
 DDL_LOCK: Final = 0x76706100
 _RELEASE_S: Final = 2.0
+# Candidates of a search by index that no recall was promised for: pgvector's own 40 finds too few.
+DEFAULT_EFFORT: Final = 200
 _OPTIONS: Final = ("index", "schema", "statement_cache")
+
+
+Setting = Literal["hnsw.ef_search", "ivfflat.probes"]
+
+
+class Effort(NamedTuple):
+    """How many candidates, or lists, a search by index looks at."""
+
+    setting: Setting
+    value: int
 
 
 class Target:
@@ -69,6 +81,8 @@ class Connection:
         self._target = target
         self._pool: asyncpg.Pool[Any] | None = None
         self.facts: dict[str, Any] = {}
+        # What a connection was last set to, by its process in the server.
+        self._efforts: dict[tuple[int, Setting], int] = {}
 
     @property
     def is_open(self) -> bool:
@@ -129,6 +143,8 @@ class Connection:
 
     async def _initialise(self, connection: Any) -> None:
         try:
+            for setting in get_args(Setting):
+                self._efforts.pop((connection.get_server_pid(), setting), None)
             await self._teach(connection)
         except BaseException:
             # The pool would close it politely, and wait for an answer without end.
@@ -139,15 +155,39 @@ class Connection:
         await register_vector(connection)
         # relaxed_order goes on until there are enough; strict_order throws rows away (pgvector 0.8).
         await connection.execute(
-            "SET hnsw.iterative_scan = 'relaxed_order'; SET hnsw.ef_search = 200; "
+            f"SET hnsw.iterative_scan = 'relaxed_order'; SET hnsw.ef_search = {DEFAULT_EFFORT}; "
+            # A plan that suits every filter suits those that keep half of the rows badly.
+            "SET plan_cache_mode = 'force_custom_plan'; "
             "SET hnsw.max_scan_tuples = 200000; SET hnsw.scan_mem_multiplier = 4; "
-            f"SET statement_timeout = {max(1, int(self._config.timeout_seconds * 1000))}"
+            "SET ivfflat.iterative_scan = 'relaxed_order'; SET ivfflat.probes = 40; "
+            f"SET statement_timeout = {self._statement_timeout_ms}"
         )
+
+    @property
+    def timeout_s(self) -> float:
+        """What a request may take."""
+        return self._config.timeout_seconds
+
+    async def restore(self, connection: Any) -> None:
+        """Take back what a long statement had set."""
+        await connection.execute(
+            "RESET maintenance_work_mem; RESET max_parallel_maintenance_workers; "
+            f"SET statement_timeout = {self._statement_timeout_ms}"
+        )
+
+    @property
+    def _statement_timeout_ms(self) -> int:
+        return max(1, int(self._config.timeout_seconds * 1000))
 
     def relation(self, name: str) -> str:
         """A table's quoted name, with its schema."""
-        schema = self._target.options.get("schema")
+        schema = self.schema
         return quoted(name) if schema is None else f"{quoted(schema)}.{quoted(name)}"
+
+    @property
+    def schema(self) -> str | None:
+        """Where the tables are; None: where PostgreSQL looks first."""
+        return self._target.options.get("schema")
 
     async def close(self) -> None:
         """Close the pool, not waiting for long. May be called twice."""
@@ -157,13 +197,17 @@ class Connection:
             await pool.close()
 
     @asynccontextmanager
-    async def borrow(self) -> AsyncIterator[Any]:
-        """A connection for one statement. Whoever is cancelled leaves it in an unknown state, so it is given up."""
+    async def borrow(self, effort: Effort | None = None) -> AsyncIterator[Any]:
+        """A connection for one statement, set to look at so many candidates of an index.
+
+        Whoever is cancelled leaves it in an unknown state, so it is given up.
+        """
         if self._pool is None:
             raise ClosedError("the pgvector store is not open")
         pool = self._pool
         connection = await pool.acquire(timeout=self._config.timeout_seconds)
         try:
+            await self._set_effort(connection, effort)
             yield connection
         except asyncio.CancelledError:
             # A polite end would wait for an answer that does not come; statement_timeout ends the statement there.
@@ -171,6 +215,15 @@ class Connection:
             raise
         finally:
             await pool.release(connection, timeout=_RELEASE_S)
+
+    async def _set_effort(self, connection: Any, effort: Effort | None) -> None:
+        if effort is None:
+            return
+        key = (connection.get_server_pid(), effort.setting)
+        if self._efforts.get(key) != effort.value:
+            # Not known while it is under way: whoever is cancelled gives the connection up.
+            await connection.execute(f"SET {effort.setting} = {effort.value}")
+            self._efforts[key] = effort.value
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:

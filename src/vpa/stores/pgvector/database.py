@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from vpa.stores.pgvector.connection import Connection
+from vpa.stores.pgvector.connection import Connection, Effort
 from vpa.stores.remote.session import Session
 
 T = TypeVar("T")
@@ -32,15 +33,35 @@ class Database:
         """The table of a collection, quoted."""
         return self._connection.relation(f"vpa_{name}")
 
-    async def fetch(self, verb: str, sql: str, parameters: Sequence[Any]) -> list[Any]:
-        """The rows of one statement."""
+    def partitions(self, name: str, count: int) -> list[str]:
+        """The tables of a collection's partitions, quoted; `#` is in no collection's name."""
+        return [self._connection.relation(f"vpa_{name}#{position}") for position in range(count)]
+
+    def place(self, name: str) -> dict[str, str | None]:
+        """The same for COPY, which takes table and schema apart."""
+        return {"table_name": f"vpa_{name}", "schema_name": self._connection.schema}
+
+    async def fetch(self, verb: str, sql: str, parameters: Sequence[Any], *, effort: Effort | None = None) -> list[Any]:
+        """The rows of one statement; `effort` is how far a search by index looks."""
 
         async def run() -> list[Any]:
-            async with self._connection.borrow() as lent:
+            async with self._connection.borrow(effort) as lent:
                 rows: list[Any] = await lent.fetch(sql, *parameters)
                 return rows
 
         return await self._session.ask(verb, run)
+
+    @property
+    def patience_s(self) -> float:
+        """How long a caller is kept waiting for what goes on without it: half of what a request may take."""
+        return self._connection.timeout_s / 2
+
+    @asynccontextmanager
+    async def undisturbed(self) -> AsyncIterator[Any]:
+        """A connection for a statement that may take long, in no transaction: it is done whatever becomes of us."""
+        async with self._connection.borrow() as lent:
+            yield lent
+            await self._connection.restore(lent)
 
     async def in_transaction(self, verb: str, work: Callable[[Any], Awaitable[T]], *, idempotent: bool = True) -> T:
         """Do `work` with one connection: all of it or nothing."""

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import numpy as np
-
 from vpa.base.arrays import FloatVector
+from vpa.base.calibration import EXACT
 from vpa.base.cursor import decode_cursor, encode_cursor
 from vpa.base.errors import ProviderError
 from vpa.base.records import CollectionInfo, Match, Matches, Record, RecordBatch, Usage
 from vpa.base.scope import AllScopes, Scope
 from vpa.filters.ast import NEVER
+from vpa.stores.layout.sharing import DEFAULT_SCOPE, SharedCollections
 from vpa.stores.pgvector import tables
 from vpa.stores.pgvector.catalog import Catalog
-from vpa.stores.pgvector.convert import record_of, vector_of
+from vpa.stores.pgvector.convert import VECTOR, json_of, records_of, vectors_of
 from vpa.stores.pgvector.database import Database
 from vpa.stores.pgvector.filters import Statement
 from vpa.stores.requests import ALWAYS, Count, Delete, Get, Scan, Search, UpdateMetadata
 
 _FIELDS: Final = "id, text, metadata, system"
 _MOST_TIES: Final = 1000  # Beyond so many equal scores at the cut more are not asked for.
-_PAGE: Final = 5000  # Rows in one answer: some megabytes with vectors.
+_PAGE: Final = 5000  # Rows in one answer, and their bytes, of which those beside the vector are a guess.
+_PAGE_BYTES: Final = 16 << 20
+_ROW_BYTES: Final = 1000
 
 
 class Reads:
@@ -33,6 +36,7 @@ class Reads:
     def __init__(self, database: Database, catalog: Catalog) -> None:
         self._database = database
         self._catalog = catalog
+        self._shared = SharedCollections()
 
     async def get(self, info: CollectionInfo, request: Get) -> list[Record]:
         """In the order asked."""
@@ -40,18 +44,20 @@ class Reads:
         columns = _columns(request.include_vectors)
         sql = f"SELECT {columns} FROM {self._database.table(info.name)} WHERE {where}"
         rows = await self._database.fetch("get", sql, statement.parameters)
-        by_id = {
-            row["id"]: record_of(row, dimension=info.dimension, with_vector=request.include_vectors) for row in rows
-        }
+        records = records_of(rows, dimension=info.dimension, with_vectors=request.include_vectors)
+        by_id = {record.id: record for record in records}
         return [by_id[record_id] for record_id in request.ids if record_id in by_id]
 
     async def count(self, info: CollectionInfo, request: Count) -> int:
         """As PostgreSQL counts: exact, and a pass over the scope."""
         if request.filter is NEVER:
             return 0
-        statement = Statement()
-        where = statement.where(request.filter, _bound_scope(request.scope))
-        sql = f"SELECT count(*) AS n FROM {self._database.table(info.name)} WHERE {where}"
+        statement, table = Statement(), self._database.table(info.name)
+        if request.filter is ALWAYS and request.scope == DEFAULT_SCOPE:
+            sql = tables.count_default(table)
+        else:
+            where = statement.where(request.filter, _bound_scope(request.scope))
+            sql = f"SELECT count(*) AS n FROM {table} WHERE {where}"
         return int((await self._database.fetch("count", sql, statement.parameters))[0]["n"])
 
     async def search(self, info: CollectionInfo, request: Search) -> list[Matches]:
@@ -61,40 +67,72 @@ class Reads:
         return [await self._search_one(info, request, query) for query in request.vectors]
 
     async def _search_one(self, info: CollectionInfo, request: Search, query: FloatVector) -> Matches:
-        exact = request.exact or not self._catalog.is_indexed(info.name)
-        depth, requests = (request.top_k if exact else request.top_k + 1), 1
-        rows = await self._nearest(info, request, query=query, limit=depth, exact=exact)
-        while (
-            not exact and len(rows) == depth and rows[-1]["d"] == rows[request.top_k - 1]["d"] and depth <= _MOST_TIES
-        ):
-            depth, requests = depth * 2, requests + 1
-            rows = await self._nearest(info, request, query=query, limit=depth, exact=False)
-        if not exact and len(rows) < depth:
-            # The index may have given up before it had enough.
-            exact, requests = True, requests + 1
-            rows = await self._nearest(info, request, query=query, limit=request.top_k, exact=True)
-        matches = [_match(info, row, with_vector=request.include_vectors) for row in rows]
+        exact, requests, rows = await self._rows(info, request, query=query)
+        matches = _matches(info, rows, with_vectors=request.include_vectors)
         matches.sort(key=lambda match: (-match.score, match.id))
         least = -math.inf if request.score_threshold is None else request.score_threshold
         kept = tuple(match for match in matches[: request.top_k] if match.score >= least)
         return Matches(kept, exact, Usage(candidates=len(rows), requests=requests))
 
+    async def _rows(self, info: CollectionInfo, request: Search, *, query: FloatVector) -> tuple[bool, int, list[Any]]:
+        """Whether the rows are exact, the number of requests, and the rows."""
+        by_index = not request.exact and self._catalog.is_indexed(info.name) and _effort(info, request) != EXACT
+        # The default scope is left out while no other is seen: it costs nothing then.
+        alone = request.scope == DEFAULT_SCOPE and not self._shared.is_shared(info.name)
+        requests = 0
+        for scope in (None, request.scope) if alone else (request.scope,):
+            enough, further, rows = await self._ask(info, request, query=query, scope=scope, exact=not by_index)
+            requests += further
+            if scope is None and any(_scope_of(row) != ("", "") for row in rows):
+                self._shared.note(info.name)
+                continue
+            if enough:
+                return not by_index, requests, rows
+            # The index gave up before it had enough.
+            break
+        rows = await self._nearest(info, request, query=query, scope=request.scope, limit=request.top_k, exact=True)
+        return True, requests + 1, rows
+
+    async def _ask(
+        self, info: CollectionInfo, request: Search, *, query: FloatVector, scope: Scope | None, exact: bool
+    ) -> tuple[bool, int, list[Any]]:
+        """Whether there are enough, the number of requests, and the rows: from an index one more than wanted, and more
+        while the last equals the k-th.
+        """
+        if exact:
+            rows = await self._nearest(info, request, query=query, scope=scope, limit=request.top_k, exact=True)
+            return True, 1, rows
+        depth, requests = request.top_k + 1, 1
+        rows = await self._nearest(info, request, query=query, scope=scope, limit=depth, exact=False)
+        while len(rows) == depth and rows[-1]["d"] == rows[request.top_k - 1]["d"] and depth <= _MOST_TIES:
+            depth, requests = depth * 2, requests + 1
+            rows = await self._nearest(info, request, query=query, scope=scope, limit=depth, exact=False)
+        return len(rows) == depth, requests, rows
+
     async def _nearest(
-        self, info: CollectionInfo, request: Search, *, query: FloatVector, limit: int, exact: bool
+        self,
+        info: CollectionInfo,
+        request: Search,
+        *,
+        query: FloatVector,
+        scope: Scope | None,
+        limit: int,
+        exact: bool,
     ) -> list[Any]:
         statement = Statement()
         asked = statement.bind(query)
-        where = statement.where(request.filter, request.scope)
+        where = statement.where(request.filter, scope)
         sql = tables.nearest(
             self._database.table(info.name),
             info,
-            columns=_columns(request.include_vectors),
+            columns=f"tenant, namespace, {_columns(request.include_vectors)}",
             query=asked,
             where=where,
-            limit=statement.bind(limit),
+            limit=limit,
             exact=exact,
         )
-        return await self._database.fetch("search", sql, statement.parameters)
+        effort = None if exact else self._catalog.effort(info, _effort(info, request))
+        return await self._database.fetch("search", sql, statement.parameters, effort=effort)
 
     async def scan(self, info: CollectionInfo, request: Scan) -> AsyncIterator[RecordBatch]:
         """In the order of scope and id, page by page."""
@@ -104,21 +142,28 @@ class Reads:
         if request.cursor is not None:
             start, last = decode_cursor(request.cursor)
             after = (start.tenant, start.namespace, last)
-        while rows := await self._page(info, request, after):
+        size, most = request.batch_size, _PAGE_BYTES // (4 * info.dimension * request.include_vectors + _ROW_BYTES)
+        # Whoever asks for the first batch only shall not wait for more.
+        limit = min(size, _PAGE)
+        while rows := await self._page(info, request, after, limit=limit):
             for run in _runs(rows):
-                yield _batch(run, info, include_vectors=request.include_vectors)
-            after = (rows[-1]["tenant"], rows[-1]["namespace"], rows[-1]["id"])
+                for first in range(0, len(run), size):
+                    yield _batch(run[first : first + size], info, include_vectors=request.include_vectors)
+            after = (*_scope_of(rows[-1]), rows[-1]["id"])
+            limit = min(_PAGE, max(size, most))
 
-    async def _page(self, info: CollectionInfo, request: Scan, after: tuple[str, str, str] | None) -> list[Any]:
+    async def _page(
+        self, info: CollectionInfo, request: Scan, after: tuple[str, str, str] | None, *, limit: int
+    ) -> list[Any]:
         statement = Statement()
         where = statement.where(request.filter, _bound_scope(request.scope))
         if after is not None:
             where += f" AND (tenant, namespace, id) > ({', '.join(statement.bind(part) for part in after)})"
-        limit = statement.bind(min(request.batch_size, _PAGE))
+        most = statement.bind(limit)
         columns = _columns(request.include_vectors)
         sql = (
             f"SELECT tenant, namespace, {columns} FROM {self._database.table(info.name)} WHERE {where} "
-            f"ORDER BY tenant, namespace, id LIMIT {limit}"
+            f"ORDER BY tenant, namespace, id LIMIT {most}"
         )
         return await self._database.fetch("scan", sql, statement.parameters)
 
@@ -132,41 +177,59 @@ def condition(request: Get | Delete | UpdateMetadata) -> tuple[Statement, str]:
     return statement, where
 
 
+def _effort(info: CollectionInfo, request: Search) -> int | None:
+    known = info.calibration
+    if known is None:
+        return None
+    return known.of(is_filtered=request.filter is not ALWAYS, is_scoped=request.scope != DEFAULT_SCOPE)
+
+
 def _columns(vectors: bool) -> str:
-    return f"{_FIELDS}, embedding" if vectors else _FIELDS
+    return f"{_FIELDS}, {VECTOR}" if vectors else _FIELDS
 
 
 def _bound_scope(scope: Scope | AllScopes) -> Scope | None:
     return None if isinstance(scope, AllScopes) else scope
 
 
-def _match(info: CollectionInfo, row: Any, *, with_vector: bool) -> Match:
-    if not math.isfinite(row["d"]):
-        raise ProviderError("PostgreSQL returned a distance that is not a finite number")
-    score, distance = tables.score_of(info.metric, row["d"])
-    record = record_of(row, dimension=info.dimension, with_vector=False)
-    vector = vector_of(row["embedding"], info.dimension) if with_vector else None
-    return Match(record.id, score, distance, record.text, dict(record.metadata), vector, record.system)
+def _matches(info: CollectionInfo, rows: Sequence[Any], *, with_vectors: bool) -> list[Match]:
+    vectors = vectors_of(rows, info.dimension) if with_vectors else None
+    found = []
+    for position, (row, metadata, system) in enumerate(
+        zip(rows, json_of(rows, "metadata"), json_of(rows, "system"), strict=True)
+    ):
+        if not math.isfinite(row["d"]):
+            raise ProviderError("PostgreSQL returned a distance that is not a finite number")
+        score, distance = tables.score_of(info.metric, row["d"])
+        vector = None if vectors is None else vectors[position]
+        found.append(Match(row["id"], score, distance, row["text"], metadata, vector, system))
+    return found
 
 
-def _runs(rows: Sequence[Any]) -> list[list[Any]]:
-    runs: list[list[Any]] = []
-    for row in rows:
-        if not runs or (runs[-1][-1]["tenant"], runs[-1][-1]["namespace"]) != (row["tenant"], row["namespace"]):
-            runs.append([])
-        runs[-1].append(row)
+def _runs(rows: Sequence[Any]) -> list[Sequence[Any]]:
+    """The rows, which are in order, scope by scope."""
+    runs = []
+    start = 0
+    while start < len(rows):
+        scope = _scope_of(rows[start])
+        end = len(rows) if _scope_of(rows[-1]) == scope else bisect_right(rows, scope, lo=start, key=_scope_of)
+        runs.append(rows[start:end])
+        start = end
     return runs
 
 
+def _scope_of(row: Any) -> tuple[str, str]:
+    return row["tenant"], row["namespace"]
+
+
 def _batch(run: Sequence[Any], info: CollectionInfo, *, include_vectors: bool) -> RecordBatch:
-    records = [record_of(row, dimension=info.dimension, with_vector=include_vectors) for row in run]
-    scope = Scope(run[0]["tenant"], run[0]["namespace"])
+    scope = Scope(*_scope_of(run[0]))
     return RecordBatch(
-        ids=[record.id for record in records],
-        vectors=np.asarray([record.vector for record in records], dtype=np.float32) if include_vectors else None,
-        texts=[record.text for record in records],
-        metadata=[record.metadata for record in records],
-        system=[record.system for record in records],
+        ids=[row["id"] for row in run],
+        vectors=vectors_of(run, info.dimension) if include_vectors else None,
+        texts=[row["text"] for row in run],
+        metadata=json_of(run, "metadata"),
+        system=json_of(run, "system"),
         scope=scope,
-        cursor=encode_cursor(scope, records[-1].id),
+        cursor=encode_cursor(scope, run[-1]["id"]),
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any
 
+from vpa.base.calibration import Calibration
 from vpa.base.capabilities import Capabilities
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
 from vpa.filters import NormalFilter
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import Sender, VectorStore
+from vpa.stores.options import PgvectorOptions
 from vpa.stores.pgvector import errors, tables
 from vpa.stores.pgvector.catalog import Catalog
 from vpa.stores.pgvector.connection import Connection, Target
@@ -28,6 +30,7 @@ class PgvectorStore(VectorStore):
 
     provider = "pgvector"
     client_version = f"asyncpg {version('asyncpg')}, pgvector {version('pgvector')}"
+    options_type = PgvectorOptions
     tested_clients = MappingProxyType({"asyncpg": ("0.30.0", "0.32.0"), "pgvector": ("0.3.6", "0.5.1")})
 
     def __init__(self, session: Session, connection: Connection, *, hnsw: bool) -> None:
@@ -58,6 +61,7 @@ class PgvectorStore(VectorStore):
 
     async def close(self) -> None:
         """Close the pool; may be called twice."""
+        await self._catalog.close()
         self._catalog.forget()
         await self._session.close()
 
@@ -103,8 +107,20 @@ class PgvectorStore(VectorStore):
         """Into the row about it."""
         return await self._catalog.set_embedding(name, embedding)
 
+    async def set_calibration(self, name: str, calibration: Calibration) -> CollectionInfo:
+        """Into the row about it."""
+        return await self._catalog.set_calibration(name, calibration)
+
+    def is_approximate(self, info: CollectionInfo) -> bool:
+        """Where it has an index."""
+        return self._catalog.is_indexed(info.name)
+
+    def efforts(self, info: CollectionInfo) -> Sequence[int]:
+        """Candidates in the graph (`hnsw.ef_search`), or lists (`ivfflat.probes`), where there is an index."""
+        return self._catalog.searched(info).efforts if self.is_approximate(info) else ()
+
     async def optimize(self, info: CollectionInfo) -> None:
-        """Build the HNSW index after loading, which is faster than with every row; searches then use it."""
+        """Build the index after loading, which is faster than with every row, and write the log from now on."""
         await self._catalog.optimize(info)
 
     # Records
@@ -144,12 +160,13 @@ class PgvectorStore(VectorStore):
         return {"where": where, "parameters": statement.parameters}
 
     async def statistics(self, info: CollectionInfo) -> dict[str, Any]:
-        """The planner's estimate of rows, bytes with indexes, and whether there is an HNSW index."""
+        """The planner's estimate of rows, bytes with indexes, whether an index serves searches, and the settings."""
         rows = await self._database.fetch("statistics", tables.STATISTICS, [self._database.table(info.name)])
         return {
             "records_estimate": int(rows[0]["rows"]),
             "size_bytes": rows[0]["bytes"],
             "indexed": self._catalog.is_indexed(info.name),
+            "settings": await self._catalog.settings(info),
         }
 
 

@@ -2,66 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from vpa.base.records import CollectionInfo, Metric
 from vpa.stores.layout import scoring
 from vpa.stores.pgvector.convert import COLUMNS
+from vpa.stores.pgvector.indexing import indexed_type, options_of
 
-# pgvector's limits: of a vector, of one with an HNSW index, and of that index over halfvec.
+# pgvector's limit of a vector.
 MAX_DIMENSION: Final = 16_000
-_MAX_INDEXED: Final = 2_000
-_MAX_HALF: Final = 4_000
+# How many candidates are ranked again by the vectors themselves, for each record that is wanted, and at least.
+_CANDIDATES: Final = {"halfvec": (2, 1), "bit": (16, 400)}
 # Cosine is the inner product of unit vectors.
 _OPERATORS: Final = {Metric.COSINE: "<#>", Metric.DOT: "<#>", Metric.EUCLIDEAN: "<->"}
-_CLASSES: Final = {Metric.COSINE: "ip_ops", Metric.DOT: "ip_ops", Metric.EUCLIDEAN: "l2_ops"}
 _CHANGES: Final = ", ".join(f"{name} = EXCLUDED.{name}" for name in COLUMNS[3:])
 _INTO: Final = ", ".join(COLUMNS)
 
-DESCRIBE: Final = """
-SELECT info, EXISTS (
-    SELECT 1 FROM pg_indexes WHERE tablename = $2 AND indexdef LIKE '%USING hnsw%'
-) AS indexed FROM {registry} WHERE name = $1
+_INDEXES: Final = """
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+WHERE i.indrelid = to_regclass($%d::text) AND a.amname IN ('hnsw', 'ivfflat')
 """
-STATISTICS: Final = """
-SELECT greatest(reltuples, 0) AS rows, pg_total_relation_size(oid) AS bytes FROM pg_class WHERE oid = $1::text::regclass
+DESCRIBE: Final = f"SELECT info, EXISTS (SELECT 1 {_INDEXES % 2}) AS indexed FROM {{registry}} WHERE name = $1"
+VECTOR_INDEXES: Final = f"SELECT i.indexrelid::regclass::text AS name {_INDEXES % 1}"
+# Of a table in partitions, its partitions; else the table itself.
+_LEAVES: Final = """
+leaves AS (
+    SELECT c.oid, c.reltuples, c.relpersistence, c.relispartition FROM pg_class c
+    WHERE c.relkind = 'r' AND c.oid IN (
+        SELECT $1::text::regclass UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = $1::text::regclass
+    )
+)
+"""
+STATISTICS: Final = f"""
+WITH {_LEAVES} SELECT sum(greatest(reltuples, 0)) AS rows, sum(pg_total_relation_size(oid)) AS bytes,
+bool_or(relpersistence = 'u') AS unlogged, count(*) FILTER (WHERE relispartition) AS partitions FROM leaves
+"""
+SETTINGS: Final = f"""
+SELECT a.amname AS method, c.reloptions AS parameters, i.indisvalid AS valid,
+(SELECT opcname FROM pg_opclass WHERE oid = i.indclass[0]) AS operators {_INDEXES % 1}
 """
 
 
-def create(table: str, info: CollectionInfo, *, hnsw: bool) -> Iterator[str]:
-    """The table, an index that serves equality in filters, and the one for searches where it was asked for."""
-    yield (
-        f'CREATE TABLE {table} (tenant text COLLATE "C" NOT NULL, namespace text COLLATE "C" NOT NULL, '
+def create(table: str, info: CollectionInfo, *, partitions: Sequence[str]) -> Iterator[str]:
+    """The table, its partitions, and an index that serves equality in filters."""
+    kind = "UNLOGGED TABLE" if options_of(info).unlogged else "TABLE"
+    columns = (
+        '(tenant text COLLATE "C" NOT NULL, namespace text COLLATE "C" NOT NULL, '
         f'id text COLLATE "C" NOT NULL, embedding vector({info.dimension}) NOT NULL, text text, '
         "metadata text NOT NULL, "
         "system text NOT NULL, m jsonb NOT NULL, PRIMARY KEY (tenant, namespace, id))"
     )
-    yield f"CREATE INDEX ON {table} USING gin (m jsonb_path_ops)"
-    if hnsw and index_type(info) is not None:
-        yield build_index(table, info)
+    # What is in partitions holds no rows itself, and cannot be unlogged (PostgreSQL 18).
+    yield (
+        f"CREATE TABLE {table} {columns} PARTITION BY HASH (tenant, namespace)"
+        if partitions
+        else f"CREATE {kind} {table} {columns}"
+    )
+    for position, part in enumerate(partitions):
+        bounds = f"WITH (MODULUS {len(partitions)}, REMAINDER {position})"
+        yield f"CREATE {kind} {part} PARTITION OF {table} FOR VALUES {bounds}"
+    yield build_filter_index(table)
 
 
-def index_type(info: CollectionInfo) -> str | None:
-    """The type that an HNSW index can hold at this dimension, or None: over 4,000 every search is a scan."""
-    if info.dimension <= _MAX_INDEXED:
-        return "vector"
-    return "halfvec" if info.dimension <= _MAX_HALF else None
+def build_filter_index(table: str) -> str:
+    """The index that serves equality in filters."""
+    return f"CREATE INDEX ON {table} USING gin (m jsonb_path_ops)"
 
 
-def build_index(table: str, info: CollectionInfo) -> str:
-    """The HNSW index; over 2,000 dimensions of halves, whose answers are ordered again by the full vectors."""
-    kind = index_type(info)
-    expression = "embedding" if kind == "vector" else f"(embedding::halfvec({info.dimension}))"
-    operators = f"{kind}_{_CLASSES[info.metric]}"
-    return f"CREATE INDEX ON {table} USING hnsw ({expression} {operators}) WITH (m = 16, ef_construction = 128)"
-
-
-HNSW_INDEXES: Final = """
-SELECT i.indexrelid::regclass::text AS name FROM pg_index i
-JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
-WHERE i.indrelid = $1::text::regclass AND a.amname = 'hnsw'
+# The index of filters of the table, as it was made, and those of the table or of its partitions that hold something.
+OWN_FILTER_INDEX: Final = """
+SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS definition FROM pg_index i
+WHERE i.indrelid = to_regclass($1::text) AND pg_get_indexdef(i.indexrelid) LIKE '% USING gin (m jsonb_path_ops)'
 """
+FILTER_INDEXES: Final = f"""
+WITH {_LEAVES} SELECT i.indexrelid::regclass::text AS name FROM pg_index i JOIN leaves ON leaves.oid = i.indrelid
+JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam WHERE a.amname = 'gin'
+"""
+# What was written to the filters' index is kept in a list, which every search reads through until it is sorted in.
+SORT_IN: Final = "SELECT gin_clean_pending_list($1::text::regclass)"
 
 
 def upsert_one(table: str) -> str:
@@ -69,6 +88,14 @@ def upsert_one(table: str) -> str:
     places = ", ".join(f"${n}" for n in range(1, len(COLUMNS) + 1))
     return (
         f"INSERT INTO {table} ({_INTO}) VALUES ({places}) ON CONFLICT (tenant, namespace, id) DO UPDATE SET {_CHANGES}"
+    )
+
+
+def any_of(table: str) -> str:
+    """Whether one of the ids $3 is there. $1 tenant, $2 namespace."""
+    return (
+        f"SELECT EXISTS (SELECT 1 FROM {table} AS t JOIN unnest($3::text[]) AS given(id) ON t.id = given.id "
+        "WHERE t.tenant = $1 AND t.namespace = $2)"
     )
 
 
@@ -88,6 +115,15 @@ def insert_new(table: str) -> str:
     )
 
 
+def count_default(table: str) -> str:
+    """How many rows are of the default scope, which is the least: all of them where the key's index has no other."""
+    return (
+        f"SELECT CASE WHEN EXISTS (SELECT 1 FROM {table} WHERE (tenant, namespace) > ('', '')) "
+        f"THEN (SELECT count(*) FROM {table} WHERE tenant = '' AND namespace = '') "
+        f"ELSE (SELECT count(*) FROM {table}) END AS n"
+    )
+
+
 def update_metadata(table: str) -> str:
     """$1 tenant, $2 namespace, $3 ids, $4 metadata, $5 flattened metadata."""
     return (
@@ -97,21 +133,26 @@ def update_metadata(table: str) -> str:
     )
 
 
-def nearest(table: str, info: CollectionInfo, *, columns: str, query: str, where: str, limit: str, exact: bool) -> str:
-    """The nearest rows with their distance `d`. `exact` must not meet the index: a sum is no expression that it
-    knows.
+def nearest(table: str, info: CollectionInfo, *, columns: str, query: str, where: str, limit: int, exact: bool) -> str:
+    """The nearest rows with their distance `d`. `exact` must not meet the index, which knows no sums; computed once.
+
+    The limit is no parameter: a plan for every limit expects a tenth of the table, and then leaves the index alone.
     """
     distance = f"(embedding {_OPERATORS[info.metric]} {query})"
     if exact:
-        return f"SELECT {columns}, {distance} AS d FROM {table} WHERE {where} ORDER BY {distance} + 0, id LIMIT {limit}"
-    if index_type(info) == "vector":
+        return f"SELECT {columns}, {distance} + 0 AS d FROM {table} WHERE {where} ORDER BY d, id LIMIT {limit}"
+    over = indexed_type(info)
+    if over is None or over == "vector":
         return f"SELECT {columns}, {distance} AS d FROM {table} WHERE {where} ORDER BY {distance} LIMIT {limit}"
-    half = f"halfvec({info.dimension})"
-    rough = f"(embedding::{half}) {_OPERATORS[info.metric]} ({query}::{half})"
+    size = info.dimension
+    rough = {
+        "halfvec": f"(embedding::halfvec({size})) {_OPERATORS[info.metric]} ({query}::vector::halfvec({size}))",
+        "bit": f"(binary_quantize(embedding)::bit({size})) <~> binary_quantize({query}::vector)::bit({size})",
+    }[over]
+    times, least = _CANDIDATES[over]
     return (
-        f"SELECT * FROM (SELECT {columns}, {distance} AS d FROM {table} WHERE {where} ORDER BY {rough} LIMIT {limit} "
-        "* 2) "
-        f"AS found ORDER BY d LIMIT {limit}"
+        f"SELECT * FROM (SELECT {columns}, {distance} AS d FROM {table} WHERE {where} ORDER BY {rough} "
+        f"LIMIT greatest({least}, {limit} * {times})) AS candidates ORDER BY d LIMIT {limit}"
     )
 
 

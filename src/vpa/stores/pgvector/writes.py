@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+import asyncpg
+
 from vpa.base.errors import InvalidRecordError, RecordExistsError, RecordNotFoundError
 from vpa.base.metadata import canonical_metadata
 from vpa.base.query import OnConflict
@@ -13,7 +15,7 @@ from vpa.base.records import CollectionInfo
 from vpa.filters.ast import NEVER
 from vpa.stores.pgvector import tables
 from vpa.stores.pgvector.catalog import Catalog
-from vpa.stores.pgvector.convert import COLUMNS, rows_of
+from vpa.stores.pgvector.convert import COLUMNS, IncomingRows
 from vpa.stores.pgvector.database import Database
 from vpa.stores.pgvector.filters import Statement, dump, flatten
 from vpa.stores.pgvector.reads import condition
@@ -21,7 +23,7 @@ from vpa.stores.requests import Delete, UpdateMetadata, Upsert
 
 # Up to so many rows one statement a row is faster than a temporary table.
 _SMALL: Final = 100
-# From so many rows on it is worth asking whether the index should be built after them.
+# From so many rows on it is worth asking whether the indexes should be built after them.
 _BULK: Final = 1_000
 
 
@@ -34,9 +36,11 @@ class Writes:
 
     async def upsert(self, info: CollectionInfo, request: Upsert) -> int:
         """One transaction, `replacing` included."""
-        rows = list(rows_of(request.batch, request.scope))
+        rows = IncomingRows(request.batch, request.scope)
+        left_out = False
 
         async def write(lent: Any) -> int:
+            nonlocal left_out
             if request.replacing is not None and request.replacing is not NEVER:
                 statement = Statement()
                 where = statement.where(request.replacing, request.scope)
@@ -46,19 +50,23 @@ class Writes:
                     f"ANY({written}::text[]))",
                     *statement.parameters,
                 )
-            if len(rows) < _BULK or not self._catalog.is_indexed(info.name):
+            # What was deleted is locked, and others may wait for it while this waited for them.
+            if len(rows) < _BULK or request.replacing is not None:
                 return await self._insert(lent, info, rows, on_conflict=request.on_conflict)
-            async with self._catalog.index_after(lent, info, rows=len(rows)):
+            async with self._catalog.without_indexes(lent, info, rows=len(rows)) as left_out:
                 return await self._insert(lent, info, rows, on_conflict=request.on_conflict)
 
-        return await self._database.in_transaction("upsert", write)
+        written = await self._database.in_transaction("upsert", write)
+        if left_out:
+            await self._catalog.build_soon(info)
+        return written
 
-    async def _insert(
-        self, lent: Any, info: CollectionInfo, rows: Sequence[tuple[Any, ...]], *, on_conflict: OnConflict
-    ) -> int:
+    async def _insert(self, lent: Any, info: CollectionInfo, rows: IncomingRows, *, on_conflict: OnConflict) -> int:
         table = self._database.table(info.name)
         if len(rows) <= _SMALL and on_conflict is OnConflict.REPLACE:
             await lent.executemany(tables.upsert_one(table), rows)
+            return len(rows)
+        if await self._copied(lent, info, rows):
             return len(rows)
         await lent.execute(f"CREATE TEMP TABLE vpa_incoming (LIKE {table}) ON COMMIT DROP")
         await lent.copy_records_to_table("vpa_incoming", records=rows, columns=COLUMNS)
@@ -68,11 +76,26 @@ class Writes:
         written = await lent.fetch(tables.insert_new(table))
         if on_conflict is OnConflict.ERROR and len(written) < len(rows):
             new = {row["id"] for row in written}
-            ids = [row[2] for row in rows if row[2] not in new]
+            ids = [record_id for record_id in rows.ids if record_id not in new]
             shown = ", ".join(repr(value) for value in ids[:10])
             # Raised inside the transaction: nothing of it stays.
             raise RecordExistsError(f"{len(ids)} ids exist, nothing was written: {shown}", ids=ids)
         return len(written)
+
+    async def _copied(self, lent: Any, info: CollectionInfo, rows: IncomingRows) -> bool:
+        """Whether the rows were copied straight into the table: none of them was there, as when a collection is
+        filled.
+        """
+        table, place = self._database.table(info.name), self._database.place(info.name)
+        if await lent.fetchval(tables.any_of(table), rows.scope.tenant, rows.scope.namespace, rows.ids):
+            return False
+        try:
+            # A savepoint: another session may write one of them meanwhile.
+            async with lent.transaction():
+                await lent.copy_records_to_table(**place, records=rows, columns=COLUMNS)
+        except asyncpg.UniqueViolationError:
+            return False
+        return True
 
     async def delete(self, info: CollectionInfo, request: Delete) -> int:
         """By ids or by condition."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -13,6 +14,7 @@ from vpa.base.records import CollectionInfo
 from vpa.base.scope import Scope
 from vpa.stores.layout.driver import StoredRow, foreign_record
 from vpa.stores.layout.rows import Row
+from vpa.stores.layout.tokens import EVERY
 from vpa.stores.pinecone.filters import KEY, NUMBER, TOKENS, prefixes
 
 PAYLOAD: Final = "_vpa_payload"
@@ -32,8 +34,8 @@ def key_number(key: str) -> int:
 def metadata_of(row: Row) -> dict[str, Any]:
     """What is stored beside the vector."""
     stored: dict[str, Any] = {name: value for name, value in row.native.items() if _is_theirs(value)}
-    tokens = list(row.tokens)
-    for name, ends in row.numbers.items():
+    tokens = [EVERY, *row.index.tokens]
+    for name, ends in row.index.numbers.items():
         tokens += dict.fromkeys(prefix for value in ends for prefix in prefixes(name, value))
     return {**stored, TOKENS: tokens, KEY: row.key, NUMBER: key_number(row.key), PAYLOAD: row.payload}
 
@@ -72,17 +74,20 @@ def scope_of(namespace: str) -> Scope | None:
 
 
 def tags_of(info: CollectionInfo) -> dict[str, str]:
-    """The info in pieces that tags can hold; every piece is set, so that a shorter info leaves nothing behind."""
+    """The info in pieces that tags can hold, with an empty one behind them: tags are merged, so those of a longer info
+    may stay, and are not read.
+    """
     text = json.dumps(info.to_json(), separators=(",", ":"))
     pieces = [text[start : start + _TAG_LENGTH] for start in range(0, len(text), _TAG_LENGTH)]
     if len(pieces) > _MAX_TAGS:
         raise InvalidRecordError(
             f"the description of collection {info.name!r} is too long for Pinecone's tags; shorten the model's prefixes"
         )
-    return {f"{_TAG}{n:02d}": piece for n, piece in enumerate(pieces)}
+    return {f"{_TAG}{n:02d}": piece for n, piece in enumerate([*pieces, ""][:_MAX_TAGS])}
 
 
 def info_of(tags: Mapping[str, str] | None) -> CollectionInfo | None:
     """The inverse; None where others made the index."""
-    pieces = [value for name, value in sorted((tags or {}).items()) if name.startswith(_TAG)]
+    found = [value for name, value in sorted((tags or {}).items()) if name.startswith(_TAG)]
+    pieces = list(itertools.takewhile(bool, found))
     return CollectionInfo.from_json(json.loads("".join(pieces))) if pieces else None

@@ -52,8 +52,9 @@ def _beyond(name: str, comparison: Comparison, value: float) -> list[str]:
 def spell(where: Where, *, low: int | None = None, high: int | None = None) -> dict[str, Any]:
     """The filter, never empty. The scope is the namespace of the request."""
     parts: list[dict[str, Any]] = []
-    if where.predicate is not None:
-        parts.append(_spell(where.predicate))
+    predicate = where.predicate
+    if predicate is not None:
+        parts.append(_spell(predicate))
     bounds = {"$gte": low, "$lte": high}
     if number := {operator: bound for operator, bound in bounds.items() if bound is not None}:
         parts.append({NUMBER: number})

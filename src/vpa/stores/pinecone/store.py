@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, ClassVar, Final
 
 import numpy as np
-from pinecone import AsyncIndex, AsyncPinecone, ServerlessSpec
+from pinecone import AsyncIndex, AsyncPinecone
+from pinecone.errors import IndexInitFailedError
 
 from vpa.base.arrays import FloatVector
-from vpa.base.capabilities import Capabilities, Gap, GapKind
 from vpa.base.errors import (
     CollectionNotFoundError,
     ConfigurationError,
     InvalidRecordError,
+    PermissionDeniedError,
     ProviderError,
 )
-from vpa.base.records import CollectionInfo, Metric
+from vpa.base.records import FOREIGN, CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.filters import Filter
 from vpa.filters.ast import Not, Range
 from vpa.kit.tasks import together
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, StoredRow, Where
+from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
 from vpa.stores.layout.keyspace import IntervalPages
 from vpa.stores.layout.reader import Reader
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name, scope_range
-from vpa.stores.pinecone import convert, errors, filters
+from vpa.stores.options import PineconeOptions
+from vpa.stores.pinecone import convert, errors, filters, options
+from vpa.stores.pinecone.capabilities import capabilities
 from vpa.stores.pinecone.connection import Connection
 from vpa.stores.pinecone.convert import MAX_METADATA_BYTES, info_of, namespace_of, stored_of, tags_of
 from vpa.stores.pinecone.freshness import Freshness
@@ -45,21 +49,6 @@ _THEIRS: Final = {"cosine": Metric.COSINE, "dotproduct": Metric.DOT, "euclidean"
 _FETCH: Final = 100
 _WITH_METADATA: Final = 40
 
-GAPS: Final = (
-    Gap(
-        case="test_other_metrics_keep_vectors_to_the_bit",
-        kind=GapKind.THEIRS,
-        reason="Pinecone refuses a vector of zeros, whatever the metric",
-        raises=InvalidRecordError,
-    ),
-    Gap(
-        case="test_text_comes_back_as_it_was[7]",
-        kind=GapKind.THEIRS,
-        reason="Pinecone holds 40 kB of metadata a record, text included",
-        raises=InvalidRecordError,
-    ),
-)
-
 
 class PineconeDriver(LayoutDriver):
     """The service. Options: cloud and region of new indexes (aws, us-east-1). A host is for test servers."""
@@ -67,6 +56,7 @@ class PineconeDriver(LayoutDriver):
     provider: ClassVar[str] = "pinecone"
     client_version: ClassVar[str] = f"pinecone {version('pinecone')}"
     tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {"pinecone": ("10.0.0", "10.2.0")}
+    options_type = PineconeOptions
     limits: ClassVar[Limits] = Limits(
         batch_records=500,
         batch_bytes=1_500_000,
@@ -80,25 +70,15 @@ class PineconeDriver(LayoutDriver):
         searches_at_once=4,
     )
     exact_search: ClassVar[str] = "scan"
+    keeps_scopes_apart: ClassVar[bool] = True
 
-    def __init__(self, session: Session, connection: Connection, spec: ServerlessSpec) -> None:
+    def __init__(self, session: Session, connection: Connection, place: Mapping[str, str]) -> None:
         super().__init__(session)
-        self._spec = spec
+        self._place = place
         self._connection = connection
         self._intervals = IntervalPages(number=convert.key_number, largest=16**12 - 1, scope_span=16**12)
         self._fresh = Freshness(self)
-        self.capabilities = Capabilities(
-            durable=True,
-            atomic_conflict=False,
-            atomic_replace=False,
-            atomic_update=False,
-            approximate=True,
-            encrypts_in_transit=connection.server is None or connection.server.tls,
-            encrypts_at_rest=True,
-            max_top_k=10_000,
-            max_metadata_bytes=MAX_METADATA_BYTES,
-            gaps=GAPS,
-        )
+        self.capabilities = capabilities(tls=connection.server is None or connection.server.tls)
 
     def supports(self, leaf: Filter) -> bool:
         """No order of texts."""
@@ -127,16 +107,26 @@ class PineconeDriver(LayoutDriver):
 
     async def make(self, info: CollectionInfo) -> None:
         """An index; waits until it is ready. The info is in its tags."""
-        await self.ask(
-            "create_collection",
-            lambda: self.client.indexes.create(
-                name=self._native(info.name),
-                spec=self._spec,
-                dimension=info.dimension,
-                metric=_METRICS[info.metric],
-                tags=tags_of(info),
-            ),
-        )
+        chosen, native = options.options_of(info), self._native(info.name)
+        arguments = options.creation_arguments(chosen, place=self._place)
+
+        async def create() -> None:
+            schema = {"type": "dense_vector", "dimension": info.dimension, "metric": _METRICS[info.metric]}
+            try:
+                await self.client.indexes.create(
+                    name=native, schema={"fields": {"_values": schema}}, tags=tags_of(info), **arguments
+                )
+            except IndexInitFailedError:
+                await self.client.indexes.delete(native)
+                raise
+
+        try:
+            await self.ask("create_collection", create)
+        except (CollectionNotFoundError, PermissionDeniedError) as error:
+            # A region that does not exist, or read nodes that the plan does not include.
+            if not info.store_options or (isinstance(error, PermissionDeniedError) and not chosen.read_node_type):
+                raise
+            raise chosen.refused(error.message) from error
 
     async def find(self, name: str) -> CollectionInfo | None:
         try:
@@ -156,6 +146,11 @@ class PineconeDriver(LayoutDriver):
         return CollectionInfo(
             name=name, dimension=values.dimension, metric=_THEIRS[str(values.metric)], layout_version=FOREIGN
         )
+
+    async def settings(self, info: CollectionInfo) -> dict[str, Any]:
+        """As the control plane describes the index."""
+        native = self._native(info.name)
+        return options.settings_of(await self.ask("statistics", lambda: self.client.indexes.describe(native)))
 
     async def index(self, info: CollectionInfo) -> AsyncIndex:
         """The client of one index."""
@@ -294,15 +289,16 @@ class PineconeDriver(LayoutDriver):
         if info.layout_version == FOREIGN:
             return await self._foreign_page(info, after=after, limit=limit, include_vectors=include_vectors)
         scopes = [where.scope] if where.scope is not None else await self._scopes(info)
-        for scope in sorted(scopes, key=scope_range):
-            if after and scope_range(scope)[1] < after:
+        # In four billion two scopes have keys in one place; then those of both are mixed.
+        for (low, high), group in itertools.groupby(sorted(scopes, key=scope_range), key=scope_range):
+            if after and high < after:
                 continue
-            start = after if after >= scope_range(scope)[0] else ""
-            page = await self._page_of(
-                info, Where(scope, where.predicate), after=start, limit=limit, vectors=include_vectors
-            )
-            if page:
-                return page
+            start, rows = after if after >= low else "", []
+            for scope in group:
+                one = Where(scope, where.filter)
+                rows += await self._page_of(info, one, after=start, limit=limit, vectors=include_vectors)
+            if rows:
+                return sorted(rows, key=lambda row: row.key)[:limit]
         return []
 
     async def _page_of(
@@ -371,7 +367,7 @@ class PineconeDriver(LayoutDriver):
 
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
-    options = check_options(config, "cloud", "region")
+    chosen = check_options(config, "cloud", "region")
     if not config.api_key:
         raise ConfigurationError("pinecone needs an API key: pass api_key=… or set VPA_VECTOR_DB_API_KEY")
     connection = Connection(config, server_of(config))
@@ -383,5 +379,5 @@ def create_store(config: VectorDatabaseConfig) -> LayoutStore:
         address=None if connection.server is None else connection.server.url,
         retries=False,  # The client tries again by itself.
     )
-    spec = ServerlessSpec(cloud=options.get("cloud", "aws"), region=options.get("region", "us-east-1"))
-    return LayoutStore(PineconeDriver(session, connection, spec), session)
+    place = {"cloud": chosen.get("cloud", "aws"), "region": chosen.get("region", "us-east-1")}
+    return LayoutStore(PineconeDriver(session, connection, place), session)

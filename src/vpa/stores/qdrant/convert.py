@@ -1,42 +1,76 @@
-"""Rows as Qdrant points, and back."""
+"""Qdrant points, read back: those of the REST client's models and of gRPC's messages."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
 
-from vpa.base.scope import Scope
-from vpa.stores.layout.companions import words
+from vpa.base.arrays import FloatVector
 from vpa.stores.layout.driver import StoredRow, foreign_record
-from vpa.stores.layout.rows import Row
-from vpa.stores.layout.tokens import scope_token
-from vpa.stores.qdrant.filters import COMPANIONS, SCOPE, TOKENS
+from vpa.stores.qdrant.fields import EXACT
 
-PAYLOAD: Final = "_vpa_payload"
 INFO: Final = "vpa"
 
 
-def payload_of(row: Row, scope: Scope) -> dict[str, Any]:
-    """What is stored beside the vector."""
-    entries: list[dict[str, Any]] = []
-    for name, ends in row.numbers.items():
-        entries += [{"h": name, "x": value} for value in dict.fromkeys(ends)]
-    for name, texts in row.strings.items():
-        for text in dict.fromkeys(texts):
-            entries.append({"h": name, **{f"w{n}": word for n, word in enumerate(words(text))}})
-    ours = {TOKENS: row.tokens, SCOPE: scope_token(scope), PAYLOAD: row.payload}
-    return {**row.native, **ours, COMPANIONS: entries} if entries else {**row.native, **ours}
-
-
 def stored_of(points: Iterable[Any], *, foreign: bool) -> list[StoredRow]:
-    """Points of an answer. Those that others wrote become records of their payload."""
+    """Points of an answer over REST. Those that others wrote become records of their payload."""
     found = []
     for point in points:
-        payload: Mapping[str, Any] = point.payload or {}
         vector = None if point.vector is None else np.asarray(point.vector, dtype=np.float32)
-        raw = float(getattr(point, "score", float("nan")))
-        record = foreign_record(str(point.id), payload) if foreign else None
-        found.append(StoredRow(str(point.id), payload.get(PAYLOAD), vector, raw, record))
+        # Scores are float32. JSON has their shortest digits, gRPC the number itself.
+        raw = float(np.float32(getattr(point, "score", math.nan)))
+        found.append(_row(str(point.id), point.payload or {}, vector, raw, foreign=foreign))
     return found
+
+
+def stored_of_messages(points: Iterable[Any], *, scored: bool, foreign: bool) -> list[StoredRow]:
+    """The same of an answer over gRPC."""
+    found = []
+    for point in points:
+        identity = point.id
+        vector = _vector(point.vectors.vector) if point.HasField("vectors") else None
+        raw = point.score if scored else math.nan
+        found.append(_row(identity.uuid or str(identity.num), _object(point.payload), vector, raw, foreign=foreign))
+    return found
+
+
+def _row(key: str, payload: Mapping[str, Any], vector: FloatVector | None, raw: float, *, foreign: bool) -> StoredRow:
+    if foreign:
+        return StoredRow(key, payload, vector, raw, foreign_record(key, payload))
+    return StoredRow(key, payload.get(EXACT, payload), vector, raw)
+
+
+def _vector(message: Any) -> FloatVector:
+    if not message.HasField("dense"):
+        # Servers before 1.16.
+        return np.asarray(message.data[:], dtype=np.float32)
+    # The numbers are the end of the message: 10 times as fast as reading them one by one.
+    whole = message.dense.SerializeToString()
+    return np.frombuffer(whole, "<f4", offset=len(whole) - 4 * len(message.dense.data)).astype(np.float32)
+
+
+def _object(fields: Any) -> dict[str, Any]:
+    # A map has no order of its own; any would do that is the same in every process. By key, because `items()` is
+    # Python code that looks up each key too.
+    return {key: _value(fields[key]) for key in sorted(fields)}
+
+
+def _value(message: Any) -> Any:
+    match message.WhichOneof("kind"):
+        case "string_value":
+            return message.string_value
+        case "integer_value":
+            return message.integer_value
+        case "struct_value":
+            return _object(message.struct_value.fields)
+        case "list_value":
+            return [_value(member) for member in message.list_value.values]
+        case "double_value":
+            # As in JSON, which has no other numbers.
+            return message.double_value if math.isfinite(message.double_value) else None
+        case "bool_value":
+            return message.bool_value
+    return None

@@ -1,10 +1,11 @@
-"""Qdrant's errors in ours: by HTTP status, then by text where a status has several meanings."""
+"""Qdrant's errors in ours: by HTTP status or gRPC code, then by text where one has several meanings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
+import grpc
 import httpx
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
@@ -25,18 +26,41 @@ _BY_STATUS: Final[Mapping[int, type[errors.VectorDatabaseError]]] = {
     504: errors.OperationTimeoutError,
     507: errors.StorageFullError,
 }
+# What the server answers over REST to the same request.
+_STATUS_OF: Final[Mapping[grpc.StatusCode, int]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 408,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.UNKNOWN: 500,
+}
+_UNREACHABLE: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+_ANSWER_TOO_LARGE: Final = "Received message larger"
+_REQUEST_TOO_LARGE: Final = ("message length too large", "Sent message larger")
+_NO_INDEX: Final = "Index required but not found"
 _ADVICE: Final[Mapping[int, str]] = {
     401: "the server does not accept the API key; set VPA_VECTOR_DB_API_KEY",
     403: "the API key does not allow this; use one that may write",
 }
 
 
+class MissingIndexError(errors.PermissionDeniedError):
+    """Strict mode refuses a filter because a key in it has no index."""
+
+
 def translate(error: Exception) -> errors.VectorDatabaseError | None:
     """Our error for one of the client's, or None for one that no row knows."""
     if isinstance(error, ResourceExhaustedResponse):
         return errors.RateLimitedError(f"Qdrant asks for fewer requests: {error}", retry_after=error.retry_after_s)
+    if isinstance(error, grpc.aio.AioRpcError):
+        return _of_code(error)
     if isinstance(error, UnexpectedResponse):
-        return _of_status(error)
+        text = error.content.decode(errors="replace") if isinstance(error.content, bytes) else str(error.content)
+        return _of_status(error.status_code or 0, text)
     if isinstance(error, ResponseHandlingException):
         return _of_source(error)
     if isinstance(error, httpx.HTTPError | ApiException):
@@ -44,11 +68,33 @@ def translate(error: Exception) -> errors.VectorDatabaseError | None:
     return _of_local(error)
 
 
-def _of_status(error: UnexpectedResponse) -> errors.VectorDatabaseError:
-    status = error.status_code or 0
-    text = error.content.decode(errors="replace") if isinstance(error.content, bytes) else str(error.content)
+def _of_status(status: int, text: str) -> errors.VectorDatabaseError:
+    if _NO_INDEX in text:
+        return MissingIndexError(
+            "Qdrant's strict mode asks for an index that this API key may not make; send the filter once with a key "
+            f"that may change the collection. Qdrant: {text}"
+        )
     kind = _BY_STATUS.get(status, errors.ProviderError)
     return kind(f"Qdrant answered {status}: {_ADVICE.get(status, text)}")
+
+
+def _of_code(error: grpc.aio.AioRpcError) -> errors.VectorDatabaseError:
+    code, text = error.code(), error.details() or ""
+    if code in _UNREACHABLE:
+        return errors.ConnectionFailedError(f"Qdrant cannot be reached over gRPC: {text}")
+    if _ANSWER_TOO_LARGE in text:
+        return errors.ProviderError(f"the store's answer is too long and was not read: {text}")
+    if any(part in text for part in _REQUEST_TOO_LARGE):
+        return _of_status(413, text)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return errors.RateLimitedError(f"Qdrant asks for fewer requests: {text}", retry_after=_retry_after(error))
+    return _of_status(_STATUS_OF.get(code, 0), f"{code.name}: {text}")
+
+
+def _retry_after(error: grpc.aio.AioRpcError) -> float | None:
+    metadata: Any = error.trailing_metadata() or ()
+    found = next((str(value) for name, value in metadata if name == "retry-after"), "")
+    return float(found) if found.isdecimal() else None
 
 
 def _of_source(error: ResponseHandlingException) -> errors.VectorDatabaseError:

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
+import grpc
 from qdrant_client import AsyncQdrantClient, models
 
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities
-from vpa.base.errors import ConfigurationError
-from vpa.base.records import CollectionInfo, Metric
+from vpa.base.errors import ConfigurationError, ProviderError
+from vpa.base.records import FOREIGN, CollectionInfo, Metric
 from vpa.base.scope import Scope
+from vpa.filters import NormalFilter
+from vpa.kit.tasks import together
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, StoredRow, Where
+from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
-from vpa.stores.qdrant import errors, filters
+from vpa.stores.options import QdrantOptions
+from vpa.stores.qdrant import errors, fields, filters
+from vpa.stores.qdrant import options as qdrant_options
 from vpa.stores.qdrant.connection import Connection
-from vpa.stores.qdrant.convert import INFO, PAYLOAD, payload_of, stored_of
+from vpa.stores.qdrant.convert import INFO
+from vpa.stores.qdrant.fields import payload_of
+from vpa.stores.qdrant.indexes import PayloadIndexes
+from vpa.stores.qdrant.points import Depth, Points, Selection, Spelled
 from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
 
+T = TypeVar("T")
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 # Cosine is stored as unit vectors under Dot: Qdrant would normalise them once more, which changes their last bits.
 _DISTANCES: Final = {
@@ -39,14 +47,18 @@ _METRICS: Final = {
     models.Distance.DOT: Metric.DOT,
     models.Distance.EUCLID: Metric.EUCLIDEAN,
 }
-_INDEXES: Final = {
-    filters.TOKENS: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
-    filters.SCOPE: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
-    f"{filters.COMPANIONS}[].h": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
-    **{
-        f"{filters.COMPANIONS}[].{name}": models.PayloadSchemaType.FLOAT for name in ("x", "w0", "w1", "w2", "w3", "w4")
-    },
+_SCHEMAS: Final = {
+    "keyword": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
+    "float": models.FloatIndexParams(type=models.FloatIndexType.FLOAT),
+    "scope": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
 }
+# Candidates of a search that no recall was promised for: more than Qdrant's own 100.
+_EF: Final = 128
+_TERMS: Final = "_vpa_terms"
+# Every collection has these; those of fields are made when a filter asks for them.
+_ALWAYS_INDEXED: Final = {fields.SCOPE: "scope", fields.PRESENT: "keyword"}
+# The service does not know the collection, or the method: it is not the Qdrant that answers REST.
+_UNDONE: Final = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNIMPLEMENTED)
 
 
 class QdrantDriver(LayoutDriver):
@@ -55,12 +67,16 @@ class QdrantDriver(LayoutDriver):
     provider: ClassVar[str] = "qdrant"
     client_version: ClassVar[str] = f"qdrant-client {version('qdrant-client')}"
     tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {"qdrant-client": ("1.16.1", "1.20.0")}
+    options_type = QdrantOptions
     limits: ClassVar[Limits] = Limits(batch_bytes=24 << 20, bytes_per_value=12, terms=2000)
+    filters_by_tokens: ClassVar[bool] = False
 
     def __init__(self, session: Session, connection: Connection) -> None:
         super().__init__(session)
         self._connection = connection
         self._server = connection.server
+        self.parses_numbers = connection.server is not None
+        self._indexes = PayloadIndexes(self._index)
         self.capabilities = Capabilities(
             durable=connection.server is not None or connection.path is not None,
             atomic_conflict=False,
@@ -70,20 +86,31 @@ class QdrantDriver(LayoutDriver):
             encrypts_in_transit=connection.server is None or connection.server.tls,
         )
 
+    def forget(self) -> None:
+        """Which indexes there are."""
+        self._indexes.forget()
+
     @property
     def client(self) -> AsyncQdrantClient:
         """The open client; ask again for each call."""
         return self._connection.client
 
     async def ping(self) -> dict[str, Any]:
-        """The server's version, and how many collections there are."""
+        """The server's version, how many collections there are, and by which protocol records go."""
 
         async def facts() -> dict[str, Any]:
             names = (await self.client.get_collections()).collections
-            if self._server is None:
+            route = self._connection.route
+            if route is None:
                 return {"mode": "local", "path": self._connection.path, "collections": len(names)}
             about = await self.client.info()
-            return {"server_version": about.version, "collections": len(names)}
+            protocol = "rest" if route.points is None else "grpc"
+            return {
+                "server_version": about.version,
+                "collections": len(names),
+                "protocol": protocol,
+                "protocol_reason": route.reason,
+            }
 
         return await self.ask("ping", facts)
 
@@ -93,22 +120,44 @@ class QdrantDriver(LayoutDriver):
         return native_name(name, allowed=_NAME, separator="_")
 
     async def make(self, info: CollectionInfo) -> None:
-        """With the indexes that every filter uses, so that strict mode has nothing to refuse."""
-        name = self._native(info.name)
+        """With the indexes that every filter may use."""
+        name, options = self._native(info.name), qdrant_options.options_of(info)
+        if self._server is None and info.store_options:
+            raise options.refused("the client's local mode has no index to set; use a server")
+
+        async def status() -> Any:
+            return await self.ask("describe_collection", self.client.cluster_status)
+
+        await qdrant_options.check_cluster(options, status)
+        vectors = models.VectorParams(size=info.dimension, distance=_DISTANCES[info.metric], on_disk=options.on_disk)
 
         async def create() -> None:
             await self.client.create_collection(
                 name,
-                vectors_config=models.VectorParams(size=info.dimension, distance=_DISTANCES[info.metric]),
+                vectors_config=vectors,
+                # Empty: of the terms that keyword searches will ask for, Qdrant takes only what was declared here.
+                sparse_vectors_config={_TERMS: models.SparseVectorParams()},
                 metadata={INFO: json.dumps(info.to_json())},
+                **qdrant_options.creation_arguments(options),
             )
 
         await self.ask("create_collection", create, idempotent=False)
-        if self._server is None:
-            return
-        for field, schema in _INDEXES.items():
-            make = partial(self.client.create_payload_index, name, field, field_schema=schema, wait=True)
-            await self.ask("create_index", make)
+        self._indexes.drop(info.name)
+        if self._server is not None:
+            await together(self._index(info.name, key, kind) for key, kind in _ALWAYS_INDEXED.items())
+            self._indexes.note(info.name, _ALWAYS_INDEXED)
+
+    def efforts(self, info: CollectionInfo) -> Sequence[int]:
+        """Candidates in the graph (`hnsw_ef`)."""
+        del info
+        return () if self._server is None else (_EF, 192, 256, 384, 512, 768, 1024, 2048, 4096)
+
+    async def _index(self, name: str, key: str, kind: str) -> None:
+        schema: Any = _SCHEMAS[kind]
+        await self.ask(
+            "create_index",
+            lambda: self.client.create_payload_index(self._native(name), key, field_schema=schema, wait=True),
+        )
 
     async def find(self, name: str) -> CollectionInfo | None:
         """From the collection's metadata."""
@@ -118,7 +167,11 @@ class QdrantDriver(LayoutDriver):
             return await self.client.get_collection(native) if await self.client.collection_exists(native) else None
 
         found = await self.ask("describe_collection", describe)
-        return None if found is None else _info_of(name, found)
+        if found is None:
+            self._indexes.drop(name)
+            return None
+        self._indexes.note(name, found.payload_schema or ())
+        return _info_of(name, found)
 
     async def list_collections(self) -> list[str]:
         """Those of vpa under their own names, those of others under theirs."""
@@ -135,6 +188,19 @@ class QdrantDriver(LayoutDriver):
     async def remove_collection(self, name: str) -> None:
         await self.ask("drop_collection", lambda: self.client.delete_collection(self._native(name)), idempotent=False)
 
+    async def settings(self, info: CollectionInfo) -> dict[str, Any]:
+        """The collection's configuration; nothing of the local mode, which has none."""
+        if self._server is None:
+            return {}
+        native = self._native(info.name)
+        found = await self.ask("statistics", lambda: self.client.get_collection(native))
+        return qdrant_options.settings_of(found)
+
+    def is_approximate(self, info: CollectionInfo) -> bool:
+        """Not without a graph, unless codes are searched first."""
+        options = qdrant_options.options_of(info)
+        return self.capabilities.approximate and (options.m != 0 or options.quantization is not None)
+
     async def save_info(self, info: CollectionInfo) -> None:
         """Into the collection's metadata."""
         stored = {INFO: json.dumps(info.to_json())}
@@ -142,109 +208,123 @@ class QdrantDriver(LayoutDriver):
 
     # Records
 
+    async def _points(self, verb: str, call: Callable[[Points], Awaitable[T]]) -> T:
+        """Send a request by the protocol of the moment. What no gRPC service of Qdrant's did goes by REST at once."""
+
+        async def attempt() -> T:
+            points = self._connection.points
+            try:
+                return await call(points)
+            except grpc.aio.AioRpcError as error:
+                route = self._connection.route
+                if error.code() not in _UNDONE or route is None or not route.may_be_left:
+                    raise
+                answer = await call(self._connection.rest)
+                # REST knows what gRPC did not.
+                route.lost(error)
+                return answer
+
+        return await self.ask(verb, attempt)
+
     async def write_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """Points are replaced whole."""
-        batch = models.Batch.model_construct(
-            ids=rows.keys,
-            vectors=rows.vectors.tolist() if rows.vectors is not None else [],
-            payloads=[payload_of(row, rows.scope) for row in rows.rows],
-        )
-        await self.ask("upsert", lambda: self.client.upsert(self._native(info.name), points=batch, wait=True))
+        name, vectors = self._native(info.name), rows.vectors
+        if vectors is None:
+            raise ProviderError(f"points of {info.name!r} are written with their vectors")
+        payloads = [payload_of(row, rows.scope) for row in rows.rows]
+        await self._points("upsert", lambda points: points.upsert(name, rows.keys, vectors, payloads))
 
     async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """Payloads only; a point that is gone stays gone."""
-        operations: list[Any] = [
-            models.OverwritePayloadOperation(
-                overwrite_payload=models.SetPayload(payload=payload_of(row, rows.scope), points=[row.key])
-            )
-            for row in rows.rows
-        ]
-        await self.ask(
-            "update_metadata",
-            lambda: self.client.batch_update_points(self._native(info.name), update_operations=operations, wait=True),
-        )
+        name = self._native(info.name)
+        payloads = {row.key: payload_of(row, rows.scope) for row in rows.rows}
+        await self._points("update_metadata", lambda points: points.overwrite(name, payloads))
 
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
     ) -> list[StoredRow]:
         del scope
-        foreign = info.layout_version == FOREIGN
-        wanted = [int(key) if foreign and key.isdigit() else key for key in keys]
-        points = await self.ask(
-            "get",
-            lambda: self.client.retrieve(
-                self._native(info.name),
-                ids=wanted,
-                with_payload=_fields(foreign) if payloads else False,
-                with_vectors=include_vectors,
-            ),
-        )
-        return stored_of(points, foreign=foreign)
+        name, foreign = self._native(info.name), info.layout_version == FOREIGN
+        selection = Selection(payloads, include_vectors, foreign)
+        ids = [_id_of(key, foreign=foreign) for key in keys]
+        return await self._points("get", lambda points: points.retrieve(name, ids, selection))
 
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
         del scope
-        selector = models.PointIdsList(points=list(keys))
-        await self.ask("delete", lambda: self.client.delete(self._native(info.name), selector, wait=True))
+        name = self._native(info.name)
+        await self._points("delete", lambda points: points.delete_ids(name, keys))
 
     async def remove_where(self, info: CollectionInfo, where: Where) -> None:
-        selector = models.FilterSelector(filter=self._filter(where) or models.Filter())
-        await self.ask("delete", lambda: self.client.delete(self._native(info.name), selector, wait=True))
+        name = self._native(info.name)
+        await self._filtered("delete", info, where, lambda points, chosen: points.delete_where(name, chosen))
 
     async def count_where(self, info: CollectionInfo, where: Where) -> int:
-        chosen = self._filter(where)
-        found = await self.ask(
-            "count", lambda: self.client.count(self._native(info.name), count_filter=chosen, exact=True)
-        )
-        return int(found.count)
+        name = self._native(info.name)
+        return await self._filtered("count", info, where, lambda points, chosen: points.count(name, chosen))
 
     async def nearest(
         self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, exact: bool, include_vectors: bool
     ) -> list[StoredRow]:
-        """The index is asked for at least 128 candidates."""
-        foreign = info.layout_version == FOREIGN
-        chosen = self._filter(where)
-        parameters = models.SearchParams(exact=True) if exact else models.SearchParams(hnsw_ef=max(128, limit))
-        chosen_parameters = None if self._server is None else parameters
-        answer = await self.ask(
-            "search",
-            lambda: self.client.query_points(
-                self._native(info.name),
-                query=query.tolist(),
-                query_filter=chosen,
-                limit=limit,
-                search_params=chosen_parameters,
-                with_payload=_fields(foreign),
-                with_vectors=include_vectors,
-            ),
-        )
-        return stored_of(answer.points, foreign=foreign)
+        """The index is asked for as many candidates as were measured to keep the promised recall, or at least 128."""
+        name = self._native(info.name)
+        selection = Selection(vectors=include_vectors, foreign=info.layout_version == FOREIGN)
+        ef = max(where.effort(info) or _EF, limit)
+        depth = Depth(exact, ef, qdrant_options.oversampling(info, limit=limit))
+
+        async def search(points: Points, chosen: Spelled) -> list[StoredRow]:
+            return await points.nearest(name, query, chosen, limit=limit, depth=depth, selection=selection)
+
+        return await self._filtered("search", info, where, search)
 
     async def page(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
     ) -> list[StoredRow]:
         """Points come in the order of their ids; the one to start from is included, so it is asked for and left out."""
-        foreign = info.layout_version == FOREIGN
-        chosen = self._filter(where)
-        start: Any = (int(after) if foreign and after.isdigit() else after) if after else None
-        points, _ = await self.ask(
-            "scan",
-            lambda: self.client.scroll(
-                self._native(info.name),
-                scroll_filter=chosen,
-                limit=limit + 1,
-                offset=start,
-                with_payload=_fields(foreign),
-                with_vectors=include_vectors,
-            ),
-        )
-        return [one for one in stored_of(points, foreign=foreign) if one.key != after][:limit]
+        name, foreign = self._native(info.name), info.layout_version == FOREIGN
+        selection = Selection(vectors=include_vectors, foreign=foreign)
+        start = _id_of(after, foreign=foreign) if after else None
+
+        async def scroll(points: Points, chosen: Spelled) -> list[StoredRow]:
+            return await points.scroll(name, chosen, start=start, limit=limit + 1, selection=selection)
+
+        # The order of keys is that of scopes, so the filter need not say which.
+        rows = await self._filtered("scan", info, where.in_every_scope, scroll)
+        return [row for row in rows if row.key != after][:limit]
+
+    def order_of(self, key: str) -> tuple[bool, int, str]:
+        """Numbers, which only others use as ids, stand before UUIDs."""
+        number = int(key) if key.isdigit() else -1
+        return (bool(key) and number < 0, number, key)
 
     def spell(self, where: Where) -> Any:
         return filters.spell(where)
 
-    def _filter(self, where: Where) -> models.Filter | None:
+    async def _filtered(
+        self, verb: str, info: CollectionInfo, where: Where, call: Callable[[Points, Spelled], Awaitable[T]]
+    ) -> T:
+        async def send() -> T:
+            chosen = await self._filter(info, where)
+            return await self._points(verb, lambda points: call(points, chosen))
+
+        try:
+            return await send()
+        except errors.MissingIndexError:
+            # Others dropped the collection and made it again, without the indexes that it had.
+            self._indexes.drop(info.name)
+        return await send()
+
+    async def _filter(self, info: CollectionInfo, where: Where) -> Spelled:
+        """The filter, once every key in it has its index."""
+        if info.layout_version == FOREIGN:
+            return None
         spelled = filters.spell(where)
-        return None if spelled is None else models.Filter.model_validate(spelled)
+        if spelled is not None and self._server is not None:
+            await self._indexes.ensure(info.name, filters.keys_of(spelled))
+        return spelled
+
+    def terms(self, node: NormalFilter) -> int:
+        """As many conditions as it is spelled with."""
+        return filters.terms(node)
 
     def score_of(self, metric: Metric, raw: float) -> tuple[float, float]:
         """Qdrant's scores are ours, but for Euclid: the distance."""
@@ -253,8 +333,8 @@ class QdrantDriver(LayoutDriver):
         return scoring.cosine(raw) if metric is Metric.COSINE else scoring.dot(raw)
 
 
-def _fields(foreign: bool) -> Any:
-    return True if foreign else [PAYLOAD]
+def _id_of(key: str, *, foreign: bool) -> str | int:
+    return int(key) if foreign and key.isdigit() else key
 
 
 def _info_of(name: str, native: models.CollectionInfo) -> CollectionInfo:
@@ -274,13 +354,14 @@ def _info_of(name: str, native: models.CollectionInfo) -> CollectionInfo:
 
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
-    check_options(config)
+    check_options(config, "grpc", "grpc_port")
     connection = Connection(config, server_of(config))
     session = Session(
         connection,
         provider=QdrantDriver.provider,
         translate=errors.translate,
         secret=config.api_key,
+        renewable=connection.route,
         address=None if connection.server is None else connection.server.url,
     )
     return LayoutStore(QdrantDriver(session, connection), session)

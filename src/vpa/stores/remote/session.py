@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from vpa.base.errors import ConnectionFailedError, OperationTimeoutError, ProviderError, VectorDatabaseError
 from vpa.observe.redact import HIDDEN, redact_text
 from vpa.stores.contract import Sender
 from vpa.stores.remote.fence import given_up
-from vpa.stores.remote.renewable import Renewable
 from vpa.stores.requests import NativeRequest
 
 T = TypeVar("T")
@@ -33,6 +32,16 @@ class Connection(Protocol):
 
     async def close(self) -> None:
         """Release everything. May be called twice."""
+
+
+class Renewed(Protocol):
+    """A connection that carries all calls, as `Renewable` holds it."""
+
+    def suspect(self) -> None:
+        """A call ran out of time."""
+
+    async def renew(self) -> None:
+        """Before each request: replace what is suspect."""
 
 
 async def _straight(request: NativeRequest, work: Callable[[], Awaitable[T]]) -> T:
@@ -58,7 +67,7 @@ class Session:
         provider: str,
         translate: Callable[[Exception], VectorDatabaseError | None],
         secret: str | None = None,
-        renewable: Renewable[Any] | None = None,
+        renewable: Renewed | None = None,
         retries: bool = True,
         address: str | None = None,
     ) -> None:
@@ -110,9 +119,13 @@ class Session:
             if self._renewable is not None:
                 await self._renewable.renew()
             result = await work()
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             given_up()
-            raise
+            if cancellations():
+                raise
+            # Nobody cancelled the caller: the client ended its calls, with a connection that was closed under them.
+            # As it is, a group of tasks would pass over it as over one that was given up.
+            raise self._lost() from error
         except VectorDatabaseError as error:
             if isinstance(error, _UNANSWERED):
                 given_up()
@@ -128,6 +141,10 @@ class Session:
         if cancellations() > cancelled:
             raise asyncio.CancelledError
         return result
+
+    def _lost(self) -> VectorDatabaseError:
+        where = "" if self._address is None else f"{self._address}: "
+        return ConnectionFailedError(f"{where}the connection was closed while the request was under way")
 
     def _ours(self, error: Exception) -> VectorDatabaseError:
         ours = self._translate(error)

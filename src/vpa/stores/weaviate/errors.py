@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import grpc
 import httpx
@@ -30,8 +30,18 @@ _BY_STATUS: Final[Mapping[int, type[errors.VectorDatabaseError]]] = {
     503: errors.ServiceUnavailableError,
     504: errors.OperationTimeoutError,
 }
+
+
+class MissingTenantError(errors.CollectionNotFoundError):
+    """The collection has no tenant of that name."""
+
+
+_CHANGING: Final = "read-only due to: UpdateVectorIndexConfig"
 _BY_TEXT: Final[tuple[tuple[str, type[errors.VectorDatabaseError]], ...]] = (
     ("insufficient permissions to ", errors.PermissionDeniedError),
+    ("tenant not found", MissingTenantError),
+    # For a moment, while the settings of its index are changed.
+    (_CHANGING, errors.ServiceUnavailableError),
     ("could not find class", errors.CollectionNotFoundError),
     ("already exists", errors.CollectionExistsError),
     ("already in use", errors.CollectionExistsError),
@@ -44,6 +54,7 @@ _SENTENCES: Final[Mapping[type[errors.VectorDatabaseError], str]] = {
     errors.AuthenticationError: "the API key is missing or not valid",
     errors.PermissionDeniedError: "the API key does not have the right to do this",
     errors.CollectionNotFoundError: "the collection does not exist",
+    MissingTenantError: "the collection has no such tenant",
     errors.CollectionExistsError: "the collection exists",
     errors.DimensionMismatchError: "the vector does not have the dimension of the collection",
     errors.OperationTimeoutError: "Weaviate did not answer in time",
@@ -64,6 +75,14 @@ def translate(error: Exception) -> errors.VectorDatabaseError | None:
         return errors.ClosedError("the Weaviate store is closed")
     kind = _kind(error)
     return None if kind is None else kind(f"{_SENTENCES[kind]}; Weaviate: {_said(error)}")
+
+
+def refuse_changing(answer: Any) -> None:
+    """Raise ServiceUnavailableError, so that all is sent again, where objects came while the index was changed."""
+    for one in answer.errors.values() if answer.has_errors else ():
+        if _CHANGING in str(one.message):
+            kind = errors.ServiceUnavailableError
+            raise kind(f"{_SENTENCES[kind]}; Weaviate: {one.message}")
 
 
 def _kind(error: Exception) -> type[errors.VectorDatabaseError] | None:

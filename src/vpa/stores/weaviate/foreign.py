@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from vpa.base.errors import ConfigurationError
-from vpa.base.records import CollectionInfo, Metric
-from vpa.stores.layout.driver import FOREIGN, StoredRow
+from vpa.base.records import FOREIGN, CollectionInfo, Metric
+from vpa.stores.layout.driver import StoredRow
+from vpa.stores.weaviate.convert import stored_of
 
 _METRICS: Final = {"cosine": Metric.COSINE, "dot": Metric.DOT, "l2-squared": Metric.EUCLIDEAN}
 
@@ -56,3 +57,14 @@ def info_of(name: str, config: Any, rows: Sequence[StoredRow], choice: Choice) -
             f"collection {name!r} was made by others and is empty: its dimension is unknown", collection=name
         )
     return CollectionInfo(name=name, dimension=len(rows[0].vector), metric=metric, layout_version=FOREIGN)
+
+
+async def described(
+    ask: Callable[..., Awaitable[Any]], name: str, config: Any, collection: Any, options: Mapping[str, str]
+) -> tuple[Choice, CollectionInfo]:
+    """What is read of the collection, and its description, which takes a look at the first object."""
+    choice = choose(name, config, options)
+    objects = collection if choice.tenant is None else collection.with_tenant(choice.tenant)
+    answer = await ask("describe_collection", lambda: objects.query.fetch_objects(limit=1, include_vector=True))
+    rows = stored_of(answer.objects, with_vectors=True, foreign=True, vector_name=choice.vector)
+    return choice, info_of(name, config, rows, choice)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
@@ -10,68 +12,60 @@ from importlib.metadata import version
 from typing import Any, ClassVar, Final
 
 import weaviate
-from weaviate.classes.config import Configure, VectorDistances
-from weaviate.classes.data import DataObject
-from weaviate.classes.query import Filter, MetadataQuery, Sort
-from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateInsertManyAllFailedError
+from weaviate.classes.query import Filter, MetadataQuery
+from weaviate.exceptions import WeaviateInsertManyAllFailedError
 
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities
-from vpa.base.errors import (
-    CollectionNotFoundError,
-    ConfigurationError,
-    PartialWriteError,
-    ProviderError,
-)
-from vpa.base.records import CollectionInfo, Metric
+from vpa.base.errors import CollectionNotFoundError, ConfigurationError, PartialWriteError
+from vpa.base.records import FOREIGN, CollectionInfo, Metric
 from vpa.base.scope import Scope
+from vpa.filters.ast import ALWAYS
 from vpa.kit.tasks import together
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
-from vpa.stores.layout.driver import FOREIGN, LayoutDriver, Limits, StoredRow, Where
+from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
+from vpa.stores.layout.efforts import effort_in_use, upward
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
+from vpa.stores.options import WeaviateOptions
 from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
-from vpa.stores.weaviate import errors, filters, foreign
+from vpa.stores.weaviate import convert, errors, filters, foreign, options
 from vpa.stores.weaviate.connection import Connection
-from vpa.stores.weaviate.convert import companions_of, fixed_properties, properties_of, stored_of
-from vpa.stores.weaviate.filters import KEY, PAYLOAD, Speller
+from vpa.stores.weaviate.declare import Declarations
+from vpa.stores.weaviate.filters import PAYLOAD, Speller, divided
+from vpa.stores.weaviate.tenants import Tenants, has_tenants
 
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_"
-# Unit vectors under inner product: one multiplication less, and the bits stay.
-_DISTANCES: Final = {
-    Metric.COSINE: VectorDistances.DOT,
-    Metric.DOT: VectorDistances.DOT,
-    Metric.EUCLIDEAN: VectorDistances.L2_SQUARED,
-}
-# A search among fewer than this is brute force, and so exact, wherever it is filtered: ours always is.
+# A search among fewer than this is brute force, and so exact, wherever it is filtered.
 _EXACT_BELOW: Final = 40_000
 _NEGATES: Final = (1, 33)
 _MOST: Final = 10_000
 
 
 class WeaviateDriver(LayoutDriver):
-    """A server with REST and gRPC. Options: grpc_port (50051, or 443 with TLS); of others' collections, vector and
-    tenant.
-    """
+    """A server with REST and gRPC. Options: grpc_host, grpc_port; of others' collections, vector and tenant."""
 
     provider: ClassVar[str] = "weaviate"
+    checks_scanned: ClassVar[bool] = True
     client_version: ClassVar[str] = f"weaviate-client {version('weaviate-client')}"
     tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {"weaviate-client": ("4.20.0", "4.24.1")}
+    options_type = WeaviateOptions
     limits: ClassVar[Limits] = Limits(
         batch_bytes=24 << 20, page=1000, tokens=2000, terms=2000, text_literal_bytes=filters.TEXT_CHARACTERS - 1
     )
 
-    def __init__(self, session: Session, connection: Connection, options: Mapping[str, str]) -> None:
+    def __init__(self, session: Session, connection: Connection, chosen: Mapping[str, str]) -> None:
         super().__init__(session)
         self._connection = connection
-        self._options = options
+        self._options = chosen
         self._negates = True
         self._known: dict[str, set[str]] = {}
         self._foreign: dict[str, foreign.Choice] = {}
-        self._schema_lock = asyncio.Lock()
+        self._declarations = Declarations(self._known, self.find, self._add_property)
+        self._tenants = Tenants(self.ask, self._collection)
         self.capabilities = Capabilities(
             durable=True,
             atomic_conflict=False,
@@ -96,7 +90,7 @@ class WeaviateDriver(LayoutDriver):
 
         async def facts() -> dict[str, Any]:
             about = await self.client.get_meta()
-            self._negates = _release(about["version"]) >= _NEGATES
+            self._negates = convert.release_of(about["version"]) >= _NEGATES
             return {"server_version": about["version"], "collections": len(await self.client.collections.list_all())}
 
         return await self.ask("ping", facts)
@@ -107,7 +101,7 @@ class WeaviateDriver(LayoutDriver):
         native = native_name(name, allowed=_NAME, separator="_")
         return native[0].upper() + native[1:]
 
-    def _of(self, info: CollectionInfo) -> Any:
+    def _collection(self, info: CollectionInfo) -> Any:
         collection = self.client.collections.get(self._native(info.name))
         tenant = self._choice(info).tenant
         return collection if tenant is None else collection.with_tenant(tenant)
@@ -117,22 +111,19 @@ class WeaviateDriver(LayoutDriver):
 
     def _rows_of(self, info: CollectionInfo, answer: Any, *, with_vectors: bool) -> list[StoredRow]:
         name, is_foreign = self._choice(info).vector, info.layout_version == FOREIGN
-        return stored_of(answer.objects, with_vectors=with_vectors, foreign=is_foreign, vector_name=name)
+        objects = () if answer is None else answer.objects
+        return convert.stored_of(objects, with_vectors=with_vectors, foreign=is_foreign, vector_name=name)
 
     async def make(self, info: CollectionInfo) -> None:
         """Every property is declared, so that auto-schema has nothing to do; the info is the description."""
-        index = Configure.VectorIndex.hnsw(
-            distance_metric=_DISTANCES[info.metric], ef=-1, flat_search_cutoff=_EXACT_BELOW
-        )
+        arguments = options.creation_arguments(info, exact_below=_EXACT_BELOW)
 
         async def create() -> None:
             await self.client.collections.create(
                 self._native(info.name),
                 description=json.dumps(info.to_json()),
-                properties=fixed_properties(),
-                vector_config=Configure.Vectors.self_provided(
-                    vector_index_config=index, quantizer=Configure.VectorIndex.Quantizer.none()
-                ),
+                properties=convert.fixed_properties(),
+                **arguments,
             )
 
         await self.ask("create_collection", create, idempotent=False)
@@ -146,24 +137,28 @@ class WeaviateDriver(LayoutDriver):
             self._known.pop(name, None)
             return None
         self._known[name] = {one.name for one in found.properties}
-        info = _info_of(found.description)
-        if info is not None:
-            return info
-        return await self._foreign_info(name, found, collection)
+        info = convert.info_of(found.description)
+        if info is None:
+            self._foreign[name], info = await foreign.described(self.ask, name, found, collection, self._options)
+        return info
 
-    async def _foreign_info(self, name: str, native: Any, collection: Any) -> CollectionInfo:
-        theirs = self._foreign[name] = foreign.choose(name, native, self._options)
-        objects = collection if theirs.tenant is None else collection.with_tenant(theirs.tenant)
-        answer = await self.ask(
-            "describe_collection", lambda: objects.query.fetch_objects(limit=1, include_vector=True)
-        )
-        rows = stored_of(answer.objects, with_vectors=True, foreign=True, vector_name=theirs.vector)
-        return foreign.info_of(name, native, rows, theirs)
+    async def settings(self, info: CollectionInfo) -> dict[str, Any]:
+        """The class's configuration."""
+        collection = self.client.collections.get(self._native(info.name))
+        return options.settings_of(await self.ask("statistics", collection.config.get), self._choice(info).vector)
+
+    def has_scopes_apart(self, info: CollectionInfo) -> bool:
+        """Where each has a tenant."""
+        return has_tenants(info)
+
+    def is_approximate(self, info: CollectionInfo) -> bool:
+        """Not where every search looks at every vector."""
+        return not options.is_flat(info)
 
     async def list_collections(self) -> list[str]:
         """Those of vpa under their own names, those of others with a small first letter."""
         found = await self.ask("list_collections", lambda: self.client.collections.list_all(simple=True))
-        infos = {native: _info_of(config.description) for native, config in found.items()}
+        infos = {native: convert.info_of(config.description) for native, config in found.items()}
         return sorted(native[0].lower() + native[1:] if info is None else info.name for native, info in infos.items())
 
     async def remove_collection(self, name: str) -> None:
@@ -172,62 +167,53 @@ class WeaviateDriver(LayoutDriver):
 
     async def save_info(self, info: CollectionInfo) -> None:
         text = json.dumps(info.to_json())
-        await self.ask("set_embedding", lambda: self._of(info).config.update(description=text))
+        await self.ask("set_embedding", lambda: self._collection(info).config.update(description=text))
 
-    async def _declare(self, info: CollectionInfo, rows: Rows) -> None:
-        needed = companions_of(rows)
-        async with self._schema_lock:
-            # Each time: a write to a class that is gone would make it again, as Weaviate likes it.
-            if await self.find(info.name) is None:
-                raise CollectionNotFoundError(f"no collection {info.name!r}", collection=info.name)
-            for name in sorted(set(needed) - self._known[info.name]):
-                added = needed[name]
-                await self.ask("add_property", lambda p=added: self._add(info, p))  # type: ignore[misc]
-                self._known[info.name].add(name)
+    def efforts(self, info: CollectionInfo) -> Sequence[int]:
+        """Least candidates in the graph (`dynamicEfMin`), which are the class's: from what it uses upward."""
+        return upward(options.efforts(info), info)
 
-    async def _add(self, info: CollectionInfo, added: Any) -> None:
-        try:
-            await self._of(info).config.add_property(added)
-        except UnexpectedStatusCodeError as error:
-            # Somebody else declared it first, and declares the same.
-            if "already in use" not in str(error):
-                raise
+    async def use_effort(self, info: CollectionInfo) -> None:
+        """As many as the more demanding of the two settings asks for."""
+        if (ef := effort_in_use(info)) is not None:
+            changed = options.at_least(ef, info)
+            await self.ask("set_calibration", lambda: self._collection(info).config.update(vector_config=changed))
+
+    async def _add_property(self, info: CollectionInfo, added: Mapping[str, Any]) -> None:
+        await self.ask("add_property", lambda: self._connection.add_property(self._native(info.name), added))
 
     # Records
 
     async def write_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """Objects are replaced whole; Weaviate says which it refused."""
-        if rows.vectors is None:
-            raise ProviderError("rows to be written have vectors")
-        await self._declare(info, rows)
-        objects = [
-            DataObject(uuid=row.key, properties=properties_of(row), vector=vector)
-            for row, vector in zip(rows.rows, rows.vectors.tolist(), strict=True)
-        ]
+        objects = convert.objects_of(rows)
+        await self._declarations.declare(info, rows)
 
         async def insert() -> Any:
             try:
-                return await self._of(info).data.insert_many(objects)
+                answer = await self._tenants.objects(info, rows.scope).data.insert_many(objects)
             except WeaviateInsertManyAllFailedError as error:
                 raise errors.first_cause(error) from error
+            errors.refuse_changing(answer)
+            return answer
 
         answer = await self.ask("upsert", insert)
         if answer.has_errors:
             failed = {rows.rows[position].id: str(one.message) for position, one in answer.errors.items()}
             written = [row.id for row in rows.rows if row.id not in failed]
-            first = next(iter(failed.values()))
-            raise PartialWriteError(f"Weaviate refused {len(failed)} objects: {first}", written=written, failed=failed)
+            refused = f"Weaviate refused {len(failed)} objects: {next(iter(failed.values()))}"
+            raise PartialWriteError(refused, written=written, failed=failed)
 
     async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """A merge, object by object: what is gone stays gone, a companion left over is not looked at."""
-        await self._declare(info, rows)
-        turn = asyncio.Semaphore(self.limits.writes_at_once * 4)
+        await self._declarations.declare(info, rows)
+        turn, data = asyncio.Semaphore(self.limits.writes_at_once * 4), self._tenants.objects(info, rows.scope).data
 
         async def change(row: Any) -> None:
             async with turn:
-                changed = properties_of(row)
+                changed = convert.properties_of(row, rows.scope)
                 try:
-                    await self.ask("update_metadata", lambda: self._of(info).data.update(row.key, properties=changed))
+                    await self.ask("update_metadata", lambda: data.update(row.key, properties=changed))
                 except CollectionNotFoundError:
                     return
 
@@ -236,10 +222,11 @@ class WeaviateDriver(LayoutDriver):
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
     ) -> list[StoredRow]:
-        del scope
-        answer = await self.ask(
+        answer = await self._tenants.ask(
+            info,
+            scope,
             "get",
-            lambda: self._of(info).query.fetch_objects_by_ids(
+            lambda objects: objects.query.fetch_objects_by_ids(
                 list(keys),
                 limit=len(keys),
                 include_vector=include_vectors,
@@ -249,36 +236,74 @@ class WeaviateDriver(LayoutDriver):
         return self._rows_of(info, answer, with_vectors=include_vectors)
 
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
-        del scope
         chosen = Filter.by_id().contains_any(list(keys))
-        await self.ask("delete", lambda: self._of(info).data.delete_many(where=chosen))
+        await self._tenants.ask(info, scope, "delete", lambda objects: objects.data.delete_many(where=chosen))
 
     async def remove_where(self, info: CollectionInfo, where: Where) -> None:
         """Until nothing matches: one request removes ten thousand at most."""
-        chosen = await self._filter(info, where)
-        while (await self.ask("delete", lambda: self._of(info).data.delete_many(where=chosen))).matches:
-            pass
+        chosen = await self._filter(info, where) or filters.everything()
+
+        async def remove(objects: Any) -> int:
+            return int((await objects.data.delete_many(where=chosen)).matches)
+
+        while await self._tenants.ask(info, where.scope, "delete", remove):
+            continue
 
     async def count_where(self, info: CollectionInfo, where: Where) -> int:
-        chosen = None if info.layout_version == FOREIGN else await self._filter(info, where)
-        answer = await self.ask("count", lambda: self._of(info).aggregate.over_all(filters=chosen, total_count=True))
-        return 0 if answer.total_count is None else int(answer.total_count)
+        chosen = None
+        if info.layout_version != FOREIGN:
+            # Without a filter Weaviate returns a number that lags behind deletes.
+            chosen = await self._filter(info, where) or filters.everything()
+
+        async def total(objects: Any) -> int:
+            return int((await objects.aggregate.over_all(filters=chosen, total_count=True)).total_count or 0)
+
+        if where.scope is None and has_tenants(info):
+            return sum(await self._tenants.each(info, "count", total))
+        return await self._tenants.ask(info, where.scope, "count", total) or 0
 
     async def must_scan(self, info: CollectionInfo, where: Where) -> bool:
-        """Among few, Weaviate's own search is exact."""
-        return await self.count_where(info, where) >= _EXACT_BELOW
+        """Ours are divided into parts among which its own search is exact, unless it goes by codes first."""
+        return options.has_codes(info) or (
+            info.layout_version == FOREIGN and await self.count_where(info, where) >= _EXACT_BELOW
+        )
 
     async def nearest(
         self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, exact: bool, include_vectors: bool
     ) -> list[StoredRow]:
-        """By the HNSW index, or brute force among few."""
-        del exact
+        """By the HNSW index; exact by brute force, which Weaviate chooses among few: part by part."""
+        if info.layout_version == FOREIGN:
+            return await self._query(info, query, where.scope, None, limit=limit, include_vectors=include_vectors)
+        chosen = await self._filter(info, where)
+        if not exact or options.is_flat(info):
+            return await self._query(info, query, where.scope, chosen, limit=limit, include_vectors=include_vectors)
+        turn = asyncio.Semaphore(self.limits.searches_at_once)
+
+        async def among(part: Any) -> list[StoredRow]:
+            async with turn:
+                return await self._query(info, query, where.scope, part, limit=limit, include_vectors=include_vectors)
+
+        parts = divided(chosen, count=await self.count_where(info, where))
+        found = await together(among(part) for part in parts)
+        return heapq.nsmallest(limit, itertools.chain.from_iterable(found), key=lambda row: (row.raw, row.key))
+
+    async def _query(
+        self,
+        info: CollectionInfo,
+        query: FloatVector,
+        scope: Scope | None,
+        chosen: Any,
+        *,
+        limit: int,
+        include_vectors: bool,
+    ) -> list[StoredRow]:
         is_foreign = info.layout_version == FOREIGN
-        chosen = None if is_foreign else await self._filter(info, where)
         target = self._choice(info).vector if is_foreign else None
-        answer = await self.ask(
+        answer = await self._tenants.ask(
+            info,
+            scope,
             "search",
-            lambda: self._of(info).query.near_vector(
+            lambda objects: objects.query.near_vector(
                 query.tolist(),
                 limit=limit,
                 filters=chosen,
@@ -294,44 +319,42 @@ class WeaviateDriver(LayoutDriver):
             return [replace(one, raw=one.raw - 1.0) for one in found]
         return found
 
+    async def list_keys(self, info: CollectionInfo, where: Where) -> list[str] | None:
+        """Where a filter leaves few: one request returns ten thousand at most."""
+        if where.filter is ALWAYS or has_tenants(info) or await self.count_where(info, where) > _MOST // 2:
+            return None
+        chosen = await self._filter(info, where)
+        answer = await self.ask(
+            "scan",
+            lambda: self._collection(info).query.fetch_objects(limit=_MOST, filters=chosen, return_properties=[]),
+        )
+        # Others may have added to them meanwhile.
+        return None if len(answer.objects) == _MOST else [str(one.uuid) for one in answer.objects]
+
     async def page(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
     ) -> list[StoredRow]:
-        """Sorted by a copy of the key, from behind the last one."""
-        if info.layout_version == FOREIGN:
-            return await self._foreign_page(info, after=after, limit=limit, include_vectors=include_vectors)
-        chosen = await self._filter(info, where) & Filter.by_property(KEY).greater_than(after or "!")
-        answer = await self.ask(
-            "scan",
-            lambda: self._of(info).query.fetch_objects(
-                limit=limit,
-                filters=chosen,
-                sort=Sort.by_property(KEY, ascending=True),
-                include_vector=include_vectors,
-                return_properties=[PAYLOAD],
-            ),
-        )
-        return self._rows_of(info, answer, with_vectors=include_vectors)
+        """By Weaviate's own cursor, in the order of UUIDs, which knows no filter; tenant by tenant."""
 
-    async def _foreign_page(
-        self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool
-    ) -> list[StoredRow]:
-        answer = await self.ask(
-            "scan",
-            lambda: self._of(info).query.fetch_objects(
-                limit=limit, after=after or None, include_vector=include_vectors, return_properties=_properties(info)
-            ),
-        )
-        return self._rows_of(info, answer, with_vectors=include_vectors)
+        async def read(objects: Any, start: str) -> list[StoredRow]:
+            answer = await objects.query.fetch_objects(
+                limit=limit, after=start or None, include_vector=include_vectors, return_properties=_properties(info)
+            )
+            return self._rows_of(info, answer, with_vectors=include_vectors)
+
+        if where.scope is None and has_tenants(info):
+            return await self._tenants.page(info, after=after, limit=limit, read=read)
+        return await self._tenants.ask(info, where.scope, "scan", lambda objects: read(objects, after)) or []
 
     async def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[list[StoredRow]]:
         """The objects themselves, by UUID: the only way to them that no index stands in."""
         after = ""
-        while page := await self._foreign_page(info, after=after, limit=1000, include_vectors=include_vectors):
+        while page := await self.page(info, Where(None), after=after, limit=1000, include_vectors=include_vectors):
             after = page[-1].key
             yield page
 
     async def _filter(self, info: CollectionInfo, where: Where) -> Any:
+        where = where.in_every_scope if has_tenants(info) else where
         speller = Speller(known=self._known.get(info.name, set()), negates=self._negates)
         chosen = speller.spell(where)
         if speller.unknown or info.name not in self._known:
@@ -359,29 +382,13 @@ def _properties(info: CollectionInfo) -> Any:
     return None if info.layout_version == FOREIGN else [PAYLOAD]
 
 
-def _info_of(description: str | None) -> CollectionInfo | None:
-    try:
-        stored = json.loads(description or "")
-    except ValueError:
-        return None
-    return CollectionInfo.from_json(stored) if isinstance(stored, dict) and "layout_version" in stored else None
-
-
-def _release(text: str) -> tuple[int, int]:
-    try:
-        major, minor = text.split(".")[:2]
-        return int(major), int(minor)
-    except ValueError:
-        return (0, 0)
-
-
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:
     """The factory that the registry calls."""
-    options = check_options(config, "grpc_port", "grpc_host", "vector", "tenant")
+    chosen = check_options(config, "grpc_port", "grpc_host", "vector", "tenant")
     server = server_of(config)
     if server is None:
         raise ConfigurationError("weaviate needs a server: weaviate://host:8080?grpc_port=50051")
-    connection = Connection(config, server, options)
+    connection = Connection(config, server, chosen)
     session = Session(
         connection,
         provider=WeaviateDriver.provider,
@@ -390,4 +397,4 @@ def create_store(config: VectorDatabaseConfig) -> LayoutStore:
         renewable=connection.renewable,
         address=connection.server.url,
     )
-    return LayoutStore(WeaviateDriver(session, connection, options), session)
+    return LayoutStore(WeaviateDriver(session, connection, chosen), session)

@@ -1,0 +1,143 @@
+"""The recall that a collection promises on a store with an index of its own: measured when it was loaded, kept with it,
+and measured again as it grows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
+
+from vpa.base.calibration import Calibration
+from vpa.base.clock import Clock
+from vpa.base.records import CollectionInfo
+from vpa.client.calibrating import Calibrating
+from vpa.observe.log import get_logger
+from vpa.stores.contract import VectorStore
+from vpa.stores.requests import Request, SetCalibration
+
+_log = get_logger("vpa.client")
+# Below so many new records nothing is measured by itself: `optimize()` does.
+_LEAST_GROWTH: Final = 1_000
+# Measuring waits until nothing was written for so long, but no more than so many times.
+_QUIET_S: Final = 2.0
+_MOST_WAITS: Final = 60
+# How many times as long as it took nothing is measured again.
+_REST_TIMES: Final = 20
+
+
+class Bound(Protocol):
+    """What is needed of a collection's binding."""
+
+    info: CollectionInfo
+    store: VectorStore
+    clock: Clock
+
+    async def run(self, request: Request, work: Callable[[], Awaitable[CollectionInfo]]) -> CollectionInfo:
+        """Through the pipeline."""
+        ...
+
+
+class Promise:
+    """Of one collection and manager: at rest, waiting to measure, or measuring, which is one task that `close` ends."""
+
+    def __init__(self, bound: Bound, promised: float) -> None:
+        self._bound = bound
+        self.promised = promised
+        self._written = self._under_way = 0
+        self._task: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
+        self._error: str | None = None
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """While records are written, nothing is measured by itself."""
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+
+    def note(self, written: int) -> None:
+        """So many records were written: where the collection has doubled, it is measured once writing pauses."""
+        self._written += written
+        if self._has_grown:
+            self.begin()
+
+    @property
+    def _has_grown(self) -> bool:
+        known = self._bound.info.calibration
+        return self._written >= max(_LEAST_GROWTH, 0 if known is None else known.total)
+
+    def begin(self) -> None:
+        """Measure in a while, unless that is under way."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._measure_later())
+
+    async def _measure_later(self) -> None:
+        while True:
+            await self._wait_for_quiet()
+            started = self._bound.clock.monotonic()
+            try:
+                async with self._turn:
+                    if not self._has_grown and self._bound.info.calibration is not None:
+                        return
+                    await self._measure()
+            except Exception as error:  # noqa: BLE001 - nobody waits for it; searches go on as before
+                self._error = f"{type(error).__name__}: {error}"
+                _log.warning("recall was not measured", collection=self._bound.info.name, error=self._error)
+                return
+            # Where records are written again and again, measuring is a small part of the work.
+            await asyncio.sleep(_REST_TIMES * (self._bound.clock.monotonic() - started))
+
+    async def _wait_for_quiet(self) -> None:
+        for _ in range(_MOST_WAITS):
+            before = self._written
+            await asyncio.sleep(_QUIET_S)
+            if self._written == before and not self._under_way:
+                return
+
+    async def measure(self) -> Calibration:
+        """Find the settings that keep the promise, use them, and store them with the collection."""
+        async with self._turn:
+            return await self._measure()
+
+    async def _measure(self) -> Calibration:
+        bound, before = self._bound, self._written
+        found = await Calibrating(bound.store, bound.info, promised=self.promised, clock=bound.clock).run()
+        request = SetCalibration(bound.info.name, found)
+        info = await bound.run(request, lambda: bound.store.set_calibration(request.name, found))
+        await bound.store.use_effort(info)
+        bound.info, self._error = info, None
+        # What came meanwhile was not measured.
+        self._written -= before
+        if found.missed:
+            _log.warning(
+                "a promised recall is not reached by any setting of the store",
+                collection=info.name,
+                promised=self.promised,
+                measured=dict(found.measured),
+            )
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """What was promised and measured, for statistics; recall under "all", "half" and "few" of the records."""
+        known = self._bound.info.calibration
+        facts: dict[str, Any] = {
+            "promised": self.promised,
+            "measuring": self._turn.locked(),
+            "written_since": self._written,
+        }
+        if self._error is not None:
+            facts["error"] = self._error
+        if known is None:
+            return {**facts, "kept": None, "measured": {}}
+        return {**facts, "kept": not known.missed, **known.to_json()}
+
+    async def close(self) -> None:
+        """End what is under way; what was stored stays."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,103 @@
+"""Which vector index a collection has: its own store options, or else the connection's default."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from vpa.base.records import CollectionInfo, Metric
+from vpa.stores.options import PgvectorOptions
+from vpa.stores.pgvector.connection import DEFAULT_EFFORT, Effort
+
+Over = Literal["vector", "halfvec", "bit"]
+# pgvector's limits for an index over each type, in dimensions.
+_LONGEST: Final[dict[Over, int]] = {"vector": 2_000, "halfvec": 4_000, "bit": 64_000}
+_CLASSES: Final = {Metric.COSINE: "ip_ops", Metric.DOT: "ip_ops", Metric.EUCLIDEAN: "l2_ops"}
+_M: Final = 16
+_PROBES: Final = 40
+_EF_CONSTRUCTION: Final = 64
+# pgvector's advice: a list per thousand rows up to a million, then the root of the number of rows.
+_ROWS_PER_LIST: Final = 1_000
+_MANY_ROWS: Final = 1_000_000
+
+
+def options_of(info: CollectionInfo) -> PgvectorOptions:
+    """What the collection was made with."""
+    return PgvectorOptions.parse(info.store_options)
+
+
+def indexed_type(info: CollectionInfo) -> Over | None:
+    """The type that an index of this collection is over; None where it has too many dimensions for the default."""
+    chosen = options_of(info).index_over
+    if chosen is not None:
+        return chosen
+    return next((over for over in ("vector", "halfvec") if info.dimension <= _LONGEST[over]), None)
+
+
+def check_index(info: CollectionInfo) -> None:
+    """Raise ConfigurationError where the index that the options ask for cannot hold vectors of this dimension."""
+    options, over = options_of(info), indexed_type(info)
+    if options.index in (None, "none") or (over is not None and info.dimension <= _LONGEST[over]):
+        return
+    fitting = [name for name, longest in _LONGEST.items() if info.dimension <= longest]
+    raise options.refused(
+        f"an index over {over or 'vector or halfvec'} does not hold {info.dimension} dimensions; "
+        f"index_over for this collection: {', '.join(fitting)}",
+        names=("index", "index_over"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class VectorIndex:
+    """An index that is to be built. `lists` None: by the number of rows."""
+
+    method: Literal["hnsw", "ivfflat"]
+    over: Over
+    m: int = _M
+    ef_construction: int = _EF_CONSTRUCTION
+    lists: int | None = None
+
+    def effort(self, value: int | None) -> Effort:
+        """What a session is set to for searches by it: `value`, or what finds enough of most collections."""
+        if self.method == "ivfflat":
+            return Effort("ivfflat.probes", value or _PROBES)
+        return Effort("hnsw.ef_search", value or DEFAULT_EFFORT)
+
+    @property
+    def efforts(self) -> tuple[int, ...]:
+        """What may be tried for a promised recall."""
+        if self.method == "ivfflat":
+            return (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+        return (40, 64, 100, 150, 200, 300, 400, 600, 800, 1000)
+
+    def build(self, table: str, info: CollectionInfo, *, rows: int) -> str:
+        """The statement that builds it."""
+        size = info.dimension
+        expression = {
+            "vector": "embedding",
+            "halfvec": f"(embedding::halfvec({size}))",
+            "bit": f"(binary_quantize(embedding)::bit({size}))",
+        }[self.over]
+        operators = "bit_hamming_ops" if self.over == "bit" else f"{self.over}_{_CLASSES[info.metric]}"
+        parameters = f"m = {self.m}, ef_construction = {self.ef_construction}"
+        if self.method == "ivfflat":
+            parameters = f"lists = {self.lists or _lists_for(rows)}"
+        return f"CREATE INDEX ON {table} USING {self.method} ({expression} {operators}) WITH ({parameters})"
+
+
+def _lists_for(rows: int) -> int:
+    return max(1, rows // _ROWS_PER_LIST if rows <= _MANY_ROWS else math.isqrt(rows))
+
+
+def planned_index(info: CollectionInfo, *, default: bool) -> VectorIndex | None:
+    """The index that the collection is to have. `default`: whether the connection gives one to those that say nothing.
+
+    HNSW is made with the collection. IVFFlat takes its lists from the rows, so it is built after loading.
+    """
+    options, over = options_of(info), indexed_type(info)
+    method = options.index or ("hnsw" if default else "none")
+    if method == "none" or over is None:
+        return None
+    m = options.m or _M
+    return VectorIndex(method, over, m, options.ef_construction or max(_EF_CONSTRUCTION, 2 * m), options.lists)

@@ -1,0 +1,360 @@
+"""A promised recall on stores with an index of their own: which setting is found, kept, and measured again."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vpa
+from vpa import Record, Scope
+from vpa.base import errors
+from vpa.base.calibration import EXACT, Calibration
+from vpa.base.clock import SystemClock
+from vpa.base.records import CollectionInfo, Match, Matches, Metric, RecordBatch
+from vpa.client import promise
+from vpa.client.calibrating import filter_that_keeps
+from vpa.client.exactly import ExactAnswers
+from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.embedded.store import EmbeddedStore
+from vpa.stores.requests import ALWAYS, Search
+
+ROWS = 3000
+
+
+class Hands(SystemClock):
+    """A clock that stands still but for what the store adds."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+class CarelessStore(EmbeddedStore):
+    """Finds as much as its effort lets it: 100 of 100 candidates are all, and under a filter it takes twice as many.
+
+    An exact search takes `dearer` times as long.
+    """
+
+    def __init__(self, *, reaches: int = 200, filtered: float = 2.0, dearer: float = 1.0) -> None:
+        super().__init__()
+        self.capabilities = replace(self.capabilities, index_options=False, approximate=True)
+        self._reaches = reaches
+        self._filtered = filtered
+        self.asked: list[int | None] = []
+        self.saved: dict[str, Calibration] = {}
+        self.clock = Hands()
+        self._dearer = dearer
+        self._random = np.random.default_rng(0)
+
+    def efforts(self, info: CollectionInfo) -> Sequence[int]:
+        return (25, 50, 75, 100, 150, 200)
+
+    async def set_calibration(self, name: str, calibration: Calibration) -> CollectionInfo:
+        self.saved[name] = calibration
+        info = await super().describe_collection(name)
+        assert info is not None
+        return replace(info, calibration=calibration)
+
+    async def search(self, info: CollectionInfo, request: Search) -> list[Matches]:
+        is_filtered = request.filter is not ALWAYS
+        effort = None if info.calibration is None else info.calibration.of(is_filtered=is_filtered)
+        self.clock.seconds += len(request.vectors) * (self._dearer if request.exact else 1.0)
+        if request.exact or effort == EXACT:
+            return await super().search(info, replace(request, exact=True))
+        self.asked.append(effort)
+        reached = min(self._reaches, 40 if effort is None else effort) / (self._filtered if is_filtered else 1.0)
+        share = min(1.0, reached / 100)
+        found = await super().search(info, replace(request, exact=True))
+        return [Matches(tuple(match for match in matches if self._random.random() < share), False) for matches in found]
+
+
+async def _filled(store: CarelessStore, recall: float | None = 0.99) -> AsyncIterator[Any]:
+    async with VectorDatabaseManager(store=store, clock=store.clock) as db:
+        docs = await db.create_collection("docs", dimension=8, recall=recall)
+        vectors = np.random.default_rng(1).standard_normal((ROWS, 8))
+        await docs.upsert(
+            Record(f"r{n}", vector=vectors[n], metadata={"kind": "ab"[n % 2], "n": n}) for n in range(ROWS)
+        )
+        yield db, docs
+
+
+async def test_the_cheapest_setting_that_keeps_the_promise_is_used_and_stored() -> None:
+    store = CarelessStore()
+    async for db, docs in _filled(store):
+        await docs.optimize()
+        kept = store.saved["docs"]
+        assert (kept.effort, kept.filtered, kept.missed, kept.rows) == (100, 200, (), ROWS)
+        assert kept.measured == {"all": 1.0, "half": 1.0, "few": 1.0}
+        store.asked.clear()
+        vector = np.ones(8)
+        assert len(await docs.search(vector=vector)) == 10
+        assert len(await docs.search(vector=vector, filter={"kind": "a"})) == 10
+        assert store.asked == [100, 200]
+        facts = (await db.get_statistics())["collections"]["docs"]["promise"]
+        assert (facts["promised"], facts["kept"], facts["measured"]["all"]) == (0.99, True, 1.0)
+
+
+@pytest.mark.parametrize("dearer", [1.0, 10.0])
+async def test_a_promise_that_no_setting_reaches_is_said(dearer: float) -> None:
+    store = CarelessStore(reaches=80, filtered=1.0, dearer=dearer)
+    async for db, docs in _filled(store):
+        await docs.optimize()
+        kept = store.saved["docs"]
+        assert "all" in kept.missed
+        assert kept.measured["all"] == pytest.approx(0.8, abs=0.06)
+        assert (await db.get_statistics())["collections"]["docs"]["promise"]["kept"] is False
+        # Where an exact search costs no more, it keeps the promise under a filter.
+        assert (kept.filtered == EXACT) is (dearer == 1.0)
+        assert kept.missed == (("all",) if dearer == 1.0 else ("all", "half", "few"))
+        assert (await docs.search(vector=np.ones(8), filter={"kind": "a"})).ids
+
+
+async def test_a_filter_that_keeps_nearly_all_is_served_as_no_filter_is() -> None:
+    # Filters take a quarter of the effort here, as where a store answers those that keep few exactly.
+    store = CarelessStore(filtered=0.25)
+    async for db, docs in _filled(store):
+        await docs.optimize()
+        kept = store.saved["docs"]
+        assert (kept.effort, kept.filtered) == (100, 100)
+        assert (await db.get_statistics())["collections"]["docs"]["promise"]["kept"]
+
+
+def test_a_search_of_a_named_scope_asks_for_all_records_of_it() -> None:
+    kept = Calibration(effort=150, filtered=40)
+    assert [kept.of(is_filtered=False), kept.of(is_filtered=True)] == [150, 40]
+    assert kept.of(is_filtered=False, is_scoped=True) == 150
+    assert Calibration(effort=100, filtered=EXACT).of(is_filtered=False, is_scoped=True) == 100
+    assert Calibration().of(is_filtered=False, is_scoped=True) is None
+
+
+@pytest.mark.parametrize(
+    ("metric", "offset"),
+    [
+        (Metric.COSINE, 0.0),
+        (Metric.DOT, 0.0),
+        (Metric.DOT, 1000.0),
+        (Metric.EUCLIDEAN, 0.0),
+        (Metric.EUCLIDEAN, 1000.0),
+    ],
+)
+def test_exact_answers_are_those_of_float64(metric: str, offset: float) -> None:
+    random = np.random.default_rng(5)
+    rows = (random.standard_normal((500, 16)) + offset).astype(np.float32)
+    queries = (random.standard_normal((20, 16)) + offset).astype(np.float32)
+    if metric == "cosine":
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    exactly = ExactAnswers(queries, ALWAYS, metric=Metric(metric), top_k=10)
+    for start in range(0, 500, 70):
+        part = rows[start : start + 70]
+        exactly.add(RecordBatch(ids=[f"r{start + n}" for n in range(len(part))], vectors=part))
+    wide, asked = rows.astype(np.float64), queries.astype(np.float64)
+    products = asked @ wide.T
+    far = ((asked[:, None, :] - wide[None, :, :]) ** 2).sum(axis=2)
+    order = np.argsort(far if metric == "euclidean" else -products, axis=1, kind="stable")[:, :10]
+    answers = [Matches(tuple(Match(f"r{n}", -np.inf, 0.0, None, {}) for n in places)) for places in order]
+    assert min(exactly.shares(answers)) >= 0.9
+    assert float(np.mean(exactly.shares(answers))) >= 0.995
+
+
+async def test_without_a_promise_nothing_is_measured() -> None:
+    store = CarelessStore()
+    async for db, docs in _filled(store, recall=None):
+        await docs.optimize()
+        assert not store.saved
+        assert "promise" not in (await db.get_statistics())["collections"]["docs"]
+
+
+async def test_it_is_measured_by_itself_once_writing_pauses_and_again_when_the_collection_has_doubled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(promise, "_QUIET_S", 0.05)
+    monkeypatch.setattr(promise, "_REST_TIMES", 0)
+    store = CarelessStore()
+    async for db, docs in _filled(store):
+        await _until(lambda: "docs" in store.saved)
+        assert store.saved["docs"].rows == ROWS
+        extra = np.random.default_rng(2).standard_normal((ROWS, 8))
+        await docs.upsert(Record(f"x{n}", vector=extra[n]) for n in range(ROWS - 1))
+        await asyncio.sleep(0.2)
+        assert store.saved["docs"].rows == ROWS
+        await docs.upsert([Record("last", vector=extra[-1])])
+        await _until(lambda: store.saved["docs"].rows == 2 * ROWS)
+        assert (await db.get_statistics())["collections"]["docs"]["promise"]["written_since"] == 0
+
+
+async def test_what_was_written_while_it_was_measured_is_measured_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promise, "_QUIET_S", 0.02)
+    monkeypatch.setattr(promise, "_REST_TIMES", 0)
+    store = CarelessStore()
+    run, begun, release = promise.Calibrating.run, asyncio.Event(), asyncio.Event()
+
+    async def slowly(self: Any) -> Calibration:
+        found = await run(self)
+        begun.set()
+        await release.wait()
+        return found
+
+    monkeypatch.setattr(promise.Calibrating, "run", slowly)
+    async for _db, docs in _filled(store):
+        await begun.wait()
+        extra = np.random.default_rng(2).standard_normal((ROWS + 1, 8))
+        await docs.upsert(Record(f"x{n}", vector=extra[n]) for n in range(ROWS + 1))
+        release.set()
+        await _until(lambda: "docs" in store.saved and store.saved["docs"].rows == 2 * ROWS + 1)
+
+
+async def test_records_of_other_scopes_are_not_growth(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promise, "_QUIET_S", 0.02)
+    store = CarelessStore()
+    async with VectorDatabaseManager(store=store) as db:
+        docs = await db.create_collection("docs", dimension=2, recall=0.9)
+        for tenant in range(8):
+            rows = [Record(f"r{n}", vector=[1, n]) for n in range(500)]
+            await docs.upsert(rows, scope=Scope(f"t{tenant}"))
+        await docs.optimize()
+        assert (store.saved["docs"].rows, store.saved["docs"].total) == (500, 4000)
+        before = store.saved["docs"]
+        await docs.upsert([Record(f"r{n}", vector=[1, n]) for n in range(500)], scope=Scope("t0"))
+        await docs.upsert([Record(f"r{n}", vector=[1, n]) for n in range(500)], scope=Scope("t1"))
+        await asyncio.sleep(0.2)
+        assert store.saved["docs"] is before
+
+
+async def test_an_unexpected_error_while_measuring_does_not_keep_the_store_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(promise, "_QUIET_S", 0.01)
+
+    async def broken(self: Any) -> Calibration:
+        raise ValueError("not what was expected")
+
+    monkeypatch.setattr(promise.Calibrating, "run", broken)
+    async for db, _docs in _filled(CarelessStore()):
+        for _ in range(100):
+            facts = (await db.get_statistics())["collections"]["docs"]["promise"]
+            if "error" in facts:
+                break
+            await asyncio.sleep(0.02)
+        assert "not what was expected" in facts["error"]
+
+
+async def test_kept_is_what_was_measured_with_the_settings_that_are_used() -> None:
+    class Worse(CarelessStore):
+        """Finds less under a filter that keeps half, the more candidates it looks at."""
+
+        async def search(self, info: CollectionInfo, request: Search) -> list[Matches]:
+            found = await super().search(info, replace(request, exact=True))
+            known = info.calibration
+            if request.exact or known is None or request.filter is ALWAYS:
+                return found
+            effort, few = known.filtered or 0, "n" in str(request.filter)
+            keeps = 10 if (effort >= 75 if few else effort < 75) else 5
+            return [Matches(matches.items[:keeps], False) for matches in found]
+
+    store = Worse(dearer=10.0)
+    async for db, docs in _filled(store, recall=0.9):
+        await docs.optimize()
+        kept = store.saved["docs"]
+        facts = (await db.get_statistics())["collections"]["docs"]["promise"]
+        assert facts["kept"] is (min(kept.measured.values()) >= 0.9)
+        assert set(kept.missed) == {name for name, share in kept.measured.items() if share < 0.9}
+
+
+async def test_a_manager_that_closes_ends_the_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promise, "_QUIET_S", 0.01)
+    before = asyncio.all_tasks()
+    async for _db, _docs in _filled(CarelessStore()):
+        await asyncio.sleep(0.03)
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_measurement_that_fails_leaves_searches_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promise, "_QUIET_S", 0.01)
+    store = CarelessStore()
+
+    async def refused(name: str, calibration: Calibration) -> CollectionInfo:
+        raise errors.PermissionDeniedError("this key may not change the collection")
+
+    monkeypatch.setattr(store, "set_calibration", refused)
+    async for db, docs in _filled(store):
+
+        async def said(db: Any = db) -> str | None:
+            return (await db.get_statistics())["collections"]["docs"]["promise"].get("error")
+
+        for _ in range(200):
+            if await said():
+                break
+            await asyncio.sleep(0.02)
+        assert "may not change" in str(await said())
+        assert (await docs.search(vector=np.ones(8))).ids is not None
+        with pytest.raises(errors.PermissionDeniedError):
+            await docs.optimize()
+
+
+@pytest.mark.parametrize("recall", [0, 1.5, True, "much", float("nan")])
+async def test_a_promise_is_a_share(recall: Any) -> None:
+    async with VectorDatabaseManager(store=CarelessStore()) as db:
+        with pytest.raises(errors.ConfigurationError, match="recall"):
+            await db.create_collection("docs", dimension=2, recall=recall)
+
+
+async def test_the_embedded_engine_keeps_its_promise_itself() -> None:
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=2, recall=0.9)
+        assert docs.info.index.recall == 0.9
+        assert docs.info.recall is None
+        again = await db.create_collection("docs", dimension=2, recall=0.9, exist_ok=True)
+        assert again.info == docs.info
+        with pytest.raises(errors.ConfigurationError, match="leave index out"):
+            await db.create_collection("docs", dimension=2, recall=0.8, exist_ok=True)
+
+
+async def test_one_that_exists_with_another_promise_is_refused() -> None:
+    async with VectorDatabaseManager(store=CarelessStore()) as db:
+        await db.create_collection("docs", dimension=2, recall=0.9)
+        for given in ({"recall": 0.95}, {"index": {"recall": 0.95}}):
+            with pytest.raises(errors.ConfigurationError, match="recall"):
+                await db.create_collection("docs", dimension=2, exist_ok=True, **given)  # type: ignore[arg-type]
+        assert (await db.create_collection("docs", dimension=2, exist_ok=True)).info.recall == 0.9
+
+
+async def test_an_empty_collection_has_nothing_to_measure() -> None:
+    store = CarelessStore()
+    async with VectorDatabaseManager(store=store) as db:
+        docs = await db.create_collection("docs", dimension=2, recall=0.9)
+        await docs.optimize()
+        assert store.saved["docs"] == Calibration(rows=0)
+
+
+def test_a_calibration_is_read_as_it_was_written() -> None:
+    kept = Calibration(effort=64, filtered=EXACT, measured={"all": 0.995}, missed=("few",), rows=9, top_k=10)
+    info = CollectionInfo(name="docs", dimension=2, metric="dot", recall=0.99, calibration=kept)  # type: ignore[arg-type]
+    assert CollectionInfo.from_json(info.to_json()) == info
+
+
+@pytest.mark.parametrize("share", [0.5, 0.01])
+def test_a_filter_keeps_about_what_is_wanted(share: float) -> None:
+    records = [Record(f"r{n}", vector=None, metadata={"n": n, "third": n % 3}) for n in range(1000)]
+    node = filter_that_keeps(records, share)
+    from vpa.filters import matches, normal
+
+    kept = sum(matches(normal(node), record.metadata, {}) for record in records)
+    assert share * 200 <= kept <= share * 5000
+    assert filter_that_keeps([Record("a", vector=None)] * 10, share) is None
+
+
+async def _until(holds: Any) -> None:
+    for _ in itertools.repeat(None, 400):
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not happen within eight seconds")
