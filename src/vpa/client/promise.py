@@ -78,6 +78,7 @@ class Promise:
     async def _measure_later(self) -> None:
         while True:
             await self._wait_for_quiet()
+            await self._bound.store.indexed(self._bound.info)
             started = self._bound.clock.monotonic()
             try:
                 async with self._turn:

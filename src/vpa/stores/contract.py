@@ -182,6 +182,12 @@ class VectorStore(ABC):
         """Return when no write that was given up can arrive any more; at once where none can."""
         del info
 
+    async def indexed(self, info: CollectionInfo) -> None:
+        """Return when the index that the store builds by itself, once loading pauses, is there; at once where there is
+        none to wait for.
+        """
+        del info
+
     async def optimize(self, info: CollectionInfo) -> None:
         """Do what makes searches fast after loading, such as building an index; nothing where there is nothing to
         do.

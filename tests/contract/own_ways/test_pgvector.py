@@ -44,6 +44,7 @@ async def test_an_index_is_built_after_a_batch_that_is_larger_than_the_table(
         database = db._store._database  # type: ignore[union-attr]
         before = await database.fetch("indexes", VECTOR_INDEXES, [database.table("bulk")])
         await docs.upsert([Record(f"r{n:04d}", vector=row) for n, row in enumerate(rows)])
+        await db._store.indexed(docs.info)  # type: ignore[union-attr]
         built = await database.fetch("indexes", VECTOR_INDEXES, [database.table("bulk")])
         # One again, and a new one; a batch that is no larger than the table keeps it.
         assert [len(before), len(built)] == [1, 1]

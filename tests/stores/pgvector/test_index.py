@@ -6,13 +6,16 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import numpy as np
 import pytest
 
 from deployments import RunningStores
 from vpa.base.calibration import Calibration
 from vpa.base.records import Record
+from vpa.client import promise
 from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.pgvector import building
 from vpa.stores.pgvector.database import Database
 
 
@@ -43,26 +46,184 @@ async def test_first_batches_that_come_at_once_do_not_wait_for_each_other(stores
         await db.drop_collection("at-once")
 
 
-async def test_a_load_does_not_wait_for_an_index_that_takes_long(
+def records(first: int, last: int, dimension: int = 64) -> list[Record]:
+    """Vectors by chance."""
+    rows = np.random.default_rng(first).standard_normal((last - first, dimension)).astype(np.float32)
+    return [Record(f"r{n}", vector=row) for n, row in enumerate(rows, first)]
+
+
+async def test_a_load_in_batches_gets_its_index_when_it_pauses(
     stores: RunningStores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = np.random.default_rng(4).standard_normal((6000, 64)).astype(np.float32)
+    monkeypatch.setattr(building, "_PAUSE_S", 0.5)
     async with VectorDatabaseManager(stores.config("pgvector with hnsw")) as db:
-        docs = await db.create_collection("long", dimension=64)
-        monkeypatch.setattr(Database, "patience_s", 0.001)
-        assert await docs.upsert([Record(f"r{n}", vector=row) for n, row in enumerate(rows)]) == 6000
-        # Readers go on, exactly.
-        assert await docs.count() == 6000
-        found = await docs.search(vector=rows[7], top_k=3)
-        assert (found.ids[0], found.exact) == ("r7", True)
+        docs = await db.create_collection("loaded", dimension=64)
+        for first in range(0, 8000, 1000):
+            batch = records(first, first + 1000)
+            await docs.upsert(batch)
+            found = await docs.search(vector=batch[7].vector, top_k=3)
+            # Readers go on, exactly.
+            assert (found.ids[0], found.exact) == (f"r{first + 7}", True)
+            assert (await facts(db, "loaded"))["indexed"] is False
+        await until_indexed(db, "loaded")
+        assert (await docs.search(vector=batch[7].vector, top_k=3)).exact is False
+        # Few records more are no load.
+        await docs.upsert(records(9000, 10_000))
+        assert (await facts(db, "loaded"))["indexed"] is True
+        await db.drop_collection("loaded")
+
+
+async def test_a_load_that_never_pauses_gets_its_index_beside_it(
+    stores: RunningStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "_LONGEST_S", 0.5)
+    async with VectorDatabaseManager(stores.config("pgvector with hnsw")) as db:
+        docs = await db.create_collection("ceaseless", dimension=64)
+        for first in range(0, 100_000, 500):
+            await docs.upsert(records(first, first + 500))
+            if (await facts(db, "ceaseless"))["indexed"]:
+                break
+        assert (await facts(db, "ceaseless"))["indexed"]
+        assert await docs.count() == first + 500
+        await db.drop_collection("ceaseless")
+
+
+@pytest.mark.parametrize("patience_s", [0.0, 10.0])
+async def test_closing_leaves_an_index_behind(
+    stores: RunningStores, monkeypatch: pytest.MonkeyPatch, patience_s: float
+) -> None:
+    monkeypatch.setattr(Database, "patience_s", patience_s)
+    config = stores.config("pgvector with hnsw")
+    async with VectorDatabaseManager(config) as db:
+        docs = await db.create_collection("closed", dimension=64)
+        await docs.upsert(records(0, 4000))
+        if not patience_s:
+            # Begun, and let go of before it is there.
+            building_now = db._store._catalog.builds._loads["closed"]  # type: ignore[union-attr]
+            building_now.hurry.set()
+            while building_now.lent is None or not await is_building(db):
+                await asyncio.sleep(0.01)
+    async with VectorDatabaseManager(config) as db:
+        await until_indexed(db, "closed")
+        await db.drop_collection("closed")
+
+
+async def test_writers_do_not_wait_for_an_index_that_is_being_built(stores: RunningStores) -> None:
+    config = stores.config("pgvector with hnsw", timeout_seconds=5.0)
+    async with VectorDatabaseManager(config) as db, VectorDatabaseManager(config) as other:
+        docs = await db.create_collection("beside", dimension=64)
+        await docs.upsert(records(0, 1000))
+        database: Any = other._store._database  # type: ignore[union-attr]
+
+        async def old(lent: Any) -> None:
+            # An index waits for every transaction that is older.
+            await lent.execute(f"DELETE FROM {database.table('beside')} WHERE id = 'r999'")
+            optimizing = asyncio.create_task(docs.optimize())
+            while not await is_building(db):
+                await asyncio.sleep(0.01)
+            assert await docs.upsert(records(2000, 5000)) == 3000
+            assert not optimizing.done()
+            self_ended.append(optimizing)
+
+        self_ended: list[asyncio.Task[None]] = []
+        await database.in_transaction("delete", old)
+        await self_ended[0]
+        assert (await facts(db, "beside"))["indexed"] is True
+        assert await docs.count() == 3999
+        await db.drop_collection("beside")
+
+
+async def test_a_collection_is_dropped_while_its_index_is_built(stores: RunningStores) -> None:
+    async with VectorDatabaseManager(stores.config("pgvector with hnsw")) as db:
+        docs = await db.create_collection("dropped", dimension=64)
+        await docs.upsert(records(0, 20_000))
+        load = db._store._catalog.builds._loads["dropped"]  # type: ignore[union-attr]
+        load.hurry.set()
+        while not await is_building(db):
+            await asyncio.sleep(0.01)
+        await db.drop_collection("dropped")
+        assert load.task.done()
+        assert "dropped" not in await db.list_collections()
+
+
+async def test_an_index_whose_builder_was_stopped_is_built_anew(stores: RunningStores) -> None:
+    async with VectorDatabaseManager(stores.config("pgvector with hnsw")) as db:
+        docs = await db.create_collection("stopped", dimension=64)
+        await docs.upsert(records(0, 4000))
+        database: Any = db._store._database  # type: ignore[union-attr]
+        async with database.apart() as lent:
+            await lent.execute("SET statement_timeout = 50")
+            with pytest.raises(asyncpg.QueryCanceledError):
+                sql = "USING hnsw (embedding vector_ip_ops)"
+                await lent.execute(f"CREATE INDEX CONCURRENTLY ON {database.table('stopped')} {sql}")
+        found = await facts(db, "stopped")
+        assert (found["indexed"], found["settings"]["index_valid"]) == (False, False)
         await docs.optimize()
-        assert (await _facts(db))["indexed"] is True
-        assert (await docs.search(vector=rows[7], top_k=3)).exact is False
-        await db.drop_collection("long")
+        found = await facts(db, "stopped")
+        assert (found["indexed"], found["settings"]["index_valid"]) == (True, True)
+        indexes = "SELECT indexname FROM pg_indexes WHERE tablename = $1 AND indexdef LIKE '%hnsw%'"
+        assert len(await database.fetch("indexes", indexes, ["vpa_stopped"])) == 1
+        await db.drop_collection("stopped")
 
 
-async def _facts(db: VectorDatabaseManager) -> dict[str, Any]:
-    found: dict[str, Any] = (await db.get_statistics())["collections"]["long"]
+async def test_what_two_managers_load_at_once_gets_one_index(
+    stores: RunningStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "_PAUSE_S", 0.3)
+    config = stores.config("pgvector with hnsw")
+    async with VectorDatabaseManager(config) as first, VectorDatabaseManager(config) as second:
+        await first.create_collection("shared", dimension=64)
+
+        async def load(db: VectorDatabaseManager, start: int) -> None:
+            docs = await db.collection("shared")
+            for at in range(start, start + 3000, 1000):
+                await docs.upsert(records(at, at + 1000))
+
+        await asyncio.gather(load(first, 0), load(second, 10_000))
+        await until_indexed(first, "shared")
+        await until_indexed(second, "shared")
+        database: Any = first._store._database  # type: ignore[union-attr]
+        indexes = "SELECT indexname FROM pg_indexes WHERE tablename = $1 AND indexdef LIKE '%hnsw%'"
+        assert len(await database.fetch("indexes", indexes, ["vpa_shared"])) == 1
+        assert await (await first.collection("shared")).count() == 6000
+        await first.drop_collection("shared")
+
+
+async def test_a_promise_is_measured_when_the_index_is_there(
+    stores: RunningStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "_PAUSE_S", 1.0)
+    monkeypatch.setattr(promise, "_QUIET_S", 0.1)
+    async with VectorDatabaseManager(stores.config("pgvector with hnsw")) as db:
+        docs = await db.create_collection("promised", dimension=64, recall=0.95)
+        for first in range(0, 4000, 1000):
+            await docs.upsert(records(first, first + 1000))
+        while (seen := (await facts(db, "promised"))["promise"])["kept"] is None:
+            await asyncio.sleep(0.05)
+        assert seen["effort"] is not None
+        assert (await facts(db, "promised"))["indexed"] is True
+        await db.drop_collection("promised")
+
+
+async def until_indexed(db: VectorDatabaseManager, name: str) -> None:
+    """Asked as by a person who looks now and then."""
+    async with asyncio.timeout(60):
+        await db.collection(name)
+        while not (await facts(db, name))["indexed"]:
+            await asyncio.sleep(0.05)
+            await db._store.describe_collection(name)  # type: ignore[union-attr]
+
+
+async def is_building(db: VectorDatabaseManager) -> bool:
+    """Whether PostgreSQL builds an index beside writers."""
+    database: Any = db._store._database  # type: ignore[union-attr]
+    running = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND state = 'active'"
+    return bool(await database.fetch("activity", running, []))
+
+
+async def facts(db: VectorDatabaseManager, name: str) -> dict[str, Any]:
+    """What statistics say."""
+    found: dict[str, Any] = (await db.get_statistics())["collections"][name]
     return found
 
 

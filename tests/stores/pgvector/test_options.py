@@ -93,9 +93,11 @@ async def test_ivfflat_takes_its_lists_from_the_rows_when_they_are_there(db: Vec
     rows = vectors(2500)
     docs = await db.create_collection("inverted", dimension=DIMENSION, store_options={"index": "ivfflat"})
     await fill(docs, rows[:1200])
+    await db._store.indexed(docs.info)  # type: ignore[union-attr]
     settings = await settings_of(db, "inverted")
     assert (settings["index"], settings["lists"]) == ("ivfflat", 1)
     await fill(docs, rows)
+    await db._store.indexed(docs.info)  # type: ignore[union-attr]
     assert (await settings_of(db, "inverted"))["lists"] == 2
     found = await docs.search(vector=rows[7])
     assert (found.ids[0], found.exact) == ("r7", False)

@@ -168,13 +168,6 @@ class Connection:
         """What a request may take."""
         return self._config.timeout_seconds
 
-    async def restore(self, connection: Any) -> None:
-        """Take back what a long statement had set."""
-        await connection.execute(
-            "RESET maintenance_work_mem; RESET max_parallel_maintenance_workers; "
-            f"SET statement_timeout = {self._statement_timeout_ms}"
-        )
-
     @property
     def _statement_timeout_ms(self) -> int:
         return max(1, int(self._config.timeout_seconds * 1000))
@@ -215,6 +208,16 @@ class Connection:
             raise
         finally:
             await pool.release(connection, timeout=_RELEASE_S)
+
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator[Any]:
+        """A connection that is none of the pool's, for what takes long."""
+        connection = await asyncpg.connect(self._target.dsn, **self._arguments())
+        try:
+            yield connection
+            await connection.close(timeout=_RELEASE_S)
+        finally:
+            connection.terminate()
 
     async def _set_effort(self, connection: Any, effort: Effort | None) -> None:
         if effort is None:

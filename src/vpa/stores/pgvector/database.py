@@ -57,11 +57,14 @@ class Database:
         return self._connection.timeout_s / 2
 
     @asynccontextmanager
-    async def undisturbed(self) -> AsyncIterator[Any]:
+    async def apart(self) -> AsyncIterator[Any]:
         """A connection for a statement that may take long, in no transaction: it is done whatever becomes of us."""
-        async with self._connection.borrow() as lent:
+        async with self._connection.apart() as lent:
             yield lent
-            await self._connection.restore(lent)
+
+    async def ask(self, verb: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Do `work`, with its errors in the library's words."""
+        return await self._session.ask(verb, work)
 
     async def in_transaction(self, verb: str, work: Callable[[Any], Awaitable[T]], *, idempotent: bool = True) -> T:
         """Do `work` with one connection: all of it or nothing."""

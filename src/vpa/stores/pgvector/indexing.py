@@ -14,6 +14,7 @@ Over = Literal["vector", "halfvec", "bit"]
 # pgvector's limits for an index over each type, in dimensions.
 _LONGEST: Final[dict[Over, int]] = {"vector": 2_000, "halfvec": 4_000, "bit": 64_000}
 _CLASSES: Final = {Metric.COSINE: "ip_ops", Metric.DOT: "ip_ops", Metric.EUCLIDEAN: "l2_ops"}
+_NONE: Final = PgvectorOptions()
 _M: Final = 16
 _PROBES: Final = 40
 _EF_CONSTRUCTION: Final = 64
@@ -24,7 +25,7 @@ _MANY_ROWS: Final = 1_000_000
 
 def options_of(info: CollectionInfo) -> PgvectorOptions:
     """What the collection was made with."""
-    return PgvectorOptions.parse(info.store_options)
+    return PgvectorOptions.parse(info.store_options) if info.store_options else _NONE
 
 
 def indexed_type(info: CollectionInfo) -> Over | None:
@@ -71,8 +72,8 @@ class VectorIndex:
             return (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
         return (40, 64, 100, 150, 200, 300, 400, 600, 800, 1000)
 
-    def build(self, table: str, info: CollectionInfo, *, rows: int) -> str:
-        """The statement that builds it."""
+    def build(self, table: str, info: CollectionInfo, *, rows: int, beside_writers: bool = False) -> str:
+        """The statement that builds it. `beside_writers`: it takes longer, and nobody waits for it."""
         size = info.dimension
         expression = {
             "vector": "embedding",
@@ -83,7 +84,9 @@ class VectorIndex:
         parameters = f"m = {self.m}, ef_construction = {self.ef_construction}"
         if self.method == "ivfflat":
             parameters = f"lists = {self.lists or _lists_for(rows)}"
-        return f"CREATE INDEX ON {table} USING {self.method} ({expression} {operators}) WITH ({parameters})"
+        concurrently = "CONCURRENTLY " if beside_writers else ""
+        using = f"USING {self.method} ({expression} {operators}) WITH ({parameters})"
+        return f"CREATE INDEX {concurrently}ON {table} {using}"
 
 
 def _lists_for(rows: int) -> int:

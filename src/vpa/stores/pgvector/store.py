@@ -61,8 +61,7 @@ class PgvectorStore(VectorStore):
 
     async def close(self) -> None:
         """Close the pool; may be called twice."""
-        await self._catalog.close()
-        self._catalog.forget()
+        await self._catalog.builds.close()
         await self._session.close()
 
     async def ping(self) -> dict[str, Any]:
@@ -122,6 +121,10 @@ class PgvectorStore(VectorStore):
     async def optimize(self, info: CollectionInfo) -> None:
         """Build the index after loading, which is faster than with every row, and write the log from now on."""
         await self._catalog.optimize(info)
+
+    async def indexed(self, info: CollectionInfo) -> None:
+        """Wait for an index that was left out while records were loaded."""
+        await self._catalog.builds.settle(info.name)
 
     # Records
 

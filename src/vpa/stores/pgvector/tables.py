@@ -23,8 +23,10 @@ _INDEXES: Final = """
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
 WHERE i.indrelid = to_regclass($%d::text) AND a.amname IN ('hnsw', 'ivfflat')
 """
-DESCRIBE: Final = f"SELECT info, EXISTS (SELECT 1 {_INDEXES % 2}) AS indexed FROM {{registry}} WHERE name = $1"
-VECTOR_INDEXES: Final = f"SELECT i.indexrelid::regclass::text AS name {_INDEXES % 1}"
+# What is being built, or was begun and stopped, is there too, and not valid.
+DESCRIBE: Final = (
+    f"SELECT info, EXISTS (SELECT 1 {_INDEXES % 2} AND i.indisvalid) AS indexed FROM {{registry}} WHERE name = $1"
+)
 # Of a table in partitions, its partitions; else the table itself.
 _LEAVES: Final = """
 leaves AS (
@@ -38,8 +40,8 @@ STATISTICS: Final = f"""
 WITH {_LEAVES} SELECT sum(greatest(reltuples, 0)) AS rows, sum(pg_total_relation_size(oid)) AS bytes,
 bool_or(relpersistence = 'u') AS unlogged, count(*) FILTER (WHERE relispartition) AS partitions FROM leaves
 """
-SETTINGS: Final = f"""
-SELECT a.amname AS method, c.reloptions AS parameters, i.indisvalid AS valid,
+VECTOR_INDEXES: Final = f"""
+SELECT i.indexrelid::regclass::text AS name, a.amname AS method, c.reloptions AS parameters, i.indisvalid AS valid,
 (SELECT opcname FROM pg_opclass WHERE oid = i.indclass[0]) AS operators {_INDEXES % 1}
 """
 

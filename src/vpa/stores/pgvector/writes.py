@@ -24,7 +24,7 @@ from vpa.stores.requests import Delete, UpdateMetadata, Upsert
 # Up to so many rows one statement a row is faster than a temporary table.
 _SMALL: Final = 100
 # From so many rows on it is worth asking whether the indexes should be built after them.
-_BULK: Final = 1_000
+_BULK: Final = 200
 
 
 class Writes:
@@ -36,7 +36,10 @@ class Writes:
 
     async def upsert(self, info: CollectionInfo, request: Upsert) -> int:
         """One transaction, `replacing` included."""
-        rows = IncomingRows(request.batch, request.scope)
+        with self._catalog.builds.loading(info.name):
+            return await self._write(info, request, IncomingRows(request.batch, request.scope))
+
+    async def _write(self, info: CollectionInfo, request: Upsert, rows: IncomingRows) -> int:
         left_out = False
 
         async def write(lent: Any) -> int:
@@ -58,7 +61,7 @@ class Writes:
 
         written = await self._database.in_transaction("upsert", write)
         if left_out:
-            await self._catalog.build_soon(info)
+            self._catalog.builds.later(info)
         return written
 
     async def _insert(self, lent: Any, info: CollectionInfo, rows: IncomingRows, *, on_conflict: OnConflict) -> int:
