@@ -22,6 +22,7 @@ from weaviate.classes.init import Auth
 import servers
 from deployments import WEAVIATE_IS_BUILT, RunningStores
 from vpa.base import errors
+from vpa.base.calibration import Calibration
 from vpa.base.records import Record
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
@@ -162,3 +163,32 @@ async def _soon(work: Callable[[], Awaitable[object]]) -> object:
         except errors.VectorDatabaseError:
             await asyncio.sleep(0.1)
     return None
+
+
+async def test_records_that_come_while_the_index_is_changed_are_written(stores: RunningStores) -> None:
+    config = stores.config("weaviate server")
+    async with VectorDatabaseManager(config) as db:
+        docs = await db.create_collection("changing", dimension=3)
+        changes = 0
+
+        async def change() -> None:
+            nonlocal changes
+            # Weaviate takes nothing meanwhile, and says so for each object or for the request.
+            for ef in range(300, 360):
+                await db._store.use_effort(replace(docs.info, calibration=Calibration(effort=ef)))  # type: ignore[union-attr]
+                changes += 1
+
+        async def write(writer: int) -> int:
+            written = 0
+            while not changing.done():
+                new = range(written, written + 100)
+                await docs.upsert([Record(f"r{writer}-{n}", vector=[1.0, n, writer]) for n in new])
+                written += 100
+                assert len(await docs.get([f"r{writer}-{n}" for n in new])) == 100
+            return written
+
+        changing = asyncio.create_task(change())
+        written = await asyncio.gather(*map(write, range(4)))
+        await changing
+        assert (changes, await docs.count()) == (60, sum(written))
+        await db.drop_collection("changing")
