@@ -176,6 +176,26 @@ async def test_parquet_of_others_is_taken_with_its_columns_as_metadata(tmp_path:
                 await vpa.import_parquet(db, tmp_path / name)
 
 
+async def test_what_a_file_of_others_turns_into_something_else_is_said(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    when = pa.array([1_700_000_000_000_000, None], pa.timestamp("us", tz="Europe/Berlin"))
+    kinds = pa.array(["x", "y"]).dictionary_encode()
+    table = pa.table({"id": [1, 2], "vector": [[1.0, 0.0], [0.0, 1.0]], "when": when, "kind": kinds})
+    pa.parquet.write_table(table, tmp_path / "theirs.parquet")
+    said: list[str] = []
+    async with vpa.connect("mock://") as db:
+        await vpa.import_parquet(db, tmp_path / "theirs.parquet", collection="docs", converted=said.append)
+        docs = await db.collection("docs")
+        assert [(one.id, dict(one.metadata)) async for one in docs.scan()] == [
+            ("1", {"kind": "x", "when": "2023-11-14T22:13:20.000000Z"}),
+            ("2", {"kind": "y", "when": None}),
+        ]
+    assert [sentence.split(": ")[0] for sentence in said] == ["id", "when", "kind"]
+    assert said[1] == "when: timestamp[us, tz=Europe/Berlin] became text of moments in UTC, with microseconds"
+
+
 async def test_a_copy_begins_anew_where_the_target_was_dropped_or_nothing_is_known(tmp_path: Path) -> None:
     async with vpa.connect("mock://") as source, vpa.connect("mock://") as target:
         await filled(source, "docs", 40)

@@ -72,6 +72,17 @@ def batch_from_table(
     return replace(batch, conversions=tuple(said))
 
 
+def conversion_of(name: str, kind: pa.DataType) -> str | None:
+    """What becomes of the values of such a column, in one sentence; None where they stay as they are."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return f"{name}: {kind} became {kind.value_type}"
+    if pa.types.is_timestamp(kind):
+        return f"{name}: {kind} became text of moments in UTC, with microseconds"
+    return None
+
+
 def _arrow(table: Any) -> pa.Table:
     try:
         import pyarrow as pa
@@ -154,7 +165,7 @@ def _typed(column: pa.ChunkedArray, ids: Sequence[str], name: str, said: list[st
     if pa.types.is_dictionary(kind):
         if pa.types.is_string_view(kind.value_type):
             array = pa.DictionaryArray.from_arrays(array.indices, array.dictionary.cast(pa.large_string()))
-        said.append(f"{name}: {kind} became {kind.value_type}")
+        said.append(str(conversion_of(name, kind)))
         array = array.dictionary_decode()
         kind = array.type
     valid = None if not array.null_count else array.is_valid().to_numpy(zero_copy_only=False)
@@ -193,7 +204,7 @@ def _timestamps(array: pa.Array, name: str, said: list[str]) -> pa.Array:
     else:
         moments, cut = array.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).fill_null(0).to_numpy(), False
     lost = "; nanoseconds were cut" if cut else ""
-    said.append(f"{name}: {array.type} became text of moments in UTC, with microseconds{lost}")
+    said.append(f"{conversion_of(name, array.type)}{lost}")
     texts = np.datetime_as_string(moments.view("M8[us]"))
     return pa.array(
         [f"{text}Z" for text in texts.tolist()],

@@ -12,15 +12,18 @@ from vpa.transfer.parquet import import_parquet
 
 def run(args: Namespace) -> int:
     """Into the collection that the file names, or another."""
-    count = asyncio.run(_read(args))
+    converted: list[str] = []
+    count = asyncio.run(_read(args, converted))
     if args.json:
-        print_json({"records": count})
+        print_json({"records": count, "conversions": converted})
     else:
+        for sentence in converted:
+            print_line(sentence)
         print_line(f"{count:,} records imported")
     return 0
 
 
-async def _read(args: Namespace) -> int:
+async def _read(args: Namespace, converted: list[str]) -> int:
     with progress_bar(quiet=args.json) as advance:
         async with place(args.url, "VPA_TO_API_KEY", timeout_s=args.timeout) as manager:
             return await import_parquet(
@@ -29,4 +32,5 @@ async def _read(args: Namespace) -> int:
                 collection=args.collection,
                 metric=args.metric,
                 progress=lambda count: advance("import", count),
+                converted=converted.append,
             )

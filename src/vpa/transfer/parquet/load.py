@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpa.base.errors import ConfigurationError, InvalidRecordError
+from vpa.base.frames import conversion_of
 from vpa.base.metadata import canonical_metadata
 from vpa.base.records import CollectionInfo, Metric, RecordBatch
 from vpa.base.scope import Scope
@@ -39,19 +40,23 @@ async def import_parquet(
     collection: str | None = None,
     metric: str = "cosine",
     progress: Callable[[int], None] = lambda count: None,
+    converted: Callable[[str], None] = lambda sentence: None,
 ) -> int:
     """Write a file's records into a collection, made if it is missing; returns how many.
 
     A file of others needs a column `id` and a column `vector` of lists of numbers; `text` is taken as text, every
     other column as metadata, and `metric` says how the vectors compare. The file is read twice: nothing is written, and
-    no collection made, before all of it is checked. Raises ConfigurationError, InvalidRecordError, and
-    StorageCorruptedError for a file of vpa that is not as it was written.
+    no collection made, before all of it is checked. `converted` is then told, in a sentence each, of the columns of
+    others whose values change their type. Raises ConfigurationError, InvalidRecordError, and StorageCorruptedError for
+    a file of vpa that is not as it was written.
     """
     workers = Workers(size=1, name="vpa-parquet")
     try:
         source = await workers.run(_Source, path, Metric.parse(metric))
         info = await workers.run(source.check)
         target = await _target(manager, info, name=collection, ours=source.ours)
+        for sentence in source.conversions:
+            converted(sentence)
         written = 0
         batches = source.batches()
         while target is not None and (batch := await workers.run(next, batches, None)) is not None:
@@ -84,11 +89,13 @@ class _Source:
         with reading(path), self._opened() as file:
             self._facts = {**(file.schema_arrow.metadata or {}), **(file.metadata.metadata or {})}
             names = list(file.schema_arrow.names)
+            schema = file.schema_arrow
         self.ours = bool({INFO_KEY, DIGEST_KEY} & set(self._facts)) or names == list(COLUMNS)
         if self.ours and (missing := self._missing(names)):
             raise damaged(path, f"it lacks {', '.join(missing)}")
         if "id" not in names or "vector" not in names:
             raise ConfigurationError(f"{str(path)!r} has columns {', '.join(names)}; it needs id and vector")
+        self.conversions = [] if self.ours else _conversions(schema)
 
     def _missing(self, names: list[str]) -> list[str]:
         facts = [key.decode() for key in (INFO_KEY, DIGEST_KEY) if key not in self._facts]
@@ -169,6 +176,13 @@ def _ours(table: Any, digest: ContentDigest | None) -> Iterator[RecordBatch]:
             system=[json.loads(rows["system"][n]) for n in chosen],
             scope=scope,
         )
+
+
+def _conversions(schema: Any) -> list[str]:
+    given = schema.field("id").type
+    found = [] if str(given) in ("string", "large_string", "string_view") else [f"id: {given} became text"]
+    said = (conversion_of(field.name, field.type) for field in schema if field.name not in ("id", "vector", "text"))
+    return found + [sentence for sentence in said if sentence is not None]
 
 
 def _of_others(table: Any) -> RecordBatch:
