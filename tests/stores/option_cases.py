@@ -46,7 +46,8 @@ async def check_answers(docs: Collection, rows: np.ndarray, *, exact: bool, scop
     for filter, chosen in ((None, np.arange(len(rows))), ({"even": True}, np.arange(0, len(rows), 2))):
         best = chosen[np.argsort(expected[chosen], kind="stable")][:10]
         answer = await docs.search(vector=query, top_k=10, filter=filter, exact=exact, scope=scope)
-        assert answer.ids == [f"r{n}" for n in best]
+        missing = sorted({f"r{n}" for n in best} - set(answer.ids))
+        assert answer.ids == [f"r{n}" for n in best], (missing, filter, scope, exact, answer.exact)
         assert [match.distance for match in answer] == pytest.approx([expected[n] for n in best], abs=1e-4)
         assert answer.exact or not exact
 
