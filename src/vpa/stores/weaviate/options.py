@@ -30,17 +30,22 @@ def has_codes(info: CollectionInfo) -> bool:
     return options_of(info).quantization not in (None, "none")
 
 
-# Candidates for few results, twice what Weaviate takes by itself: where no filter makes it look at every vector, those
-# find too little of hard data. Then what is tried for a promised recall.
+# Candidates for few results. Weaviate's own find too little of hard data where no filter makes it look at every vector,
+# so without a promise twice as many are taken; with one it is measured how many are enough.
+_OWN_CANDIDATES: Final = 100
 _LEAST_CANDIDATES: Final = 200
-_EFS: Final = (_LEAST_CANDIDATES, 256, 300, 400, 512, 600, 800, 1200, 1600, 2400)
+_EFS: Final = (_OWN_CANDIDATES, 128, 160, _LEAST_CANDIDATES, 256, 300, 400, 512, 600, 800, 1200, 1600, 2400)
 _DYNAMIC_MOST: Final = 500
 
 
 def efforts(info: CollectionInfo) -> tuple[int, ...]:
     """None but for the graph, which alone has an `ef`."""
-    least = _CANDIDATES.get(str(options_of(info).quantization), _LEAST_CANDIDATES)
-    return tuple(ef for ef in _EFS if ef >= least) if is_graph(info) else ()
+    return tuple(ef for ef in _EFS if ef >= _least(info)) if is_graph(info) else ()
+
+
+def _least(info: CollectionInfo) -> int:
+    given = _LEAST_CANDIDATES if info.recall is None else _OWN_CANDIDATES
+    return _CANDIDATES.get(str(options_of(info).quantization), given)
 
 
 def at_least(ef: int, info: CollectionInfo) -> Any:
@@ -63,7 +68,7 @@ def is_flat(info: CollectionInfo) -> bool:
 def creation_arguments(info: CollectionInfo, *, exact_below: int) -> dict[str, Any]:
     """Arguments of the client's `collections.create`; what was not set is left to the server."""
     options, distance = options_of(info), _DISTANCES[info.metric]
-    graph = _graph(options, distance, exact_below=exact_below)
+    graph = _graph(info, distance, exact_below=exact_below)
     quantizer = _quantizer(options)
     if options.index_type == "flat":
         index: Any = Configure.VectorIndex.flat(distance_metric=distance)
@@ -89,12 +94,12 @@ def _tenants(options: WeaviateOptions) -> Any:
     return Configure.multi_tenancy(enabled=True, auto_tenant_creation=True, auto_tenant_activation=True)
 
 
-def _graph(options: WeaviateOptions, distance: VectorDistances, *, exact_below: int) -> Any:
-    candidates = _CANDIDATES.get(options.quantization or "none", _LEAST_CANDIDATES)
+def _graph(info: CollectionInfo, distance: VectorDistances, *, exact_below: int) -> Any:
+    options = options_of(info)
     return Configure.VectorIndex.hnsw(
         distance_metric=distance,
         ef=-1,
-        dynamic_ef_min=candidates,
+        dynamic_ef_min=_least(info),
         dynamic_ef_max=_MOST_CANDIDATES if options.quantization in _CANDIDATES else _DYNAMIC_MOST,
         flat_search_cutoff=exact_below,
         max_connections=options.max_connections,
