@@ -33,8 +33,6 @@ from vpa.stores.remote.session import Session
 T = TypeVar("T")
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 _METRICS: Final = {"cosine": Metric.COSINE, "ip": Metric.DOT, "l2": Metric.EUCLIDEAN}
-# Candidates that are tried for a promised recall, from what the index takes by itself.
-_EFS: Final = (200, 300, 400, 600, 800, 1200, 1600, 2400)
 
 
 class ChromaDriver(LayoutDriver):
@@ -162,8 +160,7 @@ class ChromaDriver(LayoutDriver):
 
     def efforts(self, info: CollectionInfo) -> Sequence[int]:
         """Candidates in the graph: as many as the collection's `ef_search`, or as many as are asked for."""
-        del info
-        return _EFS
+        return options.efforts(info)
 
     async def _call(self, method: str, /, **arguments: Any) -> Any:
         return await self._connection.call(method, **arguments, **self._place)
@@ -271,7 +268,7 @@ class ChromaDriver(LayoutDriver):
         """
         del exact  # An exact search goes by `score_all`.
         foreign, effort = info.layout_version == FOREIGN, where.effort(info) or 0
-        if effort <= max(limit, _EFS[0]):
+        if effort <= max(limit, options.own_candidates(info)):
             include = ["distances", *_include(foreign=foreign, vectors=include_vectors)]
             return await self._query(info, query, where, limit=limit, include=include)
         candidates = await self._query(info, query, where, limit=effort, include=["distances"])
