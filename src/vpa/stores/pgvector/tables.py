@@ -94,11 +94,12 @@ def upsert_one(table: str) -> str:
 
 
 def any_of(table: str) -> str:
-    """Whether one of the ids $3 is there. $1 tenant, $2 namespace."""
-    return (
-        f"SELECT EXISTS (SELECT 1 FROM {table} AS t JOIN unnest($3::text[]) AS given(id) ON t.id = given.id "
-        "WHERE t.tenant = $1 AND t.namespace = $2)"
-    )
+    """Whether one of the ids $3 is there. $1 tenant, $2 namespace.
+
+    Not by a join: of a table that was never analysed PostgreSQL expects one row of a scope, and would compare each with
+    every id.
+    """
+    return f"SELECT EXISTS (SELECT 1 FROM {table} WHERE tenant = $1 AND namespace = $2 AND id = ANY($3::text[]))"
 
 
 def upsert_many(table: str) -> str:
