@@ -29,7 +29,9 @@ PARTS: Final = 4096
 _AT_ONCE: Final = 20_000
 TEXT_CHARACTERS: Final = 128  # Longer texts are compared here; Weaviate's inverted index keeps each of them whole.
 _NOTHING: Final = "-"
-_NAMED: Final = token("@")
+# What a record of the default scope has. A scope is asked for by what its records have, never by what they lack: while
+# Weaviate takes an object in, it stands under some of its tokens and not yet under others.
+_DEFAULT: Final = token("@")
 _OPERATORS: Final = {Comparison.GT: ">", Comparison.GTE: ">=", Comparison.LT: "<", Comparison.LTE: "<="}
 
 
@@ -49,8 +51,8 @@ def text_companion(text: str) -> str:
 
 
 def scope_tokens(scope: Scope) -> list[str]:
-    """What a record of a named scope has."""
-    return [] if scope == DEFAULT_SCOPE else [_NAMED, scope_text(scope)]
+    """What a record of the scope has."""
+    return [_DEFAULT if scope == DEFAULT_SCOPE else scope_text(scope)]
 
 
 def everything() -> _Filters:
@@ -89,8 +91,7 @@ class Speller:
         """None for every record of every scope."""
         parts: list[_Filters] = []
         if where.scope is not None:
-            named = scope_tokens(where.scope)
-            parts.append(_has((named[1],)) if named else self._lacks((_NAMED,)))
+            parts.append(_has(tuple(scope_tokens(where.scope))))
         predicate = where.predicate
         if predicate is not None:
             parts.append(self._spell(predicate))
