@@ -10,6 +10,7 @@ import numpy as np
 from vpa.base.errors import ProviderError
 from vpa.base.scope import Scope
 from vpa.stores.chroma.filters import NAMED, SCOPE, TOKENS, companion, list_token, words
+from vpa.stores.layout.companions import carried
 from vpa.stores.layout.driver import StoredRow, foreign_record
 from vpa.stores.layout.rows import Row
 from vpa.stores.layout.sharing import DEFAULT_SCOPE
@@ -29,7 +30,8 @@ def metadata_of(row: Row, scope: Scope, native_fields: Sequence[str]) -> dict[st
         stored[SCOPE] = scope_text(scope)
     # Never empty: a list that is not sent stays.
     stored[TOKENS] = tokens = list(row.index.tokens) or [EVERY]
-    for name, (least, greatest) in row.index.numbers.items():
+    for name, (lowest, highest) in row.index.numbers.items():
+        least, greatest = carried(lowest), carried(highest)
         stored[companion(name, greatest=True)] = greatest
         if least != greatest:
             stored[companion(name, greatest=False)] = least

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Final
 
 _EXACT_INTEGERS: Final = 2.0**53  # Float64 holds every integer up to 2**53; int64 ends at 2**63.
@@ -30,7 +32,32 @@ def survives_parsing(value: float) -> bool:
     if value.is_integer() and abs(value) < _WHOLE:
         return True
     digits, _, exponent = repr(value).partition("e")
-    return len(digits.strip("-").replace(".", "").strip("0")) <= _DIGITS and abs(int(exponent or 0)) <= _EXPONENT
+    # With the zeros that are written: of 16 digits the parser makes a number that a float does not hold.
+    return len(digits.lstrip("-0.").replace(".", "")) <= _DIGITS and abs(int(exponent or 0)) <= _EXPONENT
+
+
+_FLOOR: Final = Context(prec=_DIGITS, rounding=ROUND_FLOOR)
+# Nearer to zero, parsing may give zero.
+_SMALLEST: Final = 1e-290
+
+
+def carried(value: float) -> float:
+    """What is stored of a number for comparisons, so that it is on the same side of every number that survives parsing
+    as the number itself, whatever the parser makes of it.
+
+    A number of more than 15 digits lies between two of 15 digits, which are at least four floats apart: half way
+    between them, a parser that is wrong by one float, or by two, does not reach either.
+    """
+    if 0 < abs(value) < _SMALLEST:
+        return math.copysign(_SMALLEST, value)
+    if survives_parsing(value) or not math.isfinite(value):
+        return value
+    exact = Decimal(value)
+    below = _FLOOR.plus(exact)
+    if below == exact or below == Decimal(repr(value)):
+        return value
+    middle = float((below + _FLOOR.next_plus(below)) / 2)
+    return middle if math.isfinite(middle) else value
 
 
 def words(text: str) -> tuple[int, ...]:

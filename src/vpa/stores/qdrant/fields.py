@@ -19,7 +19,7 @@ from typing import Any, Final
 from vpa.base.metadata import Scalar, kind_of
 from vpa.base.scope import Scope
 from vpa.filters.ast import Field
-from vpa.stores.layout.companions import survives_parsing, words
+from vpa.stores.layout.companions import carried, survives_parsing, words
 from vpa.stores.layout.rows import Row
 from vpa.stores.layout.sharing import DEFAULT_SCOPE
 from vpa.stores.layout.tokens import companion_name, fold, scope_text, seen, token, value_token
@@ -131,7 +131,7 @@ class _Fields:
         self.present |= place.present
         kind = kind_of(values[0])
         if kind == "number":
-            self._put("n", place, [float(value) + 0.0 for value in values])  # type: ignore[arg-type]
+            self._put("n", place, [carried(float(value) + 0.0) for value in values])  # type: ignore[arg-type]
             tokens = [value_token(field, value) for value in values if by_token(value)]  # type: ignore[arg-type]
             if tokens:
                 self.tokens.extend(tokens)

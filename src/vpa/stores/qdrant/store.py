@@ -70,12 +70,12 @@ class QdrantDriver(LayoutDriver):
     options_type = QdrantOptions
     limits: ClassVar[Limits] = Limits(batch_bytes=24 << 20, bytes_per_value=12, terms=2000)
     filters_by_tokens: ClassVar[bool] = False
+    parses_numbers = True
 
     def __init__(self, session: Session, connection: Connection) -> None:
         super().__init__(session)
         self._connection = connection
         self._server = connection.server
-        self.parses_numbers = connection.server is not None
         self._indexes = PayloadIndexes(self._index)
         self.capabilities = Capabilities(
             durable=connection.server is not None or connection.path is not None,
