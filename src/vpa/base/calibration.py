@@ -19,7 +19,8 @@ class Calibration:
     None leaves the store's default, `EXACT` makes searches exact. `measured` holds the recall of the top `top_k` that
     these have, over the `rows` records of one scope (about `total` in all of them): under "all", and under "half" and
     "few" where a filter keeps half of the records or one in a hundred. `missed` says which of them stay below the
-    promise whatever the setting.
+    promise whatever the setting. A `trial` is never stored: the setting is being measured, and a search goes by the
+    store's index even where another way would be cheaper.
     """
 
     effort: int | None = None
@@ -29,6 +30,7 @@ class Calibration:
     rows: int = 0
     total: int = 0
     top_k: int = 10
+    trial: bool = False
 
     def of(self, *, is_filtered: bool, is_scoped: bool = False) -> int | None:
         """The setting for a search, with a filter of its own, or with nothing but a scope that the store filters by."""
@@ -40,7 +42,9 @@ class Calibration:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""
-        return {**asdict(self), "measured": dict(self.measured), "missed": list(self.missed)}
+        plain = {**asdict(self), "measured": dict(self.measured), "missed": list(self.missed)}
+        del plain["trial"]
+        return plain
 
     @classmethod
     def from_json(cls, description: Mapping[str, Any] | None) -> Calibration | None:

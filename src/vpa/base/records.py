@@ -242,6 +242,12 @@ class CollectionInfo:
             raise ConfigurationError(f"native_fields is a list of metadata paths, not {fields!r:.80}")
         object.__setattr__(self, "native_fields", tuple(fields))
 
+    @property
+    def awaits_measure(self) -> bool:
+        """Whether a recall was promised and not yet measured: until it is, searches are exact."""
+        known = self.calibration
+        return self.recall is not None and (known is None or (known.rows < 2 and not known.trial))
+
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""
         embedding = self.embedding

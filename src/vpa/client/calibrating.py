@@ -75,7 +75,10 @@ class Calibrating:
         """Measure; the collection then uses the settings that were found, and they are stored with it by the caller."""
         if not self._store.is_approximate(self._info):
             rows = await self._store.count(self._info, Count())
-            return Calibration(measured=dict.fromkeys(("all", *_SHARES), 1.0), rows=rows, total=rows, top_k=_TOP_K)
+            # Where an index is only left out for now, searches stay as they were measured.
+            effort = EXACT if self._rungs != [None] else None
+            measured = dict.fromkeys(("all", *_SHARES), 1.0)
+            return Calibration(effort=effort, filtered=effort, measured=measured, rows=rows, total=rows, top_k=_TOP_K)
         scope, records, share = await self._sample()
         rows = await self._store.count(self._info, Count(scope=scope))
         total = round(rows / share)
@@ -138,7 +141,7 @@ class Calibrating:
         return best
 
     async def _try(self, level: _Level, scope: Scope, effort: int | None) -> _Trial:
-        info = replace(self._info, calibration=Calibration(effort=effort, filtered=effort))
+        info = replace(self._info, calibration=Calibration(effort=effort, filtered=effort, trial=True))
         await self._store.use_effort(info)
         started = self._clock.monotonic()
         usual = await self._search(level.queries, level.filter, scope, info=info)

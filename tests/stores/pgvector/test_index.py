@@ -154,7 +154,7 @@ async def test_an_index_whose_builder_was_stopped_is_built_anew(stores: RunningS
         async with database.apart() as lent:
             await lent.execute("SET statement_timeout = 50")
             with pytest.raises(asyncpg.QueryCanceledError):
-                sql = "USING hnsw (embedding vector_ip_ops)"
+                sql = "USING hnsw (embedding vector_ip_ops) WITH (m = 16, ef_construction = 64)"
                 await lent.execute(f"CREATE INDEX CONCURRENTLY ON {database.table('stopped')} {sql}")
         found = await facts(db, "stopped")
         assert (found["indexed"], found["settings"]["index_valid"]) == (False, False)

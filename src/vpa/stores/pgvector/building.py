@@ -1,37 +1,50 @@
-"""Indexes of vectors that are left out while records are loaded, and built once loading pauses."""
+"""Indexes of vectors that are left out while records are loaded, and built once loading pauses.
+
+That a collection is to have an index stands in the table of collections, so a process that dies leaves it to the next
+one that opens the collection. One session at a time is responsible: it holds a lock of PostgreSQL's.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
 
+from vpa.base.errors import ClosedError
 from vpa.base.records import CollectionInfo
 from vpa.observe.log import get_logger
 from vpa.stores.pgvector import tables
 from vpa.stores.pgvector.database import Database
 from vpa.stores.pgvector.indexing import VectorIndex, options_of
 
-# The first of two numbers under which one session at a time builds the index of a table.
-_BUILDING: Final = 0x76706102
+# The first of two numbers under which one session is responsible for the index of a table, and under which one builds
+# it.
+_RESPONSIBLE: Final = 0x76706102
+_BUILDING: Final = 0x76706103
 # A load that stops for so long has ended, or waits for whoever makes its vectors.
 _PAUSE_S: Final = 2.0
 # Until then searches read every row, so one that never stops gets its index beside it, at the latest after so long.
 _LONGEST_S: Final = 600.0
-_LOOKS_S: Final = 0.2
+_LOOKS_S: Final = 0.5
+# IVFFlat takes its lists from the rows: of fewer it is not built by itself.
+_LEAST_FOR_LISTS: Final = 1_000
 _log: Final = get_logger("vpa.stores.pgvector")
 
 
 class _Load:
     """One collection whose index is left out: being loaded, waiting, or being built."""
 
-    def __init__(self) -> None:
+    def __init__(self, info: CollectionInfo, index: VectorIndex, *, hurry: bool) -> None:
+        self.info = info
+        self.index = index
         self.under_way = 0
         self.last = asyncio.get_running_loop().time()
         self.hurry = asyncio.Event()
+        if hurry:
+            self.hurry.set()
         self.task: asyncio.Task[None] | None = None
         self.lent: Any = None
         self.let_go = False
@@ -44,18 +57,26 @@ class _Load:
             rest = _PAUSE_S if self.under_way else self.last + _PAUSE_S - now
             if rest <= 0:
                 return
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.hurry.wait(), rest)
+            await self.wait(rest)
+
+    async def wait(self, seconds: float) -> None:
+        """So long, or until somebody wants the index now."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.hurry.wait(), seconds)
 
 
 class IndexBuilds:
-    """Of one manager, by collection. `planned`: the index that a collection is to have."""
+    """Of one manager, by collection."""
 
-    def __init__(self, database: Database, planned: Callable[[CollectionInfo], VectorIndex | None]) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._planned = planned
         self._loads: dict[str, _Load] = {}
+        self._closed = False
         self.indexed: set[str] = set()
+
+    def open(self) -> None:
+        """Builds may begin."""
+        self._closed = False
 
     @contextmanager
     def loading(self, name: str) -> Iterator[None]:
@@ -70,27 +91,43 @@ class IndexBuilds:
                 load.under_way -= 1
                 load.last = asyncio.get_running_loop().time()
 
-    def later(self, info: CollectionInfo) -> None:
+    def is_under_way(self, name: str) -> bool:
+        """Whether the index of the collection waits here, or is being built."""
+        return name in self._loads
+
+    def later(self, info: CollectionInfo, index: VectorIndex) -> None:
         """The index is not there: build it once loading pauses. Readers go on meanwhile, exactly."""
         self.indexed.discard(info.name)
-        load = self._loads.get(info.name)
-        if load is None:
-            load = self._loads[info.name] = _Load()
-            load.task = asyncio.create_task(self._later(info, load))
+        if info.name not in self._loads and not self._closed:
+            self._begin(info, index, hurry=False)
 
-    async def _later(self, info: CollectionInfo, load: _Load) -> None:
-        try:
-            await load.pause()
-            await self._build(info, load)
-        except asyncpg.UndefinedTableError:
+    async def now(self, info: CollectionInfo, index: VectorIndex) -> None:
+        """Build the index if it is not there, and raise what goes wrong. It is built also where the caller gives up."""
+        if self._closed:
+            raise ClosedError("the pgvector store is closed")
+        load = self._loads.get(info.name)
+        if load is not None:
+            load.hurry.set()
+            await self.settle(info.name)
+        task = self._begin(info, index, hurry=True)
+        await asyncio.wait({task})
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+
+    def _begin(self, info: CollectionInfo, index: VectorIndex, *, hurry: bool) -> asyncio.Task[None]:
+        load = self._loads[info.name] = _Load(info, index, hurry=hurry)
+        load.task = asyncio.create_task(self._build(load))
+        load.task.add_done_callback(lambda task: self._end(load, task))
+        return load.task
+
+    def _end(self, load: _Load, task: asyncio.Task[None]) -> None:
+        name = load.info.name
+        if self._loads.get(name) is load:
+            del self._loads[name]
+        if task.cancelled() or (error := task.exception()) is None or load.let_go:
             return
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            if load.let_go:
-                return
-            _log.warning("the index was not built; optimize() does it", collection=info.name, error=str(error))
-        finally:
-            if self._loads.get(info.name) is load:
-                del self._loads[info.name]
+        if not isinstance(error, asyncpg.UndefinedTableError):
+            _log.warning("the index was not built; optimize() does it", collection=name, error=str(error))
 
     async def settle(self, name: str) -> None:
         """Wait for the index of a collection that was loaded."""
@@ -98,54 +135,69 @@ class IndexBuilds:
         if load is not None and load.task is not None:
             await asyncio.wait({load.task})
 
-    async def now(self, info: CollectionInfo) -> None:
-        """Build the index if it is not there, and raise what goes wrong."""
-        load = self._loads.get(info.name)
-        if load is not None:
-            load.hurry.set()
-            await self.settle(info.name)
-        await self._database.ask("optimize", lambda: self._build(info, _Load()))
-
-    async def _build(self, info: CollectionInfo, load: _Load) -> None:
-        index = self._planned(info)
-        if index is None:
-            return
+    async def _build(self, load: _Load) -> None:
         async with self._database.apart() as lent:
             load.lent = lent
             await lent.execute("SET statement_timeout = 0")
-            await self._create(lent, info, index)
+            table = self._database.table(load.info.name)
+            identity = await lent.fetchval(tables.IDENTITY, table)
+            if not load.hurry.is_set() and not await self._responsible(load, lent, table):
+                return
+            await load.pause()
+            # Asked for again and again: PostgreSQL's own waiting would hold up the very index that is waited for.
+            while not await lent.fetchval(_TRY, _BUILDING, table):  # noqa: ASYNC110 - no event of ours
+                await asyncio.sleep(_LOOKS_S)
+            if identity is None or await lent.fetchval(tables.IDENTITY, table) != identity:
+                # Dropped meanwhile, or made anew.
+                return
+            await self._create(load, lent, table)
+
+    async def _responsible(self, load: _Load, lent: Any, table: str) -> bool:
+        """Whether the index is left to this session; False where it is there already."""
+        while not await lent.fetchval(_TRY, _RESPONSIBLE, table):
+            await load.wait(_LOOKS_S)
+            if load.hurry.is_set():
+                return True
+        if any(load.index.is_built_as(one) for one in await lent.fetch(tables.VECTOR_INDEXES, table) if one["valid"]):
+            self.indexed.add(load.info.name)
+            return False
+        return True
+
+    async def _create(self, load: _Load, lent: Any, table: str) -> None:
+        info, index = load.info, load.index
+        own = [one for one in await lent.fetch(tables.VECTOR_INDEXES, table) if index.is_built_as(one)]
+        rows = await self._rows(lent, info, index)
+        ready = [one for one in own if one["valid"]]
+        if not ready or index.is_outgrown(ready[0], rows=rows):
+            # Lists of few rows are of no use, and fewer are soon read.
+            if index.method == "ivfflat" and rows < (1 if load.hurry.is_set() else _LEAST_FOR_LISTS):
+                return
+            # Whoever began these was stopped.
+            for begun in (one for one in own if not one["valid"]):
+                await lent.execute(f"DROP INDEX {begun['name']}")
+            await _settings(lent, info)
+            # What is in partitions knows no way beside writers: they wait.
+            await lent.execute(index.build(table, info, rows=rows, beside_writers=not options_of(info).partitions))
+            for outgrown in ready:
+                await lent.execute(f"DROP INDEX {outgrown['name']}")
         self.indexed.add(info.name)
 
-    async def _create(self, lent: Any, info: CollectionInfo, index: VectorIndex) -> None:
-        table, options = self._database.table(info.name), options_of(info)
-        # Asked for again and again: PostgreSQL's own waiting would hold up the very index that is waited for.
-        while True:
-            if await lent.fetchval("SELECT pg_try_advisory_lock($1, hashtext($2))", _BUILDING, table):
-                break
-            await asyncio.sleep(_LOOKS_S)
-        there = await lent.fetch(tables.VECTOR_INDEXES, table)
-        if any(one["valid"] for one in there):
-            return
-        # Whoever began these was stopped.
-        for begun in there:
-            await lent.execute(f"DROP INDEX {begun['name']}")
-        # The graph is built in memory where it fits, many times faster than row by row.
-        await lent.execute("SET maintenance_work_mem = '1GB'")
-        if options.build_workers is not None:
-            await lent.execute(f"SET max_parallel_maintenance_workers = {options.build_workers}")
-        rows = await lent.fetchval(f"SELECT count(*) FROM {table}") if index.method == "ivfflat" else 0
-        # What is in partitions knows no way beside writers: they wait.
-        await lent.execute(index.build(table, info, rows=rows, beside_writers=not options.partitions))
+    async def _rows(self, lent: Any, info: CollectionInfo, index: VectorIndex) -> int:
+        if index.method != "ivfflat":
+            return 0
+        return int(await lent.fetchval(f"SELECT count(*) FROM {self._database.table(info.name)}"))
 
     async def stop(self, name: str) -> None:
         """Not to be built: the collection is dropped."""
         load = self._loads.pop(name, None)
         if load is not None and load.task is not None:
+            load.let_go = True
             load.task.cancel()
             await asyncio.wait({load.task})
 
     async def close(self) -> None:
         """Build what waits. Waited for is half as long as for a request; PostgreSQL goes on with what takes longer."""
+        self._closed = True
         loads = list(self._loads.values())
         for load in loads:
             load.hurry.set()
@@ -163,3 +215,20 @@ class IndexBuilds:
         if tasks:
             await asyncio.wait(tasks)
         self.indexed.clear()
+
+
+_TRY: Final = "SELECT pg_try_advisory_lock($1, hashtext($2))"
+
+
+async def _settings(lent: Any, info: CollectionInfo) -> None:
+    # The graph is built in memory where it fits, many times faster than row by row.
+    await lent.execute("SET maintenance_work_mem = '1GB'")
+    workers = options_of(info).build_workers
+    if workers is not None:
+        await lent.execute(f"SET max_parallel_maintenance_workers = {workers}")
+
+
+async def stop_builder(database: Database, name: str) -> None:
+    """End what another session builds for a collection that is to be dropped: everybody would wait for it."""
+    with suppress(Exception):
+        await database.fetch("drop_collection", tables.CANCEL_BUILDER, [_BUILDING, database.table(name)])

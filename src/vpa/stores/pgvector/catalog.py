@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
 
+import asyncpg
+
 from vpa.base.calibration import Calibration
-from vpa.base.errors import CollectionNotFoundError, ConfigurationError, InvalidRecordError, ProviderError
+from vpa.base.errors import (
+    CollectionExistsError,
+    CollectionNotFoundError,
+    ConfigurationError,
+    InvalidRecordError,
+    ProviderError,
+)
 from vpa.base.records import CollectionInfo, EmbeddingIdentity
 from vpa.stores.layout.version import check_layout
 from vpa.stores.pgvector import connection, tables
-from vpa.stores.pgvector.building import IndexBuilds
+from vpa.stores.pgvector.building import IndexBuilds, stop_builder
 from vpa.stores.pgvector.database import Database
 from vpa.stores.pgvector.indexing import VectorIndex, check_index, options_of, planned_index
 
 # The first of two numbers under which one session at a time loads a table without its indexes.
 _LOADING: Final = 0x76706101
+# In what is stored of a collection: that it was made with the index of the connection's default.
+_BY_DEFAULT: Final = "index_by_default"
+# How often a process looks whether another one has built an index that was left out.
+_LOOK_AGAIN_S: Final = 5.0
 
 
 class Catalog:
@@ -27,7 +40,10 @@ class Catalog:
     def __init__(self, database: Database, *, hnsw: bool) -> None:
         self._database = database
         self._hnsw = hnsw
-        self.builds = IndexBuilds(database, self.planned)
+        self.builds = IndexBuilds(database)
+        # Those that were made with the index of the connection's default, which stands in no options.
+        self._by_default: set[str] = set()
+        self._looked: dict[str, float] = {}
 
     def is_indexed(self, name: str) -> bool:
         """Whether searches in the collection can use an index."""
@@ -49,12 +65,14 @@ class Catalog:
                 await lent.execute(sql)
             if index is not None and built:
                 await lent.execute(index.build(table, info, rows=0))
-            await lent.execute(
-                f"INSERT INTO {self._database.registry} VALUES ($1, $2)", info.name, json.dumps(info.to_json())
-            )
+            about = {**info.to_json(), _BY_DEFAULT: index is not None and options_of(info).index is None}
+            await lent.execute(f"INSERT INTO {self._database.registry} VALUES ($1, $2)", info.name, json.dumps(about))
 
         try:
             await self._database.in_transaction("create_collection", create, idempotent=False)
+        except CollectionExistsError:
+            await self._refuse_foreign(info.name)
+            raise
         except (ConfigurationError, InvalidRecordError, ProviderError) as error:
             if not info.store_options:
                 raise
@@ -64,11 +82,38 @@ class Catalog:
 
     def planned(self, info: CollectionInfo) -> VectorIndex | None:
         """The index that the collection is to have, sooner or later."""
-        return planned_index(info, default=self._hnsw)
+        return planned_index(info, default=self._hnsw or info.name in self._by_default)
+
+    def owed(self, info: CollectionInfo) -> VectorIndex | None:
+        """The index that the collection was made with, where it is not there."""
+        was_made = options_of(info).index is not None or info.name in self._by_default
+        return self.planned(info) if was_made and not self.is_indexed(info.name) else None
+
+    async def look_again(self, info: CollectionInfo) -> None:
+        """Now and then, whether an index that was left out is there by now: another process may have built it."""
+        if self.is_indexed(info.name) or self.owed(info) is None:
+            return
+        now = time.monotonic()
+        if now >= self._looked.get(info.name, 0.0):
+            self._looked[info.name] = now + _LOOK_AGAIN_S
+            await self.describe(info.name)
+
+    async def indexed(self, info: CollectionInfo) -> None:
+        """Wait for an index that was left out, and see whether it is there."""
+        await self.builds.settle(info.name)
+        await self.describe(info.name)
+
+    async def _refuse_foreign(self, name: str) -> None:
+        known = f"SELECT 1 FROM {self._database.registry} WHERE name = $1"
+        if not await self._database.fetch("create_collection", known, [name]):
+            raise ConfigurationError(
+                f"there is a table {self._database.table(name)} that vpa did not make, so there can be no collection "
+                f"{name!r}; take another name, or another schema (?schema=…)"
+            ) from None
 
     def effort(self, info: CollectionInfo, value: int | None) -> connection.Effort:
         """How far a search by index is to look: as was calibrated, or as far as finds enough of most collections."""
-        return self.searched(info).effort(value)
+        return self.searched(info).effort(value, trial=info.calibration is not None and info.calibration.trial)
 
     def searched(self, info: CollectionInfo) -> VectorIndex:
         """The index that searches go by: the one that was planned, or else HNSW, made by another manager."""
@@ -86,7 +131,15 @@ class Catalog:
         self.builds.indexed.discard(name)
         if rows[0]["indexed"]:
             self.builds.indexed.add(name)
-        return check_layout(CollectionInfo.from_json(json.loads(rows[0]["info"])))
+        about = json.loads(rows[0]["info"])
+        info = check_layout(CollectionInfo.from_json(about))
+        if about.get(_BY_DEFAULT):
+            self._by_default.add(name)
+        owed = self.owed(info)
+        if owed is not None and not self.builds.is_under_way(name):
+            # Left out by a process that is at it still, or is gone.
+            self.builds.later(info, owed)
+        return info
 
     async def names(self) -> list[str]:
         """Sorted by code point."""
@@ -98,6 +151,7 @@ class Catalog:
     async def drop(self, name: str) -> None:
         """The table and the row about it."""
         await self.builds.stop(name)
+        await stop_builder(self._database, name)
 
         async def drop(lent: Any) -> None:
             await lent.execute("SELECT pg_advisory_xact_lock($1)", connection.DDL_LOCK)
@@ -121,8 +175,9 @@ class Catalog:
             stored = await lent.fetchval(f"SELECT info FROM {self._database.registry} WHERE name = $1 FOR UPDATE", name)
             if stored is None:
                 raise CollectionNotFoundError(f"no collection {name!r}", collection=name)
-            changed = replace(CollectionInfo.from_json(json.loads(stored)), **changes)
-            text = json.dumps(changed.to_json())
+            about = json.loads(stored)
+            changed = replace(CollectionInfo.from_json(about), **changes)
+            text = json.dumps({**about, **changed.to_json()})
             await lent.execute(f"UPDATE {self._database.registry} SET info = $2 WHERE name = $1", name, text)
             return changed
 
@@ -135,10 +190,17 @@ class Catalog:
         table = self._database.table(info.name)
         if bool((await self._database.fetch("optimize", tables.STATISTICS, [table]))[0]["unlogged"]):
             await self._database.in_transaction("optimize", lambda lent: self._write_log(lent, info))
-        await self.builds.now(info)
+        index = self.planned(info)
+        if index is not None:
+            await self._database.ask("optimize", lambda: self.builds.now(info, index))
 
         async def work(lent: Any) -> None:
             await lent.execute("SET LOCAL statement_timeout = 0")
+            filtering = await lent.fetch(tables.OWN_FILTER_INDEX, table)
+            if not any(one["valid"] for one in filtering):
+                for broken in filtering:
+                    await lent.execute(f"DROP INDEX {broken['name']}")
+                await lent.execute(tables.build_filter_index(table))
             for index in await lent.fetch(tables.FILTER_INDEXES, table):
                 await lent.execute(tables.SORT_IN, index["name"])
             await lent.execute(f"ANALYZE {table}")
@@ -153,32 +215,40 @@ class Catalog:
             await lent.execute(f"ALTER TABLE {table} SET LOGGED")
 
     async def _drop_indexes(self, lent: Any, info: CollectionInfo) -> None:
+        planned = self.planned(info)
         for index in await lent.fetch(tables.VECTOR_INDEXES, self._database.table(info.name)):
-            await lent.execute(f"DROP INDEX {index['name']}")
+            if planned is not None and planned.is_built_as(index):
+                await lent.execute(f"DROP INDEX {index['name']}")
 
     @asynccontextmanager
-    async def without_indexes(self, lent: Any, info: CollectionInfo, *, rows: int) -> AsyncIterator[bool]:
+    async def without_indexes(self, lent: Any, info: CollectionInfo, *, rows: int) -> AsyncIterator[VectorIndex | None]:
         """Within a transaction that adds `rows` to few: without the index of filters where there was nothing, which is
-        built after them, and without that of the vectors, which is left out: True where it is to be built later.
+        built after them, and without that of the vectors, which is left out: the one that is to be built later.
 
         Others wait for the collection until the transaction ends, so a larger one keeps its indexes meanwhile.
         """
         table = self._database.table(info.name)
         # Two that looked at the table and then wanted it for themselves would wait for each other.
         if not await lent.fetchval("SELECT pg_try_advisory_xact_lock($1, hashtext($2))", _LOADING, table):
-            yield False
+            yield None
             return
         # Looks at no more rows than it takes to decide.
         there = await lent.fetchval(f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT $1) AS counted", rows)
         own = [] if there else await lent.fetch(tables.OWN_FILTER_INDEX, table)
         # What is not valid is being built. What is not built again as it was stays: others made it.
-        ready = [index for index in await lent.fetch(tables.VECTOR_INDEXES, table) if index["valid"]]
-        builds = self.planned(info) is not None and (there < rows or not ready)
-        for index in [*own, *(ready if builds else ())]:
-            await lent.execute(f"DROP INDEX {index['name']}")
-        yield builds
-        for index in own:
-            await lent.execute(index["definition"])
+        planned = self.planned(info)
+        ready = [
+            index
+            for index in await lent.fetch(tables.VECTOR_INDEXES, table)
+            if planned is not None and index["valid"] and planned.is_built_as(index)
+        ]
+        dropped = [*own, *(ready if there < rows else ())]
+        if dropped and not await _without(lent, dropped):
+            yield None if ready else planned
+            return
+        yield planned if there < rows or not ready else None
+        if own:
+            await lent.execute(tables.build_filter_index(table))
 
     async def settings(self, info: CollectionInfo) -> dict[str, Any]:
         """What PostgreSQL's own catalogs say about the table and the index for searches."""
@@ -199,3 +269,16 @@ class Catalog:
                 **{name: int(value) for name, value in parameters.items()},
             }
         return settings
+
+
+async def _without(lent: Any, indexes: list[Any]) -> bool:
+    """Whether they are dropped; not where one is being built or read for long: all others would wait behind this."""
+    try:
+        async with lent.transaction():
+            await lent.execute("SET LOCAL lock_timeout = '100ms'")
+            for index in indexes:
+                await lent.execute(f"DROP INDEX {index['name']}")
+            await lent.execute("SET LOCAL lock_timeout TO DEFAULT")
+    except asyncpg.LockNotAvailableError:
+        return False
+    return True

@@ -31,6 +31,8 @@ class Effort(NamedTuple):
 
     setting: Setting
     value: int
+    # Whether PostgreSQL may not look at every row instead, which is exact, and another plan tomorrow.
+    by_index_only: bool = False
 
 
 class Target:
@@ -83,6 +85,7 @@ class Connection:
         self.facts: dict[str, Any] = {}
         # What a connection was last set to, by its process in the server.
         self._efforts: dict[tuple[int, Setting], int] = {}
+        self._by_index_only: set[int] = set()
 
     @property
     def is_open(self) -> bool:
@@ -143,6 +146,7 @@ class Connection:
 
     async def _initialise(self, connection: Any) -> None:
         try:
+            self._by_index_only.discard(connection.get_server_pid())
             for setting in get_args(Setting):
                 self._efforts.pop((connection.get_server_pid(), setting), None)
             await self._teach(connection)
@@ -198,8 +202,13 @@ class Connection:
         if self._pool is None:
             raise ClosedError("the pgvector store is not open")
         pool = self._pool
-        connection = await pool.acquire(timeout=self._config.timeout_seconds)
         try:
+            connection = await pool.acquire(timeout=self._config.timeout_seconds)
+        except asyncpg.InternalClientError as error:
+            # What asyncpg says of a pool that is closed under those who wait for it.
+            raise ClosedError("the pgvector store was closed meanwhile") from error
+        try:
+            await self._set_plans(connection, by_index_only=effort is not None and effort.by_index_only)
             await self._set_effort(connection, effort)
             yield connection
         except asyncio.CancelledError:
@@ -208,6 +217,17 @@ class Connection:
             raise
         finally:
             await pool.release(connection, timeout=_RELEASE_S)
+
+    async def _set_plans(self, connection: Any, *, by_index_only: bool) -> None:
+        known = self._by_index_only
+        pid = connection.get_server_pid()
+        if by_index_only == (pid in known):
+            return
+        plans = "off" if by_index_only else "on"
+        await connection.execute(
+            f"SET enable_seqscan = {plans}; SET enable_bitmapscan = {plans}; SET enable_sort = {plans}"
+        )
+        known ^= {pid}
 
     @asynccontextmanager
     async def apart(self) -> AsyncIterator[Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from vpa.base.records import CollectionInfo, Metric
 from vpa.stores.options import PgvectorOptions
@@ -14,6 +15,9 @@ Over = Literal["vector", "halfvec", "bit"]
 # pgvector's limits for an index over each type, in dimensions.
 _LONGEST: Final[dict[Over, int]] = {"vector": 2_000, "halfvec": 4_000, "bit": 64_000}
 _CLASSES: Final = {Metric.COSINE: "ip_ops", Metric.DOT: "ip_ops", Metric.EUCLIDEAN: "l2_ops"}
+_LARGEST_HALF: Final = 65_504.0
+# A built index is left behind by rows that would take so many times its lists.
+_OUTGROWN: Final = 2
 _NONE: Final = PgvectorOptions()
 _M: Final = 16
 _PROBES: Final = 40
@@ -29,11 +33,20 @@ def options_of(info: CollectionInfo) -> PgvectorOptions:
 
 
 def indexed_type(info: CollectionInfo) -> Over | None:
-    """The type that an index of this collection is over; None where it has too many dimensions for the default."""
+    """The type that an index of this collection is over; None where it has too many dimensions for the default.
+
+    Half-precision numbers end at 65,504, so they are the default for unit vectors only.
+    """
     chosen = options_of(info).index_over
     if chosen is not None:
         return chosen
-    return next((over for over in ("vector", "halfvec") if info.dimension <= _LONGEST[over]), None)
+    usual: tuple[Over, ...] = ("vector", "halfvec") if info.metric is Metric.COSINE else ("vector",)
+    return next((over for over in usual if info.dimension <= _LONGEST[over]), None)
+
+
+def largest_number(info: CollectionInfo) -> float:
+    """Above it a value cannot be in the collection's index."""
+    return _LARGEST_HALF if options_of(info).index_over == "halfvec" else math.inf
 
 
 def check_index(info: CollectionInfo) -> None:
@@ -58,12 +71,28 @@ class VectorIndex:
     m: int = _M
     ef_construction: int = _EF_CONSTRUCTION
     lists: int | None = None
+    operators: str = ""
 
-    def effort(self, value: int | None) -> Effort:
+    def effort(self, value: int | None, *, trial: bool = False) -> Effort:
         """What a session is set to for searches by it: `value`, or what finds enough of most collections."""
         if self.method == "ivfflat":
-            return Effort("ivfflat.probes", value or _PROBES)
-        return Effort("hnsw.ef_search", value or DEFAULT_EFFORT)
+            return Effort("ivfflat.probes", value or _PROBES, by_index_only=trial)
+        return Effort("hnsw.ef_search", value or DEFAULT_EFFORT, by_index_only=trial)
+
+    def is_built_as(self, row: Mapping[str, Any]) -> bool:
+        """Whether an index that PostgreSQL has, a row of `VECTOR_INDEXES`, is this one."""
+        built = dict(parameter.split("=", 1) for parameter in row["parameters"] or ())
+        wanted = {} if self.method == "ivfflat" else {"m": str(self.m), "ef_construction": str(self.ef_construction)}
+        if self.lists is not None:
+            wanted["lists"] = str(self.lists)
+        return (row["method"], row["operators"]) == (self.method, self.operators) and wanted.items() <= built.items()
+
+    def is_outgrown(self, row: Mapping[str, Any], *, rows: int) -> bool:
+        """Whether its lists were taken from far fewer rows."""
+        if self.method != "ivfflat" or self.lists is not None:
+            return False
+        built = dict(parameter.split("=", 1) for parameter in row["parameters"] or ())
+        return _lists_for(rows) >= _OUTGROWN * int(built.get("lists", 1))
 
     @property
     def efforts(self) -> tuple[int, ...]:
@@ -80,12 +109,11 @@ class VectorIndex:
             "halfvec": f"(embedding::halfvec({size}))",
             "bit": f"(binary_quantize(embedding)::bit({size}))",
         }[self.over]
-        operators = "bit_hamming_ops" if self.over == "bit" else f"{self.over}_{_CLASSES[info.metric]}"
         parameters = f"m = {self.m}, ef_construction = {self.ef_construction}"
         if self.method == "ivfflat":
             parameters = f"lists = {self.lists or _lists_for(rows)}"
         concurrently = "CONCURRENTLY " if beside_writers else ""
-        using = f"USING {self.method} ({expression} {operators}) WITH ({parameters})"
+        using = f"USING {self.method} ({expression} {self.operators}) WITH ({parameters})"
         return f"CREATE INDEX {concurrently}ON {table} {using}"
 
 
@@ -103,4 +131,11 @@ def planned_index(info: CollectionInfo, *, default: bool) -> VectorIndex | None:
     if method == "none" or over is None:
         return None
     m = options.m or _M
-    return VectorIndex(method, over, m, options.ef_construction or max(_EF_CONSTRUCTION, 2 * m), options.lists)
+    return VectorIndex(
+        method,
+        over,
+        m=m,
+        ef_construction=options.ef_construction or max(_EF_CONSTRUCTION, 2 * m),
+        lists=options.lists,
+        operators="bit_hamming_ops" if over == "bit" else f"{over}_{_CLASSES[info.metric]}",
+    )

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+import numpy as np
+
 from vpa.base.arrays import FloatVector
 from vpa.base.calibration import EXACT
 from vpa.base.cursor import decode_cursor, encode_cursor
@@ -21,6 +23,7 @@ from vpa.stores.pgvector.catalog import Catalog
 from vpa.stores.pgvector.convert import VECTOR, json_of, records_of, vectors_of
 from vpa.stores.pgvector.database import Database
 from vpa.stores.pgvector.filters import Statement
+from vpa.stores.pgvector.indexing import largest_number
 from vpa.stores.requests import ALWAYS, Count, Delete, Get, Scan, Search, UpdateMetadata
 
 _FIELDS: Final = "id, text, metadata, system"
@@ -76,7 +79,8 @@ class Reads:
 
     async def _rows(self, info: CollectionInfo, request: Search, *, query: FloatVector) -> tuple[bool, int, list[Any]]:
         """Whether the rows are exact, the number of requests, and the rows."""
-        by_index = not request.exact and self._catalog.is_indexed(info.name) and _effort(info, request) != EXACT
+        await self._catalog.look_again(info)
+        by_index = self._goes_by_index(info, request, query)
         # The default scope is left out while no other is seen: it costs nothing then.
         alone = request.scope == DEFAULT_SCOPE and not self._shared.is_shared(info.name)
         requests = 0
@@ -92,6 +96,12 @@ class Reads:
             break
         rows = await self._nearest(info, request, query=query, scope=request.scope, limit=request.top_k, exact=True)
         return True, requests + 1, rows
+
+    def _goes_by_index(self, info: CollectionInfo, request: Search, query: FloatVector) -> bool:
+        if request.exact or info.awaits_measure or not self._catalog.is_indexed(info.name):
+            return False
+        most = largest_number(info)
+        return _effort(info, request) != EXACT and (most == math.inf or float(np.abs(query).max()) <= most)
 
     async def _ask(
         self, info: CollectionInfo, request: Search, *, query: FloatVector, scope: Scope | None, exact: bool

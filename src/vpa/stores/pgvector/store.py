@@ -56,6 +56,7 @@ class PgvectorStore(VectorStore):
 
     async def open(self) -> None:
         """Connect; makes the extension and the table of collections where they are missing."""
+        self._catalog.builds.open()
         if not self._session.is_open:
             await self._session.open()
 
@@ -116,7 +117,8 @@ class PgvectorStore(VectorStore):
 
     def efforts(self, info: CollectionInfo) -> Sequence[int]:
         """Candidates in the graph (`hnsw.ef_search`), or lists (`ivfflat.probes`), where there is an index."""
-        return self._catalog.searched(info).efforts if self.is_approximate(info) else ()
+        owes = self._catalog.owed(info) is not None
+        return self._catalog.searched(info).efforts if owes or self.is_approximate(info) else ()
 
     async def optimize(self, info: CollectionInfo) -> None:
         """Build the index after loading, which is faster than with every row, and write the log from now on."""
@@ -124,7 +126,7 @@ class PgvectorStore(VectorStore):
 
     async def indexed(self, info: CollectionInfo) -> None:
         """Wait for an index that was left out while records were loaded."""
-        await self._catalog.builds.settle(info.name)
+        await self._catalog.indexed(info)
 
     # Records
 

@@ -24,9 +24,22 @@ FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = 
 WHERE i.indrelid = to_regclass($%d::text) AND a.amname IN ('hnsw', 'ivfflat')
 """
 # What is being built, or was begun and stopped, is there too, and not valid.
-DESCRIBE: Final = (
-    f"SELECT info, EXISTS (SELECT 1 {_INDEXES % 2} AND i.indisvalid) AS indexed FROM {{registry}} WHERE name = $1"
-)
+DESCRIBE: Final = f"""
+SELECT info, EXISTS (
+    SELECT 1 {_INDEXES % 2} AND i.indisvalid AND EXISTS (
+        SELECT 1 FROM pg_opclass WHERE oid = i.indclass[0] AND (opcname = 'bit_hamming_ops' OR opcname LIKE
+        CASE WHEN info::json->>'metric' = 'euclidean' THEN '%l2_ops' ELSE '%ip_ops' END)
+    )
+) AS indexed FROM {{registry}} WHERE name = $1
+"""
+# A table that was dropped and made again is another one.
+IDENTITY: Final = "SELECT to_regclass($1::text)::oid"
+# Whoever builds an index holds a lock of two numbers.
+CANCEL_BUILDER: Final = """
+SELECT pg_cancel_backend(pid) FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND classid = $1 AND objid = (hashtext($2)::bigint & 4294967295)
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()
+"""
 # Of a table in partitions, its partitions; else the table itself.
 _LEAVES: Final = """
 leaves AS (
@@ -72,9 +85,9 @@ def build_filter_index(table: str) -> str:
     return f"CREATE INDEX ON {table} USING gin (m jsonb_path_ops)"
 
 
-# The index of filters of the table, as it was made, and those of the table or of its partitions that hold something.
+# The index of filters of the table, and those of the table or of its partitions that hold something.
 OWN_FILTER_INDEX: Final = """
-SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS definition FROM pg_index i
+SELECT i.indexrelid::regclass::text AS name, i.indisvalid AS valid FROM pg_index i
 WHERE i.indrelid = to_regclass($1::text) AND pg_get_indexdef(i.indexrelid) LIKE '% USING gin (m jsonb_path_ops)'
 """
 FILTER_INDEXES: Final = f"""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
 import asyncpg
+import numpy as np
 
 from vpa.base.errors import InvalidRecordError, RecordExistsError, RecordNotFoundError
 from vpa.base.metadata import canonical_metadata
@@ -18,6 +20,7 @@ from vpa.stores.pgvector.catalog import Catalog
 from vpa.stores.pgvector.convert import COLUMNS, IncomingRows
 from vpa.stores.pgvector.database import Database
 from vpa.stores.pgvector.filters import Statement, dump, flatten
+from vpa.stores.pgvector.indexing import VectorIndex, largest_number
 from vpa.stores.pgvector.reads import condition
 from vpa.stores.requests import Delete, UpdateMetadata, Upsert
 
@@ -40,10 +43,11 @@ class Writes:
             return await self._write(info, request, IncomingRows(request.batch, request.scope))
 
     async def _write(self, info: CollectionInfo, request: Upsert, rows: IncomingRows) -> int:
-        left_out = False
+        check_numbers(info, request)
+        owed: VectorIndex | None = None
 
         async def write(lent: Any) -> int:
-            nonlocal left_out
+            nonlocal owed
             if request.replacing is not None and request.replacing is not NEVER:
                 statement = Statement()
                 where = statement.where(request.replacing, request.scope)
@@ -56,13 +60,15 @@ class Writes:
             # What was deleted is locked, and others may wait for it while this waited for them.
             if len(rows) < _BULK or request.replacing is not None:
                 return await self._insert(lent, info, rows, on_conflict=request.on_conflict)
-            async with self._catalog.without_indexes(lent, info, rows=len(rows)) as left_out:
+            async with self._catalog.without_indexes(lent, info, rows=len(rows)) as owed:
                 return await self._insert(lent, info, rows, on_conflict=request.on_conflict)
 
-        written = await self._database.in_transaction("upsert", write)
-        if left_out:
-            self._catalog.builds.later(info)
-        return written
+        try:
+            return await self._database.in_transaction("upsert", write)
+        finally:
+            # Also for whoever gave up while it was committed.
+            if owed is not None:
+                self._catalog.builds.later(info, owed)
 
     async def _insert(self, lent: Any, info: CollectionInfo, rows: IncomingRows, *, on_conflict: OnConflict) -> int:
         table = self._database.table(info.name)
@@ -143,6 +149,20 @@ class Writes:
             return len(rows)
 
         return await self._database.in_transaction("update_metadata", update)
+
+
+def check_numbers(info: CollectionInfo, request: Upsert) -> None:
+    """Raise InvalidRecordError for a vector that the collection's index cannot hold."""
+    most, vectors = largest_number(info), request.batch.vectors
+    if most == math.inf or vectors is None or not len(vectors):
+        return
+    largest = np.abs(vectors).max(axis=1)
+    row = int(largest.argmax())
+    if largest[row] > most:
+        raise InvalidRecordError(
+            f"record {request.ids[row]!r} has a value of {float(largest[row]):g}; an index over halfvec holds up to "
+            f"{most:g}: scale the vectors, or make the collection with another index_over"
+        )
 
 
 def _refuse_missing(ids: Sequence[str] | None, existing: set[str]) -> None:
