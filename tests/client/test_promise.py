@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 
 import vpa
 from vpa import Record, Scope
@@ -358,3 +359,21 @@ async def _until(holds: Any) -> None:
             return
         await asyncio.sleep(0.02)
     raise AssertionError("it did not happen within eight seconds")
+
+
+async def test_until_it_was_measured_a_promise_is_kept_by_looking_at_every_record() -> None:
+    store = CarelessStore()
+    async for _, docs in _filled(store):
+        found = await docs.search(vector=np.ones(8), top_k=20)
+        assert (len(found), found.exact, store.asked) == (20, True, [])
+        await docs.optimize()
+        store.asked.clear()
+        await docs.search(vector=np.ones(8))
+        assert store.asked == [100]
+
+
+async def test_closing_before_anything_was_measured_is_said() -> None:
+    with structlog.testing.capture_logs() as logs:
+        async for _ in _filled(CarelessStore()):
+            pass
+    assert [one["collection"] for one in logs if "not measured before closing" in one["event"]] == ["docs"]

@@ -39,6 +39,13 @@ class Binding:
             if not is_new and self.info.calibration is None:
                 self.promise.begin()
 
+    @property
+    def awaits_measure(self) -> bool:
+        """Whether the collection promises a recall that its store was not measured for yet: searches are exact till
+        then.
+        """
+        return self.info.awaits_measure and self.store.is_approximate(self.info) and bool(self.store.efforts(self.info))
+
     @contextmanager
     def writing(self) -> Iterator[Callable[[int], None]]:
         """While records are written; yields what to tell how many they were."""

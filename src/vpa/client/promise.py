@@ -138,6 +138,13 @@ class Promise:
 
     async def close(self) -> None:
         """End what is under way; what was stored stays."""
+        if self._written and self._bound.info.awaits_measure:
+            _log.warning(
+                "a promised recall was not measured before closing: searches are exact until optimize() measures it, "
+                "or a manager that is open for a while",
+                collection=self._bound.info.name,
+                promised=self.promised,
+            )
         task, self._task = self._task, None
         if task is not None:
             task.cancel()

@@ -220,6 +220,8 @@ class CollectionVerbs(ABC):
         bound = self._bound()
         if not len(request.vectors):
             return []
+        if bound.awaits_measure:
+            request = replace(request, exact=True)
         started = bound.clock.monotonic()
         answers = await bound.run(request, lambda: residual.search(bound.store, bound.info, request))
         time_s = bound.clock.monotonic() - started

@@ -80,8 +80,6 @@ async def _search_one(
 def _progress(reader: Reader, info: CollectionInfo, request: Search, where: Where, *, requests: int = 0) -> _Progress:
     deepest = reader.driver.capabilities.max_top_k or 2**31
     exact = request.exact or not reader.driver.is_approximate(info) or where.effort(info) == EXACT
-    # A promise that was not measured yet is kept by looking at every record.
-    exact = exact or (info.awaits_measure and bool(reader.driver.efforts(info)))
     return _Progress(min(deepest, request.top_k + 1), deepest, exact, requests)
 
 

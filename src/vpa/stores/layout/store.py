@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from vpa.base.errors import (
     InvalidQueryError,
     InvalidRecordError,
     ProviderError,
+    ServiceUnavailableError,
     VectorDatabaseError,
 )
 from vpa.base.records import FOREIGN, CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
@@ -36,6 +37,10 @@ from vpa.stores.remote.fence import Fence
 from vpa.stores.remote.session import Session
 from vpa.stores.requests import ALWAYS as EVERYTHING
 from vpa.stores.requests import Count, Delete, Get, Scan, Search, UpdateMetadata, Upsert
+
+# A description that others wrote over is written again so often, and looked at so long after writing.
+_TRIES: Final = 5
+_OTHERS_S: Final = 0.2
 
 
 class LayoutStore(VectorStore):
@@ -174,15 +179,27 @@ class LayoutStore(VectorStore):
         return await self._redescribe(name, calibration=calibration)
 
     async def _redescribe(self, name: str, **changes: Any) -> CollectionInfo:
-        # Read, changed and written by one at a time: an embedding and a calibration may come at once.
+        # Read, changed and written by one at a time: an embedding and a calibration may come at once. Another process
+        # may have read what was there before, and write it back: what was written is looked at again.
         async with self._describing:
-            info = await self.driver.find(name)
-            if info is None:
-                raise CollectionNotFoundError(f"no collection {name!r}", collection=name)
-            changed = replace(info, **changes)
-            async with self.fence.writing(name, None):
-                await self.driver.save_info(changed)
-            return changed
+            for _ in range(_TRIES):
+                info = await self._found(name)
+                async with self.fence.writing(name, None):
+                    await self.driver.save_info(replace(info, **changes))
+                await asyncio.sleep(_OTHERS_S)
+                seen = await self._found(name)
+                if all(getattr(seen, key) == value for key, value in changes.items()):
+                    return seen
+        raise ServiceUnavailableError(
+            f"others change the description of {name!r} again and again; {', '.join(changes)} was not kept; try again",
+            collection=name,
+        )
+
+    async def _found(self, name: str) -> CollectionInfo:
+        info = await self.driver.find(name)
+        if info is None:
+            raise CollectionNotFoundError(f"no collection {name!r}", collection=name)
+        return info
 
     def is_approximate(self, info: CollectionInfo) -> bool:
         """As the driver knows it."""

@@ -98,7 +98,7 @@ class Reads:
         return True, requests + 1, rows
 
     def _goes_by_index(self, info: CollectionInfo, request: Search, query: FloatVector) -> bool:
-        if request.exact or info.awaits_measure or not self._catalog.is_indexed(info.name):
+        if request.exact or not self._catalog.is_indexed(info.name):
             return False
         most = largest_number(info)
         return _effort(info, request) != EXACT and (most == math.inf or float(np.abs(query).max()) <= most)
