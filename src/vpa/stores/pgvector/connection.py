@@ -202,11 +202,7 @@ class Connection:
         if self._pool is None:
             raise ClosedError("the pgvector store is not open")
         pool = self._pool
-        try:
-            connection = await pool.acquire(timeout=self._config.timeout_seconds)
-        except asyncpg.InternalClientError as error:
-            # What asyncpg says of a pool that is closed under those who wait for it.
-            raise ClosedError("the pgvector store was closed meanwhile") from error
+        connection = await pool.acquire(timeout=self._config.timeout_seconds)
         try:
             await self._set_plans(connection, by_index_only=effort is not None and effort.by_index_only)
             await self._set_effort(connection, effort)

@@ -48,6 +48,9 @@ def translate(error: Exception) -> errors.VectorDatabaseError | None:
         text = str(error)
         closed = "pool is clos" in text or "pool is not init" in text
         return (errors.ClosedError if closed else errors.ConnectionFailedError)(f"PostgreSQL: {text}")
+    if isinstance(error, asyncpg.InternalClientError) and "PoolConnectionHolder" in str(error):
+        # What asyncpg says of a pool that is closed under those who use it.
+        return errors.ClosedError("the pgvector store was closed meanwhile")
     if isinstance(error, ssl.SSLError):
         return errors.ConfigurationError(f"PostgreSQL's TLS cannot be used: {error}")
     if isinstance(error, OSError):
