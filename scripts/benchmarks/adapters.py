@@ -107,7 +107,7 @@ class Pair:
     async def load(self) -> None:
         data = self.data
         batch = vpa.RecordBatch(ids=data.ids, vectors=data.vectors, texts=data.texts, metadata=data.metadata)
-        ours = await timed(lambda: self.docs.upsert(batch))
+        ours = await timed(lambda: self._load(batch))
         bare = await timed(lambda: self.bare.load(data))
         await self.docs.optimize()
         await self.bare.finish()
@@ -116,6 +116,13 @@ class Pair:
             "ratio": ours[0] / bare[0],
             "cpu_ratio": ours[1] / max(bare[1], 1e-6),
         }
+
+    async def _load(self, batch: vpa.RecordBatch) -> None:
+        """An index that is built after loading belongs to it; measuring what was promised does not."""
+        await self.docs.upsert(batch)
+        bound = self.docs._bound()
+        if bound.store.efforts(self.docs.info) and not bound.store.is_approximate(self.docs.info):
+            await bound.store.optimize(self.docs.info)
 
     async def search(self) -> None:
         expected = truth(self.data, self.queries[:SEARCHES])
