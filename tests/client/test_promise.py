@@ -16,6 +16,7 @@ from vpa import Record, Scope
 from vpa.base import errors
 from vpa.base.calibration import EXACT, Calibration
 from vpa.base.clock import SystemClock
+from vpa.base.index_options import IndexOptions
 from vpa.base.records import CollectionInfo, Match, Matches, Metric, RecordBatch
 from vpa.client import promise
 from vpa.client.exactly import ExactAnswers
@@ -352,12 +353,47 @@ async def test_a_promise_is_a_share(recall: Any) -> None:
 async def test_the_embedded_engine_keeps_its_promise_itself() -> None:
     async with vpa.connect("mock://") as db:
         docs = await db.create_collection("docs", dimension=2, recall=0.9)
-        assert docs.info.index.recall == 0.9
-        assert docs.info.recall is None
+        assert docs.info.index.recall == docs.info.recall == 0.9
+        await docs.upsert([Record("a", vector=[1, 0])])
+        facts = (await db.get_statistics())["collections"]["docs"]
+        assert facts["recall"] == 0.9
+        assert (facts["promise"]["promised"], facts["promise"]["kept"]) == (0.9, True)
+        assert facts["promise"]["measured"] == {"all": 1.0}
         again = await db.create_collection("docs", dimension=2, recall=0.9, exist_ok=True)
         assert again.info == docs.info
         with pytest.raises(errors.ConfigurationError, match="leave index out"):
             await db.create_collection("docs", dimension=2, recall=0.8, exist_ok=True)
+
+
+async def test_the_embedded_engine_shows_what_it_measured() -> None:
+    async with vpa.connect("mock://?recall=0.95") as db:
+        docs = await db.create_collection("docs", dimension=64)
+        rows = np.random.default_rng(0).standard_normal((40_000, 64)).astype(np.float32)
+        await docs.upsert(RecordBatch(ids=[f"r{n}" for n in range(len(rows))], vectors=rows))
+        await docs.optimize()
+        facts = (await db.get_statistics())["collections"]["docs"]["promise"]
+        assert (facts["promised"], facts["kept"], facts["missed"]) == (0.95, True, [])
+        assert facts["measured"]["all"] >= 0.95
+
+
+@pytest.mark.parametrize("store", [EmbeddedStore, CarelessStore])
+async def test_two_promises_that_contradict_are_refused(store: type[EmbeddedStore]) -> None:
+    async with VectorDatabaseManager(store=store()) as db:
+        for index in ({"recall": 0.99}, IndexOptions(recall=0.99)):
+            with pytest.raises(errors.ConfigurationError, match=r"recall=0\.9 and index with recall=0\.99"):
+                await db.create_collection("docs", dimension=2, recall=0.9, index=index)
+        assert await db.list_collections() == []
+        docs = await db.create_collection("docs", dimension=2, recall=0.9, index={"recall": 0.9})
+        assert docs.info.recall == 0.9
+
+
+@pytest.mark.parametrize("store", [EmbeddedStore, CarelessStore])
+async def test_without_records_nothing_is_said_to_be_kept(store: type[EmbeddedStore]) -> None:
+    async with VectorDatabaseManager(store=store()) as db:
+        docs = await db.create_collection("docs", dimension=2, recall=0.9)
+        await docs.optimize()
+        facts = (await db.get_statistics())["collections"]["docs"]
+        assert (facts["promise"]["kept"], facts["promise"]["measured"]) == (None, {})
 
 
 async def test_one_that_exists_with_another_promise_is_refused() -> None:

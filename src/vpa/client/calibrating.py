@@ -71,7 +71,8 @@ class Calibrating:
         """Measure; the collection then uses the settings that were found, and they are stored with it by the caller."""
         if not self._store.is_approximate(self._info):
             rows = await self._store.count(self._info, Count())
-            return Calibration(measured=dict.fromkeys(("all", *SHARES), 1.0), rows=rows, total=rows, top_k=_TOP_K)
+            measured = dict.fromkeys(("all", *SHARES), 1.0) if rows else {}
+            return Calibration(measured=measured, rows=rows, total=rows, top_k=_TOP_K)
         scope, records, share = await self._sample()
         rows = await self._store.count(self._info, Count(scope=scope))
         total = round(rows / share)

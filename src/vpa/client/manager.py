@@ -301,7 +301,11 @@ class VectorDatabaseManager(CollectionVerbs):
         return {**facts, "healthy": True, "latency_s": self._clock.monotonic() - started}
 
     async def get_statistics(self) -> dict[str, Any]:
-        """Calls, errors and latencies in seconds by verb since this manager was made, and facts on open collections."""
+        """Calls, errors and latencies in seconds by verb since this manager was made, and facts on open collections.
+
+        `collections` holds those that this manager has opened or made; `list_collections` names all. The whole is
+        JSON.
+        """
         collections = {}
         if self._connected and self._store is not None:
             names = await self._store.list_collections()
@@ -311,7 +315,10 @@ class VectorDatabaseManager(CollectionVerbs):
                     facts = await bound.run(Statistics(), partial(bound.store.statistics, bound.info))
                     if bound.promise is not None:
                         facts["promise"] = bound.promise.facts()
-                    collections[bound.info.name] = {**bound.info.to_json(), **facts, "gauges": dict(bound.gauges)}
+                    described = bound.info.to_json()
+                    if not bound.store.capabilities.index_options:
+                        del described["index"]
+                    collections[bound.info.name] = {**described, **facts, "gauges": dict(bound.gauges)}
         return {
             "provider": str(self.config.provider),
             "connected": self._connected,

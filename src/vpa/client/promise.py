@@ -146,7 +146,7 @@ class Promise:
             facts["error"] = self._error
         if known is None:
             return {**facts, "kept": None, "measured": {}}
-        return {**facts, "kept": not known.missed, **known.to_json()}
+        return {**facts, "kept": not known.missed if known.measured else None, **known.to_json()}
 
     async def close(self) -> None:
         """End what is under way; what was stored stays."""
