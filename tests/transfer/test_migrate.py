@@ -320,3 +320,12 @@ async def test_a_recall_by_default_is_no_promise_elsewhere(stores: RunningStores
         assert (await there.collection("plain")).info.recall is None
         assert "index" not in (await there.get_statistics())["collections"]["plain"]
         await there.drop_collection("plain")
+
+
+async def test_no_store_options_are_none_on_a_store_that_takes_none(tmp_path: Path) -> None:
+    async with vpa.connect("mock://") as here, vpa.connect("mock://") as there:
+        await filled(here, "docs", 2)
+        done = await vpa.migrate(here, there, collection="docs", store_options={}, state_directory=str(tmp_path))
+        assert done.verification.ok
+        with pytest.raises(errors.ConfigurationError, match="takes no store_options"):
+            await here.create_collection("other", dimension=2, store_options={"m": 8})

@@ -125,6 +125,8 @@ def _store_options(store: VectorStore, options: StoreOptions | Mapping[str, Any]
     if options is None:
         return {}
     if store.options_type is None:
+        if isinstance(options, Mapping) and not options:
+            return {}
         raise ConfigurationError(
             f"{store.provider} takes no store_options ({options!r}); its searches are set by index=",
             provider=store.provider,
