@@ -22,6 +22,7 @@ from vpa.base.index_options import IndexOptions
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, check_collection_name
 from vpa.client.binding import Binding
 from vpa.client.collection import Collection, check_same, check_searched
+from vpa.client.describe import as_json
 from vpa.client.policy.assembly import Pipelines
 from vpa.client.policy.pipeline import Call, Interceptor
 from vpa.client.verbs import CollectionVerbs
@@ -318,7 +319,7 @@ class VectorDatabaseManager(CollectionVerbs):
                     described = bound.info.to_json()
                     if not bound.store.capabilities.index_options:
                         del described["index"]
-                    collections[bound.info.name] = {**described, **facts, "gauges": dict(bound.gauges)}
+                    collections[bound.info.name] = as_json({**described, **facts, "gauges": dict(bound.gauges)})
         return {
             "provider": str(self.config.provider),
             "connected": self._connected,

@@ -144,10 +144,10 @@ class StoreOptions:
         }
 
 
-def _meant(given: object, known: Sequence[str]) -> str:
-    """A question that names the word closest to the given one, whatever its case; empty where none is close."""
+def _meant(word: object, known: Sequence[str]) -> str:
+    """A question that names the known word closest to `word`, whatever its case; empty where none is close."""
     by_folded = {name.casefold(): name for name in known}
-    near = difflib.get_close_matches(str(given).casefold(), by_folded, n=1)
+    near = difflib.get_close_matches(str(word).casefold(), by_folded, n=1)
     return f"did you mean {by_folded[near[0]]!r}?" if near else ""
 
 
