@@ -86,12 +86,22 @@ class VectorDatabaseManager(CollectionVerbs):
         self._refuse_unmet_encryption(self._store)
         self._pipeline = self._pipelines.attach(self._store)
         try:
-            await self._pipeline.run(Call(Connect(), self._store.provider), self._store.open)
+            await self._open(self._store)
             self._connected = True
             await self._open_configured()
         except BaseException:
             await self.close()
             raise
+
+    async def _open(self, store: VectorStore) -> None:
+        try:
+            await self._pipeline.run(Call(Connect(), store.provider), store.open)
+        except CollectionNotFoundError as error:
+            # No collection was asked for: what is unknown there are the paths of this kind of server.
+            raise ConfigurationError(
+                f"what answers at this address is no {store.provider} ({error.message}); check the URL's host and port",
+                provider=store.provider,
+            ) from error
 
     def _refuse_unmet_encryption(self, store: VectorStore) -> None:
         able = store.capabilities

@@ -64,7 +64,7 @@ def translate(error: Exception) -> errors.VectorDatabaseError | None:
         if error.status_code == 404 and _STATUS not in text:
             return errors.ConfigurationError(
                 f"what answers at this address is no Qdrant: it does not know Qdrant's paths (404: {text:.200}); check "
-                "host and port of the URL"
+                "the URL's host and port"
             )
         return _of_status(error.status_code or 0, text)
     if isinstance(error, ResponseHandlingException):
