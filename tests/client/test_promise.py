@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -133,6 +133,24 @@ async def test_where_exact_searches_cost_little_more_they_keep_the_promise(
         assert store.asked == ([] if is_exact[0] else [kept.effort])
         facts = (await db.get_statistics())["collections"]["docs"]["promise"]
         assert facts["kept"] is True
+
+
+async def test_a_first_exact_search_that_is_slow_does_not_decide() -> None:
+    class Cold(CarelessStore):
+        """Its first exact search under each filter takes six times as long."""
+
+        warm: ClassVar[set[str]] = set()
+
+        async def search(self, info: CollectionInfo, request: Search) -> list[Matches]:
+            if request.exact and str(request.filter) not in self.warm:
+                self.warm.add(str(request.filter))
+                self.clock.seconds += 5 * len(request.vectors)
+            return await super().search(info, request)
+
+    store = Cold(reaches=80, filtered=1.0)
+    async for _db, docs in _filled(store):
+        await docs.optimize()
+        assert (store.saved["docs"].effort, store.saved["docs"].filtered) == (EXACT, EXACT)
 
 
 @pytest.mark.parametrize("kept_share", [0.2, 0.1, 0.05])
