@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,13 +17,15 @@ from vpa import Record, Scope
 from vpa.base import errors
 from vpa.base.calibration import EXACT, Calibration
 from vpa.base.clock import SystemClock
+from vpa.base.index_options import IndexOptions
 from vpa.base.records import CollectionInfo, Match, Matches, Metric, RecordBatch
 from vpa.client import promise
-from vpa.client.calibrating import filter_that_keeps
 from vpa.client.exactly import ExactAnswers
 from vpa.client.manager import VectorDatabaseManager
+from vpa.client.selectivity import SHARES, filters_by_share
+from vpa.filters import matches, normal
 from vpa.stores.embedded.store import EmbeddedStore
-from vpa.stores.requests import ALWAYS, Search
+from vpa.stores.requests import ALWAYS, Count, Search
 
 ROWS = 3000
 
@@ -82,7 +84,8 @@ async def _filled(store: CarelessStore, recall: float | None = 0.99) -> AsyncIte
         docs = await db.create_collection("docs", dimension=8, recall=recall)
         vectors = np.random.default_rng(1).standard_normal((ROWS, 8))
         await docs.upsert(
-            Record(f"r{n}", vector=vectors[n], metadata={"kind": "ab"[n % 2], "n": n}) for n in range(ROWS)
+            Record(f"r{n}", vector=vectors[n], metadata={"kind": "ab"[n % 2], "n": n * 1103 % ROWS})
+            for n in range(ROWS)
         )
         yield db, docs
 
@@ -93,7 +96,7 @@ async def test_the_cheapest_setting_that_keeps_the_promise_is_used_and_stored() 
         await docs.optimize()
         kept = store.saved["docs"]
         assert (kept.effort, kept.filtered, kept.missed, kept.rows) == (100, 200, (), ROWS)
-        assert kept.measured == {"all": 1.0, "half": 1.0, "few": 1.0}
+        assert kept.measured == dict.fromkeys(("all", *SHARES), 1.0)
         store.asked.clear()
         vector = np.ones(8)
         assert len(await docs.search(vector=vector)) == 10
@@ -103,19 +106,76 @@ async def test_the_cheapest_setting_that_keeps_the_promise_is_used_and_stored() 
         assert (facts["promised"], facts["kept"], facts["measured"]["all"]) == (0.99, True, 1.0)
 
 
-@pytest.mark.parametrize("dearer", [1.0, 10.0])
-async def test_a_promise_that_no_setting_reaches_is_said(dearer: float) -> None:
-    store = CarelessStore(reaches=80, filtered=1.0, dearer=dearer)
+async def test_a_promise_that_no_setting_reaches_is_said() -> None:
+    store = CarelessStore(reaches=80, filtered=1.0, dearer=10.0)
     async for db, docs in _filled(store):
         await docs.optimize()
         kept = store.saved["docs"]
-        assert "all" in kept.missed
+        assert kept.missed == ("all", *SHARES)
         assert kept.measured["all"] == pytest.approx(0.8, abs=0.06)
         assert (await db.get_statistics())["collections"]["docs"]["promise"]["kept"] is False
-        # Where an exact search costs no more, it keeps the promise under a filter.
-        assert (kept.filtered == EXACT) is (dearer == 1.0)
-        assert kept.missed == (("all",) if dearer == 1.0 else ("all", "half", "few"))
         assert (await docs.search(vector=np.ones(8), filter={"kind": "a"})).ids
+
+
+@pytest.mark.parametrize(("reaches", "filtered", "is_exact"), [(80, 1.0, (True, True)), (120, 2.0, (False, True))])
+async def test_where_exact_searches_cost_little_more_they_keep_the_promise(
+    reaches: int, filtered: float, is_exact: tuple[bool, bool]
+) -> None:
+    store = CarelessStore(reaches=reaches, filtered=filtered, dearer=2.0)
+    async for db, docs in _filled(store):
+        await docs.optimize()
+        kept = store.saved["docs"]
+        assert (kept.effort == EXACT, kept.filtered == EXACT) == is_exact
+        assert kept.missed == ()
+        assert min(kept.measured.values()) >= 0.99
+        store.asked.clear()
+        assert len(await docs.search(vector=np.ones(8), scope=Scope())) == 10
+        assert len(await docs.search(vector=np.ones(8), filter={"kind": "a"})) == 10
+        assert store.asked == ([] if is_exact[0] else [kept.effort])
+        facts = (await db.get_statistics())["collections"]["docs"]["promise"]
+        assert facts["kept"] is True
+
+
+async def test_a_first_exact_search_that_is_slow_does_not_decide() -> None:
+    class Cold(CarelessStore):
+        """Its first exact search under each filter takes six times as long."""
+
+        warm: ClassVar[set[str]] = set()
+
+        async def search(self, info: CollectionInfo, request: Search) -> list[Matches]:
+            if request.exact and str(request.filter) not in self.warm:
+                self.warm.add(str(request.filter))
+                self.clock.seconds += 5 * len(request.vectors)
+            return await super().search(info, request)
+
+    store = Cold(reaches=80, filtered=1.0)
+    async for _db, docs in _filled(store):
+        await docs.optimize()
+        assert (store.saved["docs"].effort, store.saved["docs"].filtered) == (EXACT, EXACT)
+
+
+@pytest.mark.parametrize("kept_share", [0.2, 0.1, 0.05])
+async def test_filters_that_lose_answers_only_between_half_and_few_are_found(kept_share: float) -> None:
+    class Blind(CarelessStore):
+        """Loses half of the answers where a filter keeps about one share."""
+
+        async def search(self, info: CollectionInfo, request: Search) -> list[Matches]:
+            if not request.exact:
+                self.clock.seconds -= 0.9 * len(request.vectors)
+            found = await super().search(info, replace(request, exact=True))
+            share = await self.count(info, Count(filter=request.filter)) / ROWS
+            if request.exact or not kept_share / 1.3 < share < kept_share * 1.3:
+                return found
+            return [Matches(matches.items[:5], False) for matches in found]
+
+    store = Blind()
+    async for db, docs in _filled(store):
+        report = await vpa.check_recall(docs, sample=20)
+        assert min(one.recall for one in report.filtered) == pytest.approx(0.5)
+        await docs.optimize()
+        facts = (await db.get_statistics())["collections"]["docs"]["promise"]
+        [name] = [name for name, share in SHARES.items() if share == kept_share]
+        assert (facts["kept"], facts["missed"]) == (False, [name])
 
 
 async def test_a_filter_that_keeps_nearly_all_is_served_as_no_filter_is() -> None:
@@ -133,6 +193,7 @@ def test_a_search_of_a_named_scope_asks_for_all_records_of_it() -> None:
     assert [kept.of(is_filtered=False), kept.of(is_filtered=True)] == [150, 40]
     assert kept.of(is_filtered=False, is_scoped=True) == 150
     assert Calibration(effort=100, filtered=EXACT).of(is_filtered=False, is_scoped=True) == 100
+    assert Calibration(effort=EXACT, filtered=100).of(is_filtered=False, is_scoped=True) == EXACT
     assert Calibration().of(is_filtered=False, is_scoped=True) is None
 
 
@@ -311,12 +372,47 @@ async def test_a_promise_is_a_share(recall: Any) -> None:
 async def test_the_embedded_engine_keeps_its_promise_itself() -> None:
     async with vpa.connect("mock://") as db:
         docs = await db.create_collection("docs", dimension=2, recall=0.9)
-        assert docs.info.index.recall == 0.9
-        assert docs.info.recall is None
+        assert docs.info.index.recall == docs.info.recall == 0.9
+        await docs.upsert([Record("a", vector=[1, 0])])
+        facts = (await db.get_statistics())["collections"]["docs"]
+        assert facts["recall"] == 0.9
+        assert (facts["promise"]["promised"], facts["promise"]["kept"]) == (0.9, True)
+        assert facts["promise"]["measured"] == {"all": 1.0}
         again = await db.create_collection("docs", dimension=2, recall=0.9, exist_ok=True)
         assert again.info == docs.info
         with pytest.raises(errors.ConfigurationError, match="leave index out"):
             await db.create_collection("docs", dimension=2, recall=0.8, exist_ok=True)
+
+
+async def test_the_embedded_engine_shows_what_it_measured() -> None:
+    async with vpa.connect("mock://?recall=0.95") as db:
+        docs = await db.create_collection("docs", dimension=64)
+        rows = np.random.default_rng(0).standard_normal((40_000, 64)).astype(np.float32)
+        await docs.upsert(RecordBatch(ids=[f"r{n}" for n in range(len(rows))], vectors=rows))
+        await docs.optimize()
+        facts = (await db.get_statistics())["collections"]["docs"]["promise"]
+        assert (facts["promised"], facts["kept"], facts["missed"]) == (0.95, True, [])
+        assert facts["measured"]["all"] >= 0.95
+
+
+@pytest.mark.parametrize("store", [EmbeddedStore, CarelessStore])
+async def test_two_promises_that_contradict_are_refused(store: type[EmbeddedStore]) -> None:
+    async with VectorDatabaseManager(store=store()) as db:
+        for index in ({"recall": 0.99}, IndexOptions(recall=0.99)):
+            with pytest.raises(errors.ConfigurationError, match=r"recall=0\.9 and index with recall=0\.99"):
+                await db.create_collection("docs", dimension=2, recall=0.9, index=index)
+        assert await db.list_collections() == []
+        docs = await db.create_collection("docs", dimension=2, recall=0.9, index={"recall": 0.9})
+        assert docs.info.recall == 0.9
+
+
+@pytest.mark.parametrize("store", [EmbeddedStore, CarelessStore])
+async def test_without_records_nothing_is_said_to_be_kept(store: type[EmbeddedStore]) -> None:
+    async with VectorDatabaseManager(store=store()) as db:
+        docs = await db.create_collection("docs", dimension=2, recall=0.9)
+        await docs.optimize()
+        facts = (await db.get_statistics())["collections"]["docs"]
+        assert (facts["promise"]["kept"], facts["promise"]["measured"]) == (None, {})
 
 
 async def test_one_that_exists_with_another_promise_is_refused() -> None:
@@ -342,15 +438,33 @@ def test_a_calibration_is_read_as_it_was_written() -> None:
     assert CollectionInfo.from_json(info.to_json()) == info
 
 
-@pytest.mark.parametrize("share", [0.5, 0.01])
-def test_a_filter_keeps_about_what_is_wanted(share: float) -> None:
-    records = [Record(f"r{n}", vector=None, metadata={"n": n, "third": n % 3}) for n in range(1000)]
-    node = filter_that_keeps(records, share)
-    from vpa.filters import matches, normal
+METADATA = {
+    "a number": {"n": lambda n: n},
+    "few values": {"kind": lambda n: n % 20, "third": lambda n: n % 3},
+    "values of several types that are equal": {"flag": lambda n: [True, 1, 1.0, "1", None][n % 5], "n": lambda n: n},
+    "lists": {"tags": lambda n: [f"t{n % 7}", f"u{n % 90}"]},
+}
 
-    kept = sum(matches(normal(node), record.metadata, {}) for record in records)
-    assert share * 200 <= kept <= share * 5000
-    assert filter_that_keeps([Record("a", vector=None)] * 10, share) is None
+
+@pytest.mark.parametrize("kind", METADATA)
+def test_filters_keep_about_what_is_wanted_each_another_share(kind: str) -> None:
+    records = [
+        Record(f"r{n}", vector=None, metadata={path: value(n) for path, value in METADATA[kind].items()})
+        for n in range(1000)
+    ]
+    found = filters_by_share(records)
+    assert len(set(map(str, found.values()))) == len(found) >= 2
+    shares = []
+    for name, node in found.items():
+        shares.append(sum(matches(normal(node), record.metadata, {}) for record in records) / 1000)
+        assert SHARES[name] / 5 <= shares[-1] <= SHARES[name] * 5
+    assert shares == sorted(shares, reverse=True)
+    if kind == "a number":
+        assert shares == list(SHARES.values())
+
+
+def test_without_metadata_no_filter_is_made() -> None:
+    assert filters_by_share([Record("a", vector=None)] * 10) == {}
 
 
 async def _until(holds: Any) -> None:

@@ -1,4 +1,6 @@
-"""A collection of an old or a later layout is refused by name, and nothing of it is touched."""
+"""A collection of an old or a later layout is refused by name and nothing of it is touched; it can be listed and
+dropped.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,17 @@ async def test_another_layout_is_refused(stores: RunningStores, provider: str, l
             ):
                 with pytest.raises(errors.ConfigurationError, match=LAYOUTS[layout]):
                     await call()
+            await db.create_collection("plain", dimension=2, exist_ok=True)
+            assert {"layouts", "plain"} <= set(await db.list_collections())
+            assert "plain" in (await db.get_statistics())["collections"]
             await store.driver.save_info(docs.info)
             assert await (await db.collection("layouts")).count() == 1
+            await store.driver.save_info(replace(docs.info, layout_version=layout))
         finally:
+            await db.drop_collection("layouts")
+        assert "layouts" not in await db.list_collections()
+        await db.drop_collection("plain")
+        with pytest.raises(errors.CollectionNotFoundError):
             await db.drop_collection("layouts")
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpa.observe.redact import HIDDEN, is_secret_name, redact, redact_event, redact_text, redact_url
+from vpa.observe.redact import HIDDEN, is_secret_name, redact, redact_event, redact_secret, redact_text, redact_url
 
 SECRETS = st.text("abcdefXYZ0123456789-_.~%/?#+", min_size=8, max_size=30)
 HOSTS = st.from_regex(r"[a-z]{1,8}(:[0-9]{2,4})?", fullmatch=True)
@@ -59,3 +59,18 @@ def test_an_empty_secret_is_shown_as_empty_and_nothing_is_changed_in_place() -> 
         "t": [f"Bearer {HIDDEN}"],
     }
     assert event["deep"] == {"password": "hunter2"}
+
+
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [
+        ("a", f"attempt a1 failed with key {HIDDEN}: abcd"),
+        ("abc", "attempt a1 failed with key a: abcd"),
+        ("abcd", f"attempt a1 failed with key a: {HIDDEN}"),
+        ("emp", "attempt a1 failed with key a: abcd"),
+        ("temp", f"at{HIDDEN}t a1 failed with key a: abcd"),
+        ("", "attempt a1 failed with key a: abcd"),
+    ],
+)
+def test_a_short_secret_is_hidden_as_a_whole_word_only(secret: str, shown: str) -> None:
+    assert redact_secret("attempt a1 failed with key a: abcd", secret) == shown

@@ -40,27 +40,28 @@ def _vectors() -> Any:
 
 async def test_it_is_kept_and_stored_with_the_collection(config: VectorDatabaseConfig) -> None:
     vectors = _vectors()
-    records = [Record(f"r{n}", vector=vectors[n], metadata={"half": n % 2, "few": n % 100}) for n in range(ROWS)]
+    records = [Record(f"r{n}", vector=vectors[n], metadata={"half": n % 2, "price": n % 100}) for n in range(ROWS)]
     async with VectorDatabaseManager(config) as db:
         docs = await db.create_collection("promised", dimension=DIMENSION, recall=PROMISED)
         await docs.upsert(records)
         await docs.optimize()
         promise = (await db.get_statistics())["collections"]["promised"]["promise"]
         assert promise["kept"], promise
-        assert set(promise["measured"]) == {"all", "half", "few"}
+        assert set(promise["measured"]) == {"all", "half", "fifth", "tenth", "twentieth", "few"}
         assert min(promise["measured"].values()) >= PROMISED
         stored = docs.info.calibration
     async with VectorDatabaseManager(config) as db:
         again = await db.collection("promised")
         assert again.info.calibration == stored
         numbers = np.arange(ROWS)
-        chosen = {None: numbers >= 0, "half": numbers % 2 == 1, "few": numbers % 100 == 7}
+        chosen: dict[Any, Any] = {(): numbers >= 0, ("half", "$eq", 1): numbers % 2 == 1}
+        chosen |= {("price", "$gte", bound): numbers % 100 >= bound for bound in (80, 90, 95, 98, 99)}
         units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        for field, kept in chosen.items():
+        for condition, kept in chosen.items():
+            node = {condition[0]: {condition[1]: condition[2]}} if condition else None
             shares = []
             for query in vectors[:40] + 0.01:
                 nearest = np.argsort(np.where(kept, -(units @ query), np.inf), kind="stable")[:10]
-                node = None if field is None else {field: 1 if field == "half" else 7}
                 usual = await again.search(vector=query, filter=node)
                 shares.append(len({f"r{n}" for n in nearest} & set(usual.ids)) / 10)
-            assert float(np.mean(shares)) >= PROMISED
+            assert float(np.mean(shares)) >= PROMISED, condition

@@ -290,3 +290,42 @@ async def test_store_options_go_along_to_a_store_of_the_same_kind_and_can_be_rep
                 await vpa.migrate(here, there, collection="tuned", store_options=options, state_directory=str(tmp_path))
             assert "tuned" not in await there.list_collections()
         await here.drop_collection("tuned")
+
+
+@pytest.mark.parametrize("provider", ["mock", "qdrant", "pgvector"])
+@pytest.mark.parametrize("way", ["recall", "index"])
+async def test_a_promised_recall_goes_along_to_every_store_and_back(
+    stores: RunningStores, provider: str, way: str, tmp_path: Path
+) -> None:
+    name = f"promised-{way}"
+    async with vpa.connect("mock://") as here, VectorDatabaseManager(stores.config(PROVIDERS[provider])) as there:
+        asked: dict[str, Any] = {"recall": 0.97} if way == "recall" else {"index": {"recall": 0.97}}
+        docs = await here.create_collection("docs", dimension=2, **asked)
+        await docs.upsert([Record("a", vector=[1, 0]), Record("b", vector=[0, 1])])
+        await vpa.migrate(here, there, collection="docs", to_collection=name, state_directory=str(tmp_path))
+        assert (await there.collection(name)).info.recall == 0.97
+        facts = (await there.get_statistics())["collections"][name]
+        assert facts["promise"]["promised"] == 0.97
+        assert ("recall" in (facts.get("index") or {})) is False
+        await vpa.migrate(there, here, collection=name, to_collection="back", state_directory=str(tmp_path))
+        back = (await here.collection("back")).info
+        assert (back.recall, back.index.recall) == (0.97, 0.97)
+        await there.drop_collection(name)
+
+
+async def test_a_recall_by_default_is_no_promise_elsewhere(stores: RunningStores, tmp_path: Path) -> None:
+    async with vpa.connect("mock://") as here, VectorDatabaseManager(stores.config(PROVIDERS["qdrant"])) as there:
+        await filled(here, "docs", 2)
+        await vpa.migrate(here, there, collection="docs", to_collection="plain", state_directory=str(tmp_path))
+        assert (await there.collection("plain")).info.recall is None
+        assert "index" not in (await there.get_statistics())["collections"]["plain"]
+        await there.drop_collection("plain")
+
+
+async def test_no_store_options_are_none_on_a_store_that_takes_none(tmp_path: Path) -> None:
+    async with vpa.connect("mock://") as here, vpa.connect("mock://") as there:
+        await filled(here, "docs", 2)
+        done = await vpa.migrate(here, there, collection="docs", store_options={}, state_directory=str(tmp_path))
+        assert done.verification.ok
+        with pytest.raises(errors.ConfigurationError, match="takes no store_options"):
+            await here.create_collection("other", dimension=2, store_options={"m": 8})

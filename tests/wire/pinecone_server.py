@@ -336,7 +336,7 @@ class _Index:
             if operator in ("$in", "$nin"):
                 if not isinstance(literal, list) or len(literal) > 10_000:
                     raise _bad(f"{operator} takes a list of at most 10000 values")
-                found = any(_same(value, one) for value in many for one in literal)
+                found = _is_among(many, literal)
                 results.append(found if operator == "$in" else self._negated(present, found))
             elif operator in ("$eq", "$ne"):
                 found = any(_same(value, literal) for value in many)
@@ -363,6 +363,13 @@ def _fields(conditions: list[dict[str, Any]]) -> set[str]:
         for key, value in condition.items():
             names |= _fields(value) if key.startswith("$") else {key}
     return names
+
+
+def _is_among(values: list[Any], literals: list[Any]) -> bool:
+    if set(map(type, literals)) == {str}:
+        # The usual case: filters by tokens, of which there may be hundreds.
+        return not set(literals).isdisjoint(value for value in values if isinstance(value, str))
+    return any(_same(value, literal) for value in values for literal in literals)
 
 
 def _same(value: Any, literal: Any) -> bool:

@@ -32,9 +32,10 @@ class Binding:
     def note_promise(self, *, is_new: bool) -> None:
         """Keep the recall that the collection promises, where its store has an index of its own.
 
-        One that was never measured soon is, unless it was made just now.
+        One that was never measured soon is, unless it was made just now. The embedded engine keeps its promises by
+        itself.
         """
-        if self.promise is None and self.info.recall is not None:
+        if self.promise is None and self.info.recall is not None and not self.store.capabilities.index_options:
             self.promise = Promise(self, self.info.recall)
             if not is_new and self.info.calibration is None:
                 self.promise.begin()

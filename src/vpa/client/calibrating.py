@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from vpa.base.arrays import FloatMatrix
 from vpa.base.calibration import EXACT, Calibration
 from vpa.base.clock import Clock
-from vpa.base.metadata import leaves
-from vpa.base.records import CollectionInfo, Matches, Metric, Record, RecordBatch
+from vpa.base.records import CollectionInfo, Matches, Metric, Record
 from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.client import residual
-from vpa.client.exactly import ExactAnswers
-from vpa.filters import F, Filter, NormalFilter, normalize
+from vpa.client.exactly import ExactAnswers, add_to_all
+from vpa.client.selectivity import SHARES, filters_by_share
+from vpa.filters import NormalFilter, normalize
 from vpa.stores.contract import VectorStore
 from vpa.stores.requests import ALWAYS, Count, Scan, Search
 
@@ -31,12 +29,12 @@ _SAMPLED: Final = 2_000
 _QUERIES: Final = 100
 _FILTERED_QUERIES: Final = 50
 _AT_ONCE: Final = 10
-# Exact searches that are timed.
+# Exact searches that are timed, how often, and how many times too slow one round must be for it to be the last.
 _TIMED: Final = 5
+_ROUNDS: Final = 3
+_HOPELESS: Final = 3.0
 _TOP_K: Final = 10
-# Shares of the records that a filter keeps.
-_SHARES: Final = {"half": 0.5, "few": 0.01}
-# Where no setting keeps the promise under a filter, exact searches do; they may take so many times as long.
+# Where no setting keeps the promise, exact searches do; they may take this many times as long.
 _DEARER: Final = 3.0
 # Queries are rows moved by as much as they are long, and points so far on the way from one row to another. Of a real
 # question the nearest are found a little more often than of these; half way, an index loses ten times as many.
@@ -77,7 +75,7 @@ class Calibrating:
             rows = await self._store.count(self._info, Count())
             # Where an index is only left out for now, searches stay as they were measured.
             effort = EXACT if self._rungs != [None] else None
-            measured = dict.fromkeys(("all", *_SHARES), 1.0)
+            measured = dict.fromkeys(("all", *SHARES), 1.0) if rows else {}
             return Calibration(effort=effort, filtered=effort, measured=measured, rows=rows, total=rows, top_k=_TOP_K)
         scope, records, share = await self._sample()
         rows = await self._store.count(self._info, Count(scope=scope))
@@ -86,7 +84,7 @@ class Calibrating:
             return Calibration(rows=rows, total=total, top_k=_TOP_K)
         whole, *filtered = levels = await asyncio.to_thread(self._levels, records)
         async for batch in self._store.scan(self._info, Scan(scope=scope)):
-            await asyncio.to_thread(_add, levels, batch)
+            await asyncio.to_thread(add_to_all, [level.exact for level in levels], batch)
         first = await self._climb(whole, scope, self._rungs)
         chosen = {whole.name: first}
         rungs = self._rungs[self._rungs.index(first.effort) :]
@@ -94,39 +92,53 @@ class Calibrating:
             # Each starts where the one before ended: one setting serves all filters, those that keep nearly all too.
             chosen[level.name] = trial = await self._climb(level, scope, rungs)
             rungs = rungs[rungs.index(trial.effort) :]
-        found = await self._conclude(chosen, filtered, scope)
+        found = await self._conclude(levels, chosen, scope)
         return replace(found, rows=rows, total=total)
 
-    async def _conclude(self, chosen: dict[str, _Trial], filtered: Sequence[_Level], scope: Scope) -> Calibration:
-        effort = chosen["all"].effort
-        under = chosen[filtered[-1].name].effort if filtered else effort
-        measured = {name: trial.recall for name, trial in chosen.items()}
-        for level in filtered[:-1]:
+    async def _conclude(self, levels: Sequence[_Level], chosen: dict[str, _Trial], scope: Scope) -> Calibration:
+        whole, *others = levels
+        effort = chosen[whole.name].effort
+        under = chosen[levels[-1].name].effort
+        for level in others[:-1]:
             if chosen[level.name].effort != under:
-                measured[level.name] = (await self._try(level, scope, under)).recall
-        missed = [name for name, recall in measured.items() if recall < self._promised]
-        if any(name in missed for name in _SHARES) and await self._is_cheap(filtered, chosen, scope):
+                chosen[level.name] = await self._try(level, scope, under)
+        if await self._is_better_exact([whole], chosen, scope):
+            effort = EXACT
+        # Where no filter could be measured, what holds without one is all that is known.
+        if await self._is_better_exact(others, chosen, scope) or (not others and effort == EXACT):
             under = EXACT
-            measured |= {level.name: 1.0 for level in filtered}
-            missed = [name for name in missed if name not in _SHARES]
+        exact = [level.name for level in levels if (effort if level is whole else under) == EXACT]
+        measured = {name: trial.recall for name, trial in chosen.items()} | dict.fromkeys(exact, 1.0)
         return Calibration(
             effort=effort,
             filtered=under,
             measured={name: round(recall, 4) for name, recall in measured.items()},
-            missed=tuple(missed),
+            missed=tuple(name for name, recall in measured.items() if recall < self._promised),
             top_k=_TOP_K,
         )
 
-    async def _is_cheap(self, levels: Sequence[_Level], chosen: dict[str, _Trial], scope: Scope) -> bool:
-        """Whether exact searches under the filters cost little more than those of the index."""
+    async def _is_better_exact(self, levels: Sequence[_Level], chosen: dict[str, _Trial], scope: Scope) -> bool:
+        """Whether the promise is missed under one of the filters, and exact searches cost little more under each."""
+        if all(chosen[level.name].recall >= self._promised for level in levels):
+            return False
         for level in levels:
-            queries = level.queries[:_TIMED]
+            usual_s = chosen[level.name].time_s / len(level.queries)
+            if not await self._takes_at_most(_DEARER * usual_s, level, scope):
+                return False
+        return True
+
+    async def _takes_at_most(self, seconds: float, level: _Level, scope: Scope) -> bool:
+        """Whether an exact search does, in the fastest of a few rounds: the first may find caches cold."""
+        queries = level.queries[:_TIMED]
+        for _ in range(_ROUNDS):
             started = self._clock.monotonic()
             await self._search(queries, level.filter, scope, info=self._info, exact=True)
             per_query_s = (self._clock.monotonic() - started) / len(queries)
-            if per_query_s > _DEARER * chosen[level.name].time_s / len(level.queries):
+            if per_query_s <= seconds:
+                return True
+            if per_query_s > _HOPELESS * seconds:
                 return False
-        return True
+        return False
 
     async def _climb(self, level: _Level, scope: Scope, rungs: Sequence[int | None]) -> _Trial:
         """The cheapest setting that is good enough, or the best."""
@@ -178,10 +190,8 @@ class Calibrating:
     def _levels(self, records: list[Record]) -> list[_Level]:
         queries = self._queries(records)
         levels = [self._level("all", ALWAYS, queries)]
-        for name, share in _SHARES.items():
-            node = filter_that_keeps(records, share)
-            if node is not None:
-                levels.append(self._level(name, normalize(node), queries[:_FILTERED_QUERIES]))
+        for name, node in filters_by_share(records).items():
+            levels.append(self._level(name, normalize(node), queries[:_FILTERED_QUERIES]))
         return levels
 
     def _level(self, name: str, node: NormalFilter, queries: FloatMatrix) -> _Level:
@@ -201,36 +211,3 @@ class Calibrating:
             lengths = np.linalg.norm(queries, axis=1, keepdims=True)
             queries = np.where(lengths > 0, queries / np.where(lengths > 0, lengths, 1), rows[first])
         return np.ascontiguousarray(queries, dtype=np.float32)
-
-
-def _add(levels: Sequence[_Level], batch: RecordBatch) -> None:
-    for level in levels:
-        level.exact.add(batch)
-
-
-def filter_that_keeps(records: Sequence[Record], share: float) -> Filter | None:
-    """A filter on a metadata field of the records that keeps about that share of them; None where there is none.
-
-    Taken are a value that occurs so often, or a bound of a number; within a factor of five of what is wanted.
-    """
-    wanted = share * len(records)
-    candidates = [(count, node) for count, node in _candidates(records, share) if wanted / 5 <= count <= wanted * 5]
-    if not candidates:
-        return None
-    return min(candidates, key=lambda pair: abs(np.log(pair[0] / wanted)))[1]
-
-
-def _candidates(records: Sequence[Record], share: float) -> Iterator[tuple[int, Filter]]:
-    counts: Counter[tuple[str, Any]] = Counter()
-    numbers: dict[str, list[float]] = {}
-    for record in records:
-        for path, values in leaves(record.metadata):
-            counts.update({(path, value): 1 for value in values if not isinstance(value, float)})
-            if len(values) == 1 and isinstance(values[0], int | float) and not isinstance(values[0], bool):
-                numbers.setdefault(path, []).append(values[0])
-    for (path, value), count in counts.items():
-        yield count, F(path) == value
-    for path, found in numbers.items():
-        ordered = sorted(found)
-        bound = ordered[min(len(ordered) - 1, int(len(records) * share))]
-        yield bisect_left(ordered, bound), F(path) < bound

@@ -8,7 +8,7 @@ from typing import Any
 
 from vpa.base.calibration import check_recall_promise
 from vpa.base.errors import ConfigurationError, DimensionMismatchError, EmbeddingMismatchError
-from vpa.base.index_options import IndexOptions
+from vpa.base.index_options import DEFAULT_RECALL, IndexOptions
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric
 from vpa.client.binding import Binding
 from vpa.client.verbs import CollectionVerbs
@@ -91,17 +91,16 @@ def check_searched(
     store_options: StoreOptions | Mapping[str, Any] | None,
 ) -> Searched:
     """The options as values; raises ConfigurationError where they are unknown, or not of this store."""
-    promised = None if recall is None else check_recall_promise(recall)
+    promised = _promised(index, recall)
     native = _store_options(store, store_options)
     named = () if store_options is None else ("store_options",)
     if store.capabilities.index_options:
         options = store.default_index if index is None else IndexOptions.parse(index)
+        promised = _promised(options, None) if promised is None else promised
         if index is not None or promised is not None:
             named = (*named, "index")
-        return Searched(options if promised is None else replace(options, recall=promised), None, native, named)
-    if isinstance(index, Mapping) and set(index) == {"recall"} and promised is None:
-        promised, index = check_recall_promise(index["recall"]), None
-    if index is not None and IndexOptions.parse(index) != IndexOptions():
+        return Searched(options if promised is None else replace(options, recall=promised), promised, native, named)
+    if index is not None and replace(IndexOptions.parse(index), recall=DEFAULT_RECALL) != IndexOptions():
         raise ConfigurationError(
             f"{store.provider} has an index of its own: of the index options it takes recall only, not {index!r}; "
             "give store_options, or use the embedded engine (mock)",
@@ -110,10 +109,24 @@ def check_searched(
     return Searched(IndexOptions(), promised, native, named if promised is None else (*named, "recall"))
 
 
+def _promised(index: IndexOptions | Mapping[str, Any] | None, recall: float | None) -> float | None:
+    """The recall that was asked for, in either way; None for neither."""
+    promised = None if recall is None else check_recall_promise(recall)
+    if isinstance(index, IndexOptions):
+        inside = None if index.recall == DEFAULT_RECALL else index.recall
+    else:
+        inside = IndexOptions.parse(index).recall if isinstance(index, Mapping) and "recall" in index else None
+    if None not in (promised, inside) and promised != inside:
+        raise ConfigurationError(f"recall={promised} and index with recall={inside} contradict each other; give one")
+    return inside if promised is None else promised
+
+
 def _store_options(store: VectorStore, options: StoreOptions | Mapping[str, Any] | None) -> Mapping[str, Any]:
     if options is None:
         return {}
     if store.options_type is None:
+        if isinstance(options, Mapping) and not options:
+            return {}
         raise ConfigurationError(
             f"{store.provider} takes no store_options ({options!r}); its searches are set by index=",
             provider=store.provider,

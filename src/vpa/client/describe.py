@@ -1,9 +1,10 @@
-"""What metadata there is, type-exact, and what a store does with a filter."""
+"""What metadata there is, type-exact, what a store does with a filter, and its facts as JSON."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from vpa.base.errors import InvalidFilterError
@@ -73,6 +74,17 @@ def _rank(value: Scalar) -> tuple[str, Any, str]:
     if isinstance(value, str):
         return kind_of(value), compared(value), value
     return kind_of(value), value, type(value).__name__
+
+
+def as_json(fact: Any) -> Any:
+    """A store's account of itself as JSON holds it: clients report sums as Decimal and lists as tuples."""
+    if isinstance(fact, Mapping):
+        return {str(key): as_json(value) for key, value in fact.items()}
+    if isinstance(fact, list | tuple):
+        return [as_json(value) for value in fact]
+    if isinstance(fact, Decimal):
+        return int(fact) if fact == fact.to_integral_value() else float(fact)
+    return fact
 
 
 def explain(store: VectorStore, info: CollectionInfo, node: NormalFilter) -> dict[str, Any]:

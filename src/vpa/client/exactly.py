@@ -8,7 +8,7 @@ import numpy as np
 
 from vpa.base.arrays import FloatMatrix
 from vpa.base.records import Matches, Metric, RecordBatch
-from vpa.filters import NormalFilter, matches
+from vpa.filters import NormalFilter, which_hold
 from vpa.stores.requests import ALWAYS
 
 # A score that is so close to the last of the exact ones is as good: stores compute in float32.
@@ -30,7 +30,9 @@ class ExactAnswers:
 
     def add(self, batch: RecordBatch) -> None:
         """Take the batch's records into account; its vectors are of unit length for cosine."""
-        chosen = self._chosen(batch)
+        add_to_all([self], batch)
+
+    def _add(self, batch: RecordBatch, chosen: np.ndarray) -> None:
         if batch.vectors is None or not len(chosen):
             return
         scores = _scores(self._metric, self._queries, batch.vectors[chosen] - self._origin)
@@ -45,13 +47,6 @@ class ExactAnswers:
         self._scores = np.take_along_axis(both, order, axis=1)
         self._ids = np.take_along_axis(named, order, axis=1)
 
-    def _chosen(self, batch: RecordBatch) -> np.ndarray:
-        if self._filter is ALWAYS:
-            return np.arange(len(batch))
-        metadata, system = batch.metadata or [{}] * len(batch), batch.system or [{}] * len(batch)
-        holds = (matches(self._filter, one, other) for one, other in zip(metadata, system, strict=True))
-        return np.flatnonzero(np.fromiter(holds, dtype=np.bool_, count=len(batch)))
-
     def shares(self, answers: Sequence[Matches]) -> list[float]:
         """For each query the share of its exact answer that was found; 1 where there is nothing to find."""
         result = []
@@ -64,6 +59,24 @@ class ExactAnswers:
             matching = sum(match.id in exact or match.score >= least for match in answer)
             result.append(min(1.0, matching / len(ids)))
         return result
+
+
+def add_to_all(answers: Sequence[ExactAnswers], batch: RecordBatch) -> None:
+    """`add` for answers under several filters; the batch's metadata is read once for all of them."""
+    for one, chosen in zip(answers, _chosen(answers, batch), strict=True):
+        one._add(batch, chosen)
+
+
+def _chosen(answers: Sequence[ExactAnswers], batch: RecordBatch) -> list[np.ndarray]:
+    """For each of the answers the positions of the records that satisfy its filter."""
+    nodes = [one._filter for one in answers if one._filter is not ALWAYS]
+    everything = np.arange(len(batch))
+    if not nodes:
+        return [everything] * len(answers)
+    metadata, system = batch.metadata or [{}] * len(batch), batch.system or [{}] * len(batch)
+    rows = [which_hold(nodes, one, other) for one, other in zip(metadata, system, strict=True)]
+    holds = iter(np.asarray(rows, dtype=np.bool_).reshape(len(batch), len(nodes)).T)
+    return [everything if one._filter is ALWAYS else np.flatnonzero(next(holds)) for one in answers]
 
 
 def _scores(metric: Metric, queries: FloatMatrix, vectors: FloatMatrix) -> FloatMatrix:

@@ -22,6 +22,7 @@ from vpa.base.index_options import IndexOptions
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, check_collection_name
 from vpa.client.binding import Binding
 from vpa.client.collection import Collection, check_same, check_searched
+from vpa.client.describe import as_json
 from vpa.client.policy.assembly import Pipelines
 from vpa.client.policy.pipeline import Call, Interceptor
 from vpa.client.verbs import CollectionVerbs
@@ -85,12 +86,22 @@ class VectorDatabaseManager(CollectionVerbs):
         self._refuse_unmet_encryption(self._store)
         self._pipeline = self._pipelines.attach(self._store)
         try:
-            await self._pipeline.run(Call(Connect(), self._store.provider), self._store.open)
+            await self._open(self._store)
             self._connected = True
             await self._open_configured()
         except BaseException:
             await self.close()
             raise
+
+    async def _open(self, store: VectorStore) -> None:
+        try:
+            await self._pipeline.run(Call(Connect(), store.provider), store.open)
+        except CollectionNotFoundError as error:
+            # No collection was asked for: what is unknown there are the paths of this kind of server.
+            raise ConfigurationError(
+                f"what answers at this address is no {store.provider} ({error.message}); check the URL's host and port",
+                provider=store.provider,
+            ) from error
 
     def _refuse_unmet_encryption(self, store: VectorStore) -> None:
         able = store.capabilities
@@ -301,7 +312,11 @@ class VectorDatabaseManager(CollectionVerbs):
         return {**facts, "healthy": True, "latency_s": self._clock.monotonic() - started}
 
     async def get_statistics(self) -> dict[str, Any]:
-        """Calls, errors and latencies in seconds by verb since this manager was made, and facts on open collections."""
+        """Calls, errors and latencies in seconds by verb since this manager was made, and facts on open collections.
+
+        `collections` holds those that this manager has opened or made; `list_collections` names all. The whole is
+        JSON.
+        """
         collections = {}
         if self._connected and self._store is not None:
             names = await self._store.list_collections()
@@ -311,7 +326,10 @@ class VectorDatabaseManager(CollectionVerbs):
                     facts = await bound.run(Statistics(), partial(bound.store.statistics, bound.info))
                     if bound.promise is not None:
                         facts["promise"] = bound.promise.facts()
-                    collections[bound.info.name] = {**bound.info.to_json(), **facts, "gauges": dict(bound.gauges)}
+                    described = bound.info.to_json()
+                    if not bound.store.capabilities.index_options:
+                        del described["index"]
+                    collections[bound.info.name] = as_json({**described, **facts, "gauges": dict(bound.gauges)})
         return {
             "provider": str(self.config.provider),
             "connected": self._connected,

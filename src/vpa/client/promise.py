@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
-from vpa.base.calibration import Calibration
+from vpa.base.calibration import EXACT, Calibration
 from vpa.base.clock import Clock
 from vpa.base.records import CollectionInfo
 from vpa.client.calibrating import Calibrating
@@ -25,6 +25,10 @@ _QUIET_S: Final = 2.0
 _MOST_WAITS: Final = 60
 # How many times as long as it took nothing is measured again.
 _REST_TIMES: Final = 20
+_ADVICE: Final = (
+    "make the collection again with store_options of a finer index (a larger m or ef_construction, another or no "
+    "quantization) and copy the records there, promise less, or search with exact=True"
+)
 
 
 class Bound(Protocol):
@@ -113,17 +117,25 @@ class Promise:
         bound.info, self._error = info, None
         # What came meanwhile was not measured.
         self._written -= before
-        if found.missed:
-            _log.warning(
-                "a promised recall is not reached by any setting of the store",
-                collection=info.name,
-                promised=self.promised,
-                measured=dict(found.measured),
-            )
+        self._warn(found)
         return found
 
+    def _warn(self, calibration: Calibration) -> None:
+        facts = {"collection": self._bound.info.name, "promised": self.promised, "measured": dict(calibration.measured)}
+        if calibration.missed:
+            _log.warning(
+                "a promised recall is not reached by any setting of the store",
+                **facts,
+                missed=calibration.missed,
+                advice=_ADVICE,
+            )
+        elif calibration.effort == EXACT:
+            _log.warning(
+                "searches are exact: no setting of the index reaches the promised recall", **facts, advice=_ADVICE
+            )
+
     def facts(self) -> dict[str, Any]:
-        """What was promised and measured, for statistics; recall under "all", "half" and "few" of the records."""
+        """What was promised and measured, for statistics; recall under "all" and each share of the records."""
         known = self._bound.info.calibration
         facts: dict[str, Any] = {
             "promised": self.promised,
@@ -134,7 +146,7 @@ class Promise:
             facts["error"] = self._error
         if known is None:
             return {**facts, "kept": None, "measured": {}}
-        return {**facts, "kept": not known.missed, **known.to_json()}
+        return {**facts, "kept": not known.missed if known.measured else None, **known.to_json()}
 
     async def close(self) -> None:
         """End what is under way; what was stored stays."""

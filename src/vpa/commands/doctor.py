@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import math
 import os
 import shutil
 from argparse import Namespace
@@ -31,6 +32,7 @@ from vpa.trust.recall import check_recall
 
 _LEAST_FREE_BYTES: Final = 1 << 30  # A gigabyte: a compaction needs a second copy of a collection for a while.
 _LEAST_RECALL: Final = 0.99  # Below it a user loses one answer in a hundred, and is told.
+_FINER: Final = "make the collection again with a finer index (docs/recall.md), or search with exact=True"
 _NO_COLLECTION: Final = "vpa-doctor-looks"
 
 
@@ -170,8 +172,23 @@ async def _store(config: DeploymentConfig) -> list[Check]:
         *checks,
     ]
     for name, facts in statistics.items():
-        checks += _recovered(name, facts.get("recovery", {}))
+        checks += [*_promised(name, facts.get("promise")), *_recovered(name, facts.get("recovery", {}))]
     return checks
+
+
+def _promised(name: str, promise: Mapping[str, Any] | None) -> Iterator[Check]:
+    """Whether the recall that a collection promises was reached when it was last measured."""
+    if promise is None or promise["kept"]:
+        return
+    if promise["kept"] is None:
+        if "rows" in promise:
+            return  # There were no records to measure with.
+        yield Check(
+            "recall", "warn", f"{name} promises {promise['promised']:g}; nothing was measured yet", "run optimize()"
+        )
+        return
+    missed = ", ".join(f"{promise['measured'][share]:.3f} ({share})" for share in promise["missed"])
+    yield Check("recall", "fail", f"{name} promises {promise['promised']:g} and reaches {missed}", _FINER)
 
 
 async def _damaged(manager: VectorDatabaseManager, names: Sequence[str]) -> dict[str, VectorDatabaseError]:
@@ -224,21 +241,27 @@ def _numbers(text: str) -> tuple[int, ...]:
 async def _recall(manager: VectorDatabaseManager, config: DeploymentConfig, names: Sequence[str]) -> list[Check]:
     if config.vector_db_index_name not in names:
         return []
-    report = await check_recall(await manager.collection(config.vector_db_index_name), sample=20)
+    collection = await manager.collection(config.vector_db_index_name)
+    report = await check_recall(collection, sample=20)
     if not report.queries:
         return []
     parts = [f"{report.recall:.3f} without a filter"]
     parts += [f"{one.recall:.3f} where a filter keeps {one.selectivity:.1%}" for one in report.filtered]
-    good = min([report.recall, *(one.recall for one in report.filtered)]) >= _LEAST_RECALL
-    fix = "" if good else "search with exact=True, or build a better index"
-    return [
-        Check(
-            "recall",
-            "ok" if good else "warn",
-            f"{report.queries} queries, top {report.top_k}: " + ", ".join(parts),
-            fix,
-        )
-    ]
+    promised = collection.info.recall
+    least = min([report.recall, *(one.recall for one in report.filtered)])
+    finding = f"{report.queries} queries, top {report.top_k}: " + ", ".join(parts)
+    if promised is None:
+        good = least >= _LEAST_RECALL
+        fix = "" if good else "search with exact=True, or build a better index"
+        return [Check("recall", "ok" if good else "warn", finding, fix)]
+    good = least >= promised - _chance(promised, report.queries * report.top_k)
+    finding += f"; promised: {promised:g}"
+    return [Check("recall", "ok" if good else "fail", finding, "" if good else f"run optimize(), then: {_FINER}")]
+
+
+def _chance(recall: float, neighbours: int) -> float:
+    """How far below `recall` a measurement with so many neighbours may be by chance: three standard deviations."""
+    return 3 * math.sqrt(recall * (1 - recall) / neighbours)
 
 
 def _fix(error: VectorDatabaseError) -> str:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from vpa.filters.ast import Filter
-from vpa.filters.evaluate import matches
+from vpa.filters.evaluate import matches, which_hold
 from vpa.filters.expressions import F
 from vpa.filters.normalize import NormalFilter, normalize
 from vpa.filters.parse import FilterLike, as_filter, normal
@@ -27,4 +27,5 @@ __all__ = [
     "normalize",
     "split",
     "to_json",
+    "which_hold",
 ]

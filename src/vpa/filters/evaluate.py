@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import ge, gt, le, lt
 from typing import Any, Final
 
@@ -34,9 +34,16 @@ _ORDER: Final[dict[Comparison, Callable[[Any, Any], bool]]] = {
 
 def matches(node: Filter, metadata: Mapping[str, Value], system: Mapping[str, Scalar] | None = None) -> bool:
     """Whether a record with this canonical metadata satisfies the filter."""
+    return which_hold((node,), metadata, system)[0]
+
+
+def which_hold(
+    nodes: Sequence[Filter], metadata: Mapping[str, Value], system: Mapping[str, Scalar] | None = None
+) -> list[bool]:
+    """`matches` for several filters; the metadata, which takes most of the time, is flattened once for all of them."""
     fields = {Field(path): values for path, values in leaves(metadata)}
     fields |= {Field(name, system=True): [value] for name, value in (system or {}).items() if value is not None}
-    return _holds(node, fields)
+    return [_holds(node, fields) for node in nodes]
 
 
 def _holds(node: Filter, fields: Mapping[Field, list[Scalar]]) -> bool:

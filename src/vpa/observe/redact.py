@@ -7,6 +7,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 HIDDEN: Final = "**********"
+_LEAST_WITHIN_WORDS: Final = 4
 _SECRET_NAME: Final = re.compile(
     r"(api[_-]?key|authorization|cookie|credential|encryption[_-]?key|passphrase|passw(or)?d|private[_-]?key|secret|token)$",
     re.IGNORECASE,
@@ -25,6 +26,13 @@ def is_secret_name(name: str) -> bool:
 def redact_text(text: str) -> str:
     """`text` without the passwords of URLs, bearer tokens, and `api_key=…` or the like."""
     return _BEARER.sub(lambda match: f"{match[1]} {HIDDEN}", _URL_PASSWORD.sub(rf"\g<head>{HIDDEN}", text))
+
+
+def redact_secret(text: str, secret: str) -> str:
+    """`text` without a known secret: a short one only as a whole word, since it is a part of many words."""
+    if len(secret) >= _LEAST_WITHIN_WORDS:
+        return text.replace(secret, HIDDEN)
+    return re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text) if secret else text
 
 
 def redact_url(url: str) -> str:

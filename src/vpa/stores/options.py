@@ -19,9 +19,11 @@ PROVIDER: Final = "provider"
 Check = Callable[[Any], bool]
 
 
-def _option(allowed: str, check: Check) -> Any:
-    """A field that is None where it was not set; `allowed` says in words what `check` accepts."""
-    return field(default=None, metadata={"allowed": allowed, "check": check})
+def _option(allowed: str, check: Check, *, names: Sequence[str] = ()) -> Any:
+    """A field that is None where it was not set; `allowed` says in words what `check` accepts, `names` are the words
+    among which a misspelt one is looked for.
+    """
+    return field(default=None, metadata={"allowed": allowed, "check": check, "names": names})
 
 
 def _whole(low: int, high: int) -> Any:
@@ -50,7 +52,8 @@ def _flag() -> Any:
 def _one_of(literal: Any) -> Any:
     """A field for one of the values of a Literal."""
     allowed = get_args(literal)
-    return _option(f"one of {', '.join(allowed)}", lambda value: isinstance(value, str) and value in allowed)
+    words = f"one of {', '.join(allowed)}"
+    return _option(words, lambda value: isinstance(value, str) and value in allowed, names=allowed)
 
 
 def _text() -> Any:
@@ -68,8 +71,10 @@ class StoreOptions:
         for option in fields(self):
             value = getattr(self, option.name)
             if value is not None and not option.metadata["check"](value):
-                allowed = option.metadata["allowed"]
-                raise ConfigurationError(f"store option {option.name!r} of {self.provider} is {allowed}, not {value!r}")
+                allowed, hint = option.metadata["allowed"], _meant(value, option.metadata["names"])
+                raise ConfigurationError(
+                    f"store option {option.name!r} of {self.provider} is {allowed}, not {value!r}{hint and '; '}{hint}"
+                )
         self._check_together()
 
     def _check_together(self) -> None:
@@ -100,10 +105,9 @@ class StoreOptions:
         known = [option.name for option in fields(cls)]
         for name in values:
             if name not in known:
-                near = difflib.get_close_matches(str(name), known, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
+                hint = _meant(name, known)
                 raise ConfigurationError(
-                    f"{cls.provider} has no store option {name!r}; {hint}known: {', '.join(known)}"
+                    f"{cls.provider} has no store option {name!r}; {hint}{hint and ' '}known: {', '.join(known)}"
                 )
         return cls(**values)
 
@@ -120,13 +124,12 @@ class StoreOptions:
     ) -> ConfigurationError:
         """The error for options that this server or client does not take.
 
-        `names`: which of them, by default every one that was set. `allowed`: by name, in words, where it is less than
-        the option's type says.
+        `names`: which of them, by default every one that was set. `allowed`: by name, in words, what this server
+        takes, where that is known; what the option's type allows in general would name the refused value as allowed.
         """
         narrower = allowed or {}
-        words = {option.name: option.metadata["allowed"] for option in fields(self)} | dict(narrower)
         shown = ", ".join(
-            f"{name}={value!r} (allowed: {words[name]})"
+            f"{name}={value!r}" + (f" (allowed: {narrower[name]})" if name in narrower else "")
             for name, value in self._values().items()
             if not names or name in names
         )
@@ -139,6 +142,13 @@ class StoreOptions:
             for name, value in self._values().items()
             if settings.get(name) is not None and not _is_same(settings[name], value)
         }
+
+
+def _meant(word: object, known: Sequence[str]) -> str:
+    """A question that names the known word closest to `word`, whatever its case; empty where none is close."""
+    by_folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(str(word).casefold(), by_folded, n=1)
+    return f"did you mean {by_folded[near[0]]!r}?" if near else ""
 
 
 def _is_same(left: Any, right: Any) -> bool:

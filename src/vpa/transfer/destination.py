@@ -22,7 +22,7 @@ async def create_like(
     """Make, or open, a collection as `info` describes it.
 
     Index options go along where the store takes any, the promised recall to every store, and the options of a store,
-    unless others are given, to another one of its kind.
+    unless others are given, to another one of its kind. A recall that the source only has by default is no promise.
     """
     embedded = manager.capabilities.index_options
     asked = info.index if embedded and info.index != IndexOptions() else None
@@ -34,7 +34,7 @@ async def create_like(
         embedding=info.embedding,
         native_fields=info.native_fields,
         index=asked,
-        recall=None if asked is not None else info.recall,
+        recall=info.recall,
         store_options=info.store_options if same_kind and store_options is None else store_options,
         exist_ok=True,
     )

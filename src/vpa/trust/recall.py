@@ -5,22 +5,21 @@ less.
 from __future__ import annotations
 
 import random
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
 from vpa.base.errors import InvalidQueryError
-from vpa.base.metadata import leaves
 from vpa.base.recall import found_share
 from vpa.base.records import Record
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
-from vpa.filters import F, Filter, to_json
+from vpa.client.selectivity import filters_by_share
+from vpa.filters import Filter, to_json
 
 _READ: Final = 2000  # Records read at once, of which the sample is taken.
-_SELECTIVITIES: Final = (0.5, 0.1, 0.01)  # Shares of the records that the filters keep.
+_FILTERED_QUERIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,9 @@ async def check_recall(
 ) -> RecallReport:
     """Search for slightly moved copies of stored vectors, exactly and as usual, and compare.
 
-    `sample` queries are drawn from the first records of a scan, filters from the metadata values there. An empty
-    scope has recall 1. Raises InvalidQueryError for a sample below 1.
+    `sample` queries are drawn from the first records of a scan. The filters, made of the metadata values there, keep
+    about 50, 20, 10, 5 and 1 % of the records, where such exist; each gets up to 20 queries. An empty scope has recall
+    1. Raises InvalidQueryError for a sample below 1.
     """
     if sample < 1:
         raise InvalidQueryError(f"sample must be at least 1, not {sample}")
@@ -67,9 +67,12 @@ async def check_recall(
     recalls = [await _recall_of(collection, query, top_k=top_k, node=None, scope=scope) for query in queries]
     filtered = []
     total = await collection.count(scope=scope)
-    for node in _filters(records):
+    for node in filters_by_share(records).values():
         share = await collection.count(filter=node, scope=scope) / max(1, total)
-        found = [await _recall_of(collection, query, top_k=top_k, node=node, scope=scope) for query in queries[:10]]
+        found = [
+            await _recall_of(collection, query, top_k=top_k, node=node, scope=scope)
+            for query in queries[:_FILTERED_QUERIES]
+        ]
         filtered.append(FilteredRecall(to_json(node), share, float(np.mean(found))))
     report = RecallReport(
         len(recalls), top_k, float(np.mean(recalls)) if recalls else 1.0, min(recalls, default=1.0), filtered
@@ -86,18 +89,6 @@ def _queries(records: list[Record], *, seed: int, scale: float) -> list[np.ndarr
         spread = scale * float(np.abs(vector).mean() or 1.0)
         queries.append((vector + rng.standard_normal(len(vector)) * spread).astype(np.float32))
     return queries
-
-
-def _filters(records: list[Record]) -> list[Filter]:
-    seen: Counter[tuple[str, Any]] = Counter()
-    for record in records:
-        for path, values in leaves(record.metadata):
-            seen.update({(path, value): 1 for value in values if not isinstance(value, float)})
-    chosen: dict[tuple[str, Any], None] = {}
-    for wanted in _SELECTIVITIES if seen else ():
-        target = wanted * len(records)
-        chosen[min(seen, key=lambda pair: (abs(seen[pair] - target), pair[0], str(pair[1])))] = None
-    return [F(path) == value for path, value in chosen]
 
 
 async def _recall_of(

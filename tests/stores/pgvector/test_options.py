@@ -64,11 +64,13 @@ async def test_options_are_taken_and_searches_mean_the_same(
         ({"index": "hnsw", "m": 30, "ef_construction": 40}, 8, r"'ef_construction' of pgvector is at least twice m"),
         ({"index": "ivfflat", "m": 8}, 8, r"'m' of pgvector belongs to index='hnsw'"),
         ({"index": "hsnw"}, 8, r"'index' of pgvector is one of none, hnsw, ivfflat, not 'hsnw'"),
+        ({"index": "HNSW"}, 8, r"'index' of pgvector is one of none, hnsw, ivfflat, not 'HNSW'; did you mean 'hnsw'\?"),
+        ({"index": "hnsw", "M": 8}, 8, r"no store option 'M'; did you mean 'm'\? known: "),
         ({"indx": "hnsw"}, 8, r"no store option 'indx'; did you mean 'index'\? known: index, index_over"),
         ({"shard_number": 2}, 8, r"no store option 'shard_number'; known: index, .*build_workers"),
         ({"provider": "qdrant", "m": 8}, 8, r"the store is pgvector, and store_options are those of qdrant"),
-        ({"index": "hnsw"}, 4001, r"index='hnsw' .*over vector or halfvec does not hold 4001 .*: bit"),
-        ({"index": "hnsw", "index_over": "vector"}, 2001, r"index_over='vector' .*collection: halfvec, bit"),
+        ({"index": "hnsw"}, 4001, r"index='hnsw': .*over vector or halfvec does not hold 4001 .*: bit"),
+        ({"index": "hnsw", "index_over": "vector"}, 2001, r"index_over='vector': .*collection: halfvec, bit"),
     ],
 )
 async def test_what_does_not_fit_is_refused_with_what_does(

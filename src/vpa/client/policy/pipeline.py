@@ -112,8 +112,10 @@ class Deadline:
                 raise
             self._expired()
             unknown = "; whether it was done is unknown" if call.writes else ""
+            # A server of another kind may accept the connection and wait for ever for what it understands.
+            first = f"check that {call.provider} listens at this host and port, or " if call.verb == "connect" else ""
             raise OperationTimeoutError(
-                f"{call.verb} did not finish within {self._seconds:g} s{unknown}; raise timeout_seconds "
+                f"{call.verb} did not finish within {self._seconds:g} s{unknown}; {first}raise timeout_seconds "
                 "(VPA_VECTOR_DB_TIMEOUT_SECONDS, or --timeout where a command has it)"
             ) from error
 

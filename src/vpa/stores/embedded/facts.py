@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from vpa.base.records import RecordBatch
@@ -74,6 +75,8 @@ def table_facts(table: Table, journal: DurableJournal | None, report: RecoveryRe
     facts["index"] = index.stats()
     if facts["index"]["search"] == "exact" and (because := index.exact_because(view)):
         facts["index"]["exact_because"] = because
+    if table.info.recall is not None:
+        facts["promise"] = _promise(table.info.recall, facts)
     facts["vectors"] = view.rows.vectors.stats()
     if report is not None:
         facts |= {
@@ -89,3 +92,23 @@ def table_facts(table: Table, journal: DurableJournal | None, report: RecoveryRe
             },
         }
     return facts
+
+
+def _promise(promised: float, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The recall that was promised and the one that the index found, as other stores show it; "all" is the top ten's.
+
+    Nothing is measured, and `kept` None, in an empty collection.
+    """
+    index = facts["index"]
+    is_exact = index["search"] == "exact"
+    known = {10: (1.0, True)} if is_exact else {one["top_k"]: (one["recall"], one["kept"]) for one in index["measured"]}
+    recall, kept = known.get(10, (None, None)) if facts["records"] else (None, None)
+    return {
+        "promised": promised,
+        "measuring": index["at_work"],
+        "kept": kept,
+        "measured": {} if recall is None else {"all": recall},
+        "missed": ["all"] if kept is False else [],
+        "rows": facts["records"] if is_exact else index["measured_at_rows"],
+        "top_k": 10,
+    }

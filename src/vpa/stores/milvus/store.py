@@ -175,9 +175,8 @@ class MilvusDriver(LayoutDriver):
         async def names() -> list[str]:
             found = []
             for native in await self._client.list_collections():
-                about = await self._client.describe_collection(native)
-                stored = _stored_info(about)
-                found.append(native if stored is None else stored.name)
+                stored = _stored_text(await self._client.describe_collection(native))
+                found.append(native if stored is None else str(json.loads(stored)["name"]))
             return sorted(found)
 
         return await self.ask("list_collections", names)
@@ -374,8 +373,12 @@ class MilvusDriver(LayoutDriver):
         return distance * distance if metric is Metric.EUCLIDEAN else score
 
 
+def _stored_text(described: Mapping[str, Any]) -> str | None:
+    return (described.get("properties") or {}).get(_INFO)
+
+
 def _stored_info(described: Mapping[str, Any]) -> CollectionInfo | None:
-    stored = (described.get("properties") or {}).get(_INFO)
+    stored = _stored_text(described)
     return None if stored is None else CollectionInfo.from_json(json.loads(stored))
 
 

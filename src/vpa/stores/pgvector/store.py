@@ -169,7 +169,7 @@ class PgvectorStore(VectorStore):
         rows = await self._database.fetch("statistics", tables.STATISTICS, [self._database.table(info.name)])
         return {
             "records_estimate": int(rows[0]["rows"]),
-            "size_bytes": rows[0]["bytes"],
+            "size_bytes": int(rows[0]["bytes"] or 0),
             "indexed": self._catalog.is_indexed(info.name),
             "settings": await self._catalog.settings(info),
         }

@@ -88,6 +88,17 @@ def tags_of(info: CollectionInfo) -> dict[str, str]:
 
 def info_of(tags: Mapping[str, str] | None) -> CollectionInfo | None:
     """The inverse; None where others made the index."""
+    stored = _description(tags)
+    return None if stored is None else CollectionInfo.from_json(stored)
+
+
+def name_of(tags: Mapping[str, str] | None) -> str | None:
+    """The name that the tags hold, whatever the layout; None where others made the index."""
+    stored = _description(tags)
+    return None if stored is None else str(stored["name"])
+
+
+def _description(tags: Mapping[str, str] | None) -> dict[str, Any] | None:
     found = [value for name, value in sorted((tags or {}).items()) if name.startswith(_TAG)]
     pieces = list(itertools.takewhile(bool, found))
-    return CollectionInfo.from_json(json.loads("".join(pieces))) if pieces else None
+    return json.loads("".join(pieces)) if pieces else None

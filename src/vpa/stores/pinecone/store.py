@@ -37,7 +37,7 @@ from vpa.stores.options import PineconeOptions
 from vpa.stores.pinecone import convert, errors, filters, options
 from vpa.stores.pinecone.capabilities import capabilities
 from vpa.stores.pinecone.connection import Connection
-from vpa.stores.pinecone.convert import MAX_METADATA_BYTES, info_of, namespace_of, stored_of, tags_of
+from vpa.stores.pinecone.convert import MAX_METADATA_BYTES, info_of, name_of, namespace_of, stored_of, tags_of
 from vpa.stores.pinecone.freshness import Freshness
 from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
@@ -160,8 +160,7 @@ class PineconeDriver(LayoutDriver):
 
     async def list_collections(self) -> list[str]:
         """Those of vpa under their own names, those of others under theirs."""
-        found = [(info_of(model.tags), model.name) for model in await self._models()]
-        return sorted(native if info is None else info.name for info, native in found)
+        return sorted(name_of(model.tags) or model.name for model in await self._models())
 
     async def remove_collection(self, name: str) -> None:
         await self._connection.forget(name)

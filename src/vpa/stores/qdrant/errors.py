@@ -41,6 +41,7 @@ _STATUS_OF: Final[Mapping[grpc.StatusCode, int]] = {
 _UNREACHABLE: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 _ANSWER_TOO_LARGE: Final = "Received message larger"
 _REQUEST_TOO_LARGE: Final = ("message length too large", "Sent message larger")
+_STATUS: Final = '"status"'  # In every answer of Qdrant's own, also in that a collection does not exist.
 _NO_INDEX: Final = "Index required but not found"
 _ADVICE: Final[Mapping[int, str]] = {
     401: "the server does not accept the API key; set VPA_VECTOR_DB_API_KEY",
@@ -60,6 +61,11 @@ def translate(error: Exception) -> errors.VectorDatabaseError | None:
         return _of_code(error)
     if isinstance(error, UnexpectedResponse):
         text = error.content.decode(errors="replace") if isinstance(error.content, bytes) else str(error.content)
+        if error.status_code == 404 and _STATUS not in text:
+            return errors.ConfigurationError(
+                f"what answers at this address is no Qdrant: it does not know Qdrant's paths (404: {text:.200}); check "
+                "the URL's host and port"
+            )
         return _of_status(error.status_code or 0, text)
     if isinstance(error, ResponseHandlingException):
         return _of_source(error)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, TypeVar
 
 from vpa.base.errors import ConnectionFailedError, OperationTimeoutError, ProviderError, VectorDatabaseError
-from vpa.observe.redact import HIDDEN, redact_text
+from vpa.observe.redact import redact_secret, redact_text
 from vpa.stores.contract import Sender
 from vpa.stores.remote.fence import given_up
 from vpa.stores.requests import NativeRequest
@@ -161,5 +161,5 @@ class Session:
     def _scrubbed(self, message: str) -> str:
         text = redact_text(message)
         if self._secret:
-            text = text.replace(self._secret, HIDDEN)
+            text = redact_secret(text, self._secret)
         return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}… ({len(text)} characters)"

@@ -113,11 +113,22 @@ def stored_of(
 
 def info_of(description: str | None) -> CollectionInfo | None:
     """What the description of a class says, where it is one of ours."""
+    stored = _description(description)
+    return None if stored is None else CollectionInfo.from_json(stored)
+
+
+def name_of(description: str | None) -> str | None:
+    """The name in the description of a class of ours, whatever its layout."""
+    stored = _description(description)
+    return None if stored is None else str(stored["name"])
+
+
+def _description(description: str | None) -> dict[str, Any] | None:
     try:
         stored = json.loads(description or "")
     except ValueError:
         return None
-    return CollectionInfo.from_json(stored) if isinstance(stored, dict) and "layout_version" in stored else None
+    return stored if isinstance(stored, dict) and "layout_version" in stored else None
 
 
 def release_of(text: str) -> tuple[int, int]:

@@ -158,8 +158,8 @@ class WeaviateDriver(LayoutDriver):
     async def list_collections(self) -> list[str]:
         """Those of vpa under their own names, those of others with a small first letter."""
         found = await self.ask("list_collections", lambda: self.client.collections.list_all(simple=True))
-        infos = {native: convert.info_of(config.description) for native, config in found.items()}
-        return sorted(native[0].lower() + native[1:] if info is None else info.name for native, info in infos.items())
+        names = {native: convert.name_of(config.description) for native, config in found.items()}
+        return sorted(native[0].lower() + native[1:] if name is None else name for native, name in names.items())
 
     async def remove_collection(self, name: str) -> None:
         self._known.pop(name, None)
