@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from vpa.stores.chroma.convert import INFO, metadata_of, stored_of
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
+from vpa.stores.layout.reader import first_that_exist
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.sharing import DEFAULT_SCOPE
 from vpa.stores.layout.store import LayoutStore
@@ -220,10 +220,15 @@ class ChromaDriver(LayoutDriver):
         await self._on(info, "delete", lambda number: self._call("_delete", collection_id=number, ids=list(keys)))
 
     async def remove_where(self, info: CollectionInfo, where: Where) -> None:
-        """A part at a time: a delete of very many at once is refused."""
-        keys = await self._keys(info, "delete", where)
+        """A part at a time: a delete of very many at once is refused. Each part says the filter again, so that what
+        was written anew meanwhile, and does not match any more, stays.
+        """
+        keys, chosen = await self._keys(info, "delete", where), filters.spell(where)
         for start in range(0, len(keys), self.limits.ids):
-            await self.remove_keys(info, keys[start : start + self.limits.ids], scope=Scope())
+            part = keys[start : start + self.limits.ids]
+            await self._on(
+                info, "delete", lambda number: self._call("_delete", collection_id=number, ids=part, where=chosen)
+            )
 
     async def count_where(self, info: CollectionInfo, where: Where) -> int:
         """Chroma counts everything or nothing: with a filter, ids are listed and counted."""
@@ -272,11 +277,16 @@ class ChromaDriver(LayoutDriver):
             include = ["distances", *_include(foreign=foreign, vectors=include_vectors)]
             return await self._query(info, query, where, limit=limit, include=include)
         candidates = await self._query(info, query, where, limit=effort, include=["distances"])
-        best = {row.key: row.raw for row in heapq.nsmallest(limit, candidates, key=lambda row: (row.raw, row.key))}
-        rows = await self.fetch_keys(
-            info, list(best), scope=DEFAULT_SCOPE, payloads=True, include_vectors=include_vectors
-        )
-        return [replace(row, raw=best[row.key]) for row in rows]
+        raws = {row.key: row.raw for row in candidates}
+        include, chosen = _include(foreign=foreign, vectors=include_vectors), filters.spell(where)
+
+        async def fetch(keys: Sequence[str]) -> list[StoredRow]:
+            # Not by the keys alone: a record may have been changed since, so that the filter means it no more.
+            answer = await self._get(info, "search", ids=list(keys), where=chosen, include=include)
+            return stored_of(answer, foreign=foreign)
+
+        rows = await first_that_exist(raws, fetch, limit=limit, rank=lambda key: (raws[key], key))
+        return [replace(row, raw=raws[row.key]) for row in rows]
 
     async def _query(
         self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, include: list[str]
