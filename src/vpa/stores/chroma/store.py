@@ -6,8 +6,11 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from inspect import signature
 from typing import Any, ClassVar, Final, TypeVar
 from uuid import UUID
+
+from chromadb.api import ServerAPI
 
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities
@@ -31,6 +34,9 @@ from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
 
 T = TypeVar("T")
+# Clients before 1.5.4 do not.
+_LIMITS_DELETES: Final = "limit" in signature(ServerAPI._delete).parameters
+_FEW: Final = 100
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 _METRICS: Final = {"cosine": Metric.COSINE, "ip": Metric.DOT, "l2": Metric.EUCLIDEAN}
 
@@ -217,18 +223,33 @@ class ChromaDriver(LayoutDriver):
 
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
         del scope
-        await self._on(info, "delete", lambda number: self._call("_delete", collection_id=number, ids=list(keys)))
+        await self._remove(info, ids=list(keys))
 
     async def remove_where(self, info: CollectionInfo, where: Where) -> None:
-        """A part at a time: a delete of very many at once is refused. Each part says the filter again, so that what
-        was written anew meanwhile, and does not match any more, stays.
+        """A part at a time: a delete of very many at once is refused. Each part is by the filter, so that what is
+        written anew meanwhile, and does not match any more, stays.
         """
+        if not _LIMITS_DELETES:
+            await self._remove_listed(info, where)
+            return
+        arguments = {"where": filters.spell(where), "limit": self.limits.ids}
+        first = removed = await self._remove(info, **arguments)
+        # What others add meanwhile need not be waited for: the end is where fewer are left than one request removes.
+        while removed and removed >= first:
+            removed = await self._remove(info, **arguments)
+
+    async def _remove_listed(self, info: CollectionInfo, where: Where) -> None:
+        """By keys and filter, which takes the server far longer."""
         keys, chosen = await self._keys(info, "delete", where), filters.spell(where)
-        for start in range(0, len(keys), self.limits.ids):
-            part = keys[start : start + self.limits.ids]
-            await self._on(
-                info, "delete", lambda number: self._call("_delete", collection_id=number, ids=part, where=chosen)
-            )
+        for start in range(0, len(keys), _FEW):
+            await self._remove(info, ids=keys[start : start + _FEW], where=chosen)
+
+    async def _remove(self, info: CollectionInfo, **arguments: Any) -> int:
+        """How many were removed; 0 from servers that do not say, which pass over `limit` too."""
+        answer = await self._on(
+            info, "delete", lambda number: self._call("_delete", collection_id=number, **arguments)
+        )
+        return int((answer or {}).get("deleted") or 0)
 
     async def count_where(self, info: CollectionInfo, where: Where) -> int:
         """Chroma counts everything or nothing: with a filter, ids are listed and counted."""
