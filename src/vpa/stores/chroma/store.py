@@ -24,6 +24,7 @@ from vpa.stores.chroma.convert import INFO, metadata_of, stored_of
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
+from vpa.stores.layout.natives import check_native_fields
 from vpa.stores.layout.reader import first_that_exist
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.sharing import DEFAULT_SCOPE
@@ -38,6 +39,8 @@ T = TypeVar("T")
 _LIMITS_DELETES: Final = "limit" in signature(ServerAPI._delete).parameters
 _FEW: Final = 100
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_-"
+# Chroma keeps its own documents under the first, and refuses the second.
+_THEIR_KEYS: Final = ("chroma:", "#")
 _METRICS: Final = {"cosine": Metric.COSINE, "ip": Metric.DOT, "l2": Metric.EUCLIDEAN}
 
 
@@ -108,6 +111,7 @@ class ChromaDriver(LayoutDriver):
 
     async def make(self, info: CollectionInfo) -> None:
         """With the true metric in the metadata: cosine is stored as unit vectors under inner product."""
+        check_native_fields(info, self.provider, prefixes=_THEIR_KEYS)
 
         async def create() -> None:
             await self._connection.call(

@@ -12,7 +12,9 @@ from vpa.stores.qdrant.fields import EXACT
 
 # A filter as `filters.spell` writes it, in the JSON of the REST interface; None: every point.
 Spelled: TypeAlias = Mapping[str, Any] | None
-RECORD_FIELDS: Final = ("id", "text", "metadata", "system", "scope", EXACT)
+# The record itself; no field of the user's may stand there under these names.
+RECORD_NAMES: Final = ("id", "text", "metadata", "system", "scope")
+RECORD_FIELDS: Final = (*RECORD_NAMES, EXACT)
 
 
 @dataclass(frozen=True, slots=True)

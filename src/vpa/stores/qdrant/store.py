@@ -20,6 +20,7 @@ from vpa.kit.tasks import together
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
+from vpa.stores.layout.natives import check_native_fields
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
@@ -30,7 +31,7 @@ from vpa.stores.qdrant.connection import Connection
 from vpa.stores.qdrant.convert import INFO
 from vpa.stores.qdrant.fields import payload_of
 from vpa.stores.qdrant.indexes import PayloadIndexes
-from vpa.stores.qdrant.points import Depth, Points, Selection, Spelled
+from vpa.stores.qdrant.points import RECORD_NAMES, Depth, Points, Selection, Spelled
 from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
 
@@ -122,6 +123,7 @@ class QdrantDriver(LayoutDriver):
     async def make(self, info: CollectionInfo) -> None:
         """With the indexes that every filter may use."""
         name, options = self._native(info.name), qdrant_options.options_of(info)
+        check_native_fields(info, self.provider, names=RECORD_NAMES)
         if self._server is None and info.store_options:
             raise options.refused("the client's local mode has no index to set; use a server")
 
