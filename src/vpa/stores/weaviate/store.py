@@ -25,7 +25,6 @@ from vpa.kit.tasks import together
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
-from vpa.stores.layout.efforts import effort_in_use, upward
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
@@ -35,6 +34,7 @@ from vpa.stores.remote.session import Session
 from vpa.stores.weaviate import convert, errors, filters, foreign, options
 from vpa.stores.weaviate.connection import Connection
 from vpa.stores.weaviate.declare import Declarations
+from vpa.stores.weaviate.efforts import Efforts
 from vpa.stores.weaviate.filters import PAYLOAD, Speller, divided
 from vpa.stores.weaviate.tenants import Tenants, has_tenants
 
@@ -66,6 +66,7 @@ class WeaviateDriver(LayoutDriver):
         self._foreign: dict[str, foreign.Choice] = {}
         self._declarations = Declarations(self._known, self.find, self._add_property)
         self._tenants = Tenants(self.ask, self._collection)
+        self._efforts = Efforts(self.ask, self._collection)
         self.capabilities = Capabilities(
             durable=True,
             atomic_conflict=False,
@@ -137,6 +138,7 @@ class WeaviateDriver(LayoutDriver):
             self._known.pop(name, None)
             return None
         self._known[name] = {one.name for one in found.properties}
+        self._efforts.note(name, found)
         info = convert.info_of(found.description)
         if info is None:
             self._foreign[name], info = await foreign.described(self.ask, name, found, collection, self._options)
@@ -171,13 +173,11 @@ class WeaviateDriver(LayoutDriver):
 
     def efforts(self, info: CollectionInfo) -> Sequence[int]:
         """Least candidates in the graph (`dynamicEfMin`), which are the class's: from what it uses upward."""
-        return upward(options.efforts(info), info)
+        return self._efforts.upward(info)
 
     async def use_effort(self, info: CollectionInfo) -> None:
-        """As many as the more demanding of the two settings asks for."""
-        if (ef := effort_in_use(info)) is not None:
-            changed = options.at_least(ef, info)
-            await self.ask("set_calibration", lambda: self._collection(info).config.update(vector_config=changed))
+        """Raise the class to it."""
+        await self._efforts.use(info)
 
     async def _add_property(self, info: CollectionInfo, added: Mapping[str, Any]) -> None:
         await self.ask("add_property", lambda: self._connection.add_property(self._native(info.name), added))
