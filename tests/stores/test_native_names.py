@@ -21,7 +21,9 @@ REFUSED = {
 async def test_reserved_names_are_refused_at_creation_and_listed(stores: RunningStores, provider: str) -> None:
     async with VectorDatabaseManager(stores.config(PROVIDERS[provider])) as db:
         for name in REFUSED[provider]:
-            with pytest.raises(ConfigurationError, match=r"native_fields may not name .*reserved are .*'_vpa'") as found:
+            with pytest.raises(
+                ConfigurationError, match=r"native_fields may not name .*reserved are .*'_vpa'"
+            ) as found:
                 await db.create_collection("names", dimension=3, native_fields=["year", name])
             assert repr(name) in found.value.message
             assert "'year'" not in found.value.message

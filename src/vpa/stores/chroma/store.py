@@ -250,9 +250,7 @@ class ChromaDriver(LayoutDriver):
 
     async def _remove(self, info: CollectionInfo, **arguments: Any) -> int:
         """How many were removed; 0 from servers that do not say, which pass over `limit` too."""
-        answer = await self._on(
-            info, "delete", lambda number: self._call("_delete", collection_id=number, **arguments)
-        )
+        answer = await self._on(info, "delete", lambda number: self._call("_delete", collection_id=number, **arguments))
         return int((answer or {}).get("deleted") or 0)
 
     async def count_where(self, info: CollectionInfo, where: Where) -> int:

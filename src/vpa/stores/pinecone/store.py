@@ -29,8 +29,8 @@ from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
 from vpa.stores.layout.keyspace import IntervalPages
-from vpa.stores.layout.reader import Reader
 from vpa.stores.layout.natives import check_native_fields
+from vpa.stores.layout.reader import Reader
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name, scope_range

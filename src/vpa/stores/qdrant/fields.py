@@ -55,6 +55,12 @@ def key_of(kind: str, field: Field) -> str:
     return f"{ROOT}.{kind}.{name_of(field)}"
 
 
+def name_of_key(key: str) -> str | None:
+    """The inverse of `key_of`: the name of the field; None for keys that fields share."""
+    parts = key.split(".", 2)
+    return parts[2] if len(parts) == 3 and not key.startswith(ORDER) else None
+
+
 def text_of(field: Field, text: str) -> str:
     """A text as it is stored under `s`; the hash of one that is long, or that looks like a hash."""
     text = seen(field, text)
