@@ -8,12 +8,12 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any, ClassVar, Final
 
 import weaviate
 from weaviate.classes.query import Filter, MetadataQuery
-from weaviate.exceptions import WeaviateInsertManyAllFailedError
 
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities
@@ -35,7 +35,9 @@ from vpa.stores.weaviate import convert, errors, filters, foreign, options
 from vpa.stores.weaviate.connection import Connection
 from vpa.stores.weaviate.declare import Declarations
 from vpa.stores.weaviate.efforts import Efforts
-from vpa.stores.weaviate.filters import PAYLOAD, Speller, divided
+from vpa.stores.weaviate.filters import PAYLOAD, divided
+from vpa.stores.weaviate.inserts import in_requests, insert
+from vpa.stores.weaviate.ordering import OrderSpeller
 from vpa.stores.weaviate.tenants import Tenants, has_tenants
 
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_"
@@ -186,32 +188,25 @@ class WeaviateDriver(LayoutDriver):
 
     async def write_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """Objects are replaced whole; Weaviate says which it refused."""
-        objects = convert.objects_of(rows)
-        await self._declarations.declare(info, rows)
-
-        async def insert() -> Any:
-            try:
-                answer = await self._tenants.objects(info, rows.scope).data.insert_many(objects)
-            except WeaviateInsertManyAllFailedError as error:
-                raise errors.first_cause(error) from error
-            errors.refuse_changing(answer)
-            return answer
-
-        answer = await self.ask("upsert", insert)
-        if answer.has_errors:
-            failed = {rows.rows[position].id: str(one.message) for position, one in answer.errors.items()}
+        objects = convert.objects_of(rows, await self._declarations.declare(info, rows))
+        failed: dict[str, str] = {}
+        for start, part in in_requests(objects):
+            target = self._tenants.objects(info, rows.scope)
+            refused = await self.ask("upsert", partial(insert, target, part))
+            failed |= {rows.rows[start + place].id: why for place, why in refused.items()}
+        if failed:
             written = [row.id for row in rows.rows if row.id not in failed]
-            refused = f"Weaviate refused {len(failed)} objects: {next(iter(failed.values()))}"
-            raise PartialWriteError(refused, written=written, failed=failed)
+            message = f"Weaviate refused {len(failed)} objects: {next(iter(failed.values()))}"
+            raise PartialWriteError(message, written=written, failed=failed)
 
     async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """A merge, object by object: what is gone stays gone, a companion left over is not looked at."""
-        await self._declarations.declare(info, rows)
+        declared = await self._declarations.declare(info, rows)
         turn, data = asyncio.Semaphore(self.limits.writes_at_once * 4), self._tenants.objects(info, rows.scope).data
 
         async def change(row: Any) -> None:
             async with turn:
-                changed = convert.properties_of(row, rows.scope)
+                changed = convert.properties_of(row, rows.scope, declared)
                 try:
                     await self.ask("update_metadata", lambda: data.update(row.key, properties=changed))
                 except CollectionNotFoundError:
@@ -355,13 +350,13 @@ class WeaviateDriver(LayoutDriver):
 
     async def _filter(self, info: CollectionInfo, where: Where) -> Any:
         where = where.in_every_scope if has_tenants(info) else where
-        speller = Speller(known=self._known.get(info.name, set()), negates=self._negates)
+        speller = OrderSpeller(known=self._known.get(info.name, set()), negates=self._negates)
         chosen = speller.spell(where)
         if speller.unknown or info.name not in self._known:
             # Another manager may have declared them since.
             if await self.find(info.name) is None:
                 raise CollectionNotFoundError(f"no collection {info.name!r}", collection=info.name)
-            chosen = Speller(known=self._known[info.name], negates=self._negates).spell(where)
+            chosen = OrderSpeller(known=self._known[info.name], negates=self._negates).spell(where)
         return chosen
 
     def spell(self, where: Where) -> Any:
