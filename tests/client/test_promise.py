@@ -170,9 +170,9 @@ async def test_filters_that_lose_answers_only_between_half_and_few_are_found(kep
 
     store = Blind()
     async for db, docs in _filled(store):
+        await docs.optimize()
         report = await vpa.check_recall(docs, sample=20)
         assert min(one.recall for one in report.filtered) == pytest.approx(0.5)
-        await docs.optimize()
         facts = (await db.get_statistics())["collections"]["docs"]["promise"]
         [name] = [name for name, share in SHARES.items() if share == kept_share]
         assert (facts["kept"], facts["missed"]) == (False, [name])

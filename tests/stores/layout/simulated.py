@@ -72,7 +72,10 @@ def _holds(predicate: Predicate | None, row: Row) -> bool:
 
 
 class SimulatedDriver(LayoutDriver):
-    """Answers at once. `asked` holds the scope of each search that was sent."""
+    """Answers at once. `asked` holds the scope of each search that was sent.
+
+    `exact_search` "listed": keys are listed, scored and then fetched, each in a request of its own.
+    """
 
     provider = "simulated"
     client_version = "simulated 1"
@@ -81,7 +84,8 @@ class SimulatedDriver(LayoutDriver):
         super().__init__(session)
         self._server = server
         self.asked: list[Scope | None] = []
-        self.exact_search = exact_search  # type: ignore[misc]
+        self.scores_all = exact_search == "listed"  # type: ignore[misc]
+        self.exact_search = "native" if self.scores_all else exact_search  # type: ignore[misc]
         self.capabilities = Capabilities(
             durable=True, atomic_conflict=False, atomic_replace=False, atomic_update=False, approximate=True
         )
@@ -172,6 +176,21 @@ class SimulatedDriver(LayoutDriver):
             return sorted(found, key=lambda row: -row.raw)[:limit]
 
         rows: list[StoredRow] = await self._answer("search", best)
+        return rows
+
+    async def list_keys(self, info: CollectionInfo, where: Where) -> list[str] | None:
+        if not self.scores_all:
+            return None
+        keys: list[str] = await self._answer("scan", lambda: [stored.row.key for stored in self._chosen(where)])
+        return keys
+
+    async def score_all(self, info: CollectionInfo, query: Any, where: Where, *, count: int) -> list[StoredRow]:
+        def score() -> list[StoredRow]:
+            found = [StoredRow(one.row.key, raw=float(one.vector @ query)) for one in self._chosen(where)]
+            # One in seven is not reached.
+            return [row for row in found if int(row.key[-2:], 16) % 7][:count]
+
+        rows: list[StoredRow] = await self._answer("search", score)
         return rows
 
     async def page(

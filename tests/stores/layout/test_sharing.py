@@ -14,10 +14,11 @@ import pytest
 from stores.layout.simulated import Server, SimulatedDriver, simulated
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
+from vpa.filters import F, normalize
 from vpa.stores.layout import tokens
 from vpa.stores.layout.sharing import SharedCollections
 from vpa.stores.layout.store import LayoutStore
-from vpa.stores.requests import Count, Delete, Get, Scan, Search
+from vpa.stores.requests import ALWAYS, Count, Delete, Get, Scan, Search
 
 INFO = CollectionInfo(name="docs", dimension=2, metric=Metric.DOT)
 # Interleavings of two processes; ten thousand in the long tests.
@@ -73,7 +74,7 @@ def test_it_is_remembered_for_a_minute() -> None:
     assert not shared.is_shared("docs")
 
 
-@pytest.mark.parametrize("exact_search", ["native", "scan"])
+@pytest.mark.parametrize("exact_search", ["native", "scan", "listed"])
 async def test_interleavings(exact_search: str) -> None:
     for seed in range(SEEDS):
         await _one_story(random.Random(seed), exact_search)
@@ -114,14 +115,37 @@ async def _one_story(source: random.Random, exact_search: str) -> None:
     assert set(server.rows) == others
 
 
+@pytest.mark.parametrize("scope", [Scope(), Scope("a")])
+async def test_what_is_deleted_or_changed_between_the_ranking_and_the_fetch_gives_its_place_to_the_next(
+    scope: Scope,
+) -> None:
+    server, store, _ = filled(exact_search="listed")
+    for number in range(40):
+        server.put(Scope("a"), f"a{number}", [20 + number, 1], {"a": 1})
+    requests = 0
+
+    def meanwhile() -> None:
+        nonlocal requests
+        requests += 1
+        if requests == 3:
+            for number in range(10, 40):
+                del server.rows[tokens.record_key(Scope("a"), f"a{number}")]
+            server.put(Scope("a"), "a9", [29, 1], {"a": 2})
+
+    server.meanwhile = meanwhile
+    chosen = normalize(F("a") == 1) if scope != Scope() else ALWAYS
+    found = await ids(store, ask(1, 0, exact=True, scope=scope, filter=chosen))
+    assert found == (["r9", "r8", "r7"] if scope == Scope() else ["a8", "a7", "a6"])
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("exact_search", ["native", "scan"])
+@pytest.mark.parametrize("exact_search", ["native", "scan", "listed"])
 async def test_ten_thousand_interleavings(exact_search: str) -> None:
     for seed in range(1_000_000, 1_010_000):
         await _one_story(random.Random(seed), exact_search)
 
 
-@pytest.mark.parametrize("exact_search", ["native", "scan"])
+@pytest.mark.parametrize("exact_search", ["native", "scan", "listed"])
 async def test_scopes_whose_keys_begin_alike(exact_search: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "_scope_prefix", lambda scope: "0badcafe")
     server, store, driver = filled(exact_search=exact_search)

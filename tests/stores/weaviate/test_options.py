@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from weaviate.classes.tenants import Tenant, TenantActivityStatus
 
 import servers
 import vpa
@@ -16,6 +17,7 @@ from stores.option_cases import DIMENSION, check_answers, check_options, check_r
 from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.client.manager import VectorDatabaseManager
 from vpa.stores.config import VectorDatabaseConfig, parse_url
+from vpa.stores.weaviate.tenants import tenant_of
 
 SERVERS = (["weaviate server"] if WEAVIATE_IS_BUILT else []) + ["weaviate 1.34"]
 real = pytest.mark.skipif(not WEAVIATE_IS_BUILT, reason="the real Weaviate is not built here: make weaviate")
@@ -153,3 +155,28 @@ async def test_a_scope_without_a_tenant_is_empty_and_scans_go_tenant_by_tenant(s
         assert resumed == 65 - 4
         assert (await vpa.check(docs)).ok
         await db.drop_collection("rented")
+
+
+@real
+async def test_a_tenant_is_found_by_its_scope_and_an_inactive_one_is_woken_by_reads(stores: RunningStores) -> None:
+    acme, other = Scope("acme"), Scope("other", "n")
+    async with VectorDatabaseManager(stores.config("weaviate server")) as db:
+        docs = await db.create_collection("sleeping", dimension=DIMENSION, store_options={"multi_tenancy": True})
+        for scope in (acme, other):
+            await fill(docs, vectors(10), scope=scope)
+        tenants = db._store.driver.client.collections.get("Sleeping").tenants  # type: ignore[union-attr]
+        assert set(await tenants.get()) == {tenant_of(acme), tenant_of(other)}
+        for read in (
+            lambda: docs.search(vector=vectors(1)[0], scope=acme),
+            lambda: docs.count(scope=acme),
+            lambda: docs.get(["r1"], scope=acme),
+        ):
+            await tenants.update(Tenant(name=tenant_of(acme), activity_status=TenantActivityStatus.INACTIVE))
+            await tenants.update(Tenant(name=tenant_of(other), activity_status=TenantActivityStatus.INACTIVE))
+            assert await read()
+            found = {name: one.activity_status for name, one in (await tenants.get()).items()}
+            assert found == {
+                tenant_of(acme): TenantActivityStatus.ACTIVE,
+                tenant_of(other): TenantActivityStatus.INACTIVE,
+            }
+        await db.drop_collection("sleeping")

@@ -192,3 +192,29 @@ async def test_records_that_come_while_the_index_is_changed_are_written(stores: 
         await changing
         assert (changes, await docs.count()) == (60, sum(written))
         await db.drop_collection("changing")
+
+
+async def test_a_measurement_does_not_lower_what_another_process_found_to_be_enough(stores: RunningStores) -> None:
+    config = stores.config("weaviate server")
+
+    async def least(db: VectorDatabaseManager) -> int:
+        found: int = (await db.get_statistics())["collections"]["measured"]["settings"]["dynamic_ef_min"]
+        return found
+
+    async with VectorDatabaseManager(config) as first, VectorDatabaseManager(config) as second:
+        made = await first.create_collection("measured", dimension=3, recall=0.9)
+        same = await second.collection("measured")
+        await made.upsert([Record(f"r{n}", vector=[1.0, n, 0]) for n in range(50)])
+        assert await least(first) == 100
+        found = Calibration(effort=800, filtered=600, measured={"all": 1.0}, rows=50, total=50)
+        await first._store.use_effort(await first._store.set_calibration("measured", found))  # type: ignore[union-attr]
+        assert same.info.calibration is None
+        seen = set()
+        measuring = asyncio.create_task(same.optimize())
+        while not measuring.done():
+            seen.add(await least(first))
+        await measuring
+        assert seen | {await least(first)} == {800}
+        await second._store.use_effort(replace(same.info, calibration=Calibration(effort=1200)))  # type: ignore[union-attr]
+        assert await least(first) == 1200
+        await first.drop_collection("measured")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import heapq
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from inspect import signature
 from typing import Any, ClassVar, Final, TypeVar
 from uuid import UUID
+
+from chromadb.api import ServerAPI
 
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities
@@ -22,6 +24,8 @@ from vpa.stores.chroma.convert import INFO, metadata_of, stored_of
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
+from vpa.stores.layout.natives import check_native_fields
+from vpa.stores.layout.reader import first_that_exist
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.sharing import DEFAULT_SCOPE
 from vpa.stores.layout.store import LayoutStore
@@ -31,7 +35,12 @@ from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
 
 T = TypeVar("T")
+# Clients before 1.5.4 do not.
+_LIMITS_DELETES: Final = "limit" in signature(ServerAPI._delete).parameters
+_FEW: Final = 100
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_-"
+# Chroma keeps its own documents under the first, and refuses the second.
+_THEIR_KEYS: Final = ("chroma:", "#")
 _METRICS: Final = {"cosine": Metric.COSINE, "ip": Metric.DOT, "l2": Metric.EUCLIDEAN}
 
 
@@ -102,6 +111,7 @@ class ChromaDriver(LayoutDriver):
 
     async def make(self, info: CollectionInfo) -> None:
         """With the true metric in the metadata: cosine is stored as unit vectors under inner product."""
+        check_native_fields(info, self.provider, prefixes=_THEIR_KEYS)
 
         async def create() -> None:
             await self._connection.call(
@@ -217,13 +227,31 @@ class ChromaDriver(LayoutDriver):
 
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
         del scope
-        await self._on(info, "delete", lambda number: self._call("_delete", collection_id=number, ids=list(keys)))
+        await self._remove(info, ids=list(keys))
 
     async def remove_where(self, info: CollectionInfo, where: Where) -> None:
-        """A part at a time: a delete of very many at once is refused."""
-        keys = await self._keys(info, "delete", where)
-        for start in range(0, len(keys), self.limits.ids):
-            await self.remove_keys(info, keys[start : start + self.limits.ids], scope=Scope())
+        """A part at a time: a delete of very many at once is refused. Each part is by the filter, so that what is
+        written anew meanwhile, and does not match any more, stays.
+        """
+        if not _LIMITS_DELETES:
+            await self._remove_listed(info, where)
+            return
+        arguments = {"where": filters.spell(where), "limit": self.limits.ids}
+        first = removed = await self._remove(info, **arguments)
+        # What others add meanwhile need not be waited for: the end is where fewer are left than one request removes.
+        while removed and removed >= first:
+            removed = await self._remove(info, **arguments)
+
+    async def _remove_listed(self, info: CollectionInfo, where: Where) -> None:
+        """By keys and filter, which takes the server far longer."""
+        keys, chosen = await self._keys(info, "delete", where), filters.spell(where)
+        for start in range(0, len(keys), _FEW):
+            await self._remove(info, ids=keys[start : start + _FEW], where=chosen)
+
+    async def _remove(self, info: CollectionInfo, **arguments: Any) -> int:
+        """How many were removed; 0 from servers that do not say, which pass over `limit` too."""
+        answer = await self._on(info, "delete", lambda number: self._call("_delete", collection_id=number, **arguments))
+        return int((answer or {}).get("deleted") or 0)
 
     async def count_where(self, info: CollectionInfo, where: Where) -> int:
         """Chroma counts everything or nothing: with a filter, ids are listed and counted."""
@@ -272,11 +300,16 @@ class ChromaDriver(LayoutDriver):
             include = ["distances", *_include(foreign=foreign, vectors=include_vectors)]
             return await self._query(info, query, where, limit=limit, include=include)
         candidates = await self._query(info, query, where, limit=effort, include=["distances"])
-        best = {row.key: row.raw for row in heapq.nsmallest(limit, candidates, key=lambda row: (row.raw, row.key))}
-        rows = await self.fetch_keys(
-            info, list(best), scope=DEFAULT_SCOPE, payloads=True, include_vectors=include_vectors
-        )
-        return [replace(row, raw=best[row.key]) for row in rows]
+        raws = {row.key: row.raw for row in candidates}
+        include, chosen = _include(foreign=foreign, vectors=include_vectors), filters.spell(where)
+
+        async def fetch(keys: Sequence[str]) -> list[StoredRow]:
+            # Not by the keys alone: a record may have been changed since, so that the filter means it no more.
+            answer = await self._get(info, "search", ids=list(keys), where=chosen, include=include)
+            return stored_of(answer, foreign=foreign)
+
+        rows = await first_that_exist(raws, fetch, limit=limit, rank=lambda key: (raws[key], key))
+        return [replace(row, raw=raws[row.key]) for row in rows]
 
     async def _query(
         self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, include: list[str]

@@ -9,7 +9,7 @@ import contextlib
 import heapq
 import itertools
 import math
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -212,9 +212,19 @@ class Reader:
         def rank(key: str) -> tuple[float, str]:
             return -self.driver.score_of(info.metric, raws[key])[0], key
 
-        best = heapq.nsmallest(limit, raws, key=rank)
-        rows = await self.fetch(info, best, scope=Scope(), payloads=True, include_vectors=request.include_vectors)
-        return sorted((replace(row, raw=raws[row.key]) for row in rows), key=lambda row: rank(row.key))
+        async def fetch(keys: Sequence[str]) -> list[StoredRow]:
+            rows = await self.fetch(info, keys, scope=Scope(), payloads=True, include_vectors=request.include_vectors)
+            return [row for row in rows if self._still_matches(info, row, where)]
+
+        rows = await first_that_exist(raws, fetch, limit=limit, rank=rank)
+        return [replace(row, raw=raws[row.key]) for row in rows]
+
+    def _still_matches(self, info: CollectionInfo, row: StoredRow, where: Where) -> bool:
+        """Whether a row that was found by the filter, and fetched after that, has not been changed meanwhile."""
+        if where.filter is ALWAYS:
+            return True
+        record = self.read(info, row).record
+        return matches(where.filter, record.metadata, record.system)
 
     async def _nearest_by_scan(
         self, info: CollectionInfo, request: SearchRequest, *, query: FloatVector, where: Where, limit: int
@@ -265,6 +275,27 @@ def _checked(vector: FloatVector, info: CollectionInfo, key: str) -> FloatVector
             f"the store returned a vector of shape {array.shape} under {key!r}, or one that is not finite"
         )
     return array
+
+
+async def first_that_exist(
+    keys: Collection[str],
+    fetch: Callable[[Sequence[str]], Awaitable[list[StoredRow]]],
+    *,
+    limit: int,
+    rank: Callable[[str], Any],
+) -> list[StoredRow]:
+    """The first `limit` rows by the rank of their keys. What `fetch` does not return, because others deleted it after
+    the keys were ranked, gives its place to the next one.
+    """
+    first = heapq.nsmallest(limit, keys, key=rank)
+    rows = await fetch(first)
+    if len(rows) < len(first) < len(keys):
+        rest, start, step = sorted(keys, key=rank)[len(first) :], 0, limit
+        while len(rows) < limit and start < len(rest):
+            rows += await fetch(rest[start : start + step])
+            # Whole scopes may have been deleted: each time twice as many are asked for.
+            start, step = start + step, 2 * step
+    return heapq.nsmallest(limit, rows, key=lambda row: rank(row.key))
 
 
 def some(values: Sequence[str]) -> str:

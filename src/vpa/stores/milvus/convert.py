@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
 
 from vpa.base.arrays import FloatVector
+from vpa.base.errors import InvalidRecordError
+from vpa.base.records import CollectionInfo
 from vpa.base.scope import Scope
 from vpa.stores.layout.driver import StoredRow, foreign_record
 from vpa.stores.layout.keyspace import key_number
@@ -29,6 +32,10 @@ PAYLOAD: Final = "p"
 NATIVE: Final = "n"
 PIECE_BYTES: Final = 60_000  # Below the 65,535 bytes of a VARCHAR; so many of them for one payload.
 MAX_PIECES: Final = 64
+# Of a record as JSON. A piece ends up to three bytes early, between two characters.
+MAX_PAYLOAD_BYTES: Final = (PIECE_BYTES - 3) * MAX_PIECES
+MAX_JSON_BYTES: Final = 65_536  # Milvus's limit for a JSON field; Lite has none.
+INFO: Final = "vpa"
 
 
 def row_of(row: Row, scope: Scope, vector: FloatVector | None) -> dict[str, Any]:
@@ -62,9 +69,44 @@ def _pieces(payload: str) -> Iterator[str]:
     if len(payload) * 4 <= PIECE_BYTES:
         yield payload
         return
-    step = PIECE_BYTES // 4
-    for start in range(0, len(payload), step):
-        yield payload[start : start + step]
+    data, start = payload.encode(), 0
+    while start < len(data):
+        end = min(start + PIECE_BYTES, len(data))
+        while end < len(data) and data[end] & 0xC0 == 0x80:
+            end -= 1
+        yield data[start:end].decode()
+        start = end
+
+
+def check_row(row: Row, *, lite: bool) -> None:
+    """Raise InvalidRecordError for one that Milvus cannot hold, or whose values its JSON fields cannot."""
+    if 4 * len(row.payload) > MAX_PAYLOAD_BYTES and (size := len(row.payload.encode())) > MAX_PAYLOAD_BYTES:
+        raise InvalidRecordError(
+            f"record {row.id!r} takes {size} bytes as JSON, Milvus holds at most {MAX_PAYLOAD_BYTES}; use smaller "
+            "chunks, or keep long text elsewhere"
+        )
+    if lite or row.size_bytes <= MAX_JSON_BYTES // 4:
+        return
+    stored = row_of(row, Scope(), None)
+    for field, what in ((COMPANIONS, "values to compare"), (NATIVE, "native fields")):
+        size = len(json.dumps(stored[field], ensure_ascii=False).encode())
+        if size > MAX_JSON_BYTES:
+            raise InvalidRecordError(
+                f"the {what} of record {row.id!r} take {size} bytes as JSON, Milvus holds at most {MAX_JSON_BYTES}; "
+                "use fewer metadata fields, or keep long values in the text"
+            )
+
+
+def info_of(described: Mapping[str, Any]) -> CollectionInfo | None:
+    """What the properties of a collection say, where it is one of ours."""
+    stored = stored_text(described)
+    return None if stored is None else CollectionInfo.from_json(json.loads(stored))
+
+
+def stored_text(described: Mapping[str, Any]) -> str | None:
+    """The same as it is stored, of whatever layout."""
+    found: str | None = (described.get("properties") or {}).get(INFO)
+    return found
 
 
 def stored_of(

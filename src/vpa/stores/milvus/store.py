@@ -25,14 +25,23 @@ from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
 from vpa.stores.milvus import errors, filters, options
 from vpa.stores.milvus.connection import Connection
-from vpa.stores.milvus.convert import MAX_PIECES, NATIVE, PAYLOAD, VECTOR, row_of, stored_of
+from vpa.stores.milvus.convert import (
+    INFO,
+    MAX_PAYLOAD_BYTES,
+    PAYLOAD,
+    VECTOR,
+    check_row,
+    info_of,
+    row_of,
+    stored_of,
+    stored_text,
+)
+from vpa.stores.milvus.schema import schema_of
 from vpa.stores.options import MilvusOptions
 from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
 
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_"
-_INFO: Final = "vpa"
-_SCOPE_LENGTH: Final = 129  # Tenant and namespace of 64 characters each, and what stands between them.
 _METRICS: Final = {Metric.COSINE: "IP", Metric.DOT: "IP", Metric.EUCLIDEAN: "L2"}
 _THEIRS: Final = {"COSINE": Metric.COSINE, "IP": Metric.DOT, "L2": Metric.EUCLIDEAN}
 
@@ -69,6 +78,7 @@ class MilvusDriver(LayoutDriver):
             approximate=False,
             encrypts_in_transit=connection.server is None or connection.server.tls,
             max_top_k=16_384,
+            max_metadata_bytes=MAX_PAYLOAD_BYTES,
         )
 
     @property
@@ -104,18 +114,7 @@ class MilvusDriver(LayoutDriver):
         chosen = options.options_of(info)
         if self._is_lite:
             options.check_lite(chosen)
-        schema = AsyncMilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
-        schema.add_field(filters.KEY, DataType.VARCHAR, is_primary=True, max_length=36)
-        schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=info.dimension)
-        schema.add_field(filters.NUMBER, DataType.INT64)
-        by_scope = chosen.partitions is not None
-        schema.add_field(filters.SCOPE, DataType.VARCHAR, max_length=_SCOPE_LENGTH, is_partition_key=by_scope)
-        schema.add_field(filters.TOKENS, DataType.VARCHAR, max_length=65_535)
-        schema.add_field(filters.COMPANIONS, DataType.JSON)
-        schema.add_field(
-            PAYLOAD, DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=MAX_PIECES, max_length=65_535
-        )
-        schema.add_field(NATIVE, DataType.JSON)
+        schema = schema_of(info, by_scope=chosen.partitions is not None)
         index = AsyncMilvusClient.prepare_index_params()
         index.add_index(
             VECTOR, metric_type=_METRICS[info.metric], **options.index_parameters(chosen, lite=self._is_lite)
@@ -127,7 +126,7 @@ class MilvusDriver(LayoutDriver):
                 schema=schema,
                 index=index,
                 replicas=chosen.replicas or 1,
-                properties={_INFO: json.dumps(info.to_json()), **options.properties(chosen)},
+                properties={INFO: json.dumps(info.to_json()), **options.properties(chosen)},
                 **options.creation_arguments(chosen),
             ),
             idempotent=False,
@@ -143,7 +142,7 @@ class MilvusDriver(LayoutDriver):
                 found = await self._client.describe_collection(native)
                 if native not in self._loaded:
                     # Released after a restart, and by others; loading what is loaded does nothing.
-                    await self._client.load_collection(native, replica_number=options.replicas_of(_stored_info(found)))
+                    await self._client.load_collection(native, replica_number=options.replicas_of(info_of(found)))
                     self._loaded.add(native)
             return found
 
@@ -153,7 +152,7 @@ class MilvusDriver(LayoutDriver):
             return None
         if found is None:
             return None
-        return _stored_info(found) or await self._foreign_info(name, found)
+        return info_of(found) or await self._foreign_info(name, found)
 
     async def _foreign_info(self, name: str, described: Mapping[str, Any]) -> CollectionInfo:
         keys = [field for field in described["fields"] if field.get("is_primary")]
@@ -175,7 +174,7 @@ class MilvusDriver(LayoutDriver):
         async def names() -> list[str]:
             found = []
             for native in await self._client.list_collections():
-                stored = _stored_text(await self._client.describe_collection(native))
+                stored = stored_text(await self._client.describe_collection(native))
                 found.append(native if stored is None else str(json.loads(stored)["name"]))
             return sorted(found)
 
@@ -212,13 +211,19 @@ class MilvusDriver(LayoutDriver):
 
     async def save_info(self, info: CollectionInfo) -> None:
         """Into the collection's properties."""
-        stored = {_INFO: json.dumps(info.to_json())}
+        stored = {INFO: json.dumps(info.to_json())}
         await self.ask(
             "set_embedding",
             lambda: self._client.alter_collection_properties(self._native(info.name), properties=stored),
         )
 
     # Records
+
+    def check_rows(self, info: CollectionInfo, rows: Rows) -> None:
+        """What a row, and on a server its JSON fields, hold."""
+        del info
+        for row in rows.rows:
+            check_row(row, lite=self._is_lite)
 
     async def _change(self, verb: str, work: Callable[[], Awaitable[Any]]) -> None:
         if not self._is_lite:
@@ -371,15 +376,6 @@ class MilvusDriver(LayoutDriver):
 
     def raw_of(self, metric: Metric, score: float, distance: float) -> float:
         return distance * distance if metric is Metric.EUCLIDEAN else score
-
-
-def _stored_text(described: Mapping[str, Any]) -> str | None:
-    return (described.get("properties") or {}).get(_INFO)
-
-
-def _stored_info(described: Mapping[str, Any]) -> CollectionInfo | None:
-    stored = _stored_text(described)
-    return None if stored is None else CollectionInfo.from_json(json.loads(stored))
 
 
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:

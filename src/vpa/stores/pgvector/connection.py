@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 import asyncpg
 from pgvector.asyncpg import register_vector
 
-from vpa.base.errors import ClosedError, ConfigurationError
+from vpa.base.errors import ClosedError, ConfigurationError, OperationTimeoutError
 from vpa.base.providers import PROVIDERS, VectorDatabaseProvider
 from vpa.stores.config import VectorDatabaseConfig
 
@@ -101,7 +101,13 @@ class Connection:
 
     async def open(self) -> None:
         """Connect once by hand, make the extension and our table if they are missing, then open the pool."""
-        first = await asyncpg.connect(self._target.dsn, **self._arguments())
+        try:
+            first = await asyncpg.connect(self._target.dsn, **self._arguments())
+        except TimeoutError as error:
+            raise OperationTimeoutError(
+                "PostgreSQL did not answer in time: check that pgvector listens at this host and port, or raise "
+                "timeout_seconds"
+            ) from error
         try:
             self.facts = await self._prepare(first)
             await first.close(timeout=_RELEASE_S)

@@ -13,9 +13,10 @@ from vpa.base.errors import InvalidRecordError
 from vpa.base.records import CollectionInfo
 from vpa.base.scope import Scope
 from vpa.stores.layout.driver import StoredRow, foreign_record
+from vpa.stores.layout.prefixes import prefixes
 from vpa.stores.layout.rows import Row
 from vpa.stores.layout.tokens import EVERY
-from vpa.stores.pinecone.filters import KEY, NUMBER, TOKENS, prefixes
+from vpa.stores.pinecone.filters import KEY, NUMBER, TOKENS
 
 PAYLOAD: Final = "_vpa_payload"
 MAX_METADATA_BYTES: Final = 40_960  # Pinecone's limit for a record's metadata.

@@ -1,52 +1,23 @@
 """Predicates as Pinecone filters: nothing but membership in `_vpa_t`, which every record has.
 
 What Pinecone does with a missing field under a negation or an `$or` is not documented, so no filter meets one. Numbers
-are ordered by prefixes: a number is 16 hexadecimal digits in the order of float64; each of its prefixes is a token; and
-"greater than x" is to have one of the prefixes that leave x upward (as in Lucene's NumericRangeQuery, with a step of 4
-bits).
+are ordered by their prefixes.
 """
 
 from __future__ import annotations
 
-import struct
 from typing import Any, Final
 
 from vpa.filters.ast import Comparison
 from vpa.stores.layout.driver import Where
 from vpa.stores.layout.predicate import OPPOSITE, AllOf, AnyOf, Bound, Has, Lacks, Predicate
-from vpa.stores.layout.tokens import EVERY, token
+from vpa.stores.layout.prefixes import beyond
+from vpa.stores.layout.tokens import EVERY
 
 TOKENS: Final = "_vpa_t"
 NUMBER: Final = "_vpa_k"
 KEY: Final = "_vpa_id"
 _NOTHING: Final = "-"
-_HEX: Final = "0123456789abcdef"
-
-
-def _digits(value: float) -> str:
-    # IEEE 754 bits, with the sign turned so that their order is that of the numbers.
-    [bits] = struct.unpack(">Q", struct.pack(">d", value))
-    return f"{bits ^ (0xFFFFFFFFFFFFFFFF if bits >> 63 else 0x8000000000000000):016x}"
-
-
-def _prefix(name: str, digits: str) -> str:
-    return token("^", name, digits)[:16]
-
-
-def prefixes(name: str, value: float) -> list[str]:
-    """The tokens of a number that a record has."""
-    digits = _digits(value)
-    return [_prefix(name, digits[:length]) for length in range(1, len(digits) + 1)]
-
-
-def _beyond(name: str, comparison: Comparison, value: float) -> list[str]:
-    """The tokens of which a number has one if, and only if, it compares so: at most 241."""
-    digits, upward = _digits(value), comparison in (Comparison.GT, Comparison.GTE)
-    found = [_prefix(name, digits)] if comparison in (Comparison.GTE, Comparison.LTE) else []
-    for position, digit in enumerate(digits):
-        others = _HEX[int(digit, 16) + 1 :] if upward else _HEX[: int(digit, 16)]
-        found += [_prefix(name, digits[:position] + other) for other in others]
-    return found
 
 
 def spell(where: Where, *, low: int | None = None, high: int | None = None) -> dict[str, Any]:
@@ -84,7 +55,7 @@ def _bound(bound: Bound) -> dict[str, Any]:
     # "greatest <= x" is "none of them > x".
     upward = bound.comparison in (Comparison.GT, Comparison.GTE)
     if upward is bound.greatest:
-        found = _beyond(bound.name, bound.comparison, float(bound.value))
+        found = beyond(bound.name, bound.comparison, float(bound.value))
         return {TOKENS: {"$in": found or [_NOTHING]}}
-    opposite = _beyond(bound.name, OPPOSITE[bound.comparison], float(bound.value))
+    opposite = beyond(bound.name, OPPOSITE[bound.comparison], float(bound.value))
     return {TOKENS: {"$nin": opposite}} if opposite else {TOKENS: {"$in": [EVERY]}}

@@ -29,6 +29,7 @@ from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
 from vpa.stores.layout.keyspace import IntervalPages
+from vpa.stores.layout.natives import check_native_fields
 from vpa.stores.layout.reader import Reader
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
@@ -107,6 +108,7 @@ class PineconeDriver(LayoutDriver):
 
     async def make(self, info: CollectionInfo) -> None:
         """An index; waits until it is ready. The info is in its tags."""
+        check_native_fields(info, self.provider)
         chosen, native = options.options_of(info), self._native(info.name)
         arguments = options.creation_arguments(chosen, place=self._place)
 

@@ -16,6 +16,8 @@ from vpa.stores.qdrant.route import GrpcRoute, Identity, grpc_target
 from vpa.stores.remote.bodies import BoundedTransport
 from vpa.stores.remote.endpoint import Endpoint
 
+_PATIENCE_S: Final = 1.0
+
 
 class Connection:
     """`connection.client` is the asynchronous client, `points` the way to records. `server` None: the emulation, in
@@ -28,6 +30,8 @@ class Connection:
         self.server = server
         self.path = config.path
         self._config = config
+        # What a filter waits for its indexes: a part of the time that a call has.
+        self.patience_s: Final = min(_PATIENCE_S, config.timeout_seconds / 4)
         self._client: AsyncQdrantClient | None = None
         self._rest: RestPoints | None = None
         self.route: Final = None if server is None else self._route_to(server)

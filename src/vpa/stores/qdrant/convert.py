@@ -10,7 +10,7 @@ import numpy as np
 
 from vpa.base.arrays import FloatVector
 from vpa.stores.layout.driver import StoredRow, foreign_record
-from vpa.stores.qdrant.fields import EXACT
+from vpa.stores.qdrant.keeping import read
 
 INFO: Final = "vpa"
 
@@ -40,7 +40,7 @@ def stored_of_messages(points: Iterable[Any], *, scored: bool, foreign: bool) ->
 def _row(key: str, payload: Mapping[str, Any], vector: FloatVector | None, raw: float, *, foreign: bool) -> StoredRow:
     if foreign:
         return StoredRow(key, payload, vector, raw, foreign_record(key, payload))
-    return StoredRow(key, payload.get(EXACT, payload), vector, raw)
+    return StoredRow(key, read(payload), vector, raw)
 
 
 def _vector(message: Any) -> FloatVector:

@@ -9,7 +9,7 @@ Qdrant's parser, does not hold, `.r` the order of texts that name no moment.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import UTC, datetime, timedelta
@@ -23,11 +23,10 @@ from vpa.stores.layout.companions import carried, survives_parsing, words
 from vpa.stores.layout.rows import Row
 from vpa.stores.layout.sharing import DEFAULT_SCOPE
 from vpa.stores.layout.tokens import companion_name, fold, scope_text, seen, token, value_token
+from vpa.stores.qdrant.keeping import exactly, ordered
 
 ROOT: Final = "_vpa"
 SCOPE: Final = "_vpa_scope"
-# The record as JSON text, where Qdrant would bring a number back with another last bit, or keys in another order.
-EXACT: Final = "_vpa_exact"
 PRESENT: Final = f"{ROOT}.p"
 TOKENS: Final = f"{ROOT}.x"
 ORDER: Final = f"{ROOT}.r"
@@ -53,6 +52,12 @@ def name_of(field: Field) -> str:
 def key_of(kind: str, field: Field) -> str:
     """The key of the values of one kind, as Qdrant's filters name it."""
     return f"{ROOT}.{kind}.{name_of(field)}"
+
+
+def name_of_key(key: str) -> str | None:
+    """The inverse of `key_of`: the name of the field; None for keys that fields share."""
+    parts = key.split(".", 2)
+    return parts[2] if len(parts) == 3 and not key.startswith(ORDER) else None
 
 
 def text_of(field: Field, text: str) -> str:
@@ -99,19 +104,13 @@ def payload_of(row: Row, scope: Scope) -> dict[str, Any]:
     if scope == DEFAULT_SCOPE:
         made.present[DEFAULT] = None
     payload: dict[str, Any] = {**row.native, **row.document}
-    if (made.tokens and not all(map(survives_parsing, _floats(row)))) or not _is_in_order(
-        row.document.get("metadata") or {}
-    ):
-        payload[EXACT] = row.payload
+    if made.tokens and not all(map(survives_parsing, _floats(row))):
+        payload |= exactly(row.document)
+    else:
+        payload |= ordered(row.document.get("metadata") or {})
     if made.present:
         payload[ROOT] = {**made.kinds, "p": list(made.present)}
     return payload if scope == DEFAULT_SCOPE else {**payload, SCOPE: scope_text(scope)}
-
-
-def _is_in_order(metadata: Mapping[str, Any]) -> bool:
-    """Whether every object within is as gRPC returns it, which does not keep the order of keys: sorted."""
-    objects = [value for value in metadata.values() if isinstance(value, dict)]
-    return all(list(value) == sorted(value) and _is_in_order(value) for value in objects)
 
 
 def _floats(row: Row) -> Iterator[float]:

@@ -50,6 +50,11 @@ def spell(where: Where) -> dict[str, Any] | None:
     return {"must": must} if must else None
 
 
+def having(name: str) -> dict[str, Any]:
+    """The JSON of a filter for records that have a field, by its name."""
+    return {"must": [_is(PRESENT, name)]}
+
+
 def keys_of(spelled: dict[str, Any] | None) -> dict[str, str]:
     """The keys that a spelled filter asks for, each with the kind of index that serves it: keyword or float."""
     found: dict[str, str] = {}

@@ -8,11 +8,13 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from vpa.base.arrays import FloatMatrix, FloatVector
 from vpa.stores.layout.driver import StoredRow
-from vpa.stores.qdrant.fields import EXACT
+from vpa.stores.qdrant.keeping import EXACT, INNER
 
 # A filter as `filters.spell` writes it, in the JSON of the REST interface; None: every point.
 Spelled: TypeAlias = Mapping[str, Any] | None
-RECORD_FIELDS: Final = ("id", "text", "metadata", "system", "scope", EXACT)
+# The record itself; no field of the user's may stand there under these names.
+RECORD_NAMES: Final = ("id", "text", "metadata", "system", "scope")
+RECORD_FIELDS: Final = (*RECORD_NAMES, EXACT, INNER)
 
 
 @dataclass(frozen=True, slots=True)

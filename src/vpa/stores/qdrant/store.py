@@ -20,6 +20,7 @@ from vpa.kit.tasks import together
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
+from vpa.stores.layout.natives import check_native_fields
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
@@ -30,7 +31,7 @@ from vpa.stores.qdrant.connection import Connection
 from vpa.stores.qdrant.convert import INFO
 from vpa.stores.qdrant.fields import payload_of
 from vpa.stores.qdrant.indexes import PayloadIndexes
-from vpa.stores.qdrant.points import Depth, Points, Selection, Spelled
+from vpa.stores.qdrant.points import RECORD_NAMES, Depth, Points, Selection, Spelled
 from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
 
@@ -76,7 +77,7 @@ class QdrantDriver(LayoutDriver):
         super().__init__(session)
         self._connection = connection
         self._server = connection.server
-        self._indexes = PayloadIndexes(self._index)
+        self._indexes = PayloadIndexes(self._index, self._has, patience_s=connection.patience_s)
         self.capabilities = Capabilities(
             durable=connection.server is not None or connection.path is not None,
             atomic_conflict=False,
@@ -122,6 +123,7 @@ class QdrantDriver(LayoutDriver):
     async def make(self, info: CollectionInfo) -> None:
         """With the indexes that every filter may use."""
         name, options = self._native(info.name), qdrant_options.options_of(info)
+        check_native_fields(info, self.provider, names=RECORD_NAMES)
         if self._server is None and info.store_options:
             raise options.refused("the client's local mode has no index to set; use a server")
 
@@ -158,6 +160,17 @@ class QdrantDriver(LayoutDriver):
             "create_index",
             lambda: self.client.create_payload_index(self._native(name), key, field_schema=schema, wait=True),
         )
+
+    async def _has(self, name: str, key: str) -> bool:
+        """Whether some record has the field that a key belongs to; True for keys that several share."""
+        if (field := fields.name_of_key(key)) is None:
+            return True
+        chosen, native = filters.having(field), self._native(name)
+        rows = await self._points(
+            "create_index",
+            lambda points: points.scroll(native, chosen, start=None, limit=1, selection=Selection(False)),
+        )
+        return bool(rows)
 
     async def find(self, name: str) -> CollectionInfo | None:
         """From the collection's metadata."""
@@ -302,24 +315,25 @@ class QdrantDriver(LayoutDriver):
     async def _filtered(
         self, verb: str, info: CollectionInfo, where: Where, call: Callable[[Points, Spelled], Awaitable[T]]
     ) -> T:
-        async def send() -> T:
-            chosen = await self._filter(info, where)
+        async def send(*, required: bool = False) -> T:
+            chosen = await self._filter(info, where, required=required)
             return await self._points(verb, lambda points: call(points, chosen))
 
         try:
             return await send()
         except errors.MissingIndexError:
-            # Others dropped the collection and made it again, without the indexes that it had.
+            # Strict mode: the indexes take longer than a filter waits, or no record has the field; or others dropped
+            # the collection and made it again, without the indexes that it had.
             self._indexes.drop(info.name)
-        return await send()
+        return await send(required=True)
 
-    async def _filter(self, info: CollectionInfo, where: Where) -> Spelled:
-        """The filter, once every key in it has its index."""
+    async def _filter(self, info: CollectionInfo, where: Where, *, required: bool) -> Spelled:
+        """The filter, once the keys in it have their indexes, or these take too long."""
         if info.layout_version == FOREIGN:
             return None
         spelled = filters.spell(where)
         if spelled is not None and self._server is not None:
-            await self._indexes.ensure(info.name, filters.keys_of(spelled))
+            await self._indexes.ensure(info.name, filters.keys_of(spelled), required=required)
         return spelled
 
     def terms(self, node: NormalFilter) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
 import numpy as np
@@ -26,46 +27,64 @@ from vpa.stores.weaviate.filters import (
     scope_tokens,
     text_companion,
 )
+from vpa.stores.weaviate.ordering import tokens_of
 
 
-def objects_of(rows: Rows) -> list[DataObject[Any, Any]]:
-    """Rows as objects to be inserted."""
+def objects_of(rows: Rows, declared: Set[str]) -> list[DataObject[Any, Any]]:
+    """Rows as objects to be inserted into a class that has these properties."""
     if rows.vectors is None:
         raise ProviderError("rows to be written have vectors")
     return [
-        DataObject(uuid=row.key, properties=properties_of(row, rows.scope), vector=vector)
+        DataObject(uuid=row.key, properties=properties_of(row, rows.scope, declared), vector=vector)
         for row, vector in zip(rows.rows, rows.vectors.tolist(), strict=True)
     ]
 
 
-def properties_of(row: Row, scope: Scope) -> dict[str, Any]:
+def properties_of(row: Row, scope: Scope, declared: Set[str]) -> dict[str, Any]:
     """What is stored beside the vector."""
     tokens = [EVERY, *scope_tokens(scope), *row.index.tokens]
     stored: dict[str, Any] = {TOKENS: tokens, PART: part_of(row.key), PAYLOAD: row.payload}
-    for name, (least, greatest) in row.index.numbers.items():
-        stored[companion(name, "n", greatest=True)] = greatest
+    for kind, name, ends in _ends(row):
+        least, greatest = ends
+        names = _names(name, kind, ends)
+        if not declared >= set(names):
+            tokens += tokens_of(name, ends)
+            continue
+        stored |= zip(names, (_value(greatest), _value(least)), strict=False)
         if least != greatest:
-            stored[companion(name, "n", greatest=False)] = least
-            tokens.append(list_token(name))
-    for name, (first, last) in row.index.strings.items():
-        stored[companion(name, "s", greatest=True)] = text_companion(last)
-        if first != last:
-            stored[companion(name, "s", greatest=False)] = text_companion(first)
             tokens.append(list_token(name))
     return stored
 
 
+def _ends(row: Row) -> Iterator[tuple[str, str, tuple[Any, Any]]]:
+    """Kind, name, and least and greatest value of each field that can be compared."""
+    for kind, companions in (("n", row.index.numbers), ("s", row.index.strings)):
+        for name, ends in companions.items():
+            yield kind, name, ends
+
+
+def _names(name: str, kind: str, ends: tuple[Any, Any]) -> list[str]:
+    """The properties of a field: of its greatest value, and of its least where that is another one."""
+    found = [companion(name, kind, greatest=True)]
+    return found if ends[0] == ends[1] else [*found, companion(name, kind, greatest=False)]
+
+
+def _value(value: float | str) -> float | str:
+    return text_companion(value) if isinstance(value, str) else value
+
+
 def companions_of(rows: Rows) -> dict[str, dict[str, Any]]:
-    """The properties that the rows need beside the fixed ones, by name, as Weaviate's REST interface takes them."""
-    needed: dict[str, dict[str, Any]] = {}
+    """The properties that the rows can use beside the fixed ones, by name, as Weaviate's REST interface takes them;
+    first those that most of the rows have.
+    """
+    uses: Counter[str] = Counter()
+    kinds: dict[str, str] = {}
     for row in rows.rows:
-        for kind, companions in (("n", row.index.numbers), ("s", row.index.strings)):
-            for name, (least, greatest) in companions.items():
-                for is_greatest in (True, False) if least != greatest else (True,):
-                    declared = companion(name, kind, greatest=is_greatest)
-                    if declared not in needed:
-                        needed[declared] = _companion(declared, kind)
-    return needed
+        for kind, name, ends in _ends(row):
+            names = _names(name, kind, ends)
+            uses.update(names)
+            kinds |= dict.fromkeys(names, kind)
+    return {name: _companion(name, kinds[name]) for name, _ in uses.most_common()}
 
 
 def _companion(name: str, kind: str) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""Declares the properties that rows need before they are written, so that auto-schema has nothing to do."""
+"""Declares the properties that rows need before they are written, up to a number, so that auto-schema has nothing to
+do.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Any, Final
 
 from vpa.base.errors import CollectionNotFoundError
@@ -11,6 +13,7 @@ from vpa.base.records import CollectionInfo
 from vpa.kit.tasks import together
 from vpa.stores.layout.rows import Rows
 from vpa.stores.weaviate import convert
+from vpa.stores.weaviate.ordering import to_declare
 
 _SCHEMA_CHANGES: Final = 16  # At once.
 
@@ -27,8 +30,8 @@ class Declarations:
         self._known, self._find, self._add = known, find, add
         self._lock = asyncio.Lock()
 
-    async def declare(self, info: CollectionInfo, rows: Rows) -> None:
-        """Add what is missing; raises CollectionNotFoundError."""
+    async def declare(self, info: CollectionInfo, rows: Rows) -> Set[str]:
+        """Add what is missing while there is room, and return what there is; raises CollectionNotFoundError."""
         needed = convert.companions_of(rows)
         async with self._lock:
             # Checked on every write: inserting into a dropped class would silently recreate it (auto-schema).
@@ -41,4 +44,5 @@ class Declarations:
                     await self._add(info, needed[name])
                 self._known[info.name].add(name)
 
-            await together(add(name) for name in sorted(set(needed) - self._known[info.name]))
+            await together(add(name) for name in to_declare(needed, self._known[info.name]))
+            return frozenset(self._known[info.name])

@@ -55,6 +55,13 @@ def at_least(ef: int, info: CollectionInfo) -> Any:
     return Reconfigure.Vectors.update(vector_index_config=index)
 
 
+def effort_of(native: Any) -> int | None:
+    """The least number of candidates of a class of ours; None where it has no graph."""
+    vectors = (native.vector_config or {}).get("default")
+    index = native.vector_index_config if vectors is None else vectors.vector_index_config
+    return getattr(index, "dynamic_ef_min", None)
+
+
 def is_graph(info: CollectionInfo) -> bool:
     """Whether searches go by HNSW, which alone has an `ef` of its own."""
     return options_of(info).index_type in (None, "hnsw")
@@ -134,6 +141,7 @@ def settings_of(native: Any, vector_name: str) -> dict[str, Any]:
         "max_connections": getattr(graph, "max_connections", None),
         "ef_construction": getattr(graph, "ef_construction", None),
         "ef": getattr(graph, "ef", None),
+        "dynamic_ef_min": getattr(graph, "dynamic_ef_min", None),
         "quantization": "none" if codes is None else type(codes).__name__.strip("_").removesuffix("Config").lower(),
         "rescore_limit": getattr(codes, "rescore_limit", None),
         "multi_tenancy": native.multi_tenancy_config.enabled,

@@ -8,12 +8,12 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any, ClassVar, Final
 
 import weaviate
 from weaviate.classes.query import Filter, MetadataQuery
-from weaviate.exceptions import WeaviateInsertManyAllFailedError
 
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities
@@ -25,7 +25,6 @@ from vpa.kit.tasks import together
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
-from vpa.stores.layout.efforts import effort_in_use, upward
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
@@ -35,7 +34,10 @@ from vpa.stores.remote.session import Session
 from vpa.stores.weaviate import convert, errors, filters, foreign, options
 from vpa.stores.weaviate.connection import Connection
 from vpa.stores.weaviate.declare import Declarations
-from vpa.stores.weaviate.filters import PAYLOAD, Speller, divided
+from vpa.stores.weaviate.efforts import Efforts
+from vpa.stores.weaviate.filters import PAYLOAD, divided
+from vpa.stores.weaviate.inserts import in_requests, insert
+from vpa.stores.weaviate.ordering import OrderSpeller
 from vpa.stores.weaviate.tenants import Tenants, has_tenants
 
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_"
@@ -66,6 +68,7 @@ class WeaviateDriver(LayoutDriver):
         self._foreign: dict[str, foreign.Choice] = {}
         self._declarations = Declarations(self._known, self.find, self._add_property)
         self._tenants = Tenants(self.ask, self._collection)
+        self._efforts = Efforts(self.ask, self._collection)
         self.capabilities = Capabilities(
             durable=True,
             atomic_conflict=False,
@@ -137,6 +140,7 @@ class WeaviateDriver(LayoutDriver):
             self._known.pop(name, None)
             return None
         self._known[name] = {one.name for one in found.properties}
+        self._efforts.note(name, found)
         info = convert.info_of(found.description)
         if info is None:
             self._foreign[name], info = await foreign.described(self.ask, name, found, collection, self._options)
@@ -171,13 +175,11 @@ class WeaviateDriver(LayoutDriver):
 
     def efforts(self, info: CollectionInfo) -> Sequence[int]:
         """Least candidates in the graph (`dynamicEfMin`), which are the class's: from what it uses upward."""
-        return upward(options.efforts(info), info)
+        return self._efforts.upward(info)
 
     async def use_effort(self, info: CollectionInfo) -> None:
-        """As many as the more demanding of the two settings asks for."""
-        if (ef := effort_in_use(info)) is not None:
-            changed = options.at_least(ef, info)
-            await self.ask("set_calibration", lambda: self._collection(info).config.update(vector_config=changed))
+        """Raise the class to it."""
+        await self._efforts.use(info)
 
     async def _add_property(self, info: CollectionInfo, added: Mapping[str, Any]) -> None:
         await self.ask("add_property", lambda: self._connection.add_property(self._native(info.name), added))
@@ -186,32 +188,25 @@ class WeaviateDriver(LayoutDriver):
 
     async def write_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """Objects are replaced whole; Weaviate says which it refused."""
-        objects = convert.objects_of(rows)
-        await self._declarations.declare(info, rows)
-
-        async def insert() -> Any:
-            try:
-                answer = await self._tenants.objects(info, rows.scope).data.insert_many(objects)
-            except WeaviateInsertManyAllFailedError as error:
-                raise errors.first_cause(error) from error
-            errors.refuse_changing(answer)
-            return answer
-
-        answer = await self.ask("upsert", insert)
-        if answer.has_errors:
-            failed = {rows.rows[position].id: str(one.message) for position, one in answer.errors.items()}
+        objects = convert.objects_of(rows, await self._declarations.declare(info, rows))
+        failed: dict[str, str] = {}
+        for start, part in in_requests(objects):
+            target = self._tenants.objects(info, rows.scope)
+            refused = await self.ask("upsert", partial(insert, target, part))
+            failed |= {rows.rows[start + place].id: why for place, why in refused.items()}
+        if failed:
             written = [row.id for row in rows.rows if row.id not in failed]
-            refused = f"Weaviate refused {len(failed)} objects: {next(iter(failed.values()))}"
-            raise PartialWriteError(refused, written=written, failed=failed)
+            message = f"Weaviate refused {len(failed)} objects: {next(iter(failed.values()))}"
+            raise PartialWriteError(message, written=written, failed=failed)
 
     async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """A merge, object by object: what is gone stays gone, a companion left over is not looked at."""
-        await self._declarations.declare(info, rows)
+        declared = await self._declarations.declare(info, rows)
         turn, data = asyncio.Semaphore(self.limits.writes_at_once * 4), self._tenants.objects(info, rows.scope).data
 
         async def change(row: Any) -> None:
             async with turn:
-                changed = convert.properties_of(row, rows.scope)
+                changed = convert.properties_of(row, rows.scope, declared)
                 try:
                     await self.ask("update_metadata", lambda: data.update(row.key, properties=changed))
                 except CollectionNotFoundError:
@@ -355,13 +350,13 @@ class WeaviateDriver(LayoutDriver):
 
     async def _filter(self, info: CollectionInfo, where: Where) -> Any:
         where = where.in_every_scope if has_tenants(info) else where
-        speller = Speller(known=self._known.get(info.name, set()), negates=self._negates)
+        speller = OrderSpeller(known=self._known.get(info.name, set()), negates=self._negates)
         chosen = speller.spell(where)
         if speller.unknown or info.name not in self._known:
             # Another manager may have declared them since.
             if await self.find(info.name) is None:
                 raise CollectionNotFoundError(f"no collection {info.name!r}", collection=info.name)
-            chosen = Speller(known=self._known[info.name], negates=self._negates).spell(where)
+            chosen = OrderSpeller(known=self._known[info.name], negates=self._negates).spell(where)
         return chosen
 
     def spell(self, where: Where) -> Any:

@@ -25,7 +25,9 @@ def has_tenants(info: CollectionInfo) -> bool:
 
 
 def tenant_of(scope: Scope) -> str:
-    """The name of a scope's tenant; in the order of names stand the keys of their records."""
+    """The name of a scope's tenant, for Weaviate's own tools too; in the order of names stand the keys of their
+    records.
+    """
     digest = blake2b(scope_text(scope).encode(), digest_size=16).hexdigest()
     return f"{scope_range(scope)[0][:_PREFIX]}-{digest}"
 
