@@ -185,11 +185,11 @@ class LayoutStore(VectorStore):
         # may have read what was there before, and write it back: what was written is looked at again.
         async with self._describing:
             for _ in range(_TRIES):
-                info = await self._found(name)
+                info = await self._described(name)
                 async with self.fence.writing(name, None):
                     await self.driver.save_info(replace(info, **changes))
                 await asyncio.sleep(_OTHERS_S)
-                seen = await self._found(name)
+                seen = await self._described(name)
                 if all(getattr(seen, key) == value for key, value in changes.items()):
                     return seen
         raise ServiceUnavailableError(
@@ -197,7 +197,7 @@ class LayoutStore(VectorStore):
             collection=name,
         )
 
-    async def _found(self, name: str) -> CollectionInfo:
+    async def _described(self, name: str) -> CollectionInfo:
         info = await self.driver.find(name)
         if info is None:
             raise CollectionNotFoundError(f"no collection {name!r}", collection=name)
