@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 
 from deployments import RunningStores
 from vpa.base.errors import ClosedError, ConfigurationError, InvalidRecordError
@@ -309,6 +310,32 @@ async def spied(db: VectorDatabaseManager, docs: Collection) -> list[str]:
     finally:
         connection.borrow = borrow
     return plans
+
+
+async def test_who_may_not_build_the_index_says_so_once(stores: RunningStores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "_PAUSE_S", 0.1)
+    monkeypatch.setattr("vpa.stores.pgvector.catalog._LOOK_AGAIN_S", 0.0)
+    config = stores.config("pgvector with hnsw")
+    async with VectorDatabaseManager(config) as owner:
+        docs = await owner.create_collection("readable", dimension=DIMENSION)
+        await docs.upsert(records(0, 1000))
+        await die(owner)
+        database = database_of(owner)
+        for sql in ("CREATE ROLE looker LOGIN", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO looker"):
+            await database.in_transaction("role", lambda lent, sql=sql: lent.execute(sql))
+        try:
+            url = "postgresql://looker@" + str(config.url).partition("//")[2].rpartition("@")[2]
+            with structlog.testing.capture_logs() as logs:
+                async with VectorDatabaseManager(replace(config, url=url)) as looker:
+                    found = await looker.collection("readable")
+                    for _ in range(10):
+                        assert (await found.search(vector=np.ones(DIMENSION), top_k=3)).exact is True
+                        await asyncio.sleep(0.1)
+            assert len([one for one in logs if "the index was not built" in one["event"]]) == 1
+        finally:
+            for sql in ("DROP OWNED BY looker", "DROP ROLE looker"):
+                await database.in_transaction("role", lambda lent, sql=sql: lent.execute(sql))
+        await owner.drop_collection("readable")
 
 
 async def test_nothing_is_built_after_closing(stores: RunningStores) -> None:

@@ -72,6 +72,8 @@ class IndexBuilds:
         self._database = database
         self._loads: dict[str, _Load] = {}
         self._closed = False
+        # Those whose index could not be built, for instance without the right to it: not tried again by itself.
+        self._given_up: set[str] = set()
         self.indexed: set[str] = set()
 
     def open(self) -> None:
@@ -98,13 +100,14 @@ class IndexBuilds:
     def later(self, info: CollectionInfo, index: VectorIndex) -> None:
         """The index is not there: build it once loading pauses. Readers go on meanwhile, exactly."""
         self.indexed.discard(info.name)
-        if info.name not in self._loads and not self._closed:
+        if not (self._closed or info.name in self._loads or info.name in self._given_up):
             self._begin(info, index, hurry=False)
 
     async def now(self, info: CollectionInfo, index: VectorIndex) -> None:
         """Build the index if it is not there, and raise what goes wrong. It is built also where the caller gives up."""
         if self._closed:
             raise ClosedError("the pgvector store is closed")
+        self._given_up.discard(info.name)
         load = self._loads.get(info.name)
         if load is not None:
             load.hurry.set()
@@ -127,6 +130,7 @@ class IndexBuilds:
         if task.cancelled() or (error := task.exception()) is None or load.let_go:
             return
         if not isinstance(error, asyncpg.UndefinedTableError):
+            self._given_up.add(name)
             _log.warning("the index was not built; optimize() does it", collection=name, error=str(error))
 
     async def settle(self, name: str) -> None:
@@ -189,6 +193,7 @@ class IndexBuilds:
 
     async def stop(self, name: str) -> None:
         """Not to be built: the collection is dropped."""
+        self._given_up.discard(name)
         load = self._loads.pop(name, None)
         if load is not None and load.task is not None:
             load.let_go = True
@@ -215,6 +220,7 @@ class IndexBuilds:
         if tasks:
             await asyncio.wait(tasks)
         self.indexed.clear()
+        self._given_up.clear()
 
 
 _TRY: Final = "SELECT pg_try_advisory_lock($1, hashtext($2))"

@@ -132,14 +132,16 @@ class Connection:
             if installed is None:
                 await self._make_extension(first)
                 installed = await first.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
-            schema = self._target.options.get("schema")
-            if schema is not None:
-                await first.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
-            await first.execute(
-                f"CREATE TABLE IF NOT EXISTS {self.relation('vpa_collections')} "
-                '(name text COLLATE "C" PRIMARY KEY, info text NOT NULL)'
-            )
+            # Whoever may only read can open what is there: even "if not exists" asks for the right to create.
+            if not await first.fetchval("SELECT to_regclass($1::text) IS NOT NULL", self.relation("vpa_collections")):
+                await self._make_registry(first)
         return {"server_version": str(first.get_server_version().major), "pgvector_version": installed}
+
+    async def _make_registry(self, first: Any) -> None:
+        if self.schema is not None:
+            await first.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self.schema)}")
+        columns = '(name text COLLATE "C" PRIMARY KEY, info text NOT NULL)'
+        await first.execute(f"CREATE TABLE IF NOT EXISTS {self.relation('vpa_collections')} {columns}")
 
     async def _make_extension(self, first: Any) -> None:
         try:
