@@ -64,6 +64,8 @@ async def test_a_load_in_batches_gets_its_index_when_it_pauses(
             found = await docs.search(vector=batch[7].vector, top_k=3)
             # Readers go on, exactly.
             assert (found.ids[0], found.exact) == (f"r{first + 7}", True)
+            # It will be searched by an index, so a promise is measured when that is there.
+            assert db._store.efforts(docs.info)  # type: ignore[union-attr]
             assert (await facts(db, "loaded"))["indexed"] is False
         await until_indexed(db, "loaded")
         assert (await docs.search(vector=batch[7].vector, top_k=3)).exact is False

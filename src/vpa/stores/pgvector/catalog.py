@@ -58,6 +58,7 @@ class Catalog:
         table, index = self._database.table(info.name), self.planned(info)
         built = index is not None and index.method == "hnsw"
         partitions = self._partitions(info)
+        by_default = index is not None and options_of(info).index is None
 
         async def create(lent: Any) -> None:
             await lent.execute("SELECT pg_advisory_xact_lock($1)", connection.DDL_LOCK)
@@ -65,7 +66,7 @@ class Catalog:
                 await lent.execute(sql)
             if index is not None and built:
                 await lent.execute(index.build(table, info, rows=0))
-            about = {**info.to_json(), _BY_DEFAULT: index is not None and options_of(info).index is None}
+            about = {**info.to_json(), _BY_DEFAULT: by_default}
             await lent.execute(f"INSERT INTO {self._database.registry} VALUES ($1, $2)", info.name, json.dumps(about))
 
         try:
@@ -79,6 +80,8 @@ class Catalog:
             raise options_of(info).refused(error.message) from error
         if built:
             self.builds.indexed.add(info.name)
+        if by_default:
+            self._by_default.add(info.name)
 
     def planned(self, info: CollectionInfo) -> VectorIndex | None:
         """The index that the collection is to have, sooner or later."""
@@ -150,6 +153,7 @@ class Catalog:
 
     async def drop(self, name: str) -> None:
         """The table and the row about it."""
+        self._by_default.discard(name)
         await self.builds.stop(name)
         await stop_builder(self._database, name)
 
