@@ -13,5 +13,10 @@ def found_share(exact: Matches, usual: Matches) -> float:
     """From 0 to 1; a record as near as the last of the exact answer is as good as it. 1 where there is nothing."""
     if not len(exact):
         return 1.0
-    enough = exact[-1].score - _TIE * max(1.0, abs(exact[-1].score))
+    enough = least_enough(exact[-1].score)
     return min(1.0, sum(match.score >= enough for match in usual) / len(exact))
+
+
+def least_enough(last: float) -> float:
+    """The score that is as good as the last of an exact answer: stores compute in float32."""
+    return last - _TIE * max(1.0, abs(last))

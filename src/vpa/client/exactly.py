@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from vpa.base.arrays import FloatMatrix
+from vpa.base.recall import least_enough
 from vpa.base.records import Matches, Metric, RecordBatch
 from vpa.filters import NormalFilter, which_hold
 from vpa.stores.requests import ALWAYS
-
-# A score that is so close to the last of the exact ones is as good: stores compute in float32.
-_TIE = 1e-6
 
 
 class ExactAnswers:
@@ -54,7 +52,7 @@ class ExactAnswers:
             if not len(ids):
                 result.append(1.0)
                 continue
-            least = float(scores[-1]) - _TIE * max(1.0, abs(float(scores[-1])))
+            least = least_enough(float(scores[-1]))
             exact = set(ids.tolist())
             matching = sum(match.id in exact or match.score >= least for match in answer)
             result.append(min(1.0, matching / len(ids)))

@@ -10,7 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from vpa.base.errors import CollectionNotFoundError, ConfigurationError, InvalidFilterError
+from vpa.base.errors import (
+    CollectionNotFoundError,
+    ConfigurationError,
+    InvalidFilterError,
+    VectorDatabaseError,
+)
 from vpa.base.providers import VectorDatabaseProvider
 from vpa.base.scope import Scope
 from vpa.config.sections.store import VectorDatabaseConfig
@@ -55,31 +60,21 @@ def scope(args: Namespace) -> Scope:
 
 def parse_filter(text: str | None) -> dict[str, Any] | None:
     """A filter given as JSON text; raises InvalidFilterError."""
-    if text is None:
-        return None
-    try:
-        value = parse_json(text)
-    except ValueError as error:
-        raise InvalidFilterError(
-            f"the filter cannot be read as JSON ({error}): {text!r:.200}; put it in single quotes"
-        ) from None
-    if not isinstance(value, dict):
-        raise InvalidFilterError(f"the filter must be a JSON object, not {text!r}")
-    return value
+    return None if text is None else _json_object(text, "the filter", InvalidFilterError)
 
 
 def parse_store_options(text: str | None) -> dict[str, Any] | None:
     """Store options given as JSON text; raises ConfigurationError."""
-    if text is None:
-        return None
+    return None if text is None else _json_object(text, "--store-options", ConfigurationError)
+
+
+def _json_object(text: str, what: str, kind: type[VectorDatabaseError]) -> dict[str, Any]:
     try:
         value = parse_json(text)
     except ValueError as error:
-        raise ConfigurationError(
-            f"--store-options cannot be read as JSON ({error}): {text!r:.200}; put it in single quotes"
-        ) from None
+        raise kind(f"{what} cannot be read as JSON ({error}): {text!r:.200}; put it in single quotes") from None
     if not isinstance(value, dict):
-        raise ConfigurationError(f"--store-options must be a JSON object, not {text!r:.200}")
+        raise kind(f"{what} must be a JSON object, not {text!r:.200}")
     return value
 
 

@@ -181,7 +181,7 @@ def test_an_upsert_is_what_the_client_would_send(dimension: int, count: int, see
     theirs = messages.messages.UpsertPoints(
         collection_name="docs", wait=True, points=[RestToGrpc.convert_point_struct(point) for point in points]
     )
-    ours = messages.messages.UpsertPoints.FromString(messages.upsert("docs", ids, vectors, payloads))
+    ours = messages.messages.UpsertPoints.FromString(messages.upsert("docs", ids, vectors=vectors, payloads=payloads))
     assert ours == theirs
 
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from vpa.base.errors import ProviderError
 from vpa.base.scope import Scope
-from vpa.stores.chroma.filters import NAMED, SCOPE, TOKENS, companion, list_token, words
+from vpa.stores.chroma.filters import NAMED, SCOPE, TOKENS, companion, words
 from vpa.stores.layout.companions import carried
 from vpa.stores.layout.driver import StoredRow, foreign_record
 from vpa.stores.layout.rows import Row
 from vpa.stores.layout.sharing import DEFAULT_SCOPE
-from vpa.stores.layout.tokens import EVERY, scope_text
+from vpa.stores.layout.tokens import EVERY, list_token, scope_text
 
 PAYLOAD: Final = "_vpa_payload"
 INFO: Final = "vpa"

@@ -15,7 +15,7 @@ from vpa.filters.ast import Comparison
 from vpa.stores.layout.driver import Where
 from vpa.stores.layout.predicate import AllOf, AnyOf, Bound, Has, Lacks, Predicate
 from vpa.stores.layout.sharing import DEFAULT_SCOPE
-from vpa.stores.layout.tokens import scope_text, token
+from vpa.stores.layout.tokens import list_token, scope_text
 
 TOKENS: Final = "_vpa_t"
 SCOPE: Final = "_vpa_scope"
@@ -31,11 +31,6 @@ _STRICT: Final = {Comparison.GTE: Comparison.GT, Comparison.LTE: Comparison.LT}
 def companion(name: str, *, greatest: bool, word: int | None = None) -> str:
     """The key of a companion."""
     return f"_vpa_{name}{'' if greatest else 'l'}{'' if word is None else word}"
-
-
-def list_token(name: str) -> str:
-    """Stands for "the path has several values", so that there is a least one beside the greatest."""
-    return token("&", name)
 
 
 def words(text: str) -> list[int]:

@@ -68,6 +68,11 @@ def kind_token(target: Field, kind: str) -> str:
     return token("#", kind[0], _space(target), target.path)
 
 
+def list_token(name: str) -> str:
+    """Stands for "a path has several values", so that beside the greatest of its companions there is a least one."""
+    return token("&", name)
+
+
 def presence_tokens(target: Field) -> tuple[str, ...]:
     """One of them is there where the field, or something below it, has a value."""
     here = tuple(kind_token(target, kind) for kind in ("boolean", "number", "string"))

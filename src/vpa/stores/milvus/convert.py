@@ -15,6 +15,7 @@ from vpa.base.scope import Scope
 from vpa.stores.layout.driver import StoredRow, foreign_record
 from vpa.stores.layout.keyspace import key_number
 from vpa.stores.layout.rows import Row
+from vpa.stores.layout.tokens import list_token
 from vpa.stores.milvus.filters import (
     COMPANIONS,
     KEY,
@@ -22,7 +23,6 @@ from vpa.stores.milvus.filters import (
     SCOPE,
     TOKENS,
     companion,
-    list_token,
     scope_value,
     text_companion,
 )

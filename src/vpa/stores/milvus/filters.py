@@ -14,7 +14,7 @@ from vpa.filters.ast import Comparison
 from vpa.stores.layout.driver import Where
 from vpa.stores.layout.predicate import AllOf, AnyOf, Bound, Has, Lacks, Predicate
 from vpa.stores.layout.sharing import DEFAULT_SCOPE
-from vpa.stores.layout.tokens import scope_text, token
+from vpa.stores.layout.tokens import list_token, scope_text
 
 KEY: Final = "id"
 NUMBER: Final = "k"
@@ -29,11 +29,6 @@ _OPERATORS: Final = {Comparison.GT: ">", Comparison.GTE: ">=", Comparison.LT: "<
 def companion(name: str, kind: str, *, greatest: bool) -> str:
     """The key of a companion; `kind` is "n" or "s"."""
     return f"{name}{kind}{'' if greatest else 'l'}"
-
-
-def list_token(name: str) -> str:
-    """Stands for "the path has several values", so that there is a least one beside the greatest."""
-    return token("&", name)
 
 
 def text_companion(text: str) -> str:

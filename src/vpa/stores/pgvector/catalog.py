@@ -24,7 +24,7 @@ from vpa.stores.layout.version import check_layout
 from vpa.stores.pgvector import connection, tables
 from vpa.stores.pgvector.building import IndexBuilds, stop_builder
 from vpa.stores.pgvector.database import Database
-from vpa.stores.pgvector.indexing import VectorIndex, check_index, options_of, planned_index
+from vpa.stores.pgvector.indexing import VectorIndex, check_index, options_of, parameters_of, planned_index
 
 # The first of two numbers under which one session at a time loads a table without its indexes.
 _LOADING: Final = 0x76706101
@@ -265,12 +265,11 @@ class Catalog:
             "index": "none",
         }
         for index in indexes:
-            parameters = dict(parameter.split("=", 1) for parameter in index["parameters"] or ())
             settings |= {
                 "index": index["method"],
                 "index_over": index["operators"].split("_")[0],
                 "index_valid": index["valid"],
-                **{name: int(value) for name, value in parameters.items()},
+                **{name: int(value) for name, value in parameters_of(index).items()},
             }
         return settings
 

@@ -62,6 +62,11 @@ def check_index(info: CollectionInfo) -> None:
     )
 
 
+def parameters_of(row: Mapping[str, Any]) -> dict[str, str]:
+    """What an index that PostgreSQL has, a row of `VECTOR_INDEXES`, was built with."""
+    return dict(parameter.split("=", 1) for parameter in row["parameters"] or ())
+
+
 @dataclass(frozen=True, slots=True)
 class VectorIndex:
     """An index that is to be built. `lists` None: by the number of rows."""
@@ -81,7 +86,7 @@ class VectorIndex:
 
     def is_built_as(self, row: Mapping[str, Any]) -> bool:
         """Whether an index that PostgreSQL has, a row of `VECTOR_INDEXES`, is this one."""
-        built = dict(parameter.split("=", 1) for parameter in row["parameters"] or ())
+        built = parameters_of(row)
         wanted = {} if self.method == "ivfflat" else {"m": str(self.m), "ef_construction": str(self.ef_construction)}
         if self.lists is not None:
             wanted["lists"] = str(self.lists)
@@ -91,7 +96,7 @@ class VectorIndex:
         """Whether its lists were taken from far fewer rows."""
         if self.method != "ivfflat" or self.lists is not None:
             return False
-        built = dict(parameter.split("=", 1) for parameter in row["parameters"] or ())
+        built = parameters_of(row)
         return _lists_for(rows) >= _OUTGROWN * int(built.get("lists", 1))
 
     @property

@@ -43,7 +43,7 @@ class Writes:
             return await self._write(info, request, IncomingRows(request.batch, request.scope))
 
     async def _write(self, info: CollectionInfo, request: Upsert, rows: IncomingRows) -> int:
-        check_numbers(info, request)
+        _check_numbers(info, request)
         owed: VectorIndex | None = None
 
         async def write(lent: Any) -> int:
@@ -151,7 +151,7 @@ class Writes:
         return await self._database.in_transaction("update_metadata", update)
 
 
-def check_numbers(info: CollectionInfo, request: Upsert) -> None:
+def _check_numbers(info: CollectionInfo, request: Upsert) -> None:
     """Raise InvalidRecordError for a vector that the collection's index cannot hold."""
     most, vectors = largest_number(info), request.batch.vectors
     if most == math.inf or vectors is None or not len(vectors):

@@ -53,10 +53,10 @@ class GrpcPoints:
             raise
 
     async def upsert(
-        self, collection: str, ids: Sequence[str], vectors: FloatMatrix, payloads: Sequence[Mapping[str, Any]]
+        self, collection: str, ids: Sequence[str], *, vectors: FloatMatrix, payloads: Sequence[Mapping[str, Any]]
     ) -> None:
         """Replace points whole."""
-        await self._send(self._upsert, upsert(collection, ids, vectors, payloads))
+        await self._send(self._upsert, upsert(collection, ids, vectors=vectors, payloads=payloads))
 
     async def overwrite(self, collection: str, payloads: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace the payloads of points that exist."""

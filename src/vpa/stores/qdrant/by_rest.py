@@ -21,7 +21,7 @@ class RestPoints:
         self._local = local
 
     async def upsert(
-        self, collection: str, ids: Sequence[str], vectors: FloatMatrix, payloads: Sequence[Mapping[str, Any]]
+        self, collection: str, ids: Sequence[str], *, vectors: FloatMatrix, payloads: Sequence[Mapping[str, Any]]
     ) -> None:
         """Replace points whole."""
         batch = models.Batch.model_construct(ids=ids, vectors=vectors.tolist(), payloads=payloads)

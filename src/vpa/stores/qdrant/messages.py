@@ -21,7 +21,9 @@ _FILTER: Final = bytes([5 << 3 | 2])  # QueryPoints.filter
 _RECORD: Final = messages.WithPayloadSelector(include=messages.PayloadIncludeSelector(fields=RECORD_FIELDS))
 
 
-def upsert(collection: str, ids: Sequence[str], vectors: FloatMatrix, payloads: Sequence[Mapping[str, Any]]) -> bytes:
+def upsert(
+    collection: str, ids: Sequence[str], *, vectors: FloatMatrix, payloads: Sequence[Mapping[str, Any]]
+) -> bytes:
     """An UpsertPoints in wire form: a vector goes in as the bytes that it is, not as a Python object per number."""
     head = _head_of_vector(vectors.shape[1])
     rows = np.ascontiguousarray(vectors, dtype="<f4")
@@ -46,7 +48,12 @@ def query(
     """A QueryPoints in wire form."""
     numbers = np.ascontiguousarray(vector, dtype="<f4").tobytes()
     asked = _head_of_query(len(vector)) + numbers
-    parts = [_query_without_vector(collection, limit, depth, selection), _QUERY, _varint(len(asked)), asked]
+    parts = [
+        _query_without_vector(collection, limit, depth=depth, selection=selection),
+        _QUERY,
+        _varint(len(asked)),
+        asked,
+    ]
     if chosen is not None:
         condition = filter_of(chosen).SerializeToString()
         parts += (_FILTER, _varint(len(condition)), condition)
@@ -61,7 +68,7 @@ def _head_of_query(dimension: int) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _query_without_vector(collection: str, limit: int, depth: Depth, selection: Selection) -> bytes:
+def _query_without_vector(collection: str, limit: int, *, depth: Depth, selection: Selection) -> bytes:
     found: bytes = messages.QueryPoints(
         collection_name=collection,
         params=depth.parameters(),

@@ -49,7 +49,7 @@ class Points(Protocol):
     """The requests of one protocol. Each is sent once; both return the same values, bit for bit."""
 
     async def upsert(
-        self, collection: str, ids: Sequence[str], vectors: FloatMatrix, payloads: Sequence[Mapping[str, Any]]
+        self, collection: str, ids: Sequence[str], *, vectors: FloatMatrix, payloads: Sequence[Mapping[str, Any]]
     ) -> None:
         """Replace points whole."""
 

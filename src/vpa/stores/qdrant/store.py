@@ -245,7 +245,7 @@ class QdrantDriver(LayoutDriver):
         if vectors is None:
             raise ProviderError(f"points of {info.name!r} are written with their vectors")
         payloads = [payload_of(row, rows.scope) for row in rows.rows]
-        await self._points("upsert", lambda points: points.upsert(name, rows.keys, vectors, payloads))
+        await self._points("upsert", lambda points: points.upsert(name, rows.keys, vectors=vectors, payloads=payloads))
 
     async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """Payloads only; a point that is gone stays gone."""
@@ -269,11 +269,11 @@ class QdrantDriver(LayoutDriver):
 
     async def remove_where(self, info: CollectionInfo, where: Where) -> None:
         name = self._native(info.name)
-        await self._filtered("delete", info, where, lambda points, chosen: points.delete_where(name, chosen))
+        await self._filtered("delete", info, where, call=lambda points, chosen: points.delete_where(name, chosen))
 
     async def count_where(self, info: CollectionInfo, where: Where) -> int:
         name = self._native(info.name)
-        return await self._filtered("count", info, where, lambda points, chosen: points.count(name, chosen))
+        return await self._filtered("count", info, where, call=lambda points, chosen: points.count(name, chosen))
 
     async def nearest(
         self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, exact: bool, include_vectors: bool
@@ -287,7 +287,7 @@ class QdrantDriver(LayoutDriver):
         async def search(points: Points, chosen: Spelled) -> list[StoredRow]:
             return await points.nearest(name, query, chosen, limit=limit, depth=depth, selection=selection)
 
-        return await self._filtered("search", info, where, search)
+        return await self._filtered("search", info, where, call=search)
 
     async def page(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
@@ -301,7 +301,7 @@ class QdrantDriver(LayoutDriver):
             return await points.scroll(name, chosen, start=start, limit=limit + 1, selection=selection)
 
         # The order of keys is that of scopes, so the filter need not say which.
-        rows = await self._filtered("scan", info, where.in_every_scope, scroll)
+        rows = await self._filtered("scan", info, where.in_every_scope, call=scroll)
         return [row for row in rows if row.key != after][:limit]
 
     def order_of(self, key: str) -> tuple[bool, int, str]:
@@ -313,7 +313,7 @@ class QdrantDriver(LayoutDriver):
         return filters.spell(where)
 
     async def _filtered(
-        self, verb: str, info: CollectionInfo, where: Where, call: Callable[[Points, Spelled], Awaitable[T]]
+        self, verb: str, info: CollectionInfo, where: Where, *, call: Callable[[Points, Spelled], Awaitable[T]]
     ) -> T:
         async def send(*, required: bool = False) -> T:
             chosen = await self._filter(info, where, required=required)

@@ -16,13 +16,12 @@ from vpa.base.records import CollectionInfo
 from vpa.base.scope import Scope
 from vpa.stores.layout.driver import StoredRow, foreign_record
 from vpa.stores.layout.rows import Row, Rows
-from vpa.stores.layout.tokens import EVERY
+from vpa.stores.layout.tokens import EVERY, list_token
 from vpa.stores.weaviate.filters import (
     PART,
     PAYLOAD,
     TOKENS,
     companion,
-    list_token,
     part_of,
     scope_tokens,
     text_companion,

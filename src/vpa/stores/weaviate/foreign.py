@@ -48,7 +48,7 @@ def choose(name: str, config: Any, options: Mapping[str, str]) -> Choice:
     return Choice(wanted or next(iter(vectors), "default"), tenant if by_tenant else None)
 
 
-def info_of(name: str, config: Any, rows: Sequence[StoredRow], choice: Choice) -> CollectionInfo:
+def info_of(name: str, config: Any, *, rows: Sequence[StoredRow], choice: Choice) -> CollectionInfo:
     """With the dimension of the first object; raises ConfigurationError where there is none."""
     index = (config.vector_config[choice.vector] if config.vector_config else config).vector_index_config
     metric = _METRICS.get(str(getattr(index.distance_metric, "value", index.distance_metric)), Metric.COSINE)
@@ -60,11 +60,11 @@ def info_of(name: str, config: Any, rows: Sequence[StoredRow], choice: Choice) -
 
 
 async def described(
-    ask: Callable[..., Awaitable[Any]], name: str, config: Any, collection: Any, options: Mapping[str, str]
+    ask: Callable[..., Awaitable[Any]], name: str, config: Any, *, collection: Any, options: Mapping[str, str]
 ) -> tuple[Choice, CollectionInfo]:
     """What is read of the collection, and its description, which takes a look at the first object."""
     choice = choose(name, config, options)
     objects = collection if choice.tenant is None else collection.with_tenant(choice.tenant)
     answer = await ask("describe_collection", lambda: objects.query.fetch_objects(limit=1, include_vector=True))
     rows = stored_of(answer.objects, with_vectors=True, foreign=True, vector_name=choice.vector)
-    return choice, info_of(name, config, rows, choice)
+    return choice, info_of(name, config, rows=rows, choice=choice)

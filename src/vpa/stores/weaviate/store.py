@@ -143,7 +143,9 @@ class WeaviateDriver(LayoutDriver):
         self._efforts.note(name, found)
         info = convert.info_of(found.description)
         if info is None:
-            self._foreign[name], info = await foreign.described(self.ask, name, found, collection, self._options)
+            self._foreign[name], info = await foreign.described(
+                self.ask, name, found, collection=collection, options=self._options
+            )
         return info
 
     async def settings(self, info: CollectionInfo) -> dict[str, Any]:
