@@ -39,15 +39,19 @@ def distances(rows: np.ndarray, query: np.ndarray, metric: str) -> np.ndarray:
     return 1 - left @ right / (np.linalg.norm(left, axis=1) * np.linalg.norm(right))
 
 
-async def check_answers(docs: Collection, rows: np.ndarray, *, exact: bool, scope: Scope = Scope()) -> None:
-    """Ten records in the exact order with the exact scores, with a filter and without; by an index, nine of the ten."""
+async def check_answers(
+    docs: Collection, rows: np.ndarray, *, exact: bool, scope: Scope = Scope(), may_miss: bool = False
+) -> None:
+    """Ten records, the exact ones in the exact order with the exact scores, with a filter and without.
+
+    `may_miss`: an index that is built with random numbers leaves out one record, once in thousands of collections.
+    """
     query = vectors(1, seed=15)[0]
     expected = distances(rows, query, docs.info.metric)
     for filter, chosen in ((None, np.arange(len(rows))), ({"even": True}, np.arange(0, len(rows), 2))):
         best = chosen[np.argsort(expected[chosen], kind="stable")][:11]
         answer = await docs.search(vector=query, top_k=10, filter=filter, exact=exact, scope=scope)
-        # An index is built with random numbers: once in thousands of collections it misses a record.
-        missed = [] if exact else sorted({f"r{n}" for n in best[:10]} - set(answer.ids))[:1]
+        missed = sorted({f"r{n}" for n in best[:10]} - set(answer.ids))[:1] if may_miss and not exact else []
         best = [n for n in best if f"r{n}" not in missed][:10]
         assert answer.ids == [f"r{n}" for n in best], (filter, scope, exact, answer.exact)
         assert [match.distance for match in answer] == pytest.approx([expected[n] for n in best], abs=1e-4)
@@ -66,6 +70,7 @@ async def check_options(
     settings: Mapping[str, Any],
     metric: str = "cosine",
     count: int = 60,
+    may_miss: bool = False,
 ) -> None:
     """Made as asked, said so, and searched in two scopes with the answers that exact arithmetic gives."""
     name, rows, others = "with-options", vectors(count), vectors(count, seed=16)
@@ -76,12 +81,12 @@ async def check_options(
         assert {key: reported.get(key) for key in settings} == dict(settings)
         await fill(docs, rows)
         await check_answers(docs, rows, exact=True)
-        await check_answers(docs, rows, exact=False)
+        await check_answers(docs, rows, exact=False, may_miss=may_miss)
         await fill(docs, others, scope=OTHER)
         await docs.optimize()
         for scope, own in ((Scope(), rows), (OTHER, others)):
             await check_answers(docs, own, exact=True, scope=scope)
-            await check_answers(docs, own, exact=False, scope=scope)
+            await check_answers(docs, own, exact=False, scope=scope, may_miss=may_miss)
             assert await docs.count(scope=scope) == count
         scanned = [record.id async for record in docs.scan(scope=ALL_SCOPES)]
         assert sorted(scanned) == sorted(2 * [f"r{n}" for n in range(count)])
