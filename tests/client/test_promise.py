@@ -192,7 +192,9 @@ def test_a_search_of_a_named_scope_asks_for_all_records_of_it() -> None:
     kept = Calibration(effort=150, filtered=40)
     assert [kept.of(is_filtered=False), kept.of(is_filtered=True)] == [150, 40]
     assert kept.of(is_filtered=False, is_scoped=True) == 150
-    assert Calibration(effort=100, filtered=EXACT).of(is_filtered=False, is_scoped=True) == 100
+    # The scope of a named tenant is a filter, and under filters only exact searches keep this promise.
+    assert Calibration(effort=100, filtered=EXACT).of(is_filtered=False, is_scoped=True) == EXACT
+    assert Calibration(effort=100, filtered=EXACT).of(is_filtered=False) == 100
     assert Calibration(effort=EXACT, filtered=100).of(is_filtered=False, is_scoped=True) == EXACT
     assert Calibration().of(is_filtered=False, is_scoped=True) is None
 
@@ -283,7 +285,7 @@ async def test_records_of_other_scopes_are_not_growth(monkeypatch: pytest.Monkey
             rows = [Record(f"r{n}", vector=[1, n]) for n in range(500)]
             await docs.upsert(rows, scope=Scope(f"t{tenant}"))
         await docs.optimize()
-        assert (store.saved["docs"].rows, store.saved["docs"].total) == (500, 4000)
+        assert (store.saved["docs"].rows, store.saved["docs"].total) == (1500, 4000)
         before = store.saved["docs"]
         await docs.upsert([Record(f"r{n}", vector=[1, n]) for n in range(500)], scope=Scope("t0"))
         await docs.upsert([Record(f"r{n}", vector=[1, n]) for n in range(500)], scope=Scope("t1"))
@@ -491,3 +493,161 @@ async def test_closing_before_anything_was_measured_is_said() -> None:
         async for _ in _filled(CarelessStore()):
             pass
     assert [one["collection"] for one in logs if "not measured before closing" in one["event"]] == ["docs"]
+
+
+async def test_a_setting_that_serves_one_scope_badly_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Uneven(CarelessStore):
+        """Finds everything of the default scope at once, and of a tenant what the effort lets it."""
+
+        async def search(self, info: CollectionInfo, request: Search) -> list[Matches]:
+            if request.scope == Scope():
+                return await super().search(info, replace(request, exact=True))
+            return await super().search(info, request)
+
+    store = Uneven()
+    async for _, docs in _filled(store):
+        vectors = np.random.default_rng(2).standard_normal((500, 8))
+        await docs.upsert([Record(f"r{n}", vector=vectors[n]) for n in range(500)], scope=Scope("t"))
+        await docs.optimize()
+        assert (store.saved["docs"].effort, store.saved["docs"].rows) == (100, ROWS + 500)
+
+
+async def test_the_default_scope_is_measured_beside_larger_ones_where_it_is_not_small() -> None:
+    class Asked(CarelessStore):
+        scopes_asked: ClassVar[set[Scope]] = set()
+
+        async def search(self, info: CollectionInfo, request: Search) -> list[Matches]:
+            self.scopes_asked.add(request.scope)
+            return await super().search(info, request)
+
+    store = Asked()
+    async with VectorDatabaseManager(store=store) as db:
+        docs = await db.create_collection("docs", dimension=2, recall=0.9)
+        for size, scope in [(2000, Scope()), *[(2100, Scope(f"t{n}")) for n in range(4)]]:
+            await docs.upsert([Record(f"r{n}", vector=[1, n]) for n in range(size)], scope=scope)
+        await docs.optimize()
+        assert Scope() in store.scopes_asked
+        assert len(store.scopes_asked) == 3
+        store.scopes_asked.clear()
+        await docs.delete(ids=["r0"])
+        await docs.optimize()
+        assert Scope() not in store.scopes_asked
+
+
+async def test_a_hopeless_setting_is_given_up_early_and_a_slow_one_after_a_minute() -> None:
+    store = CarelessStore()
+    async for _, docs in _filled(store):
+        await docs.optimize()
+        # Forty queries show that a quarter of the answers is not enough, four hundred that all are.
+        assert store.asked.count(25) == store.asked.count(50) == 4
+        assert store.asked.count(100) >= 6
+    slow = CarelessStore(reaches=200, filtered=1.0)
+    slow.capabilities = replace(slow.capabilities)
+    async for _, docs in _filled(slow):
+        await docs.optimize()
+        # A query takes a second of this clock: sixty are asked and one batch ends it.
+        assert slow.asked.count(100) <= 7 * (1 + len(SHARES))
+
+
+async def _until_promise(db: Any, holds: Any) -> dict[str, Any]:
+    for _ in itertools.repeat(None, 400):
+        facts: dict[str, Any] = (await db.get_statistics())["collections"]["docs"]["promise"]
+        if holds(facts):
+            return facts
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"it did not happen within eight seconds: {facts}")
+
+
+class Opened(CarelessStore):
+    """Is opened by another manager, with what was measured when the collection was small."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__()
+        self._calibration = Calibration(effort=100, filtered=100, measured={"all": 1.0}, rows=total, total=total)
+
+    async def describe_collection(self, name: str) -> CollectionInfo | None:
+        info = await super().describe_collection(name)
+        return None if info is None else replace(info, recall=0.99, calibration=self.saved.get(name, self._calibration))
+
+
+@pytest.mark.parametrize(
+    ("total", "is_exact", "is_measured"), [(2000, False, False), (1500, False, True), (300, True, True)]
+)
+async def test_growth_that_others_caused_is_found_after_opening(
+    monkeypatch: pytest.MonkeyPatch, total: int, is_exact: bool, is_measured: bool
+) -> None:
+    monkeypatch.setattr(promise, "_QUIET_S", 0.02)
+    release = asyncio.Event()
+    run = promise.Calibrating.run
+
+    async def later(self: Any) -> Calibration:
+        await release.wait()
+        return await run(self)
+
+    monkeypatch.setattr(promise.Calibrating, "run", later)
+    store = Opened(total)
+    async with VectorDatabaseManager(store=store, clock=store.clock) as db:
+        await store.create_collection(CollectionInfo(name="docs", dimension=8, metric=Metric.COSINE))
+        vectors = np.random.default_rng(1).standard_normal((ROWS, 8))
+        loaded = await db.collection("docs")
+        await loaded.upsert(Record(f"r{n}", vector=vectors[n]) for n in range(ROWS))
+        await db._bindings.pop("docs").promise.close()  # type: ignore[union-attr]
+        docs = await db.collection("docs")
+        await _until_promise(db, lambda facts: facts["written_since"] == ROWS - total)
+        assert (await docs.search(vector=np.ones(8))).exact is is_exact
+        release.set()
+        if is_measured:
+            await _until(lambda: "docs" in store.saved)
+            assert not (await docs.search(vector=np.ones(8))).exact
+        else:
+            await asyncio.sleep(0.2)
+            assert not store.saved
+
+
+async def test_a_measurement_that_failed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promise, "_QUIET_S", 0.01)
+    monkeypatch.setattr(promise, "_RETRY_S", 0.01)
+    run, attempts = promise.Calibrating.run, []
+
+    async def at_the_third(self: Any) -> Calibration:
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise errors.ConnectionFailedError("the server is away")
+        return await run(self)
+
+    monkeypatch.setattr(promise.Calibrating, "run", at_the_third)
+    store = CarelessStore()
+    async for db, _ in _filled(store):
+        facts = await _until_promise(db, lambda facts: facts["kept"])
+        assert "error" not in facts
+        assert len(attempts) == 3
+
+
+async def test_what_cannot_be_stored_holds_for_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promise, "_QUIET_S", 0.01)
+    store = CarelessStore()
+
+    async def refused(name: str, calibration: Calibration) -> CollectionInfo:
+        raise errors.PermissionDeniedError("this key may not change the collection")
+
+    monkeypatch.setattr(store, "set_calibration", refused)
+    async for db, docs in _filled(store):
+        facts = await _until_promise(db, lambda facts: facts["kept"] and "error" in facts)
+        assert "may not change" in facts["error"]
+        store.asked.clear()
+        await docs.search(vector=np.ones(8))
+        assert store.asked == [100]
+
+
+async def test_records_of_a_write_that_failed_midway_are_growth(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = CarelessStore()
+    async for db, docs in _filled(store):
+        await docs.optimize()
+
+        async def partly(info: CollectionInfo, request: Any) -> int:
+            raise errors.PartialWriteError("half of it", written=["a"], failed={"b": "away"})
+
+        monkeypatch.setattr(store, "upsert", partly)
+        with pytest.raises(errors.PartialWriteError):
+            await docs.upsert([Record(name, vector=np.ones(8)) for name in ("a", "b")])
+        assert (await db.get_statistics())["collections"]["docs"]["promise"]["written_since"] == 2

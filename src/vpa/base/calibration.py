@@ -17,11 +17,11 @@ class Calibration:
     """`effort` and `filtered` are the store's own search parameter (ef, nprobe, …) without a filter and with one.
 
     None leaves the store's default, `EXACT` makes searches exact. `measured` holds the recall of the top `top_k` that
-    these have, over the `rows` records of one scope (about `total` in all of them): under "all", and under "half",
-    "fifth", "tenth", "twentieth" and "few" where a filter keeps 50, 20, 10, 5 or 1 % of the records; a share that no
-    filter on the metadata keeps is left out. `missed` says which of them stay below the promise whatever the setting.
-    A `trial` is never stored: the setting is being measured, and a search goes by the store's index even where another
-    way would be cheaper.
+    these have, over the `rows` records of up to three scopes (of `total` in all scopes), in the scope where it is
+    least: under "all", and under "half", "fifth", "tenth", "twentieth" and "few" where a filter keeps 50, 20, 10, 5 or
+    1 % of the records; a share that no filter on the metadata keeps is left out. `missed` says which of them stay below
+    the promise whatever the setting. A `trial` is never stored: the setting is being measured, and a search goes by the
+    store's index even where another way would be cheaper.
     """
 
     effort: int | None = None
@@ -37,10 +37,10 @@ class Calibration:
         """The setting for a search, with a filter of its own, or with nothing but a scope that the store filters by."""
         if is_filtered:
             return self.filtered
-        if self.effort == EXACT:
-            return EXACT
         # Of the scope alone all records are wanted: what was found for all of them, and for filters where that is more.
         efforts = [effort for effort in (self.effort, self.filtered) if effort is not None]
+        if self.effort == EXACT or (is_scoped and EXACT in efforts):
+            return EXACT
         return max(efforts, default=None) if is_scoped else self.effort
 
     def to_json(self) -> dict[str, Any]:

@@ -32,29 +32,34 @@ class Binding:
     def note_promise(self, *, is_new: bool) -> None:
         """Keep the recall that the collection promises, where its store has an index of its own.
 
-        One that was never measured soon is, unless it was made just now. The embedded engine keeps its promises by
-        itself.
+        One that was never measured, or has grown meanwhile, soon is, unless it was made just now. The embedded engine
+        keeps its promises by itself.
         """
         if self.promise is None and self.info.recall is not None and not self.store.capabilities.index_options:
             self.promise = Promise(self, self.info.recall)
-            if not is_new and self.info.calibration is None:
-                self.promise.begin()
+            if not is_new and self.store.efforts(self.info):
+                self.promise.look()
 
     @property
     def awaits_measure(self) -> bool:
-        """Whether the collection promises a recall that its store was not measured for yet: searches are exact till
-        then.
+        """Whether the collection promises a recall that its store was not measured for yet, or when it was a small part
+        of what it is: searches are exact till then.
         """
-        return self.info.awaits_measure and self.store.is_approximate(self.info) and bool(self.store.efforts(self.info))
+        awaits = self.info.awaits_measure or (self.promise is not None and self.promise.is_outgrown)
+        return awaits and self.store.is_approximate(self.info) and bool(self.store.efforts(self.info))
 
     @contextmanager
-    def writing(self) -> Iterator[Callable[[int], None]]:
-        """While records are written; yields what to tell how many they were."""
-        if self.promise is None:
-            yield lambda written: None
+    def writing(self, count: int) -> Iterator[None]:
+        """While `count` records are written: of those that failed, some may have been."""
+        promise = self.promise
+        if promise is None:
+            yield
             return
-        with self.promise.writing():
-            yield self.promise.note
+        with promise.writing():
+            try:
+                yield
+            finally:
+                promise.note(count)
 
     async def run(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
         """Do `work`, which answers `request`, through the pipeline."""

@@ -46,9 +46,11 @@ class ExactAnswers:
         self._ids = np.take_along_axis(named, order, axis=1)
 
     def shares(self, answers: Sequence[Matches]) -> list[float]:
-        """For each query the share of its exact answer that was found; 1 where there is nothing to find."""
+        """For each of the first queries, as many as there are answers, the share of its exact answer that was found; 1
+        where there is nothing to find.
+        """
         result = []
-        for scores, ids, answer in zip(self._scores, self._ids, answers, strict=True):
+        for scores, ids, answer in zip(self._scores, self._ids, answers, strict=False):
             if not len(ids):
                 result.append(1.0)
                 continue

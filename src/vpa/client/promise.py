@@ -7,16 +7,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from dataclasses import replace
+from typing import Any, Final, Protocol, TypeVar
 
 from vpa.base.calibration import EXACT, Calibration
 from vpa.base.clock import Clock
+from vpa.base.errors import CollectionNotFoundError, VectorDatabaseError
 from vpa.base.records import CollectionInfo
+from vpa.base.scope import ALL_SCOPES
 from vpa.client.calibrating import Calibrating
 from vpa.observe.log import get_logger
 from vpa.stores.contract import VectorStore
-from vpa.stores.requests import Request, SetCalibration
+from vpa.stores.requests import Count, Request, SetCalibration
 
+T = TypeVar("T")
 _log = get_logger("vpa.client")
 # Below so many new records nothing is measured by itself: `optimize()` does.
 _LEAST_GROWTH: Final = 1_000
@@ -25,6 +29,11 @@ _QUIET_S: Final = 2.0
 _MOST_WAITS: Final = 60
 # How many times as long as it took nothing is measured again.
 _REST_TIMES: Final = 20
+# Seconds after which what failed is tried again, the first time and at most.
+_RETRY_S: Final = 30.0
+_LONGEST_RETRY_S: Final = 600.0
+# A setting that was measured over a tenth of the records says nothing: searches are exact until it is measured anew.
+_OUTGROWN: Final = 10
 _ADVICE: Final = (
     "make the collection again with store_options of a finer index (a larger m or ef_construction, another or no "
     "quantization) and copy the records there, promise less, or search with exact=True"
@@ -38,7 +47,7 @@ class Bound(Protocol):
     store: VectorStore
     clock: Clock
 
-    async def run(self, request: Request, work: Callable[[], Awaitable[CollectionInfo]]) -> CollectionInfo:
+    async def run(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
         """Through the pipeline."""
         ...
 
@@ -74,25 +83,60 @@ class Promise:
         known = self._bound.info.calibration
         return self._written >= max(_LEAST_GROWTH, 0 if known is None else known.total)
 
+    @property
+    def is_outgrown(self) -> bool:
+        """Whether the collection has many times the records over which it was measured."""
+        known = self._bound.info.calibration
+        if known is None:
+            return False
+        return self._written >= max(_LEAST_GROWTH, (_OUTGROWN - 1) * known.total)
+
+    def look(self) -> None:
+        """Find out how much was written since it was measured, by others and before this manager opened it."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._look_and_measure())
+
     def begin(self) -> None:
         """Measure in a while, unless that is under way."""
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._measure_later())
 
+    async def _look_and_measure(self) -> None:
+        bound = self._bound
+        request = Count(scope=ALL_SCOPES)
+        # A program that asks one question and ends does not pay for a count.
+        await asyncio.sleep(_QUIET_S)
+        try:
+            count = await bound.run(request, lambda: bound.store.count(bound.info, request))
+        except VectorDatabaseError as error:
+            _log.warning("growth is not known", collection=bound.info.name, error=str(error))
+            return
+        known = bound.info.calibration
+        if known is not None:
+            self._written = max(self._written, count - known.total)
+        if known is None or self._has_grown:
+            await self._measure_later()
+
     async def _measure_later(self) -> None:
+        retry_s = _RETRY_S
         while True:
             await self._wait_for_quiet()
-            await self._bound.store.indexed(self._bound.info)
             started = self._bound.clock.monotonic()
             try:
+                await self._bound.store.indexed(self._bound.info)
                 async with self._turn:
                     if not self._has_grown and self._bound.info.calibration is not None:
                         return
                     await self._measure()
-            except Exception as error:  # noqa: BLE001 - nobody waits for it; searches go on as before
+            except CollectionNotFoundError:
+                return
+            except Exception as error:  # noqa: BLE001 - no caller waits for it; searches go on as before
                 self._error = f"{type(error).__name__}: {error}"
                 _log.warning("recall was not measured", collection=self._bound.info.name, error=self._error)
-                return
+                await asyncio.sleep(retry_s)
+                retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
+                continue
+            retry_s = _RETRY_S
             # Where records are written again and again, measuring is a small part of the work.
             await asyncio.sleep(_REST_TIMES * (self._bound.clock.monotonic() - started))
 
@@ -111,14 +155,23 @@ class Promise:
     async def _measure(self) -> Calibration:
         bound, before = self._bound, self._written
         found = await Calibrating(bound.store, bound.info, promised=self.promised, clock=bound.clock).run()
-        request = SetCalibration(bound.info.name, found)
-        info = await bound.run(request, lambda: bound.store.set_calibration(request.name, found))
-        await bound.store.use_effort(info)
-        bound.info, self._error = info, None
-        # What came meanwhile was not measured.
-        self._written -= before
+        # It holds in this process also where the store does not keep it.
+        await self._use(replace(bound.info, calibration=found), before)
         self._warn(found)
+        request = SetCalibration(bound.info.name, found)
+        try:
+            info = await bound.run(request, lambda: bound.store.set_calibration(request.name, found))
+        except VectorDatabaseError as error:
+            self._error = f"not stored with the collection: {type(error).__name__}: {error}"
+            raise
+        bound.info = info
         return found
+
+    async def _use(self, info: CollectionInfo, measured: int) -> None:
+        """Search by what was measured; records that came meanwhile were not."""
+        await self._bound.store.use_effort(info)
+        self._bound.info, self._error = info, None
+        self._written -= measured
 
     def _warn(self, calibration: Calibration) -> None:
         facts = {"collection": self._bound.info.name, "promised": self.promised, "measured": dict(calibration.measured)}

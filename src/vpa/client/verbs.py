@@ -97,10 +97,8 @@ class CollectionVerbs(ABC):
         if not len(batch) and old is None:
             return 0
         request = Upsert(batch=batch, scope=_single_scope(scope), on_conflict=choice, replacing=old)
-        with bound.writing() as note:
-            written = await bound.run(request, lambda: residual.upsert(bound.store, bound.info, request))
-            note(written)
-        return written
+        with bound.writing(len(batch)):
+            return await bound.run(request, lambda: residual.upsert(bound.store, bound.info, request))
 
     @_located
     async def get(self, ids: Iterable[str], *, include_vectors: bool = True, scope: Scope = _SCOPE) -> list[Record]:

@@ -7,9 +7,10 @@ are not a store's business.
 
 from __future__ import annotations
 
+import random
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from vpa.base.calibration import Calibration
 from vpa.base.capabilities import Capabilities
@@ -17,6 +18,7 @@ from vpa.base.errors import ConfigurationError
 from vpa.base.index_options import IndexOptions
 from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
+from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.filters import Filter, NormalFilter, Split, split, to_json
 from vpa.stores.options import StoreOptions
 from vpa.stores.requests import (
@@ -34,6 +36,8 @@ from vpa.stores.requests import (
 )
 
 T = TypeVar("T")
+# Records that are read to draw a sample, where the store cannot draw one itself.
+_LOOKED_THROUGH: Final = 20_000
 
 
 class Sender(Protocol):
@@ -110,6 +114,27 @@ class VectorStore(ABC):
     async def use_effort(self, info: CollectionInfo) -> None:
         """Take over `info.calibration` where the setting is the collection's and not that of a search."""
         del info
+
+    async def scopes(self, info: CollectionInfo, *, limit: int) -> list[Scope]:
+        """Some of the scopes that hold records, each once, at most `limit`."""
+        found: dict[Scope, None] = {}
+        read = 0
+        async for batch in self.scan(info, Scan(scope=ALL_SCOPES, include_vectors=False)):
+            found.setdefault(batch.scope or Scope())
+            read += len(batch)
+            if len(found) == limit or read >= _LOOKED_THROUGH:
+                break
+        return list(found)
+
+    async def sample(self, info: CollectionInfo, *, count: int, scope: Scope) -> list[Record]:
+        """At most `count` records of a scope, with vectors, drawn from as many as can be read cheaply."""
+        read: list[Record] = []
+        async for batch in self.scan(info, Scan(scope=scope)):
+            read += batch
+            if len(read) >= _LOOKED_THROUGH:
+                break
+        # The same draw each time: a measurement that is repeated asks the same questions.
+        return random.Random(len(read)).sample(read, min(count, len(read)))
 
     @abstractmethod
     async def upsert(self, info: CollectionInfo, request: Upsert) -> int:

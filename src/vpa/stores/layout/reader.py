@@ -9,6 +9,7 @@ import contextlib
 import heapq
 import itertools
 import math
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -108,6 +109,25 @@ class Reader:
                 f"{self.driver.provider} returned record {found.record.id!r} of another scope: {found.scope}"
             )
         return found.record
+
+    async def scopes(self, info: CollectionInfo, *, limit: int) -> list[Scope]:
+        """The first scopes in the order of their keys, at most `limit`; behind each, its keys are passed over."""
+        everywhere = Where(None)
+        listed = await self.driver.list_keys(info, everywhere)
+        keys = None if listed is None else sorted(listed)
+        scopes: list[Scope] = []
+        after = ""
+        while len(scopes) < limit:
+            if keys is None:
+                rows = await self.driver.page(info, everywhere, after=after, limit=1, include_vectors=False)
+            else:
+                following = keys[bisect_right(keys, after) :][:1]
+                rows = await self.fetch(info, following, scope=Scope(), payloads=True)
+            if not rows:
+                break
+            scopes.append(self.read(info, rows[0]).scope)
+            after = max(rows[0].key, scope_range(scopes[-1])[1])
+        return list(dict.fromkeys(scopes))
 
     async def pages(
         self, info: CollectionInfo, where: Where, *, after: str = "", limit: int | None = None, include_vectors: bool

@@ -215,6 +215,14 @@ class LayoutStore(VectorStore):
         """As the driver does it."""
         await self.driver.use_effort(info)
 
+    async def scopes(self, info: CollectionInfo, *, limit: int) -> list[Scope]:
+        """From the keys, of which those of a scope stand together; of what others wrote, and of places of their own,
+        from a scan.
+        """
+        if info.layout_version == FOREIGN or self.driver.has_scopes_apart(info):
+            return await super().scopes(info, limit=limit)
+        return await self._reader.scopes(info, limit=limit)
+
     async def statistics(self, info: CollectionInfo) -> dict[str, Any]:
         """How the collection is set up, as the store itself says."""
         return {"settings": await self.driver.settings(info)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -31,6 +32,8 @@ _MOST_TIES: Final = 1000  # Beyond so many equal scores at the cut more are not 
 _PAGE: Final = 5000  # Rows in one answer, and their bytes, of which those beside the vector are a guess.
 _PAGE_BYTES: Final = 16 << 20
 _ROW_BYTES: Final = 1000
+# Rows that are read for each one of a sample: those of a page were written together, and may be alike.
+_DRAWN: Final = 5
 
 
 class Reads:
@@ -161,6 +164,37 @@ class Reads:
                     yield _batch(run[first : first + size], info, include_vectors=request.include_vectors)
             after = (*_scope_of(rows[-1]), rows[-1]["id"])
             limit = min(_PAGE, max(size, most))
+
+    async def scopes(self, info: CollectionInfo, *, limit: int) -> list[Scope]:
+        """The first scopes in order, one request each."""
+        sql = (
+            f"SELECT tenant, namespace FROM {self._database.table(info.name)} WHERE (tenant, namespace) > ($1, $2) "
+            "ORDER BY tenant, namespace LIMIT 1"
+        )
+        first = sql.replace("WHERE (tenant, namespace) > ($1, $2) ", "")
+        scopes: list[Scope] = []
+        rows = await self._database.fetch("scopes", first, [])
+        while rows:
+            scopes.append(Scope(*_scope_of(rows[0])))
+            if len(scopes) == limit:
+                break
+            rows = await self._database.fetch("scopes", sql, list(_scope_of(rows[0])))
+        return scopes
+
+    async def sample(self, info: CollectionInfo, *, count: int, scope: Scope) -> list[Record]:
+        """At most `count` records of a scope, from pages that are drawn by chance, the same ones each time."""
+        table = self._database.table(info.name)
+        known = await self._database.fetch("sample", tables.STATISTICS, [table])
+        percent = min(100.0, 100 * _DRAWN * count / max(1, int(known[0]["rows"])))
+        sql = (
+            f"SELECT tenant, namespace, {_columns(True)} FROM {table} TABLESAMPLE SYSTEM ({percent}) REPEATABLE (0) "
+            f"WHERE tenant = $1 AND namespace = $2 LIMIT {_DRAWN * count}"
+        )
+        rows = await self._database.fetch("sample", sql, [scope.tenant, scope.namespace])
+        if not rows:
+            return []
+        drawn = list(_batch(rows, info, include_vectors=True))
+        return random.Random(0).sample(drawn, min(count, len(drawn)))
 
     async def _page(
         self, info: CollectionInfo, request: Scan, after: tuple[str, str, str] | None, *, limit: int

@@ -10,6 +10,7 @@ from typing import Any
 from vpa.base.calibration import Calibration
 from vpa.base.capabilities import Capabilities
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
+from vpa.base.scope import Scope
 from vpa.filters import NormalFilter
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import Sender, VectorStore
@@ -127,6 +128,16 @@ class PgvectorStore(VectorStore):
     async def indexed(self, info: CollectionInfo) -> None:
         """Wait for an index that was left out while records were loaded."""
         await self._catalog.indexed(info)
+
+    async def scopes(self, info: CollectionInfo, *, limit: int) -> list[Scope]:
+        """From the key's index, of which each scope is passed over at once."""
+        return await self._reads.scopes(info, limit=limit)
+
+    async def sample(self, info: CollectionInfo, *, count: int, scope: Scope) -> list[Record]:
+        """From pages of the table that PostgreSQL draws."""
+        drawn = await self._reads.sample(info, count=count, scope=scope)
+        # Of a small scope in a large table nearly nothing is drawn.
+        return drawn if len(drawn) == count else await super().sample(info, count=count, scope=scope)
 
     # Records
 
