@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from numbers import Integral
 from typing import Any
 
@@ -30,6 +31,13 @@ def check_name(value: object, *, function: str, argument: str) -> str:
     if isinstance(value, str):
         return value
     raise _refused(value, function, argument, 'the name of a collection, as text: "docs"')
+
+
+def check_directory(value: object, *, function: str, argument: str) -> str:
+    """Return a path; raises ConfigurationError, for the store's manager too, whose directory is `config.path`."""
+    if isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str):
+        return str(value)
+    raise _refused(value, function, argument, "the path of a directory, as db.config.path of an embedded store")
 
 
 def check_sample(value: object, *, needed: str = "at least 1") -> int:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from vpa.base.errors import ConfigurationError, VerificationError
 from vpa.base.records import FOREIGN
 from vpa.base.scope import ALL_SCOPES, Scope
+from vpa.client.arguments import check_manager, check_name
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
 from vpa.stores.options import StoreOptions
@@ -57,14 +58,18 @@ async def migrate(
     ConfigurationError if the target holds records of its own or refuses the options, VerificationError if what arrived
     is not what was sent.
     """
-    origin = await source.collection(collection)
+    check_manager(source, function="migrate", argument="source")
+    check_manager(target, function="migrate", argument="target")
+    name = check_name(collection, function="migrate", argument="collection")
+    to_name = name if to_collection is None else check_name(to_collection, function="migrate", argument="to_collection")
+    origin = await source.collection(name)
     directory = Path(state_directory or ".")
     if not directory.is_dir() or not os.access(directory, os.W_OK):
         raise ConfigurationError(
             f"state_directory {str(directory)!r} is no directory that can be written; nothing was copied"
         )
-    state = _State(directory, source, target, collection, to_collection or collection)
-    made = await create_like(target, origin.info, name=to_collection or collection, store_options=store_options)
+    state = _State(directory, source, target, name, to_name)
+    made = await create_like(target, origin.info, name=to_name, store_options=store_options)
     destination = await _destination(made, state)
     copied = 0
     async for batch in origin.scan_batches(scope=ALL_SCOPES, batch_size=batch_size, cursor=state.cursor):
