@@ -19,6 +19,7 @@ from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
 from vpa.stores.options import StoreOptions
 from vpa.transfer.destination import create_like
+from vpa.transfer.place import is_same_place
 from vpa.transfer.verify import Verification, verify
 
 Progress = Callable[[str, int], None]
@@ -55,20 +56,20 @@ async def migrate(
     `store_options` replace them, on any store (an empty mapping: none). How far it got is kept in a small file in
     `state_directory` (default: the current directory) until it is done, so that the same call goes on after an
     interruption. `progress` is told the stage ("copy" or "verify") and how many records were done since. Raises
-    ConfigurationError if the target holds records of its own or refuses the options, VerificationError if what arrived
-    is not what was sent.
+    ConfigurationError if the target is the source, holds records of its own or refuses the options, VerificationError
+    if what arrived is not what was sent.
     """
     check_manager(source, function="migrate", argument="source")
     check_manager(target, function="migrate", argument="target")
     name = check_name(collection, function="migrate", argument="collection")
     to_name = name if to_collection is None else check_name(to_collection, function="migrate", argument="to_collection")
-    origin = await source.collection(name)
-    directory = Path(state_directory or ".")
-    if not directory.is_dir() or not os.access(directory, os.W_OK):
+    if name == to_name and is_same_place(source, target):
         raise ConfigurationError(
-            f"state_directory {str(directory)!r} is no directory that can be written; nothing was copied"
+            f"the target is the source, collection {name!r} of one {source.config.provider} store; choose another name "
+            "with to_collection (--to-collection), or another store; nothing was written"
         )
-    state = _State(directory, source, target, name, to_name)
+    origin = await source.collection(name)
+    state = _State(_directory(state_directory), source, target, name, to_name)
     made = await create_like(target, origin.info, name=to_name, store_options=store_options)
     destination = await _destination(made, state)
     copied = 0
@@ -89,6 +90,15 @@ async def migrate(
             report=report,
         )
     return Migration(copied, resumed, report)
+
+
+def _directory(state_directory: str | None) -> Path:
+    directory = Path(state_directory or ".")
+    if not directory.is_dir() or not os.access(directory, os.W_OK):
+        raise ConfigurationError(
+            f"state_directory {str(directory)!r} is no directory that can be written; nothing was copied"
+        )
+    return directory
 
 
 async def _destination(made: Collection, state: _State) -> Collection:
