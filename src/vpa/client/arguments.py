@@ -16,28 +16,35 @@ def check_collection(value: object, *, function: str, argument: str = "collectio
     """Return a collection's handle; raises ConfigurationError, for a manager too, whose records may not be meant."""
     if isinstance(value, Collection):
         return value
-    raise _refused(value, function, argument, 'a collection: await db.collection("name")')
+    raise _refused(value, function=function, argument=argument, needed='a collection: await db.collection("name")')
 
 
 def check_manager(value: object, *, function: str, argument: str) -> VectorDatabaseManager:
     """Return a manager; raises ConfigurationError."""
     if isinstance(value, VectorDatabaseManager):
         return value
-    raise _refused(value, function, argument, "a connected manager: async with vpa.connect(url) as db")
+    raise _refused(
+        value, function=function, argument=argument, needed="a connected manager: async with vpa.connect(url) as db"
+    )
 
 
 def check_name(value: object, *, function: str, argument: str) -> str:
     """Return a collection's name; raises ConfigurationError."""
     if isinstance(value, str):
         return value
-    raise _refused(value, function, argument, 'the name of a collection, as text: "docs"')
+    raise _refused(value, function=function, argument=argument, needed='the name of a collection, as text: "docs"')
 
 
 def check_directory(value: object, *, function: str, argument: str) -> str:
     """Return a path; raises ConfigurationError, for the store's manager too, whose directory is `config.path`."""
     if isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str):
         return str(value)
-    raise _refused(value, function, argument, "the path of a directory, as db.config.path of an embedded store")
+    raise _refused(
+        value,
+        function=function,
+        argument=argument,
+        needed="the path of a directory, as db.config.path of an embedded store",
+    )
 
 
 def check_sample(value: object, *, needed: str = "at least 1") -> int:
@@ -47,7 +54,7 @@ def check_sample(value: object, *, needed: str = "at least 1") -> int:
     raise InvalidQueryError(f"sample must be a whole number of {needed}, not {value!r:.80}")
 
 
-def _refused(value: Any, function: str, argument: str, needed: str) -> ConfigurationError:
+def _refused(value: Any, *, function: str, argument: str, needed: str) -> ConfigurationError:
     hint = ""
     if inspect.iscoroutine(value):
         # It is refused here, so nothing will await it.
