@@ -75,7 +75,9 @@ def test_a_promise_that_was_missed_when_it_was_measured_is_a_failure(doctor: Doc
     measured = Calibration(measured={"all": 0.995, "tenth": 0.86}, missed=("tenth",), rows=50, total=50)
     status, found = doctor(measured, 10)
     assert status == 1
-    assert found["fail"]["finding"].startswith(f"{NAME} promises 0.99 and reaches 0.860 (tenth); measured, all 0.9950")
+    assert found["fail"]["finding"].startswith(
+        f"{NAME} promises 0.99 and reaches 0.860 (tenth); measured 0.9950 (all), 0.8600"
+    )
     assert "finer index" in found["fail"]["fix"]
     assert "promised: 0.99" in found["ok"]["finding"]
 
@@ -92,8 +94,8 @@ def test_a_promise_that_is_kept_is_named(doctor: Doctor) -> None:
     status, found = doctor(known, 10)
     assert (status, list(found)) == (0, ["ok"])
     assert found["ok"]["finding"] == (
-        f"{NAME} promises 0.99; measured, all 0.9950, effort 64, effort with a filter exact search, "
-        "measured at 50 records in all scopes"
+        f"{NAME} promises 0.99; measured 0.9950 (all); effort 64, with a filter exact search; "
+        "at 50 records in all scopes"
     )
     status, found = doctor(None, 10)
     assert (status, sorted(found)) == (0, ["ok", "warn"])
@@ -140,9 +142,9 @@ async def test_doctor_measures_the_scope_that_is_named(store: Path, capsys: pyte
     await fill(store, {Scope(): 10, Scope("acme", "eu"): 30})
     [(status, finding)] = recall_of(run(capsys, "doctor", "--tenant", "acme", "--namespace", "eu")[1])
     assert status == "ok"
-    assert finding.startswith(f"{NAME}: --tenant acme --namespace eu (30 records): 20 queries, top 10: 1.000 without")
+    assert finding.startswith(f"{NAME}: tenant acme, namespace eu (30 records): 20 queries, top 10: 1.000 without")
     [(status, finding)] = recall_of(run(capsys, "doctor", "--tenant", "absent")[1])
-    assert (status, finding) == ("ok", f"{NAME}: --tenant absent: nothing to measure, it holds no records")
+    assert (status, finding) == ("ok", f"{NAME}: tenant absent: nothing to measure, it holds no records")
 
 
 async def test_doctor_measures_the_largest_scope_where_the_default_one_is_empty(
@@ -152,16 +154,16 @@ async def test_doctor_measures_the_largest_scope_where_the_default_one_is_empty(
     [(status, finding)] = recall_of(run(capsys, "doctor")[1])
     assert status == "ok"
     assert "the default scope holds no records; measured in the largest scope" in finding
-    assert "--tenant beta (30 records): 20 queries" in finding
+    assert "tenant beta (30 records): 20 queries" in finding
 
 
 async def test_stats_says_whose_records_it_counts(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     await fill(store, {Scope("acme"): 5, Scope("beta"): 30})
     facts = run(capsys, "stats")[1]
     assert (facts["scope"], facts["chunks"], facts["records_in_all_scopes"]) == ("the default scope", 0, 35)
-    assert facts["largest_scope"] == "--tenant beta"
+    assert facts["largest_scope"] == "tenant beta"
     facts = run(capsys, "stats", "--tenant", "acme")[1]
-    assert (facts["scope"], facts["chunks"], facts["largest_scope"]) == ("--tenant acme", 5, None)
+    assert (facts["scope"], facts["chunks"], facts["largest_scope"]) == ("tenant acme", 5, None)
 
 
 async def test_stats_shows_a_promise_share_by_share(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

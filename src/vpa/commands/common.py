@@ -69,9 +69,9 @@ def scope(args: Namespace) -> Scope:
 
 
 def scope_text(place: Scope) -> str:
-    """A scope in a sentence, with the options of a command that name it."""
-    named = (("--tenant", place.tenant), ("--namespace", place.namespace))
-    return " ".join(f"{option} {value}" for option, value in named if value) or "the default scope"
+    """A scope in a sentence: "tenant acme, namespace eu"."""
+    named = (("tenant", place.tenant), ("namespace", place.namespace))
+    return ", ".join(f"{option} {value}" for option, value in named if value) or "the default scope"
 
 
 def parse_filter(text: str | None) -> dict[str, Any] | None:

@@ -142,4 +142,10 @@ def promised(name: str, facts: Mapping[str, Any]) -> Iterator[Check]:
 
 
 def _line(promise: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {text}" for name, text in promise_rows(promise)[1:] if name != "missed")
+    shares = ", ".join(f"{recall:.4f} ({name})" for name, recall in promise["measured"].items())
+    effort, filtered = _effort(promise["effort"]), _effort(promise["filtered_effort"])
+    since = f", {promise['written_since']:,} written since" if promise["written_since"] else ""
+    return (
+        f"measured {shares}; effort {effort}, with a filter {filtered}; at {promise['records']:,} records in all "
+        f"scopes{since}"
+    )
