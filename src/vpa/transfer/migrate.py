@@ -59,15 +59,7 @@ async def migrate(
     ConfigurationError if the target is the source, holds records of its own or refuses the options, VerificationError
     if what arrived is not what was sent.
     """
-    check_manager(source, function="migrate", argument="source")
-    check_manager(target, function="migrate", argument="target")
-    name = check_name(collection, function="migrate", argument="collection")
-    to_name = name if to_collection is None else check_name(to_collection, function="migrate", argument="to_collection")
-    if name == to_name and is_same_place(source, target):
-        raise ConfigurationError(
-            f"the target is the source, collection {name!r} of one {source.config.provider} store; choose another name "
-            "with to_collection (--to-collection), or another store; nothing was written"
-        )
+    name, to_name = _checked(source, target, collection=collection, to_collection=to_collection)
     origin = await source.collection(name)
     state = _State(_directory(state_directory), source, target, name, to_name)
     made = await create_like(target, origin.info, name=to_name, store_options=store_options)
@@ -90,6 +82,20 @@ async def migrate(
             report=report,
         )
     return Migration(copied, resumed, report)
+
+
+def _checked(source: object, target: object, *, collection: object, to_collection: object) -> tuple[str, str]:
+    """The two names; raises ConfigurationError where an end is no manager, or the collection is to be its own copy."""
+    left = check_manager(source, function="migrate", argument="source")
+    right = check_manager(target, function="migrate", argument="target")
+    name = check_name(collection, function="migrate", argument="collection")
+    to_name = name if to_collection is None else check_name(to_collection, function="migrate", argument="to_collection")
+    if name == to_name and is_same_place(left, right):
+        raise ConfigurationError(
+            f"the target is the source, collection {name!r} of one {left.config.provider} store; choose another name "
+            "with to_collection (--to-collection), or another store; nothing was written"
+        )
+    return name, to_name
 
 
 def _directory(state_directory: str | None) -> Path:
