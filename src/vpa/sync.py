@@ -189,6 +189,13 @@ def _function(function: Any) -> Any:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         facades = [value for value in (*args, *kwargs.values()) if isinstance(value, _Facade)]
+        if foreign := [
+            value for value in (*args, *kwargs.values()) if isinstance(value, _AsyncCollection | _AsyncManager)
+        ]:
+            raise ConfigurationError(
+                f"vpa.sync.{function.__name__} takes what vpa.sync made, not {foreign[0]!r:.80} of vpa, which "
+                f"belongs to another event loop: use await vpa.{function.__name__}"
+            )
         owners = {id(facade._owner): facade._owner for facade in facades}
         if len(owners) > 1:
             raise ConfigurationError(

@@ -101,3 +101,16 @@ def test_store_options_are_json_and_of_the_target(
     ):
         assert run(*move, text) == 2
         assert message in capsys.readouterr().err
+
+
+def test_a_collection_is_not_copied_onto_itself(
+    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "source")
+    for target in (source, f"mock://{tmp_path}/link", "mock://./source"):
+        assert run("migrate", "--from", source, "--to", target, "--collection", "docs") == 2
+        assert "the target is the source" in capsys.readouterr().err
+    assert run("migrate", "--from", source, "--to", source, "--collection", "docs", "--to-collection", "copy") == 0
+    assert run("export", source, "docs.parquet", "--collection", "docs") == 0
+    assert run("import", source, "docs.parquet", "--collection", "docs") == 0
+    assert run("verify", source, source, "--collection", "docs", "--to-collection", "copy") == 0

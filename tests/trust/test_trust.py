@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,12 +12,13 @@ import pytest
 
 import vpa
 from deployments import PROVIDERS, RunningStores
-from vpa import Record
+from vpa import Record, Scope
 from vpa.base import errors
-from vpa.base.records import CollectionInfo, Matches
+from vpa.base.records import CollectionInfo, Matches, Metric
 from vpa.client.manager import VectorDatabaseManager
 from vpa.stores.embedded.store import EmbeddedStore
 from vpa.stores.requests import Search
+from vpa.trust.queries import draw, made_queries
 
 
 def records(count: int) -> list[Record]:
@@ -57,6 +60,89 @@ async def test_a_search_that_misses_is_found_out() -> None:
         assert report.recall == pytest.approx(0.9)
         with pytest.raises(errors.InvalidQueryError):
             await vpa.check_recall(docs, sample=0)
+
+
+async def test_an_empty_scope_has_no_recall() -> None:
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=6)
+        await docs.upsert(records(5), scope=Scope("acme"))
+        for queries in (None, [[1.0] * 6]):
+            report = await vpa.check_recall(docs, queries=queries)
+            assert (report.measured, report.queries, report.filtered) == (False, 0, [])
+            assert math.isnan(report.recall)
+            assert math.isnan(report.least)
+            assert str(report).startswith("nothing to measure")
+            assert json.dumps(report.to_json(), allow_nan=False).count("null") == 2
+        assert (await db.get_statistics())["collections"]["docs"]["gauges"] == {}
+        report = await vpa.check_recall(docs, scope=Scope("acme"))
+        assert (report.queries, report.recall) == (5, 1.0)
+
+
+async def test_queries_lie_near_records_and_between_them() -> None:
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=6)
+        await docs.upsert(records(40))
+        report = await vpa.check_recall(docs, sample=8)
+        assert report.kinds == {"moved": 1.0, "between": 1.0}
+        asked = made_queries([r async for r in docs.scan()], count=8, metric=Metric.COSINE, seed=0)
+        assert asked.kinds == ("moved", "moved", "moved", "between") * 2
+        np.testing.assert_allclose(np.linalg.norm(asked.vectors, axis=1), 1, rtol=1e-6)
+
+
+async def test_records_are_drawn_from_the_whole_scan_and_not_only_from_its_first() -> None:
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        ids = [f"r{n:05d}" for n in range(12_000)]
+        angles = np.linspace(0, 1, len(ids))
+        await docs.upsert(vpa.RecordBatch(ids=ids, vectors=np.stack([np.cos(angles), np.sin(angles)], axis=1)))
+        drawn = [int(record.id[1:]) for record in await draw(docs, scope=Scope(), seed=3)]
+        assert len(set(drawn)) == 2_000
+        assert 5_500 < np.mean(drawn) < 6_500
+        assert drawn == [int(record.id[1:]) for record in await draw(docs, scope=Scope(), seed=3)]
+
+
+class LostFar(EmbeddedStore):
+    """Its ordinary search finds nothing for queries on the far side."""
+
+    provider = "lost-far"
+
+    async def search(self, info: CollectionInfo, request: Search) -> list[Matches]:
+        found = await super().search(info, request)
+        far = np.asarray(request.vectors)[:, 0] < 0
+        return [Matches([], False) if lost and not request.exact else one for lost, one in zip(far, found, strict=True)]
+
+
+async def test_real_queries_take_the_place_of_made_ones() -> None:
+    async with VectorDatabaseManager(store=LostFar()) as db:
+        docs = await db.create_collection("docs", dimension=2)
+        await docs.upsert([Record(f"r{n}", vector=[1, n / 1e6], metadata={"half": n % 2}) for n in range(20)])
+        report = await vpa.check_recall(docs, queries=np.asarray([[1, 0], [-1, 0], [-1, 0.1], [2, 2]]))
+        assert (report.queries, report.recall, report.least, report.kinds) == (4, 0.5, 0.0, {"own": 0.5})
+        assert [one.recall for one in report.filtered] == [0.5]
+        for wrong, said in (
+            ([[1, 0, 0]], "has 3 dimensions"),
+            ([1, 0], r"must have 2 dimension"),
+            ([], "holds no vector"),
+            ([[0, 0]], "no direction"),
+            ("what is it?", "real numbers"),
+        ):
+            with pytest.raises(errors.InvalidQueryError, match=said):
+                await vpa.check_recall(docs, queries=wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, True, 2.5, "ten", None])
+async def test_a_sample_is_a_number_and_a_scope_is_one(wrong: Any) -> None:
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=6)
+        await docs.upsert(records(3))
+        with pytest.raises(errors.InvalidQueryError, match="sample must be"):
+            await vpa.check_recall(docs, sample=wrong)
+        if wrong is not None:
+            with pytest.raises(errors.InvalidQueryError, match="sample must be"):
+                await vpa.check(docs, sample=wrong)
+        for scope in ("acme", vpa.ALL_SCOPES, None):
+            with pytest.raises(errors.InvalidQueryError, match=r"scope must be a vpa\.Scope"):
+                await vpa.check_recall(docs, scope=scope)  # type: ignore[arg-type]
 
 
 async def drifted(docs: vpa.Collection) -> list[Record]:

@@ -36,5 +36,12 @@ class AllScopes:
     """The type of ALL_SCOPES; only scan and export take it."""
 
 
+def check_scope(scope: object) -> Scope:
+    """Return a scope, or raise InvalidQueryError: one scope, not a name and not all of them."""
+    if not isinstance(scope, Scope):
+        raise InvalidQueryError(f"scope must be a vpa.Scope, not {scope!r}; only scan takes ALL_SCOPES")
+    return scope
+
+
 ALL_SCOPES: Final = AllScopes()
 DEFAULT_SCOPE: Final = Scope()

@@ -325,7 +325,7 @@ class VectorDatabaseManager(CollectionVerbs):
                 with contextlib.suppress(CollectionNotFoundError):
                     facts = await bound.run(Statistics(), partial(bound.store.statistics, bound.info))
                     if bound.promise is not None:
-                        facts["promise"] = bound.promise.facts()
+                        facts["promise"] = {**bound.promise.facts(), "exact_until_measured": bound.awaits_measure}
                     described = bound.info.to_json()
                     if not bound.store.capabilities.index_options:
                         del described["index"]

@@ -18,7 +18,7 @@ from vpa.base.errors import InvalidFilterError, InvalidQueryError, InvalidRecord
 from vpa.base.metadata import Scalar, canonical_metadata
 from vpa.base.query import OnConflict, check_threshold, check_top_k
 from vpa.base.records import Matches, Record, RecordBatch, Usage
-from vpa.base.scope import AllScopes, Scope
+from vpa.base.scope import AllScopes, Scope, check_scope
 from vpa.base.validation import check_query_vectors
 from vpa.client import describe, residual
 from vpa.client.binding import Binding
@@ -96,7 +96,7 @@ class CollectionVerbs(ABC):
         old = None if replacing is None else await checked_filter(replacing)
         if not len(batch) and old is None:
             return 0
-        request = Upsert(batch=batch, scope=_single_scope(scope), on_conflict=choice, replacing=old)
+        request = Upsert(batch=batch, scope=check_scope(scope), on_conflict=choice, replacing=old)
         with bound.writing(len(batch)):
             return await bound.run(request, lambda: residual.upsert(bound.store, bound.info, request))
 
@@ -107,7 +107,7 @@ class CollectionVerbs(ABC):
         wanted = await checked_ids(ids)
         if not wanted:
             return []
-        request = Get(ids=wanted, scope=_single_scope(scope), include_vectors=include_vectors)
+        request = Get(ids=wanted, scope=check_scope(scope), include_vectors=include_vectors)
         return await bound.run(request, lambda: bound.store.get(bound.info, request))
 
     @_located
@@ -123,7 +123,7 @@ class CollectionVerbs(ABC):
         """Remove by ids or by filter; returns how many existed. `dry_run` only counts."""
         bound = self._bound()
         chosen, node = await _targets(ids, filter, allow_all=allow_all, verb=Delete.verb)
-        request = Delete(ids=chosen, filter=node, scope=_single_scope(scope), dry_run=dry_run)
+        request = Delete(ids=chosen, filter=node, scope=check_scope(scope), dry_run=dry_run)
         return await bound.run(request, lambda: residual.delete(bound.store, bound.info, request))
 
     @_located
@@ -148,7 +148,7 @@ class CollectionVerbs(ABC):
         request = UpdateMetadata(
             ids=chosen,
             filter=node,
-            scope=_single_scope(scope),
+            scope=check_scope(scope),
             dry_run=dry_run,
             assign=canonical_metadata(set or {}),
             remove=_removed(remove, assigned=set or {}),
@@ -159,7 +159,7 @@ class CollectionVerbs(ABC):
     async def count(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> int:
         """How many records match, exactly."""
         bound = self._bound()
-        request = Count(filter=await checked_filter(filter), scope=_single_scope(scope))
+        request = Count(filter=await checked_filter(filter), scope=check_scope(scope))
         return await bound.run(request, lambda: residual.count(bound.store, bound.info, request))
 
     @_located
@@ -184,7 +184,7 @@ class CollectionVerbs(ABC):
             score_threshold=check_threshold(score_threshold),
             include_vectors=include_vectors,
             exact=exact,
-            scope=_single_scope(scope),
+            scope=check_scope(scope),
             filter=await checked_filter(filter),
         )
         [matches] = await self._search(request)
@@ -209,7 +209,7 @@ class CollectionVerbs(ABC):
             score_threshold=check_threshold(score_threshold),
             include_vectors=include_vectors,
             exact=exact,
-            scope=_single_scope(scope),
+            scope=check_scope(scope),
             filter=await checked_filter(filter),
         )
         return await self._search(request)
@@ -287,7 +287,7 @@ class CollectionVerbs(ABC):
     @_located
     async def fields(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> dict[str, dict[str, int]]:
         """Each metadata path with how many records hold which type there: `{"year": {"int": 12, "str": 1}}`."""
-        bound, request = self._bound(), FieldTypes(filter=await checked_filter(filter), scope=_single_scope(scope))
+        bound, request = self._bound(), FieldTypes(filter=await checked_filter(filter), scope=check_scope(scope))
 
         known = await bound.run(request, lambda: residual.field_types(bound.store, bound.info, request))
         if known is not None:
@@ -298,7 +298,7 @@ class CollectionVerbs(ABC):
     async def distinct(self, field: str, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> list[Scalar]:
         """The values of a field, each once and type-exact: `1`, `1.0`, `"1"` and `True` are four."""
         request = Distinct(
-            field=describe.check_field(field), filter=await checked_filter(filter), scope=_single_scope(scope)
+            field=describe.check_field(field), filter=await checked_filter(filter), scope=check_scope(scope)
         )
         return await describe.ordered(await self._values(request))
 
@@ -308,7 +308,7 @@ class CollectionVerbs(ABC):
     ) -> dict[str, tuple[Scalar, Scalar]]:
         """Least and greatest value of a field by kind: `{"number": (1, 9.5), "string": ("a", "z")}`."""
         request = MinMax(
-            field=describe.check_field(field), filter=await checked_filter(filter), scope=_single_scope(scope)
+            field=describe.check_field(field), filter=await checked_filter(filter), scope=check_scope(scope)
         )
         return await describe.extremes(await self._values(request))
 
@@ -351,12 +351,6 @@ def _removed(remove: Iterable[str], *, assigned: Mapping[str, Any]) -> frozenset
     if both:
         raise InvalidRecordError(f"metadata key {both[0]!r} is in set= and in remove=; it can be one of them")
     return frozenset(keys)
-
-
-def _single_scope(scope: Scope) -> Scope:
-    if not isinstance(scope, Scope):
-        raise InvalidQueryError(f"scope must be a vpa.Scope, not {scope!r}; only scan takes ALL_SCOPES")
-    return scope
 
 
 async def _targets(

@@ -7,7 +7,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from vpa.base.errors import (
@@ -25,6 +25,16 @@ from vpa.kit.strict_json import parse_json
 from vpa.observe.log import LEVELS, configure_logging
 
 DEFAULT_PATH: Final = "./.vpa"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. `status` is ok, warn or fail; `fix` says what to do."""
+
+    area: str
+    status: str
+    finding: str
+    fix: str = ""
 
 
 def settings(args: Namespace) -> DeploymentConfig:
@@ -56,6 +66,12 @@ def reading(config: DeploymentConfig) -> VectorDatabaseConfig:
 def scope(args: Namespace) -> Scope:
     """Whose records a command means: its `--tenant` and `--namespace`."""
     return Scope(args.tenant, args.namespace)
+
+
+def scope_text(place: Scope) -> str:
+    """A scope in a sentence: "tenant acme, namespace eu"."""
+    named = (("tenant", place.tenant), ("namespace", place.namespace))
+    return ", ".join(f"{option} {value}" for option, value in named if value) or "the default scope"
 
 
 def parse_filter(text: str | None) -> dict[str, Any] | None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import math
 import os
 import shutil
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, cast
 
 from vpa.base.errors import ConfigurationError, VectorDatabaseError
+from vpa.base.scope import Scope
 from vpa.client.manager import VectorDatabaseManager
-from vpa.commands.common import print_json, print_line, print_table, reading, settings
+from vpa.commands.common import Check, print_json, print_line, print_table, reading, scope, settings
+from vpa.commands.recall import measured, promised
 from vpa.config.check import unknown_variables, validate_config
 from vpa.config.profiles import ignored_file
 from vpa.config.reading import SETTINGS
@@ -28,29 +29,22 @@ from vpa.embeddings.registry import installed
 from vpa.engine.persist.replace import REMAINS
 from vpa.engine.persist.salvage import Salvaged
 from vpa.engine.repair import Repair
-from vpa.trust.recall import check_recall
 
 _LEAST_FREE_BYTES: Final = 1 << 30  # A gigabyte: a compaction needs a second copy of a collection for a while.
-_LEAST_RECALL: Final = 0.99  # Below it a user loses one answer in a hundred, and is told.
-_FINER: Final = "make the collection again with a finer index (docs/recall.md), or search with exact=True"
 _NO_COLLECTION: Final = "vpa-doctor-looks"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at. `status` is ok, warn or fail; `fix` says what to do."""
-
-    area: str
-    status: str
-    finding: str
-    fix: str = ""
 
 
 def run(args: Namespace) -> int:
     """Exit status 1 if any check failed."""
     config = settings(args)
     salvaged = _salvage(config, quiet=args.json) if args.salvage else []
-    checks = [*salvaged, *_settings(config), *_embedder(config), *_disk(config), *asyncio.run(_store(config))]
+    checks = [
+        *salvaged,
+        *_settings(config),
+        *_embedder(config),
+        *_disk(config),
+        *asyncio.run(_store(config, scope(args))),
+    ]
     if args.json:
         print_json([asdict(check) for check in checks])
     else:
@@ -145,7 +139,7 @@ def _directory(config: DeploymentConfig) -> str | None:
         return cast("str | None", config.vector_db_path)
 
 
-async def _store(config: DeploymentConfig) -> list[Check]:
+async def _store(config: DeploymentConfig, place: Scope) -> list[Check]:
     try:
         stored = reading(config)
         if config.store.path and stored.path is None:
@@ -160,7 +154,9 @@ async def _store(config: DeploymentConfig) -> list[Check]:
         names = await manager.list_collections()
         damaged = await _damaged(manager, names)
         sound = [name for name in names if name not in damaged]
-        checks = [*_versions(manager, health), *await _recall(manager, config, sound)]
+        checks = [*_versions(manager, health)]
+        if config.vector_db_index_name in sound:
+            checks += await measured(await manager.collection(config.vector_db_index_name), place)
         statistics = (await manager.get_statistics())["collections"]
     except VectorDatabaseError as error:
         return [Check("store", "fail", str(error), _fix(error))]
@@ -172,23 +168,8 @@ async def _store(config: DeploymentConfig) -> list[Check]:
         *checks,
     ]
     for name, facts in statistics.items():
-        checks += [*_promised(name, facts.get("promise")), *_recovered(name, facts.get("recovery", {}))]
+        checks += [*promised(name, facts), *_recovered(name, facts.get("recovery", {}))]
     return checks
-
-
-def _promised(name: str, promise: Mapping[str, Any] | None) -> Iterator[Check]:
-    """Whether the recall that a collection promises was reached when it was last measured."""
-    if promise is None or promise["kept"]:
-        return
-    if promise["kept"] is None:
-        if "rows" in promise:
-            return  # There were no records to measure with.
-        yield Check(
-            "recall", "warn", f"{name} promises {promise['promised']:g}; nothing was measured yet", "run optimize()"
-        )
-        return
-    missed = ", ".join(f"{promise['measured'][share]:.3f} ({share})" for share in promise["missed"])
-    yield Check("recall", "fail", f"{name} promises {promise['promised']:g} and reaches {missed}", _FINER)
 
 
 async def _damaged(manager: VectorDatabaseManager, names: Sequence[str]) -> dict[str, VectorDatabaseError]:
@@ -236,32 +217,6 @@ def _versions(manager: VectorDatabaseManager, health: Mapping[str, Any]) -> Iter
 
 def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part.isdigit())
-
-
-async def _recall(manager: VectorDatabaseManager, config: DeploymentConfig, names: Sequence[str]) -> list[Check]:
-    if config.vector_db_index_name not in names:
-        return []
-    collection = await manager.collection(config.vector_db_index_name)
-    report = await check_recall(collection, sample=20)
-    if not report.queries:
-        return []
-    parts = [f"{report.recall:.3f} without a filter"]
-    parts += [f"{one.recall:.3f} where a filter keeps {one.selectivity:.1%}" for one in report.filtered]
-    promised = collection.info.recall
-    least = min([report.recall, *(one.recall for one in report.filtered)])
-    finding = f"{report.queries} queries, top {report.top_k}: " + ", ".join(parts)
-    if promised is None:
-        good = least >= _LEAST_RECALL
-        fix = "" if good else "search with exact=True, or build a better index"
-        return [Check("recall", "ok" if good else "warn", finding, fix)]
-    good = least >= promised - _chance(promised, report.queries * report.top_k)
-    finding += f"; promised: {promised:g}"
-    return [Check("recall", "ok" if good else "fail", finding, "" if good else f"run optimize(), then: {_FINER}")]
-
-
-def _chance(recall: float, neighbours: int) -> float:
-    """How far below `recall` a measurement with so many neighbours may be by chance: three standard deviations."""
-    return 3 * math.sqrt(recall * (1 - recall) / neighbours)
 
 
 def _fix(error: VectorDatabaseError) -> str:

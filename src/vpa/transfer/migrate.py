@@ -14,10 +14,12 @@ from typing import Any, Final
 from vpa.base.errors import ConfigurationError, VerificationError
 from vpa.base.records import FOREIGN
 from vpa.base.scope import ALL_SCOPES, Scope
+from vpa.client.arguments import check_manager, check_name
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
 from vpa.stores.options import StoreOptions
 from vpa.transfer.destination import create_like
+from vpa.transfer.place import is_same_place
 from vpa.transfer.verify import Verification, verify
 
 Progress = Callable[[str, int], None]
@@ -54,17 +56,13 @@ async def migrate(
     `store_options` replace them, on any store (an empty mapping: none). How far it got is kept in a small file in
     `state_directory` (default: the current directory) until it is done, so that the same call goes on after an
     interruption. `progress` is told the stage ("copy" or "verify") and how many records were done since. Raises
-    ConfigurationError if the target holds records of its own or refuses the options, VerificationError if what arrived
-    is not what was sent.
+    ConfigurationError if the target is the source, holds records of its own or refuses the options, VerificationError
+    if what arrived is not what was sent.
     """
-    origin = await source.collection(collection)
-    directory = Path(state_directory or ".")
-    if not directory.is_dir() or not os.access(directory, os.W_OK):
-        raise ConfigurationError(
-            f"state_directory {str(directory)!r} is no directory that can be written; nothing was copied"
-        )
-    state = _State(directory, source, target, collection, to_collection or collection)
-    made = await create_like(target, origin.info, name=to_collection or collection, store_options=store_options)
+    name, to_name = _checked(source, target, collection=collection, to_collection=to_collection)
+    origin = await source.collection(name)
+    state = _State(_directory(state_directory), source, target, name, to_name)
+    made = await create_like(target, origin.info, name=to_name, store_options=store_options)
     destination = await _destination(made, state)
     copied = 0
     async for batch in origin.scan_batches(scope=ALL_SCOPES, batch_size=batch_size, cursor=state.cursor):
@@ -84,6 +82,29 @@ async def migrate(
             report=report,
         )
     return Migration(copied, resumed, report)
+
+
+def _checked(source: object, target: object, *, collection: object, to_collection: object) -> tuple[str, str]:
+    """The two names; raises ConfigurationError where an end is no manager, or the collection is to be its own copy."""
+    left = check_manager(source, function="migrate", argument="source")
+    right = check_manager(target, function="migrate", argument="target")
+    name = check_name(collection, function="migrate", argument="collection")
+    to_name = name if to_collection is None else check_name(to_collection, function="migrate", argument="to_collection")
+    if name == to_name and is_same_place(left, right):
+        raise ConfigurationError(
+            f"the target is the source, collection {name!r} of one {left.config.provider} store; choose another name "
+            "with to_collection (--to-collection), or another store; nothing was written"
+        )
+    return name, to_name
+
+
+def _directory(state_directory: str | None) -> Path:
+    directory = Path(state_directory or ".")
+    if not directory.is_dir() or not os.access(directory, os.W_OK):
+        raise ConfigurationError(
+            f"state_directory {str(directory)!r} is no directory that can be written; nothing was copied"
+        )
+    return directory
 
 
 async def _destination(made: Collection, state: _State) -> Collection:

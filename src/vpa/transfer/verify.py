@@ -10,6 +10,7 @@ import numpy as np
 
 from vpa.base.records import Matches, RecordBatch
 from vpa.base.scope import Scope
+from vpa.client.arguments import check_collection
 from vpa.client.collection import Collection
 from vpa.transfer.digest import ScopeDigest, comparable, content_of, digest
 
@@ -48,7 +49,10 @@ async def verify(
     """Compare two collections in every scope; reads both once, and once more to name what differs.
 
     Searches are exact, with vectors of the source as queries; neighbours count as equal within the precision of scores.
+    Raises ConfigurationError for a manager.
     """
+    check_collection(source, function="verify", argument="source")
+    check_collection(target, function="verify", argument="target")
     report = Verification()
     left_info, right_info = source.info, target.info
     for name in ("dimension", "metric"):

@@ -4,7 +4,7 @@ over.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -12,9 +12,11 @@ import numpy as np
 
 from vpa.base.errors import InvalidRecordError
 from vpa.base.records import Record, RecordBatch
-from vpa.base.scope import Scope
+from vpa.base.scope import Scope, check_scope
 from vpa.base.validation import check_batch
+from vpa.client.arguments import check_collection
 from vpa.client.collection import Collection
+from vpa.client.verbs import CollectionVerbs
 from vpa.transfer.digest import comparable, content_of
 
 _BATCH: Final = 500  # Records read at once.
@@ -42,8 +44,11 @@ class Audit:
 async def audit(collection: Collection, source: Source, *, scope: Scope = Scope()) -> Audit:
     """Compare with the records that should be there: ids, text, metadata, system fields, and vectors where given.
 
-    Reads the source and the scope once; memory holds the ids. Changes nothing.
+    Reads the source and the scope once; memory holds the ids. Changes nothing. Raises
+    ConfigurationError for a manager in place of the collection, InvalidRecordError for a source of anything but
+    Records.
     """
+    _check(collection, source, scope, function="audit")
     report, known = Audit(), set()
     async for batch in _batches(source):
         known |= {record.id for record in batch}
@@ -65,6 +70,7 @@ async def repair(
     InvalidRecordError, before anything of its batch is. An orphan is what was there before the source was read. A
     source that gives no record (an iterator can be read once) deletes nothing: InvalidRecordError.
     """
+    _check(collection, source, scope, function="repair")
     report, known = Audit(), set()
     before = [name async for page in collection.scan_batches(scope=scope, include_vectors=False) for name in page.ids]
     async for batch in _batches(source):
@@ -86,9 +92,19 @@ async def repair(
     return report
 
 
+def _check(collection: object, source: object, scope: object, *, function: str) -> None:
+    check_collection(collection, function=function)
+    check_scope(scope)
+    if not isinstance(source, Iterable | AsyncIterable) or isinstance(source, str | bytes | Mapping | Record):
+        hint = "; of another collection give collection.scan()" if isinstance(source, CollectionVerbs) else ""
+        raise InvalidRecordError(f"the source must be an iterable of Records, not a {type(source).__name__}{hint}")
+
+
 async def _batches(source: Source) -> AsyncIterator[list[Record]]:
     batch: list[Record] = []
     async for record in _each(source):
+        if not isinstance(record, Record):
+            raise InvalidRecordError(f"the source gave a {type(record).__name__}, not a Record: {record!r:.80}")
         batch.append(record)
         if len(batch) == _BATCH:
             yield batch

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vpa.client.arguments import check_directory
 from vpa.config.store_url import absolute_path
 from vpa.engine.persist.backup import Copied, copy_store
 
@@ -33,7 +34,9 @@ async def backup(source: str | Path, target: str | Path) -> Backup:
     """Copy the store in directory `source` to a new directory `target`, read it back and verify it.
 
     Needs no lock: the process that writes goes on. To restore, open the copy, or put it in the place of the original.
-    Raises StorageError where `target` exists or `source` holds no store, StorageCorruptedError for damage.
+    Raises StorageError where `target` exists or `source` holds no store, StorageCorruptedError for damage,
+    ConfigurationError for what is no path.
     """
-    place = absolute_path(str(target))
-    return Backup(place, await asyncio.to_thread(copy_store, absolute_path(str(source)), place))
+    origin = absolute_path(check_directory(source, function="backup", argument="source"))
+    place = absolute_path(check_directory(target, function="backup", argument="target"))
+    return Backup(place, await asyncio.to_thread(copy_store, origin, place))

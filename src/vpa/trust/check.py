@@ -15,10 +15,11 @@ from typing import Any, Final
 import numpy as np
 
 from vpa.base.distances import scores
-from vpa.base.errors import InvalidQueryError, StorageCorruptedError
+from vpa.base.errors import StorageCorruptedError
 from vpa.base.query import MAX_TOP_K
 from vpa.base.records import Metric, Record, RecordBatch
 from vpa.base.scope import ALL_SCOPES, Scope
+from vpa.client.arguments import check_collection, check_sample
 from vpa.client.collection import Collection
 from vpa.transfer.digest import ScopeDigest, digest_of
 
@@ -121,10 +122,11 @@ async def check(
     writes the records again that a view lacks, proves that their content stayed, and checks once more. Memory holds
     the ids. What is apart is looked for twice, so that records which come and go while others write are none of it;
     `repair` is for a collection that nothing else writes to.
-    Raises InvalidQueryError for a sample below 1, StorageCorruptedError where a repair changed a record.
+    Raises InvalidQueryError for a sample below 1, ConfigurationError for a manager, StorageCorruptedError where a
+    repair changed a record.
     """
-    if sample is not None and sample < 1:
-        raise InvalidQueryError(f"sample must be at least 1 or None, not {sample}")
+    check_collection(collection, function="check")
+    sample = None if sample is None else check_sample(sample, needed="at least 1, or None for all records")
     looking = _Looking(collection, sample, seed, progress)
     found = await looking.twice(frozenset())
     mendable = [one for one in found.apart if not {GET, found.views[0]} <= {*one.lacking}]

@@ -15,6 +15,7 @@ import numpy as np
 from vpa.base.errors import ConfigurationError, StorageError, StorageFullError
 from vpa.base.records import RecordBatch
 from vpa.base.scope import ALL_SCOPES, Scope
+from vpa.client.arguments import check_collection
 from vpa.client.collection import Collection
 from vpa.kit.threads import Workers
 from vpa.transfer.parquet.format import DIGEST_KEY, INFO_KEY, ROWS, ContentDigest, pyarrow
@@ -27,12 +28,14 @@ async def export_parquet(
 ) -> int:
     """Write every scope to a new file; returns how many records. A Parquet file of that name is replaced at the end.
 
-    Raises ConfigurationError, before anything is read, where the file cannot be written or is one of another kind.
+    Raises ConfigurationError, before anything is read, where the file cannot be written or is one of another kind;
+    also for a manager in place of a collection.
     """
+    check_collection(collection, function="export_parquet")
     # What a link names is written, and the link stays.
     try:
         target = Path(os.path.realpath(path))
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise ConfigurationError(f"{str(path)!r} is no path of a file: {error}") from error
     partial = target.with_name(f"{target.name}.partial-{secrets.token_hex(4)}")
     _reserve(target, partial)

@@ -16,6 +16,7 @@ from vpa.base.metadata import canonical_metadata
 from vpa.base.records import CollectionInfo, Metric, RecordBatch
 from vpa.base.scope import Scope
 from vpa.base.validation import check_batch
+from vpa.client.arguments import check_manager, check_name
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
 from vpa.kit.threads import Workers
@@ -50,11 +51,13 @@ async def import_parquet(
     others whose values change their type. Raises ConfigurationError, InvalidRecordError, and StorageCorruptedError for
     a file of vpa that is not as it was written.
     """
+    check_manager(manager, function="import_parquet", argument="manager")
+    name = None if collection is None else check_name(collection, function="import_parquet", argument="collection")
     workers = Workers(size=1, name="vpa-parquet")
     try:
         source = await workers.run(_Source, path, Metric.parse(metric))
         info = await workers.run(source.check)
-        target = await _target(manager, info, name=collection, ours=source.ours)
+        target = await _target(manager, info, name=name, ours=source.ours)
         for sentence in source.conversions:
             converted(sentence)
         written = 0
