@@ -314,11 +314,9 @@ class EmbeddedStore(VectorStore):
 def _same(table: Table, info: CollectionInfo) -> Table:
     """The table, if it is still what the caller's handle describes."""
     present = table.info
-    if present is not info and (present.dimension, present.metric) != (info.dimension, info.metric):
-        raise CollectionNotFoundError(
-            f"collection {info.name!r} was dropped and made anew, with dimension {present.dimension} and metric "
-            f"{present.metric}; open it again with collection({info.name!r})"
-        )
+    if present is not info and not present.is_same_collection(info):
+        details = f", with dimension {present.dimension} and metric {present.metric}"
+        raise CollectionNotFoundError.made_anew(info.name, details=details)
     return table
 
 
