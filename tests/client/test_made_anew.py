@@ -73,7 +73,7 @@ async def test_a_handle_does_not_write_into_the_collection_that_took_its_name(
         assert again.info.identity not in ("", docs.info.identity)
         clock.seconds += LOOKS_EVERY_S
         for _ in range(2):
-            with pytest.raises(errors.CollectionNotFoundError, match="dropped and made anew.*open it again"):
+            with pytest.raises(errors.CollectionNotFoundError, match=r"dropped and made anew.*open it again"):
                 await docs.upsert([Record("b", vector=[1, 2])])
         assert await again.count() == 0
         reopened = await here.collection("anew")

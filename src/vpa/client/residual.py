@@ -78,13 +78,15 @@ async def distinct_values(store: VectorStore, info: CollectionInfo, request: Dis
 
 
 async def resolve(store: VectorStore, info: CollectionInfo, request: Targeted) -> Targeted:
-    """The same request in native terms: a filter with a residual becomes the ids that it matches."""
+    """The same request in native terms: a filter with a residual becomes the ids that it matches, and the store changes
+    those only that match it still.
+    """
     if request.ids is not None:
         return request
     parts = store.split(request.filter)
     if parts.is_complete:
         return _asked(request, parts.native)
-    return replace(request, ids=await _matching(store, info, request), filter=ALWAYS)
+    return replace(request, ids=await _matching(store, info, request), filter=ALWAYS, still=request.filter)
 
 
 async def _matching(store: VectorStore, info: CollectionInfo, request: Delete | UpdateMetadata) -> list[str]:
@@ -119,7 +121,8 @@ async def upsert(store: VectorStore, info: CollectionInfo, request: Upsert) -> i
     coming = set(request.ids)
     gone = [record_id for record_id in old if record_id not in coming]
     if gone:
-        await store.delete(info, Delete(ids=gone, scope=request.scope))
+        # Another process may have written one of them anew since.
+        await store.delete(info, Delete(ids=gone, still=request.replacing, scope=request.scope))
     return written
 
 

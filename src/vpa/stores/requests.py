@@ -94,10 +94,15 @@ class Get(Request):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Targeted(Request):
-    """What a delete or an update applies to: ids, or else a filter, within one scope."""
+    """What a delete or an update applies to: ids, or else a filter, within one scope.
+
+    `still`: of the ids, those only whose records satisfy this when they are changed. The others, and ids that are gone,
+    are passed over: what was chosen by a filter that the store does not evaluate may have been rewritten since.
+    """
 
     ids: Sequence[str] | None = None
     filter: NormalFilter = ALWAYS
+    still: NormalFilter = ALWAYS
     scope: Scope = Scope()
     dry_run: bool = False
 
