@@ -38,7 +38,7 @@ async def count(store: VectorStore, info: CollectionInfo, request: Count) -> int
     parts = store.split(request.filter)
     if parts.is_complete:
         return await store.count(info, _asked(request, parts.native))
-    wanted = Scan(filter=request.filter, scope=request.scope, include_vectors=False)
+    wanted = Scan(filter=request.filter, scope=request.scope, include_vectors=False, newest=True)
     return sum([len(batch) async for batch in scan(store, info, wanted)])
 
 
@@ -90,7 +90,7 @@ async def resolve(store: VectorStore, info: CollectionInfo, request: Targeted) -
 
 
 async def _matching(store: VectorStore, info: CollectionInfo, request: Delete | UpdateMetadata) -> list[str]:
-    wanted = Scan(filter=request.filter, scope=request.scope, include_vectors=False)
+    wanted = Scan(filter=request.filter, scope=request.scope, include_vectors=False, newest=True)
     return [record_id async for batch in scan(store, info, wanted) for record_id in batch.ids]
 
 

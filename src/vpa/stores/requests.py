@@ -154,7 +154,9 @@ class SearchBatch(Search):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan(Request):
-    """Every match once, in batches; `cursor` continues behind a batch."""
+    """Every match once, in batches; `cursor` continues behind a batch. `newest`: a write depends on what is read, so it
+    must be what every manager had acknowledged.
+    """
 
     verb: ClassVar[str] = "scan"
     filter: NormalFilter = ALWAYS
@@ -162,6 +164,7 @@ class Scan(Request):
     batch_size: int = 1000
     cursor: str | None = None
     include_vectors: bool = True
+    newest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -172,7 +172,7 @@ class Writer:
     async def _targets(self, info: CollectionInfo, request: UpdateMetadata) -> list[Record]:
         scope = request.scope
         if request.ids is None:
-            where = self._reader.where(info, request.filter, scope)
+            where = self._reader.where(info, request.filter, scope, newest=True)
             pages = self._reader.records(info, where, include_vectors=False)
             return [found.record async for page in pages for found in page]
         wanted = list(dict.fromkeys(request.ids))
