@@ -99,9 +99,20 @@ class PermissionDeniedError(VectorDatabaseError):
 
 
 class CollectionNotFoundError(VectorDatabaseError):
-    """No collection of that name."""
+    """No collection of that name, or no longer the one that a handle was opened on."""
 
     code = "collection_not_found"
+
+    @classmethod
+    def made_anew(cls, name: str, *, details: str = "") -> CollectionNotFoundError:
+        """The collection that a handle was opened on was dropped, and another one has its name; `details`: what is
+        different.
+        """
+        return cls(
+            f"collection {name!r} was dropped and made anew since this handle was opened{details}; open it again with "
+            f"collection({name!r})",
+            collection=name,
+        )
 
 
 class CollectionExistsError(VectorDatabaseError):

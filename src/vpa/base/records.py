@@ -217,7 +217,9 @@ class CollectionInfo:
     `layout_version` 0: others wrote the collection; it can be read, not filtered. `native_fields`: metadata paths that
     the store also keeps under their own names, for people who look at it with its own tools. `index`: how the embedded
     engine searches it. `recall` is what was promised on another store, `calibration` what was measured there;
-    `store_options` what that store was told when the collection was made.
+    `store_options` what that store was told when the collection was made. `identity`: random, new with every
+    collection that is made, so that one that was dropped and made again can be told apart; "" where others made it.
+    Two descriptions that differ in it alone are equal.
     """
 
     name: str
@@ -231,6 +233,7 @@ class CollectionInfo:
     recall: float | None = None
     calibration: Calibration | None = None
     store_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    identity: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         check_collection_name(self.name)
@@ -241,6 +244,10 @@ class CollectionInfo:
         if isinstance(fields, str) or not all(isinstance(path, str) and path for path in fields):
             raise ConfigurationError(f"native_fields is a list of metadata paths, not {fields!r:.80}")
         object.__setattr__(self, "native_fields", tuple(fields))
+
+    def is_same_collection(self, other: CollectionInfo) -> bool:
+        """Whether both describe one collection, not two that were made under one name after each other."""
+        return (self.identity, self.dimension, self.metric) == (other.identity, other.dimension, other.metric)
 
     @property
     def awaits_measure(self) -> bool:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from vpa.base.clock import Clock
+from vpa.base.errors import CollectionNotFoundError
 from vpa.base.records import CollectionInfo
 from vpa.client.policy.pipeline import Call, Pipeline
 from vpa.client.promise import Promise
 from vpa.stores.contract import VectorStore
-from vpa.stores.requests import Request
+from vpa.stores.requests import DescribeCollection, Request
 
 T = TypeVar("T")
+# How long a description counts: another process may drop a collection, and make it again, within this time.
+LOOKS_EVERY_S: Final = 2.0
 
 
 @dataclass(slots=True, eq=False)
@@ -28,6 +32,50 @@ class Binding:
     generation: int = 0
     gauges: dict[str, float] = field(default_factory=dict)
     promise: Promise | None = None
+    described_at: float = -math.inf
+
+    async def open(self, info: CollectionInfo, *, is_new: bool) -> None:
+        """Take over a description that was read, or written, just now."""
+        same = self.info.is_same_collection(info)
+        if self.promise is not None and not (same and self.promise.promised == info.recall):
+            # It was made for another collection, or promises something else.
+            promise, self.promise = self.promise, None
+            await promise.close()
+        if not same:
+            # No cache serves what was dropped.
+            self.generation += 1
+        self.info, self.described_at = info, self.clock.monotonic()
+        self.note_promise(is_new=is_new)
+
+    async def check_identity(self) -> None:
+        """Ask a remote store now and then whether the collection is still the one that was opened.
+
+        Raises CollectionNotFoundError. Calls that come while one asks do not wait for it: they count on the last
+        description a moment longer, so nothing waits in turn where the store is slow.
+        """
+        now, before = self.clock.monotonic(), self.described_at
+        if self.store.is_local or now - before < LOOKS_EVERY_S:
+            return
+        info, self.described_at = self.info, now
+        try:
+            call = Call(DescribeCollection(info.name), self.store.provider, info.name)
+            present = await self.pipeline.run(call, lambda: self.store.describe_collection(info.name))
+            # What was opened again meanwhile is not judged by what was asked before.
+            if self.info.is_same_collection(info) and (present is None or not present.is_same_collection(info)):
+                raise self._gone(present)
+        except BaseException:
+            # Asked again with the next call: it must not count on a description that was not read.
+            self.described_at = min(self.described_at, before)
+            raise
+
+    def _gone(self, present: CollectionInfo | None) -> CollectionNotFoundError:
+        name, provider = self.info.name, self.store.provider
+        if present is not None:
+            error = CollectionNotFoundError.made_anew(name)
+        else:
+            error = CollectionNotFoundError(f"no collection {name!r}: it was dropped", collection=name)
+        error.provider = provider
+        return error
 
     def note_promise(self, *, is_new: bool) -> None:
         """Keep the recall that the collection promises, where its store has an index of its own.
@@ -63,6 +111,7 @@ class Binding:
 
     async def run(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
         """Do `work`, which answers `request`, through the pipeline."""
+        await self.check_identity()
         call = Call(request, self.store.provider, self.info.name)
         if not request.writes:
             return await self.pipeline.run(call, work)

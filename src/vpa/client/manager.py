@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import TracebackType
@@ -197,10 +198,11 @@ class VectorDatabaseManager(CollectionVerbs):
             index=searched.index,
             recall=searched.recall,
             store_options=searched.store_options,
+            identity=secrets.token_hex(8),
         )
         stored = await self._describe(name) or await self._make(store, info)
         if stored is None:
-            return self._handle(info, is_new=True)
+            return await self._handle(info, is_new=True)
         check_same(stored, dimension=dimension, metric=info.metric, searched=searched)
         if not exist_ok:
             raise CollectionExistsError(
@@ -209,7 +211,7 @@ class VectorDatabaseManager(CollectionVerbs):
                 provider=store.provider,
                 collection=name,
             )
-        handle = self._handle(stored)
+        handle = await self._handle(stored)
         if embedding is not None:
             await handle.adopt_embedding(embedding)
         return handle
@@ -240,7 +242,7 @@ class VectorDatabaseManager(CollectionVerbs):
                 collection=name,
             )
         check_same(stored, dimension=dimension, metric=None if metric is None else Metric.parse(metric))
-        return self._handle(stored)
+        return await self._handle(stored)
 
     async def list_collections(self) -> list[str]:
         """The names of all collections of the store, sorted, those that others made among them."""
@@ -266,12 +268,11 @@ class VectorDatabaseManager(CollectionVerbs):
         call = Call(DescribeCollection(name), store.provider, name)
         return await self._pipeline.run(call, lambda: store.describe_collection(name))
 
-    def _handle(self, info: CollectionInfo, *, is_new: bool = False) -> Collection:
+    async def _handle(self, info: CollectionInfo, *, is_new: bool = False) -> Collection:
         binding = self._bindings.get(info.name)
         if binding is None:
             binding = self._bindings[info.name] = Binding(info, self._open_store(), self._pipeline, self._clock)
-        binding.info = info
-        binding.note_promise(is_new=is_new)
+        await binding.open(info, is_new=is_new)
         return Collection(binding, self._open_store)
 
     def _bound(self) -> Binding:

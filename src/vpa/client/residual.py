@@ -38,7 +38,7 @@ async def count(store: VectorStore, info: CollectionInfo, request: Count) -> int
     parts = store.split(request.filter)
     if parts.is_complete:
         return await store.count(info, _asked(request, parts.native))
-    wanted = Scan(filter=request.filter, scope=request.scope, include_vectors=False)
+    wanted = Scan(filter=request.filter, scope=request.scope, include_vectors=False, newest=True)
     return sum([len(batch) async for batch in scan(store, info, wanted)])
 
 
@@ -78,17 +78,19 @@ async def distinct_values(store: VectorStore, info: CollectionInfo, request: Dis
 
 
 async def resolve(store: VectorStore, info: CollectionInfo, request: Targeted) -> Targeted:
-    """The same request in native terms: a filter with a residual becomes the ids that it matches."""
+    """The same request in native terms: a filter with a residual becomes the ids that it matches, and the store changes
+    those only that match it still.
+    """
     if request.ids is not None:
         return request
     parts = store.split(request.filter)
     if parts.is_complete:
         return _asked(request, parts.native)
-    return replace(request, ids=await _matching(store, info, request), filter=ALWAYS)
+    return replace(request, ids=await _matching(store, info, request), filter=ALWAYS, still=request.filter)
 
 
 async def _matching(store: VectorStore, info: CollectionInfo, request: Delete | UpdateMetadata) -> list[str]:
-    wanted = Scan(filter=request.filter, scope=request.scope, include_vectors=False)
+    wanted = Scan(filter=request.filter, scope=request.scope, include_vectors=False, newest=True)
     return [record_id async for batch in scan(store, info, wanted) for record_id in batch.ids]
 
 
@@ -119,7 +121,8 @@ async def upsert(store: VectorStore, info: CollectionInfo, request: Upsert) -> i
     coming = set(request.ids)
     gone = [record_id for record_id in old if record_id not in coming]
     if gone:
-        await store.delete(info, Delete(ids=gone, scope=request.scope))
+        # Another process may have written one of them anew since.
+        await store.delete(info, Delete(ids=gone, still=request.replacing, scope=request.scope))
     return written
 
 

@@ -22,7 +22,7 @@ from vpa.engine.slices import sliced, slices
 from vpa.engine.upkeep import Upkeep
 from vpa.engine.view import View
 from vpa.engine.writer import State, Writer
-from vpa.filters.ast import Filter
+from vpa.filters.ast import ALWAYS, Filter
 
 # Answers between two rests.
 _ANSWERS: Final = 32
@@ -154,11 +154,13 @@ class Table:
 
         return len(self._write(plan).ids)
 
-    def delete(self, *, ids: Sequence[str] | None, node: Filter, scope: Scope, dry_run: bool) -> int:
-        """Remove by ids or by filter; returns how many existed."""
+    def delete(
+        self, *, ids: Sequence[str] | None, node: Filter, still: Filter = ALWAYS, scope: Scope, dry_run: bool
+    ) -> int:
+        """Remove by filter, or by ids those that satisfy `still`; returns how many existed."""
 
         def plan(state: State) -> Change:
-            return Change(scope, removed=_existing(state, ids, node=node, scope=scope))
+            return Change(scope, removed=_targets(state, ids, node=node, still=still, scope=scope))
 
         if dry_run:
             return len(self._planned(plan).removed)
@@ -169,23 +171,28 @@ class Table:
         *,
         ids: Sequence[str] | None,
         node: Filter,
+        still: Filter = ALWAYS,
         scope: Scope,
         assign: Mapping[str, Any],
         remove: Iterable[str],
         dry_run: bool,
     ) -> int:
-        """Merge top-level keys into records; returns how many matched. All of them, or an error and none."""
+        """Merge top-level keys into records; returns how many matched. All of them, or an error and none.
+
+        Of `ids`, those that satisfy `still`; without it each must exist.
+        """
         removed = set(remove)
 
         def plan(state: State) -> Change:
             known = state.known(scope)
-            missing = [] if ids is None else [value for value in ids if value not in known]
+            needed = ids if still is ALWAYS else None
+            missing = [value for value in needed or () if value not in known]
             if missing:
                 raise RecordNotFoundError(
                     f"{len(missing)} of {len(ids or ())} ids do not exist, for example {missing[0]!r}; nothing was "
                     "changed"
                 )
-            targets = _existing(state, ids, node=node, scope=scope)
+            targets = _targets(state, ids, node=node, still=still, scope=scope)
             rows = [known[value] for value in targets]
             merged = sliced(
                 rows, lambda part: [merged_mapping(old, assign, removed) for old in state.view.rows.metadata_of(part)]
@@ -210,8 +217,12 @@ class Table:
         return change
 
 
-def _existing(state: State, ids: Sequence[str] | None, *, node: Filter, scope: Scope) -> list[str]:
+def _targets(state: State, ids: Sequence[str] | None, *, node: Filter, still: Filter, scope: Scope) -> list[str]:
     if ids is None:
         return [state.view.rows.ids[row] for row in state.view.select(node, scope).tolist()]
     known = state.known(scope)
-    return [value for value in dict.fromkeys(ids) if value in known]
+    existing = [value for value in dict.fromkeys(ids) if value in known]
+    if still is ALWAYS:
+        return existing
+    satisfying = set(state.view.select(still, scope).tolist())
+    return [value for value in existing if known[value] in satisfying]

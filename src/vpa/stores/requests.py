@@ -94,10 +94,15 @@ class Get(Request):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Targeted(Request):
-    """What a delete or an update applies to: ids, or else a filter, within one scope."""
+    """What a delete or an update applies to: ids, or else a filter, within one scope.
+
+    `still`: of the ids, those only whose records satisfy this when they are changed. The others, and ids that are gone,
+    are passed over: what was chosen by a filter that the store does not evaluate may have been rewritten since.
+    """
 
     ids: Sequence[str] | None = None
     filter: NormalFilter = ALWAYS
+    still: NormalFilter = ALWAYS
     scope: Scope = Scope()
     dry_run: bool = False
 
@@ -149,7 +154,9 @@ class SearchBatch(Search):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan(Request):
-    """Every match once, in batches; `cursor` continues behind a batch."""
+    """Every match once, in batches; `cursor` continues behind a batch. `newest`: a write depends on what is read, so it
+    must be what every manager had acknowledged.
+    """
 
     verb: ClassVar[str] = "scan"
     filter: NormalFilter = ALWAYS
@@ -157,6 +164,7 @@ class Scan(Request):
     batch_size: int = 1000
     cursor: str | None = None
     include_vectors: bool = True
+    newest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +12,11 @@ import numpy as np
 from vpa.base.capabilities import Capabilities
 from vpa.base.records import CollectionInfo, Metric, RecordBatch
 from vpa.base.scope import Scope
+from vpa.filters.ast import Comparison
 from vpa.stores.layout import rows as layout
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import LayoutDriver, StoredRow, Where
-from vpa.stores.layout.predicate import AllOf, AnyOf, Has, Lacks, Predicate
+from vpa.stores.layout.predicate import AllOf, AnyOf, Bound, Has, Lacks, Predicate
 from vpa.stores.layout.rows import Row, Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.remote.session import Session
@@ -46,6 +48,14 @@ class Server:
         self.rows[row.key] = Stored(row, scope, matrix[0])
 
 
+_COMPARES: Any = {
+    Comparison.GT: operator.gt,
+    Comparison.GTE: operator.ge,
+    Comparison.LT: operator.lt,
+    Comparison.LTE: operator.le,
+}
+
+
 class _Connection:
     is_open = True
 
@@ -64,6 +74,9 @@ def _holds(predicate: Predicate | None, row: Row) -> bool:
             return any(token in row.index.tokens for token in tokens)
         case Lacks(tokens):
             return not any(token in row.index.tokens for token in tokens)
+        case Bound(name, greatest, comparison, value):
+            ends = row.index.strings.get(name) or row.index.numbers.get(name)
+            return ends is not None and _COMPARES[comparison](ends[int(greatest)], value)
         case AllOf(parts):
             return all(_holds(part, row) for part in parts)
         case AnyOf(parts):
@@ -139,7 +152,12 @@ class SimulatedDriver(LayoutDriver):
         await self._answer("upsert", write)
 
     async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
-        raise NotImplementedError
+        def rewrite() -> None:
+            for row in rows.rows:
+                if row.key in self._server.rows:
+                    self._server.rows[row.key] = Stored(row, rows.scope, self._server.rows[row.key].vector)
+
+        await self._answer("update_metadata", rewrite)
 
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool

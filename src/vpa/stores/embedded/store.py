@@ -32,7 +32,7 @@ from vpa.stores.embedded.facts import are_few, is_light, log_recovery, table_fac
 from vpa.stores.embedded.maintenance import Maintenance
 from vpa.stores.embedded.searching import SearchQueue
 from vpa.stores.remote.endpoint import check_options
-from vpa.stores.requests import Count, Delete, Distinct, FieldTypes, Get, Scan, Search, UpdateMetadata, Upsert
+from vpa.stores.requests import ALWAYS, Count, Delete, Distinct, FieldTypes, Get, Scan, Search, UpdateMetadata, Upsert
 
 T = TypeVar("T")
 # A thread hop costs some 45 µs; below this many multiplications, or records written, the call itself costs less.
@@ -232,7 +232,13 @@ class EmbeddedStore(VectorStore):
         table = self._table(info)
         return await self._write(
             table,
-            lambda: table.delete(ids=request.ids, node=request.filter, scope=request.scope, dry_run=request.dry_run),
+            lambda: table.delete(
+                ids=request.ids,
+                node=request.filter,
+                still=request.still,
+                scope=request.scope,
+                dry_run=request.dry_run,
+            ),
             light=_concerns_few(table, request),
         )
 
@@ -244,6 +250,7 @@ class EmbeddedStore(VectorStore):
             lambda: table.update_metadata(
                 ids=request.ids,
                 node=request.filter,
+                still=request.still,
                 scope=request.scope,
                 assign=request.assign,
                 remove=request.remove,
@@ -314,11 +321,9 @@ class EmbeddedStore(VectorStore):
 def _same(table: Table, info: CollectionInfo) -> Table:
     """The table, if it is still what the caller's handle describes."""
     present = table.info
-    if present is not info and (present.dimension, present.metric) != (info.dimension, info.metric):
-        raise CollectionNotFoundError(
-            f"collection {info.name!r} was dropped and made anew, with dimension {present.dimension} and metric "
-            f"{present.metric}; open it again with collection({info.name!r})"
-        )
+    if present is not info and not present.is_same_collection(info):
+        details = f", with dimension {present.dimension} and metric {present.metric}"
+        raise CollectionNotFoundError.made_anew(info.name, details=details)
     return table
 
 
@@ -328,7 +333,8 @@ def _is_quick(table: Table, node: Filter) -> bool:
 
 
 def _concerns_few(table: Table, request: Delete | UpdateMetadata) -> bool:
-    return are_few(table, table.view.count if request.ids is None else len(request.ids), _INLINE_RECORDS)
+    by_filter = request.ids is None or request.still is not ALWAYS
+    return are_few(table, table.view.count if by_filter else len(request.ids or ()), _INLINE_RECORDS)
 
 
 def create_store(config: VectorDatabaseConfig) -> EmbeddedStore:

@@ -27,10 +27,14 @@ from vpa.stores.requests import ALWAYS as EVERYTHING
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Which records: those of a scope (None: of every scope) that satisfy a filter."""
+    """Which records: those of a scope (None: of every scope) that satisfy a filter.
+
+    `newest`: a page is to hold what every client had acknowledged, also where the collection's reads may lag.
+    """
 
     scope: Scope | None
     filter: NormalFilter = EVERYTHING
+    newest: bool = False
 
     @property
     def predicate(self) -> Predicate | None:
@@ -46,7 +50,7 @@ class Where:
     @property
     def in_every_scope(self) -> Where:
         """The same filter, in all of them."""
-        return Where(None, self.filter)
+        return Where(None, self.filter, self.newest)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -243,7 +247,7 @@ class LayoutDriver(ABC):
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
     ) -> list[StoredRow]:
-        """Those of the rows that exist."""
+        """Those of the rows that exist, as every client had acknowledged them: writes depend on it."""
 
     @abstractmethod
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
@@ -255,7 +259,7 @@ class LayoutDriver(ABC):
 
     @abstractmethod
     async def count_where(self, info: CollectionInfo, where: Where) -> int:
-        """How many rows match, exactly."""
+        """How many rows match, exactly, of those that every client had acknowledged: deletes depend on it."""
 
     @abstractmethod
     async def nearest(

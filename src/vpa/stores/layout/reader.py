@@ -48,7 +48,9 @@ class Reader:
     def __init__(self, driver: LayoutDriver) -> None:
         self.driver = driver
 
-    def where(self, info: CollectionInfo, node: NormalFilter, scope: Scope | AllScopes) -> Where:
+    def where(
+        self, info: CollectionInfo, node: NormalFilter, scope: Scope | AllScopes, *, newest: bool = False
+    ) -> Where:
         """A native filter and a scope in the terms of the layout; raises UnsupportedFilterError for rows without
         tokens.
         """
@@ -60,7 +62,7 @@ class Reader:
                 collection=info.name,
             )
         chosen = None if isinstance(scope, AllScopes) or info.layout_version == FOREIGN else scope
-        return Where(chosen, node)
+        return Where(chosen, node, newest)
 
     async def count(self, info: CollectionInfo, where: Where) -> int:
         """As the store counts, if that is a number."""

@@ -276,7 +276,7 @@ class LayoutStore(VectorStore):
         """In the order of the native keys, in which scopes stand together."""
         if request.filter is NEVER:
             return
-        where = self._reader.where(info, request.filter, request.scope)
+        where = self._reader.where(info, request.filter, request.scope, newest=request.newest)
         after = _key_of(request.cursor, foreign=info.layout_version == FOREIGN)
         pages = self._reader.records(
             info, where, after=after, limit=request.batch_size, include_vectors=request.include_vectors

@@ -13,6 +13,7 @@ from vpa.base.metadata import canonical_metadata
 from vpa.base.query import OnConflict
 from vpa.base.records import CollectionInfo, Record, RecordBatch
 from vpa.base.scope import Scope
+from vpa.filters import matches
 from vpa.kit.locks import SharedLock
 from vpa.stores.layout import rows as layout
 from vpa.stores.layout.driver import LayoutDriver
@@ -21,7 +22,7 @@ from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.tokens import record_key
 from vpa.stores.remote.fence import Fence
 from vpa.stores.remote.parts import write_parts
-from vpa.stores.requests import Delete, UpdateMetadata, Upsert
+from vpa.stores.requests import ALWAYS, Delete, UpdateMetadata, Upsert
 
 # Records that are encoded before the event loop gets a turn: about 25 ms at 25 µs a record.
 _STEP: Final = 100
@@ -97,6 +98,8 @@ class Writer:
     async def delete(self, info: CollectionInfo, request: Delete) -> int:
         """Counts what exists first: stores report what was asked, not what went."""
         keys = _keys(request)
+        if keys is not None and request.still is not ALWAYS:
+            return await self._delete_still(info, request, keys)
         async with self._lock(info).shared():
             # What is counted now must be all: a request that lands after the count would outlive the delete.
             await self._fence.settled(info.name, keys)
@@ -107,8 +110,23 @@ class Writer:
                     async with self._fence.writing(info.name, None):
                         await self._driver.remove_where(info, where)
                 return count
-            existing = [row.key for row in await self._reader.fetch(info, keys, scope=request.scope)]
+            existing = await self._satisfying(info, request, keys)
             return len(existing) if request.dry_run else await self._remove(info, request, existing)
+
+    async def _delete_still(self, info: CollectionInfo, request: Delete, keys: Sequence[str]) -> int:
+        """Each part is read just before it is deleted; among the tasks of one manager nothing comes between."""
+        async with self._lock(info).alone():
+            if request.dry_run:
+                return len(await self._satisfying(info, request, keys))
+            return await self._remove(info, request, keys)
+
+    async def _satisfying(self, info: CollectionInfo, request: Delete, keys: Sequence[str]) -> list[str]:
+        """Those of the keys that exist, and whose records satisfy `request.still` now."""
+        if request.still is ALWAYS:
+            return [row.key for row in await self._reader.fetch(info, keys, scope=request.scope)]
+        rows = await self._reader.fetch(info, keys, scope=request.scope, payloads=True)
+        records = {row.key: self._reader.read_own(info, row, request.scope) for row in rows}
+        return [key for key, record in records.items() if matches(request.still, record.metadata, record.system)]
 
     async def _remove(self, info: CollectionInfo, request: Delete, existing: Sequence[str]) -> int:
         names = {record_key(request.scope, name): name for name in request.ids or ()}
@@ -116,7 +134,10 @@ class Writer:
 
         async def remove(part: Sequence[str]) -> Sequence[str]:
             async with self._fence.writing(info.name, part):
-                await self._driver.remove_keys(info, part, scope=request.scope)
+                if request.still is not ALWAYS:
+                    part = await self._satisfying(info, request, part)
+                if part:
+                    await self._driver.remove_keys(info, part, scope=request.scope)
             return [names[key] for key in part]
 
         parts = [existing[start : start + step] for start in range(0, len(existing), step)]
@@ -151,13 +172,15 @@ class Writer:
     async def _targets(self, info: CollectionInfo, request: UpdateMetadata) -> list[Record]:
         scope = request.scope
         if request.ids is None:
-            where = self._reader.where(info, request.filter, scope)
+            where = self._reader.where(info, request.filter, scope, newest=True)
             pages = self._reader.records(info, where, include_vectors=False)
             return [found.record async for page in pages for found in page]
         wanted = list(dict.fromkeys(request.ids))
         keys = [record_key(scope, record_id) for record_id in wanted]
         rows = await self._reader.fetch(info, keys, scope=scope, payloads=True)
         by_key = {row.key: self._reader.read_own(info, row, scope) for row in rows}
+        if request.still is not ALWAYS:
+            return [one for one in by_key.values() if matches(request.still, one.metadata, one.system)]
         missing = [record_id for record_id, key in zip(wanted, keys, strict=True) if key not in by_key]
         if missing:
             raise RecordNotFoundError(f"{len(missing)} ids do not exist, nothing was changed: {some(missing)}")

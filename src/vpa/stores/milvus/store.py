@@ -9,7 +9,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, ClassVar, Final
 
-from pymilvus import AsyncMilvusClient, DataType
+from pymilvus import AsyncMilvusClient
 
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities
@@ -23,7 +23,7 @@ from vpa.stores.layout.keyspace import IntervalPages
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
-from vpa.stores.milvus import errors, filters, options
+from vpa.stores.milvus import errors, filters, foreign, options
 from vpa.stores.milvus.connection import Connection
 from vpa.stores.milvus.convert import (
     INFO,
@@ -43,7 +43,6 @@ from vpa.stores.remote.session import Session
 
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_"
 _METRICS: Final = {Metric.COSINE: "IP", Metric.DOT: "IP", Metric.EUCLIDEAN: "L2"}
-_THEIRS: Final = {"COSINE": Metric.COSINE, "IP": Metric.DOT, "L2": Metric.EUCLIDEAN}
 
 
 class MilvusDriver(LayoutDriver):
@@ -155,18 +154,11 @@ class MilvusDriver(LayoutDriver):
         return info_of(found) or await self._foreign_info(name, found)
 
     async def _foreign_info(self, name: str, described: Mapping[str, Any]) -> CollectionInfo:
-        keys = [field for field in described["fields"] if field.get("is_primary")]
-        vectors = [field for field in described["fields"] if field["type"] is DataType.FLOAT_VECTOR]
-        if len(vectors) != 1 or not keys:
-            raise ConfigurationError(f"collection {name!r} was made by others and has {len(vectors)} vectors, not one")
-        field = vectors[0]["name"]
-        index = await self.ask(
-            "describe_collection", lambda: self._client.describe_index(described["collection_name"], field)
-        )
-        self._foreign[name] = (keys[0]["name"], field)
-        metric = _THEIRS.get(str((index or {}).get("metric_type")), Metric.COSINE)
-        dimension = int(vectors[0]["params"]["dim"])
-        return CollectionInfo(name=name, dimension=dimension, metric=metric, layout_version=FOREIGN)
+        key, vector = foreign.fields_of(name, described)
+        native = described["collection_name"]
+        index = await self.ask("describe_collection", lambda: self._client.describe_index(native, vector["name"]))
+        self._foreign[name] = (key, vector["name"])
+        return foreign.info_of(name, vector, index)
 
     async def list_collections(self) -> list[str]:
         """Those of vpa under their own names, those of others under theirs."""
@@ -267,12 +259,15 @@ class MilvusDriver(LayoutDriver):
     ) -> list[StoredRow]:
         del scope
         wanted = list(keys)
-        return await self._query(info, "get", ids=wanted, payloads=payloads, include_vectors=include_vectors)
+        return await self._query(
+            info, "get", ids=wanted, payloads=payloads, include_vectors=include_vectors, newest=True
+        )
 
     async def _query(
-        self, info: CollectionInfo, verb: str, *, payloads: bool, include_vectors: bool, **arguments: Any
+        self, info: CollectionInfo, verb: str, *, payloads: bool, include_vectors: bool, newest: bool, **arguments: Any
     ) -> list[StoredRow]:
         key, vector = self._fields(info)
+        arguments |= _level(newest=newest)
         fields = self._output(info, payloads=payloads, vectors=include_vectors)
         rows = await self.ask(
             verb, lambda: self._client.query(self._native(info.name), output_fields=fields, **arguments)
@@ -297,9 +292,13 @@ class MilvusDriver(LayoutDriver):
         await self._change("delete", lambda: self._client.delete(self._native(info.name), filter=chosen))
 
     async def count_where(self, info: CollectionInfo, where: Where) -> int:
-        chosen = filters.spell(where)
+        return await self._count(info, where, newest=True)
+
+    async def _count(self, info: CollectionInfo, where: Where, *, newest: bool) -> int:
+        chosen, level = filters.spell(where), _level(newest=newest)
         rows = await self.ask(
-            "count", lambda: self._client.query(self._native(info.name), filter=chosen, output_fields=["count(*)"])
+            "count",
+            lambda: self._client.query(self._native(info.name), filter=chosen, output_fields=["count(*)"], **level),
         )
         found: int = rows[0]["count(*)"]
         return found
@@ -341,7 +340,13 @@ class MilvusDriver(LayoutDriver):
         async def fetch(low: int | None, high: int | None, most: int) -> list[StoredRow]:
             chosen = filters.spell(where.in_every_scope, low=low, high=high)
             return await self._query(
-                info, "scan", filter=chosen, limit=most, payloads=True, include_vectors=include_vectors
+                info,
+                "scan",
+                filter=chosen,
+                limit=most,
+                payloads=True,
+                include_vectors=include_vectors,
+                newest=where.newest,
             )
 
         return await self._intervals.page(
@@ -350,20 +355,17 @@ class MilvusDriver(LayoutDriver):
             scope=where.scope,
             after=after,
             limit=limit,
-            total=lambda: self.count_where(info, Where(None)),
+            total=lambda: self._count(info, Where(None), newest=where.newest),
         )
 
     async def _foreign_page(
         self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool
     ) -> list[StoredRow]:
         # Nothing to order by: all rows that one query may return are read and sorted.
-        most = 16_384
-        found = await self._query(info, "scan", filter="", limit=most, payloads=True, include_vectors=include_vectors)
-        if len(found) == most:
-            raise ConfigurationError(
-                f"collection {info.name!r} was written by others and has over {most} rows: too many to read in order"
-            )
-        return sorted((row for row in found if row.key > after), key=lambda row: row.key)[:limit]
+        found = await self._query(
+            info, "scan", filter="", limit=foreign.MOST, payloads=True, include_vectors=include_vectors, newest=False
+        )
+        return foreign.page_of(info, found, after=after, limit=limit)
 
     def spell(self, where: Where) -> Any:
         return filters.spell(where)
@@ -376,6 +378,11 @@ class MilvusDriver(LayoutDriver):
 
     def raw_of(self, metric: Metric, score: float, distance: float) -> float:
         return distance * distance if metric is Metric.EUCLIDEAN else score
+
+
+def _level(*, newest: bool) -> dict[str, str]:
+    """What a read is asked with: the newest state, or what the collection's own consistency level gives."""
+    return {"consistency_level": "Strong"} if newest else {}
 
 
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:

@@ -213,9 +213,11 @@ class Reads:
 
 
 def condition(request: Get | Delete | UpdateMetadata) -> tuple[Statement, str]:
-    """The `WHERE` of what a request applies to: ids, or else a filter, within one scope."""
+    """The `WHERE` of what a request applies to: ids, and what they must satisfy still, or else a filter, within one
+    scope. PostgreSQL evaluates it again on a row that another transaction changed while this one waited for it.
+    """
     statement = Statement()
-    where = statement.where(getattr(request, "filter", ALWAYS) if request.ids is None else ALWAYS, request.scope)
+    where = statement.where(getattr(request, "filter" if request.ids is None else "still", ALWAYS), request.scope)
     if request.ids is not None:
         where += f" AND id = ANY({statement.bind(list(request.ids))}::text[])"
     return statement, where

@@ -22,7 +22,7 @@ from vpa.stores.pgvector.database import Database
 from vpa.stores.pgvector.filters import Statement, dump, flatten
 from vpa.stores.pgvector.indexing import VectorIndex, largest_number
 from vpa.stores.pgvector.reads import condition
-from vpa.stores.requests import Delete, UpdateMetadata, Upsert
+from vpa.stores.requests import ALWAYS, Delete, UpdateMetadata, Upsert
 
 # Up to so many rows one statement a row is faster than a temporary table.
 _SMALL: Final = 100
@@ -133,7 +133,8 @@ class Writes:
             rows = await lent.fetch(
                 f"SELECT id, metadata, system FROM {table} WHERE {where} ORDER BY id FOR UPDATE", *statement.parameters
             )
-            _refuse_missing(request.ids, {row["id"] for row in rows})
+            if request.still is ALWAYS:
+                _refuse_missing(request.ids, {row["id"] for row in rows})
             if request.dry_run or not rows:
                 return len(rows)
             merged = [_merged(row, request) for row in rows]

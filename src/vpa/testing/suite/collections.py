@@ -27,6 +27,15 @@ class CollectionSuite(StoreSuite):
         assert (info.name, info.dimension, info.metric, info.embedding) == (name, DIMENSION, metric, MODEL)
         assert (info.format_version, info.layout_version) == (FORMAT_VERSION, LAYOUT_VERSION)
 
+    async def test_a_collection_that_is_made_again_has_another_identity(
+        self, db: VectorDatabaseManager, name: str
+    ) -> None:
+        first = (await db.create_collection(name, dimension=DIMENSION)).info.identity
+        again = await db.create_collection(name, dimension=DIMENSION, exist_ok=True)
+        assert first == again.info.identity == (await db.collection(name)).info.identity != ""
+        await db.drop_collection(name)
+        assert (await db.create_collection(name, dimension=DIMENSION)).info.identity not in ("", first)
+
     async def test_a_new_collection_is_listed_once_and_empty(self, db: VectorDatabaseManager, name: str) -> None:
         docs = await db.create_collection(name, dimension=DIMENSION)
         assert (await db.list_collections()).count(name) == 1
