@@ -42,6 +42,8 @@ from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
 
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_"
+# Of a read that a write depends on; others are asked with the collection's own level.
+_NEWEST: Final = {"consistency_level": "Strong"}
 _METRICS: Final = {Metric.COSINE: "IP", Metric.DOT: "IP", Metric.EUCLIDEAN: "L2"}
 
 
@@ -258,16 +260,14 @@ class MilvusDriver(LayoutDriver):
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
     ) -> list[StoredRow]:
         del scope
-        wanted = list(keys)
-        return await self._query(
-            info, "get", ids=wanted, payloads=payloads, include_vectors=include_vectors, newest=True
-        )
+        own: dict[str, Any] = {"ids": list(keys), "newest": True}
+        return await self._query(info, "get", payloads=payloads, include_vectors=include_vectors, **own)
 
     async def _query(
         self, info: CollectionInfo, verb: str, *, payloads: bool, include_vectors: bool, newest: bool, **arguments: Any
     ) -> list[StoredRow]:
         key, vector = self._fields(info)
-        arguments |= _level(newest=newest)
+        arguments |= _NEWEST if newest else {}
         fields = self._output(info, payloads=payloads, vectors=include_vectors)
         rows = await self.ask(
             verb, lambda: self._client.query(self._native(info.name), output_fields=fields, **arguments)
@@ -295,7 +295,7 @@ class MilvusDriver(LayoutDriver):
         return await self._count(info, where, newest=True)
 
     async def _count(self, info: CollectionInfo, where: Where, *, newest: bool) -> int:
-        chosen, level = filters.spell(where), _level(newest=newest)
+        chosen, level = filters.spell(where), _NEWEST if newest else {}
         rows = await self.ask(
             "count",
             lambda: self._client.query(self._native(info.name), filter=chosen, output_fields=["count(*)"], **level),
@@ -378,11 +378,6 @@ class MilvusDriver(LayoutDriver):
 
     def raw_of(self, metric: Metric, score: float, distance: float) -> float:
         return distance * distance if metric is Metric.EUCLIDEAN else score
-
-
-def _level(*, newest: bool) -> dict[str, str]:
-    """What a read is asked with: the newest state, or what the collection's own consistency level gives."""
-    return {"consistency_level": "Strong"} if newest else {}
 
 
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:
