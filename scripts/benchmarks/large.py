@@ -1,9 +1,9 @@
 """A million records through each adapter: what takes how long, and whether anything grows with the number of records.
 
-`python large.py [STORE …] [--rows 1000000] [--recall 0.99] [--exact-searches 3] [--json FILE]`. The vectors of
-`vectors.py`, texts of 360 characters and three fields are loaded from columns in batches of 10,000; the rate of each
-tenth and the memory of this process are printed, then searches, counts, scans from the beginning, the middle and the
-end, a copy to Parquet, a delete by filter, and opening anew. Recall is counted against plain NumPy.
+`python large.py [STORE …] [--rows 1000000] [--recall 0.99] [--exact-searches 3] [--store-options JSON] [--json FILE]`.
+The vectors of `vectors.py`, texts of 360 characters and three fields are loaded from columns in batches of 10,000; the
+rate of each tenth and the memory of this process are printed, then searches, counts, scans from the beginning, the
+middle and the end, a copy to Parquet, a delete by filter, and opening anew. Recall is counted against plain NumPy.
 """
 
 from __future__ import annotations
@@ -147,8 +147,11 @@ async def measure(store: str, arguments: argparse.Namespace, stores: Any) -> dic
     vectors, queries = dataset(arguments.rows, DIMENSION)
     measured = Measured(store, arguments.rows, vectors, queries)
     config = stores.config(FORMS[store], timeout_seconds=3600.0)
+    options = json.loads(arguments.store_options)
     async with VectorDatabaseManager(config) as db:
-        docs = await db.create_collection("large", dimension=DIMENSION, recall=arguments.recall)
+        docs = await db.create_collection(
+            "large", dimension=DIMENSION, recall=arguments.recall, store_options=options or None
+        )
         await measured.load(docs)
         await measured.timed("optimize", docs.optimize)
         promise = (await db.get_statistics())["collections"]["large"].get("promise")
@@ -184,5 +187,6 @@ if __name__ == "__main__":
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--recall", type=float, default=None)
     parser.add_argument("--exact-searches", type=int, default=3)
+    parser.add_argument("--store-options", default="{}", help="as JSON, for a single store")
     parser.add_argument("--json", type=Path, default=None)
     asyncio.run(main(parser.parse_args()))

@@ -221,7 +221,8 @@ PgvectorType = Literal["vector", "halfvec", "bit"]
 class PgvectorOptions(StoreOptions):
     """pgvector: the index, its parameters, and over which type it is (`halfvec`: half the size; `bit`: signs, ranked
     again by the vectors themselves); partitions by the hash of the scope; loading without a log until the first
-    `optimize()`, at the risk of an empty table after a crash; workers that build the index.
+    `optimize()`, at the risk of an empty table after a crash; workers that build the index, and the memory in MiB
+    that each build may take.
     """
 
     provider: ClassVar[str] = "pgvector"
@@ -233,11 +234,12 @@ class PgvectorOptions(StoreOptions):
     partitions: int | None = _whole(1, 1024)
     unlogged: bool | None = _flag()
     build_workers: int | None = _whole(0, 64)
+    build_memory_mb: int | None = _whole(1, 1 << 20)
 
     def _check_together(self) -> None:
         self._belongs("m ef_construction", to="index='hnsw'", when=self.index == "hnsw")
         self._belongs("lists", to="index='ivfflat'", when=self.index == "ivfflat")
-        self._belongs("index_over build_workers", to="an index", when=self.index in ("hnsw", "ivfflat"))
+        self._belongs("index_over build_workers build_memory_mb", to="an index", when=self.index in ("hnsw", "ivfflat"))
         if self.m is not None and self.ef_construction is not None and self.ef_construction < 2 * self.m:
             raise ConfigurationError(
                 f"store option 'ef_construction' of pgvector is at least twice m ({self.m}), not {self.ef_construction}"

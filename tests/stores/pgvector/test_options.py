@@ -41,6 +41,7 @@ async def db(stores: RunningStores) -> AsyncIterator[VectorDatabaseManager]:
         ({"index": "hnsw", "index_over": "halfvec"}, HNSW | {"index_over": "halfvec"}),
         ({"index": "hnsw", "index_over": "bit"}, HNSW | {"index_over": "bit"}),
         ({"index": "hnsw", "build_workers": 0}, HNSW),
+        ({"index": "hnsw", "build_memory_mb": 64}, HNSW),
         ({"index": "ivfflat", "lists": 3}, {"index": "none"}),
         ({"index": "ivfflat", "index_over": "bit"}, {"index": "none"}),
         ({"partitions": 4}, {"index": "none", "partitions": 4}),

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import numpy as np
 import pytest
 import structlog
@@ -336,6 +337,35 @@ async def test_who_may_not_build_the_index_says_so_once(stores: RunningStores, m
             for sql in ("DROP OWNED BY looker", "DROP ROLE looker"):
                 await database.in_transaction("role", lambda lent, sql=sql: lent.execute(sql))
         await owner.drop_collection("readable")
+
+
+async def test_a_build_that_failed_for_a_passing_reason_is_tried_again(
+    stores: RunningStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "_PAUSE_S", 0.1)
+    monkeypatch.setattr(building, "_RETRY_S", 0.3)
+    settings, attempts = building._settings, []
+
+    async def at_the_third(lent: Any, info: Any) -> None:
+        await settings(lent, info)
+        attempts.append(await lent.fetchval("SHOW maintenance_work_mem"))
+        if len(attempts) < 3:
+            raise asyncpg.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(building, "_settings", at_the_third)
+    async with VectorDatabaseManager(stores.config("pgvector with hnsw")) as db:
+        options = {"index": "hnsw", "build_memory_mb": 48}
+        docs = await db.create_collection("again", dimension=DIMENSION, store_options=options)
+        await docs.upsert(records(0, 1000))
+        while len(attempts) < 1:
+            await asyncio.sleep(0.02)
+        facts = (await db.get_statistics())["collections"]["again"]
+        assert (facts["indexed"], facts["index_error"]) == (False, "out of memory")
+        await db._store.indexed(docs.info)  # type: ignore[union-attr]
+        assert attempts == ["48MB"] * 3
+        facts = (await db.get_statistics())["collections"]["again"]
+        assert (facts["indexed"], facts["index_error"]) == (True, None)
+        await db.drop_collection("again")
 
 
 async def test_nothing_is_built_after_closing(stores: RunningStores) -> None:

@@ -31,6 +31,12 @@ _LONGEST_S: Final = 600.0
 _LOOKS_S: Final = 0.5
 # IVFFlat takes its lists from the rows: of fewer it is not built by itself.
 _LEAST_FOR_LISTS: Final = 1_000
+_BUILD_MEMORY_MB: Final = 1024
+# Seconds after which a build that failed is tried again, the first time and at most.
+_RETRY_S: Final = 5.0
+_LONGEST_RETRY_S: Final = 600.0
+# SQLSTATE classes that a later attempt does not meet: no right, no such object, a feature or type that is not there.
+_LASTING: Final = ("0A", "22", "42")
 _log: Final = get_logger("vpa.stores.pgvector")
 
 
@@ -74,6 +80,7 @@ class IndexBuilds:
         self._closed = False
         # Those whose index could not be built, for instance without the right to it: not tried again by itself.
         self._given_up: set[str] = set()
+        self._errors: dict[str, str] = {}
         self.indexed: set[str] = set()
 
     def open(self) -> None:
@@ -92,6 +99,10 @@ class IndexBuilds:
             if load is not None:
                 load.under_way -= 1
                 load.last = asyncio.get_running_loop().time()
+
+    def error(self, name: str) -> str | None:
+        """Why the last attempt to build the index of the collection failed; None where it did not."""
+        return self._errors.get(name)
 
     def is_under_way(self, name: str) -> bool:
         """Whether the index of the collection waits here, or is being built."""
@@ -131,6 +142,7 @@ class IndexBuilds:
             return
         if not isinstance(error, asyncpg.UndefinedTableError):
             self._given_up.add(name)
+            self._errors[name] = str(error)
             _log.warning("the index was not built; optimize() does it", collection=name, error=str(error))
 
     async def settle(self, name: str) -> None:
@@ -140,6 +152,25 @@ class IndexBuilds:
             await asyncio.wait({load.task})
 
     async def _build(self, load: _Load) -> None:
+        """Attempt after attempt, while what fails may pass; a caller that waits for the index gets the first error."""
+        retry_s = _RETRY_S
+        while True:
+            try:
+                await self._attempt(load)
+            except Exception as error:
+                name = load.info.name
+                self._errors[name] = str(error)
+                if load.hurry.is_set() or not _may_pass(error):
+                    raise
+                _log.warning("the index was not built yet", collection=name, error=str(error), again_in_s=retry_s)
+            else:
+                self._errors.pop(load.info.name, None)
+                return
+            load.lent = None
+            await load.wait(retry_s)
+            retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
+
+    async def _attempt(self, load: _Load) -> None:
         async with self._database.apart() as lent:
             load.lent = lent
             await lent.execute("SET statement_timeout = 0")
@@ -194,6 +225,7 @@ class IndexBuilds:
     async def stop(self, name: str) -> None:
         """Not to be built: the collection is dropped."""
         self._given_up.discard(name)
+        self._errors.pop(name, None)
         load = self._loads.pop(name, None)
         if load is not None and load.task is not None:
             load.let_go = True
@@ -221,6 +253,13 @@ class IndexBuilds:
             await asyncio.wait(tasks)
         self.indexed.clear()
         self._given_up.clear()
+        self._errors.clear()
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same build may succeed later: memory, disk, locks and connections come back."""
+    state = getattr(error, "sqlstate", None)
+    return not (isinstance(state, str) and state.startswith(_LASTING))
 
 
 _TRY: Final = "SELECT pg_try_advisory_lock($1, hashtext($2))"
@@ -228,8 +267,9 @@ _TRY: Final = "SELECT pg_try_advisory_lock($1, hashtext($2))"
 
 async def _settings(lent: Any, info: CollectionInfo) -> None:
     # The graph is built in memory where it fits, many times faster than row by row.
-    await lent.execute("SET maintenance_work_mem = '1GB'")
-    workers = options_of(info).build_workers
+    options = options_of(info)
+    await lent.execute(f"SET maintenance_work_mem = '{options.build_memory_mb or _BUILD_MEMORY_MB}MB'")
+    workers = options.build_workers
     if workers is not None:
         await lent.execute(f"SET max_parallel_maintenance_workers = {workers}")
 

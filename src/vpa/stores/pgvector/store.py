@@ -182,6 +182,7 @@ class PgvectorStore(VectorStore):
             "records_estimate": int(rows[0]["rows"]),
             "size_bytes": int(rows[0]["bytes"] or 0),
             "indexed": self._catalog.is_indexed(info.name),
+            "index_error": self._catalog.builds.error(info.name),
             "settings": await self._catalog.settings(info),
         }
 
