@@ -85,7 +85,8 @@ class Binding:
         """
         if self.promise is None and self.info.recall is not None and not self.store.capabilities.index_options:
             self.promise = Promise(self, self.info.recall)
-            if not is_new and self.store.efforts(self.info):
+            # Where searches are exact there is nothing to find out.
+            if not is_new and (self.info.calibration is None or self.store.efforts(self.info)):
                 self.promise.look()
 
     @property

@@ -164,7 +164,9 @@ class Promise:
         except VectorDatabaseError as error:
             self._error = f"not stored with the collection: {type(error).__name__}: {error}"
             raise
-        bound.info = info
+        # Another process may have made a collection anew under this name: what was measured is not of that one.
+        if info.is_same_collection(bound.info):
+            bound.info = info
         return found
 
     async def _use(self, info: CollectionInfo, measured: int) -> None:

@@ -20,6 +20,7 @@ from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
 from vpa.stores.layout.keyspace import IntervalPages
+from vpa.stores.layout.listing import names_of
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
@@ -70,7 +71,7 @@ class MilvusDriver(LayoutDriver):
         self._writing = asyncio.Lock()
         self._intervals = IntervalPages()
         self._foreign: dict[str, tuple[str, str]] = {}
-        self._loaded: set[str] = set()
+        self._loaded: dict[str, Any] = {}
         self.capabilities = Capabilities(
             durable=True,
             atomic_conflict=False,
@@ -141,10 +142,10 @@ class MilvusDriver(LayoutDriver):
             found: Mapping[str, Any] | None = None
             if await self._client.has_collection(native):
                 found = await self._client.describe_collection(native)
-                if native not in self._loaded:
-                    # Released after a restart, and by others; loading what is loaded does nothing.
+                if self._loaded.get(native, ()) != found.get("collection_id"):
+                    # Released after a restart, and by others, or made anew; loading what is loaded does nothing.
                     await self._client.load_collection(native, replica_number=options.replicas_of(info_of(found)))
-                    self._loaded.add(native)
+                    self._loaded[native] = found.get("collection_id")
             return found
 
         try:
@@ -165,17 +166,15 @@ class MilvusDriver(LayoutDriver):
     async def list_collections(self) -> list[str]:
         """Those of vpa under their own names, those of others under theirs."""
 
-        async def names() -> list[str]:
-            found = []
-            for native in await self._client.list_collections():
-                stored = stored_text(await self._client.describe_collection(native))
-                found.append(native if stored is None else str(json.loads(stored)["name"]))
-            return sorted(found)
+        async def name_of(native: str) -> str:
+            about = await self.ask("list_collections", lambda: self._client.describe_collection(native))
+            stored = stored_text(about)
+            return native if stored is None else str(json.loads(stored)["name"])
 
-        return await self.ask("list_collections", names)
+        return await names_of(await self.ask("list_collections", self._client.list_collections), name_of)
 
     async def remove_collection(self, name: str) -> None:
-        self._loaded.discard(self._native(name))
+        self._loaded.pop(self._native(name), None)
         await self.ask("drop_collection", lambda: self._client.drop_collection(self._native(name)), idempotent=False)
 
     async def settings(self, info: CollectionInfo) -> dict[str, Any]:

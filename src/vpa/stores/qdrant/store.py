@@ -20,6 +20,7 @@ from vpa.kit.tasks import together
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
+from vpa.stores.layout.listing import names_of
 from vpa.stores.layout.natives import check_native_fields
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
@@ -189,14 +190,13 @@ class QdrantDriver(LayoutDriver):
     async def list_collections(self) -> list[str]:
         """Those of vpa under their own names, those of others under theirs."""
 
-        async def names() -> list[str]:
-            found = []
-            for one in (await self.client.get_collections()).collections:
-                stored = ((await self.client.get_collection(one.name)).config.metadata or {}).get(INFO)
-                found.append(one.name if stored is None else json.loads(stored)["name"])
-            return sorted(found)
+        async def name_of(native: str) -> str:
+            about = await self.ask("list_collections", lambda: self.client.get_collection(native))
+            stored = (about.config.metadata or {}).get(INFO)
+            return native if stored is None else str(json.loads(stored)["name"])
 
-        return await self.ask("list_collections", names)
+        listed = await self.ask("list_collections", lambda: self.client.get_collections())
+        return await names_of([native.name for native in listed.collections], name_of)
 
     async def remove_collection(self, name: str) -> None:
         await self.ask("drop_collection", lambda: self.client.delete_collection(self._native(name)), idempotent=False)
