@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from vpa import __version__
+from vpa.commands.grammar import CommandParser
 
 _EPILOG = """\
 Settings come from VPA_* variables and config/<environment>.yaml; without VPA_VECTOR_DB_PATH the embedded store lies
@@ -12,9 +13,9 @@ in ./.vpa. Exit status: 0 done, 1 done but something failed (a file, a check), 2
 or the model. Errors are one line on stderr; --json prints one JSON value on stdout."""
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> CommandParser:
     """The parser for all commands."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="vpa",
         description="Store and find knowledge: one meaning on every vector store.",
         epilog=_EPILOG,
@@ -48,12 +49,35 @@ def build_parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", parents=[common], help="show what the store does with a filter")
     explain.add_argument("filter", metavar="JSON", help="the filter")
 
+    _add_documents(commands, common)
     _add_tools(commands)
     _add_transfers(commands)
+    completion = commands.add_parser("completion", help="print a script that completes commands and options")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell that is to run it")
+    completion.set_defaults(parser=parser)
     return parser
 
 
-def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_documents(commands: argparse._SubParsersAction[CommandParser], common: CommandParser) -> None:
+    documents = commands.add_parser("documents", help="list, show or delete what was ingested")
+    actions = documents.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", parents=[common], help="ids, titles, sizes and metadata, in id order")
+    listing.add_argument("--filter", metavar="JSON", help="only documents that match")
+    listing.add_argument("--limit", type=_count, default=100, metavar="N", help="at most so many (default 100); 0: all")
+    show = actions.add_parser("show", parents=[common], help="one document with its content")
+    show.add_argument("id", metavar="ID", help="the document's id")
+    delete = actions.add_parser("delete", parents=[common], help="remove documents, by id or by filter")
+    delete.add_argument("ids", nargs="*", metavar="ID", help="the documents' ids")
+    delete.add_argument("--filter", metavar="JSON", help="all documents that match, instead of ids")
+    delete.add_argument("--dry-run", action="store_true", help="only say how many there are")
+
+    adopt = commands.add_parser(
+        "adopt", parents=[common], help="say which model the vectors of a collection are from, where it does not"
+    )
+    adopt.add_argument("--embedding", metavar="MODEL", help="for example minilm (default: VPA_EMBEDDING_MODEL)")
+
+
+def _add_tools(commands: argparse._SubParsersAction[CommandParser]) -> None:
     conformance = commands.add_parser("conformance", help="run the public conformance suite against a store")
     conformance.add_argument("url", metavar="URL", help="provider://host:port/path, for example mock://")
     conformance.add_argument(
@@ -70,8 +94,8 @@ def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     backup.add_argument("--json", action="store_true", help="machine-readable output on stdout")
 
 
-def _add_transfers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    common = argparse.ArgumentParser(add_help=False)
+def _add_transfers(commands: argparse._SubParsersAction[CommandParser]) -> None:
+    common = CommandParser(add_help=False)
     common.add_argument("--json", action="store_true", help="machine-readable output on stdout, no progress bar")
     common.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="for each request (default 60)")
 
@@ -82,6 +106,10 @@ def _add_transfers(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     migrate.add_argument("--to-collection", metavar="NAME", help="default: the same name")
     migrate.add_argument(
         "--store-options", metavar="JSON", help="""of the new collection, for example '{"index": "hnsw"}'"""
+    )
+
+    migrate.add_argument(
+        "--embedding", metavar="MODEL", help="the model that the vectors are from, where the source does not say it"
     )
 
     verify = commands.add_parser("verify", parents=[common], help="check whether two collections hold the same")
@@ -110,21 +138,35 @@ def _add_transfers(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     bring.add_argument("--metric", choices=("cosine", "dot", "euclidean"), default="cosine", help="for files of others")
 
 
-def _common() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+def _common() -> CommandParser:
+    common = CommandParser(add_help=False)
     common.add_argument("--json", action="store_true", help="machine-readable output on stdout")
     common.add_argument(
         "--path",
+        "--url",
         type=_place,
-        metavar="DIR",
-        help="directory of the embedded store (default: VPA_VECTOR_DB_PATH, else ./.vpa)",
+        metavar="DIR|URL",
+        help="directory of the embedded store, or a store's URL (default: VPA_VECTOR_DB_PATH or _URL, else ./.vpa)",
     )
+    common.add_argument("--collection", type=_name, metavar="NAME", help="default: VPA_VECTOR_DB_INDEX_NAME, vpa-index")
     common.add_argument(
         "--environment", choices=("development", "staging", "production"), help="instead of VPA_ENVIRONMENT"
     )
     common.add_argument("--tenant", default="", metavar="NAME", help="scope: tenant")
     common.add_argument("--namespace", default="", metavar="NAME", help="scope: namespace")
     return common
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a whole number from 0 up, not {text!r}")
+    return int(text)
+
+
+def _name(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty; leave the option out for the default")
+    return text
 
 
 def _place(text: str) -> str:

@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from vpa.cli import build_parser
 
-EXIT_OK = 0  # docs/cli.md lists them; 70 is EX_SOFTWARE of sysexits.h, 130 a shell's for Ctrl-C.
+EXIT_OK = 0  # docs/cli.md lists them; 70 is EX_SOFTWARE of sysexits.h, 130 a shell's for Ctrl-C, 143 for SIGTERM.
 EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_STORE = 3
 EXIT_UNEXPECTED = 70
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 # `import` is a word of the language.
 _MODULES = {"import": "import_"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status (see docs/cli.md)."""
-    args = build_parser().parse_args(argv)
+    args = build_parser().parse(argv)
+    terminated = _interrupt_when_terminated()
     try:
         return _run(args.command, args)
     except KeyboardInterrupt:
-        return _complain("interrupted", EXIT_INTERRUPTED)
+        word, status = ("terminated", EXIT_TERMINATED) if terminated.is_set() else ("interrupted", EXIT_INTERRUPTED)
+        return _complain(word, status)
     except BrokenPipeError:
         # The reader of our output went away (`vpa … | head`): no error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+
+
+def _interrupt_when_terminated() -> threading.Event:
+    """SIGTERM ends a command as Ctrl-C does: what it was doing is put in order, and it says how far it got."""
+    terminated = threading.Event()
+
+    def interrupt(number: int, frame: object) -> None:
+        del number, frame
+        terminated.set()
+        signal.raise_signal(signal.SIGINT)
+
+    # Of another thread, signals are not its business.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, interrupt)
+    return terminated
 
 
 def _run(command: str, args: object) -> int:

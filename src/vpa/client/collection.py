@@ -47,12 +47,17 @@ class Collection(CollectionVerbs):
         """Keep a measured number about this collection; `manager.get_statistics()` shows it under `gauges`."""
         self._binding.gauges[name] = value
 
-    async def adopt_embedding(self, embedding: EmbeddingIdentity) -> None:
-        """Bind an empty collection to a model, or check that it is the one it has; raises EmbeddingMismatchError."""
+    async def adopt_embedding(self, embedding: EmbeddingIdentity, *, vouched: bool = False) -> None:
+        """Bind an empty collection to a model, or check that it is the one it has; raises EmbeddingMismatchError.
+
+        `vouched`: the caller knows that the vectors of a collection without a model are from this one, for instance
+        because another program wrote them with it. Raises DimensionMismatchError where that cannot be.
+        """
         bound = self._bound()
         if bound.info.embedding == embedding:
             return
-        if bound.info.embedding is not None or await self.count() > 0:
+        check_same(bound.info, dimension=embedding.dimension, metric=None)
+        if bound.info.embedding is not None or (not vouched and await self.count() > 0):
             raise EmbeddingMismatchError(
                 f"collection {bound.info.name!r} holds vectors of {bound.info.embedding or 'an unknown model'}, the "
                 "model in "

@@ -40,11 +40,14 @@ class Check:
 def settings(args: Namespace) -> DeploymentConfig:
     """The deployment's settings; an embedded store gets a directory if none is set."""
     config = get_config(args.environment)
-    if config.vector_db_provider == VectorDatabaseProvider.MOCK:
-        if args.path:
-            config.vector_db_path, config.vector_db_url = args.path, None
-        elif not (config.vector_db_path or config.vector_db_url):
-            config.vector_db_path = DEFAULT_PATH
+    if args.collection:
+        config.vector_db_index_name = args.collection
+    if args.path:
+        config.use_place(args.path)
+    elif config.vector_db_provider == VectorDatabaseProvider.MOCK and not (
+        config.vector_db_path or config.vector_db_url
+    ):
+        config.vector_db_path = DEFAULT_PATH
     log = config.log
     level = "DEBUG" if config.debug else max(log.level, "WARNING", key=LEVELS.index)
     configure_logging(level=level, fmt=log.format)

@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Awaitable, Callable, Iterator
 
 from vpa.commands.common import print_json, print_line, scope, settings
+from vpa.commands.progress import shown_progress
 from vpa.compose import create_enhanced_rag_system
 from vpa.ingest.files import count_documents, read_files
 from vpa.ingest.source import SourceDocument, SourceProblem
@@ -40,7 +41,7 @@ async def _run(args: Namespace) -> int:
     else:
         for problem in problems:
             sys.stderr.write(f"{problem}\n")
-        print_line(f"{report.documents} documents added as {report.chunks} chunks, {len(problems)} problems")
+        print_line(f"{report.documents} documents added as {report.chunks} chunks, {_problems(len(problems))}")
         if report.reused:
             print_line(f"{report.reused} chunks were stored already and not embedded again")
         if report.recut or report.shortened_titles:
@@ -52,6 +53,10 @@ async def _run(args: Namespace) -> int:
     return 1 if problems else 0
 
 
+def _problems(count: int) -> str:
+    return f"{count} problem{'' if count == 1 else 's'}"
+
+
 async def _with_progress(
     args: Namespace,
     add_documents: Callable[..., Awaitable[IngestReport]],
@@ -59,28 +64,25 @@ async def _with_progress(
     problems: list[SourceProblem],
     origins: dict[str, str],
 ) -> IngestReport:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("ingest"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=sys.stderr)) as bar:
+    with shown_progress("documents", quiet=args.json and not sys.stderr.isatty()) as show:
         total = count_documents(args.paths)
-        task = bar.add_task("ingest", total=total)
+        stored = IngestReport()
 
         def advance(report: IngestReport) -> None:
+            nonlocal stored
+            stored = report
             done = report.documents + len(report.failed) + len(problems)
-            bar.update(task, completed=done, total=max(done, total))
+            show("ingest", done, max(done, total))
 
-        report = await add_documents(
-            _documents(args.paths, problems, origins), collect_errors=True, progress=advance, scope=scope(args)
-        )
+        documents = _documents(args.paths, problems, origins)
+        try:
+            report = await add_documents(documents, collect_errors=True, progress=advance, scope=scope(args))
+        except asyncio.CancelledError:
+            sys.stderr.write(
+                f"vpa: {stored.documents} documents ({stored.chunks} chunks) are stored; the same command goes on from "
+                "there and embeds none of them again\n"
+            )
+            raise
         advance(report)
     return report
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from argparse import Namespace
 
+from vpa.commands.adopt import identity_of
 from vpa.commands.common import parse_store_options, print_json, print_line
 from vpa.commands.places import place, progress_bar
+from vpa.config.settings import get_config
 from vpa.transfer.migrate import Migration, migrate
 
 
@@ -27,6 +29,7 @@ def run(args: Namespace) -> int:
 
 
 async def _copy(args: Namespace) -> Migration:
+    embedding = await identity_of(args.embedding, get_config(None)) if args.embedding else None
     with progress_bar(quiet=args.json) as advance:
         async with (
             place(args.source, "VPA_FROM_API_KEY", timeout_s=args.timeout, reads=True) as source,
@@ -38,5 +41,6 @@ async def _copy(args: Namespace) -> Migration:
                 collection=args.collection,
                 to_collection=args.to_collection,
                 store_options=parse_store_options(args.store_options),
+                embedding=embedding,
                 progress=advance,
             )

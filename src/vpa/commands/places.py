@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 from vpa.base.providers import VectorDatabaseProvider
 from vpa.client.connect import connect
 from vpa.client.manager import VectorDatabaseManager
-from vpa.config.store_url import parse_url
+from vpa.commands.progress import shown_progress
+from vpa.config.store_url import absolute_path, parse_url
 from vpa.observe.log import configure_logging
 
 
@@ -22,6 +24,9 @@ async def place(
 
     `reads`: an embedded store is opened beside the process that writes to it.
     """
+    if "://" not in url:
+        # A directory of the embedded store, as `--path` takes it.
+        url = f"mock://{absolute_path(url)}"
     fields = parse_url(url)
     follows = reads and fields["provider"] == VectorDatabaseProvider.MOCK and fields["path"] is not None
     key = os.environ.get(variable) or os.environ.get("VPA_VECTOR_DB_API_KEY") or None
@@ -31,26 +36,13 @@ async def place(
 
 @contextmanager
 def progress_bar(*, quiet: bool) -> Iterator[Any]:
-    """Calls `advance(stage, count)`; a line a stage on stderr where that is a terminal."""
+    """Calls `advance(stage, count)`: so many records more are done."""
     configure_logging(level="WARNING")
-    if quiet:
-        yield lambda stage, count: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,} records"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        tasks: dict[str, Any] = {}
+    with shown_progress("records", quiet=quiet) as show:
+        done: Counter[str] = Counter()
 
         def advance(stage: str, count: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = progress.add_task(stage, total=None)
-            progress.advance(tasks[stage], count)
+            done[stage] += count
+            show(stage, done[stage], None)
 
         yield advance

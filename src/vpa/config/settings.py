@@ -129,6 +129,15 @@ class DeploymentConfig:
             return provider_name(named.value)
         return (provider_of_url(str(url.value)) if url and url.value else None) or VectorDatabaseProvider.MOCK
 
+    def use_place(self, place: str) -> None:
+        """Take a directory of the embedded engine, or a store URL, instead of the store that the settings name."""
+        for name in ("provider", "url", "path", "host", "port"):
+            self._written.pop(f"vector_db_{name}", None)
+        if "://" in place:
+            self.vector_db_url = place
+        else:
+            self.vector_db_path = place
+
     def __getattr__(self, name: str) -> Any:
         if name not in SETTINGS:
             raise AttributeError(_unknown_name(name))

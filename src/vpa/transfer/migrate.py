@@ -7,12 +7,12 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from vpa.base.errors import ConfigurationError, VerificationError
-from vpa.base.records import FOREIGN
+from vpa.base.errors import ConfigurationError, DimensionMismatchError, EmbeddingMismatchError, VerificationError
+from vpa.base.records import FOREIGN, CollectionInfo, EmbeddingIdentity
 from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.client.arguments import check_manager, check_name
 from vpa.client.collection import Collection
@@ -46,6 +46,7 @@ async def migrate(
     collection: str,
     to_collection: str | None = None,
     store_options: StoreOptions | Mapping[str, Any] | None = None,
+    embedding: EmbeddingIdentity | None = None,
     batch_size: int = 1000,
     state_directory: str | None = None,
     progress: Progress = _silent,
@@ -53,16 +54,18 @@ async def migrate(
     """Copy `collection` with every scope into a new collection of `target`, then verify it.
 
     Both managers are connected. The collection's own store options go along to a store of the same kind;
-    `store_options` replace them, on any store (an empty mapping: none). How far it got is kept in a small file in
+    `store_options` replace them, on any store (an empty mapping: none). `embedding` is the model that the vectors are
+    from, where the source does not say it because others wrote it. How far it got is kept in a small file in
     `state_directory` (default: the current directory) until it is done, so that the same call goes on after an
     interruption. `progress` is told the stage ("copy" or "verify") and how many records were done since. Raises
-    ConfigurationError if the target is the source, holds records of its own or refuses the options, VerificationError
-    if what arrived is not what was sent.
+    ConfigurationError if the target is the source, holds records of its own or refuses the options,
+    EmbeddingMismatchError and DimensionMismatchError for an `embedding` that it cannot be, VerificationError if what
+    arrived is not what was sent.
     """
     name, to_name = _checked(source, target, collection=collection, to_collection=to_collection)
     origin = await source.collection(name)
     state = _State(_directory(state_directory), source, target, name, to_name)
-    made = await create_like(target, origin.info, name=to_name, store_options=store_options)
+    made = await create_like(target, _from_model(origin.info, embedding), name=to_name, store_options=store_options)
     destination = await _destination(made, state)
     copied = 0
     async for batch in origin.scan_batches(scope=ALL_SCOPES, batch_size=batch_size, cursor=state.cursor):
@@ -82,6 +85,23 @@ async def migrate(
             report=report,
         )
     return Migration(copied, resumed, report)
+
+
+def _from_model(info: CollectionInfo, embedding: EmbeddingIdentity | None) -> CollectionInfo:
+    if embedding is None or info.embedding == embedding:
+        return info
+    if info.embedding is not None:
+        raise EmbeddingMismatchError(
+            f"collection {info.name!r} holds vectors of {info.embedding}, not of {embedding}; leave embedding out",
+            collection=info.name,
+        )
+    if info.dimension != embedding.dimension:
+        raise DimensionMismatchError(
+            f"collection {info.name!r} has dimension {info.dimension}, and {embedding} makes {embedding.dimension}: "
+            "its vectors are from another model",
+            collection=info.name,
+        )
+    return replace(info, embedding=embedding)
 
 
 def _checked(source: object, target: object, *, collection: object, to_collection: object) -> tuple[str, str]:
