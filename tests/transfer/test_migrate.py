@@ -329,3 +329,18 @@ async def test_no_store_options_are_none_on_a_store_that_takes_none(tmp_path: Pa
         assert done.verification.ok
         with pytest.raises(errors.ConfigurationError, match="takes no store_options"):
             await here.create_collection("other", dimension=2, store_options={"m": 8})
+
+
+async def test_the_model_of_vectors_that_others_wrote_is_said_while_they_are_copied(tmp_path: Path) -> None:
+    model = vpa.EmbeddingIdentity(name="theirs", revision="1", dimension=8)
+    async with vpa.connect("mock://") as here, vpa.connect("mock://") as there:
+        await filled(here, "docs", 3)
+        await vpa.migrate(here, there, collection="docs", embedding=model, state_directory=str(tmp_path))
+        assert (await there.collection("docs")).info.embedding == model
+        other = vpa.EmbeddingIdentity(name="other", revision="1", dimension=8)
+        with pytest.raises(errors.EmbeddingMismatchError, match="not of other"):
+            await vpa.migrate(there, here, collection="docs", to_collection="back", embedding=other)
+        narrow = vpa.EmbeddingIdentity(name="narrow", revision="1", dimension=4)
+        with pytest.raises(errors.DimensionMismatchError, match="from another model"):
+            await vpa.migrate(here, there, collection="docs", to_collection="narrow", embedding=narrow)
+        assert await there.list_collections() == ["docs"]
