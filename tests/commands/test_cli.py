@@ -163,6 +163,7 @@ def test_scopes_are_kept_apart(vpa: Run, tmp_path: Path) -> None:
         (("search", "x", "--filter", "{bad"), 2, "as JSON"),
         (("search", "x", "--filter", "[1]"), 2, "JSON object"),
         (("search", "x", "--filter", '{"a": {"$foo": 1}}'), 2, "a.$foo"),
+        (("search", "x", "--filter", "n > 3 and x == 'a'"), 2, '{"n": {"$gt": 3}, "x": "a"}'),
         (("search", "x", "--top-k", "0"), 2, "top_k"),
         (("search", " "), 2, "non-empty"),
         (("search", "x", "--tenant", "a b"), 2, "tenant"),

@@ -21,6 +21,7 @@ from vpa.base.scope import Scope
 from vpa.config.sections.store import VectorDatabaseConfig
 from vpa.config.settings import DeploymentConfig, get_config
 from vpa.config.store_url import absolute_path
+from vpa.filters import foreign
 from vpa.kit.strict_json import parse_json
 from vpa.observe.log import LEVELS, configure_logging
 
@@ -60,6 +61,8 @@ def scope(args: Namespace) -> Scope:
 
 def parse_filter(text: str | None) -> dict[str, Any] | None:
     """A filter given as JSON text; raises InvalidFilterError."""
+    if text is not None and not text.lstrip().startswith(("{", "[")) and (notation := foreign.of_value(text)):
+        raise InvalidFilterError(f"--filter: {notation}")
     return None if text is None else _json_object(text, "the filter", InvalidFilterError)
 
 
