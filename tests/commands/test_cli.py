@@ -424,3 +424,27 @@ def test_a_query_that_is_no_text_is_a_usage_error(vpa: Run, tmp_path: Path) -> N
     status, _, err = vpa("search", "cats", "--tenant", "x" * 5000)
     assert status == 2
     assert len(err) < 300
+
+
+def test_a_field_that_no_record_has_is_told_with_the_nearest_name(vpa: Run, tmp_path: Path) -> None:
+    corpus(tmp_path)
+    assert vpa("ingest", "docs")[0] == 0
+    status, out, err = vpa("search", "cats", "--filter", '{"yaer": 1999}')
+    assert (status, out) == (2, "")
+    assert "vpa: no record has a field 'yaer'; did you mean 'year'?" in err
+    status, out, _ = vpa("explain", '{"yaer": 1999, "year": 1}', "--json")
+    assert status == 0
+    assert json.loads(out)["unknown_fields"] == {"yaer": "year"}
+    assert "did you mean 'year'?" in vpa("explain", '{"yaer": 1999}')[1]
+    assert vpa("search", "cats", "--filter", '{"year": 1}')[:2] == (0, "nothing found\n")
+
+
+def test_explain_shows_the_division_also_where_the_store_cannot_be_reached(
+    vpa: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VPA_VECTOR_DB_URL", "qdrant://127.0.0.1:1")
+    monkeypatch.setenv("VPA_VECTOR_DB_PROVIDER", "qdrant")
+    status, out, err = vpa("explain", '{"year": 1}', "--json")
+    assert status == 0
+    assert json.loads(out)["unknown_fields"] == {}
+    assert "were not looked for" in err

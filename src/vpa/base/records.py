@@ -163,11 +163,15 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a search cost: `time_s` seconds, `candidates` records looked at more closely, `requests` to the store."""
+    """What a search cost: `time_s` seconds, `candidates` records looked at more closely, `requests` to the store.
+
+    `unknown_fields`: where a filtered answer is empty, the fields of its filter that no record of the scope has.
+    """
 
     time_s: float = 0.0
     candidates: int = 0
     requests: int = 1
+    unknown_fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

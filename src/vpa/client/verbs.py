@@ -22,6 +22,7 @@ from vpa.base.scope import AllScopes, Scope
 from vpa.base.validation import check_query_vectors
 from vpa.client import describe, residual
 from vpa.client.binding import Binding
+from vpa.client.unknown import nearest, told, unknown_fields
 from vpa.client.validating import checked_batch, checked_filter, checked_ids, checked_queries
 from vpa.filters import FilterLike, NormalFilter
 from vpa.stores.requests import (
@@ -126,7 +127,8 @@ class CollectionVerbs(ABC):
         bound = self._bound()
         chosen, node = await _targets(ids, filter, allow_all=allow_all, verb=Delete.verb)
         request = Delete(ids=chosen, filter=node, scope=_single_scope(scope), dry_run=dry_run)
-        return await bound.run(request, lambda: residual.delete(bound.store, bound.info, request))
+        deleted = await bound.run(request, lambda: residual.delete(bound.store, bound.info, request))
+        return await told(bound, deleted, request)
 
     @_located
     async def update_metadata(
@@ -155,14 +157,16 @@ class CollectionVerbs(ABC):
             assign=canonical_metadata(set or {}),
             remove=_removed(remove, assigned=set or {}),
         )
-        return await bound.run(request, lambda: residual.update_metadata(bound.store, bound.info, request))
+        matched = await bound.run(request, lambda: residual.update_metadata(bound.store, bound.info, request))
+        return await told(bound, matched, request)
 
     @_located
     async def count(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> int:
         """How many records match, exactly."""
         bound = self._bound()
         request = Count(filter=await checked_filter(filter), scope=_single_scope(scope))
-        return await bound.run(request, lambda: residual.count(bound.store, bound.info, request))
+        counted = await bound.run(request, lambda: residual.count(bound.store, bound.info, request))
+        return await told(bound, counted, request)
 
     @_located
     async def search(
@@ -225,8 +229,14 @@ class CollectionVerbs(ABC):
         started = bound.clock.monotonic()
         answers = await bound.run(request, lambda: residual.search(bound.store, bound.info, request))
         time_s = bound.clock.monotonic() - started
+        is_empty = not all(answers) and request.filter is not ALWAYS
+        unknown = await unknown_fields(bound, request.filter, scope=request.scope) if is_empty else ()
         return [
-            Matches(answer.items, answer.exact, Usage(time_s, answer.usage.candidates, answer.usage.requests))
+            Matches(
+                answer.items,
+                answer.exact,
+                Usage(time_s, answer.usage.candidates, answer.usage.requests, () if answer else unknown),
+            )
             for answer in answers
         ]
 
@@ -334,15 +344,20 @@ class CollectionVerbs(ABC):
             await bound.promise.measure()
 
     @_located
-    async def explain(self, filter: FilterLike = None) -> dict[str, Any]:
-        """What the store evaluates, in its own language, and what is left to this library."""
+    async def explain(self, filter: FilterLike = None, *, scope: Scope = _SCOPE) -> dict[str, Any]:
+        """What the store evaluates, in its own language, and what is left to this library.
+
+        `unknown_fields`: those that no record of the scope has, each with the most similar name that there is, or None.
+        """
         bound = self._bound()
         request = Explain(await checked_filter(filter))
 
         async def described() -> dict[str, Any]:
             return describe.explain(bound.store, bound.info, request.filter)
 
-        return await bound.run(request, described)
+        facts = await bound.run(request, described)
+        unknown = await unknown_fields(bound, request.filter, scope=_single_scope(scope))
+        return {**facts, "unknown_fields": await nearest(bound, unknown, scope=scope)}
 
 
 def _removed(remove: Iterable[str], *, assigned: Mapping[str, Any]) -> frozenset[str]:

@@ -67,9 +67,7 @@ def of_operators(path: str, value: Mapping[Any, Any]) -> str | None:
     """For `{"gte": 3}` under a field: operators without the dollar sign; None where a key is no operator."""
     if not all(isinstance(key, str) and _BARE.fullmatch(key.lower()) for key in value):
         return None
-    return told(
-        "a condition without dollar signs (as mem0, Qdrant and others write it)", lambda: on_field(path, value)
-    )
+    return told("a condition without dollar signs (as mem0, Qdrant and others write it)", lambda: on_field(path, value))
 
 
 def of_operator(path: str | None, operator: str, operand: Any) -> str | None:
