@@ -19,9 +19,10 @@ from vpa.base.metadata import leaves
 from vpa.base.records import RecordBatch
 from vpa.base.scope import Scope
 from vpa.client import residual
-from vpa.filters import F, Filter, NormalFilter, normal
-from vpa.filters.ast import Constant
+from vpa.filters import Filter, NormalFilter
+from vpa.filters.ast import Constant, Exists, Field
 from vpa.filters.ast import leaves as filter_leaves
+from vpa.filters.normalize import mark_normal
 from vpa.observe.log import get_logger
 from vpa.stores.requests import ALWAYS, Count, Delete, Scan, UpdateMetadata
 
@@ -121,7 +122,7 @@ async def _exists(bound: Binding, path: str, *, scope: Scope) -> bool:
     until, known_version = bound.noted.absent.get(key, (0.0, -1))
     if bound.clock.monotonic() < until and known_version == version:
         return False
-    condition = normal(F(path).exists())
+    condition = mark_normal(Exists(Field(path)))
     if bound.store.split(condition).is_complete:
         present = bool(await _first(bound, condition, scope=scope, size=1))
     else:
