@@ -13,6 +13,7 @@ import numpy as np
 
 from vpa.base.errors import InvalidRecordError
 from vpa.base.moments import in_utc
+from vpa.base.showing import shown
 
 Scalar: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = "Scalar | list[Scalar] | dict[str, Value]"
@@ -199,17 +200,17 @@ def check_key(key: object, path: str = "") -> str:
     if isinstance(key, str) and isinstance(key, enum.Enum):
         key = key.value
     if not isinstance(key, str):
-        raise InvalidRecordError(f"metadata key {key!r}{where} must be a string, not {type(key).__name__}")
+        raise InvalidRecordError(f"metadata key {shown(key)}{where} must be a string, not {type(key).__name__}")
     if not key:
         raise InvalidRecordError(f"metadata has an empty key{where}; keys are non-empty strings")
     try:
         check_text(key)
     except ValueRuleError as error:
-        raise InvalidRecordError(f"metadata key {key!r}{where} {error}") from None
+        raise InvalidRecordError(f"metadata key {shown(key)}{where} {error}") from None
     if len(key.encode()) > MAX_KEY_BYTES:
         raise InvalidRecordError(f"metadata key {key[:40]!r}…{where} is longer than {MAX_KEY_BYTES} UTF-8 bytes")
     if key.startswith(("$", "_vpa")):
-        raise InvalidRecordError(f"metadata key {key!r}{where} is reserved: keys do not start with '$' or '_vpa'")
+        raise InvalidRecordError(f"metadata key {shown(key)}{where} is reserved: keys do not start with '$' or '_vpa'")
     return str(key)
 
 
@@ -257,5 +258,5 @@ def canonical_system(system: Mapping[str, object]) -> dict[str, Scalar]:
         try:
             result[check_key(key)] = canonical_scalar(value)
         except ValueRuleError as error:
-            raise InvalidRecordError(f"system field {key!r} {error}") from None
+            raise InvalidRecordError(f"system field {shown(key)} {error}") from None
     return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Final, overload
@@ -18,6 +18,7 @@ from vpa.base.index_options import IndexOptions
 from vpa.base.metadata import Scalar
 from vpa.base.plain import MATRIX, VECTOR, as_list, same_arrays, vector_of
 from vpa.base.scope import Scope
+from vpa.base.showing import shown
 
 # Of a described collection, and of the layout in a store; raised when readers of the old one would misread it.
 FORMAT_VERSION: Final = 1
@@ -38,10 +39,10 @@ class Metric(StrEnum):
     def parse(cls, value: str | Metric) -> Metric:
         """The metric of that name; raises ConfigurationError naming the three."""
         try:
-            return cls(value)
+            return cls(value if isinstance(value, str) else "")
         except ValueError:
             allowed = ", ".join(cls)
-            raise ConfigurationError(f"unknown metric {value!r}: use one of {allowed}") from None
+            raise ConfigurationError(f"unknown metric {shown(value)}: use one of {allowed}") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -292,11 +293,15 @@ class CollectionInfo:
     def __post_init__(self) -> None:
         check_collection_name(self.name)
         if isinstance(self.dimension, bool) or not isinstance(self.dimension, int) or not 1 <= self.dimension <= 65_535:
-            raise ConfigurationError(f"dimension must be an integer from 1 to 65535, not {self.dimension!r}")
+            raise ConfigurationError(f"dimension must be an integer from 1 to 65535, not {shown(self.dimension)}")
         object.__setattr__(self, "metric", Metric.parse(self.metric))
         fields = self.native_fields
-        if isinstance(fields, str) or not all(isinstance(path, str) and path for path in fields):
-            raise ConfigurationError(f"native_fields is a list of metadata paths, not {fields!r:.80}")
+        if (
+            isinstance(fields, str)
+            or not isinstance(fields, Iterable)
+            or not all(isinstance(path, str) and path for path in fields)
+        ):
+            raise ConfigurationError(f"native_fields is a list of metadata paths, not {shown(fields)}")
         object.__setattr__(self, "native_fields", tuple(fields))
 
     @property
@@ -348,6 +353,6 @@ def check_collection_name(name: str) -> str:
     """Return `name`, or raise ConfigurationError with the rule that it breaks."""
     if not is_collection_name(name):
         raise ConfigurationError(
-            f"collection name {name!r} is not allowed: 2 to 45 characters, a-z 0-9 _ -, starting with a letter"
+            f"collection name {shown(name)} is not allowed: 2 to 45 characters, a-z 0-9 _ -, starting with a letter"
         )
     return name

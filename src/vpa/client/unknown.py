@@ -122,7 +122,7 @@ async def _exists(bound: Binding, path: str, *, scope: Scope) -> bool:
     until, known_version = bound.noted.absent.get(key, (0.0, -1))
     if bound.clock.monotonic() < until and known_version == version:
         return False
-    condition = mark_normal(Exists(Field(path)))
+    condition = mark_normal(NormalFilter(Exists(Field(path))))
     if bound.store.split(condition).is_complete:
         present = bool(await _first(bound, condition, scope=scope, size=1))
     else:

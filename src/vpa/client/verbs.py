@@ -19,6 +19,7 @@ from vpa.base.metadata import Scalar, canonical_metadata
 from vpa.base.query import OnConflict, check_threshold, check_top_k
 from vpa.base.records import Matches, Record, RecordBatch, Usage
 from vpa.base.scope import AllScopes, Scope
+from vpa.base.showing import shown
 from vpa.base.validation import check_query_vectors
 from vpa.client import describe, residual
 from vpa.client.binding import Binding
@@ -154,8 +155,8 @@ class CollectionVerbs(ABC):
             filter=node,
             scope=_single_scope(scope),
             dry_run=dry_run,
-            assign=canonical_metadata(set or {}),
-            remove=_removed(remove, assigned=set or {}),
+            assign=canonical_metadata({} if set is None else set),
+            remove=_removed(remove, assigned={} if set is None else set),
         )
         matched = await bound.run(request, lambda: residual.update_metadata(bound.store, bound.info, request))
         return await told(bound, matched, request)
@@ -269,11 +270,11 @@ class CollectionVerbs(ABC):
         """
         bound = self._bound()
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= 100_000:
-            raise InvalidQueryError(f"batch_size must be an integer from 1 to 100000, not {batch_size!r}")
+            raise InvalidQueryError(f"batch_size must be an integer from 1 to 100000, not {shown(batch_size)}")
         if not isinstance(scope, Scope | AllScopes):
-            raise InvalidQueryError(f"scope must be a vpa.Scope or vpa.ALL_SCOPES, not {scope!r}")
+            raise InvalidQueryError(f"scope must be a vpa.Scope or vpa.ALL_SCOPES, not {shown(scope)}")
         if cursor is not None and not isinstance(cursor, str):
-            raise InvalidQueryError(f"cursor is that of an earlier batch, a string, not {cursor!r:.80}")
+            raise InvalidQueryError(f"cursor is that of an earlier batch, a string, not {shown(cursor)}")
         request = Scan(
             filter=await checked_filter(filter),
             scope=scope,
@@ -361,9 +362,9 @@ class CollectionVerbs(ABC):
 
 
 def _removed(remove: Iterable[str], *, assigned: Mapping[str, Any]) -> frozenset[str]:
-    keys = [remove] if isinstance(remove, str) else list(remove)
+    keys = [remove] if isinstance(remove, str) or not isinstance(remove, Iterable) else list(remove)
     if isinstance(remove, str) or not all(isinstance(key, str) for key in keys):
-        raise InvalidRecordError(f"remove takes a list of metadata keys, not {remove!r}")
+        raise InvalidRecordError(f"remove takes a list of metadata keys, not {shown(remove)}")
     both = sorted(assigned.keys() & set(keys))
     if both:
         raise InvalidRecordError(f"metadata key {both[0]!r} is in set= and in remove=; it can be one of them")
@@ -372,7 +373,7 @@ def _removed(remove: Iterable[str], *, assigned: Mapping[str, Any]) -> frozenset
 
 def _single_scope(scope: Scope) -> Scope:
     if not isinstance(scope, Scope):
-        raise InvalidQueryError(f"scope must be a vpa.Scope, not {scope!r}; only scan takes ALL_SCOPES")
+        raise InvalidQueryError(f"scope must be a vpa.Scope, not {shown(scope)}; only scan takes ALL_SCOPES")
     return scope
 
 

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from vpa.base.errors import ConfigurationError
 from vpa.base.providers import VectorDatabaseProvider, provider_name
+from vpa.base.showing import shown
 from vpa.observe.redact import is_secret_name, redact_url
 
 
@@ -61,7 +62,7 @@ def parse_url(url: str) -> dict[str, Any]:
     A `postgresql://` URL is a DSN as PostgreSQL's own tools take it.
     """
     if not isinstance(url, str):
-        raise ConfigurationError(f"a store URL is a text such as 'mock:///data/dir', not {url!r:.80}")
+        raise ConfigurationError(f"a store URL is a text such as 'mock:///data/dir', not {shown(url)}")
     if unprintable := next((one for one in url if one < " " or one == "\x7f"), None):
         # Python's urlsplit leaves some of them out: then two places would be one.
         raise ConfigurationError(
@@ -123,8 +124,8 @@ def _options(parts: SplitResult) -> Mapping[str, str]:
     for option in parts.query.split("&") if parts.query else ():
         if "=" not in option:
             raise ConfigurationError(
-                f"option {unquote(option)!r:.80} of the store URL has no value: write {option:.80}=…; a ? in a path is "
-                "%3F"
+                f"option {shown(unquote(option))} of the store URL has no value: write {option:.80}=…; a ? in a path "
+                "is %3F"
             )
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     options = dict(pairs)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from vpa.base.errors import InvalidFilterError
+from vpa.base.showing import shown
 from vpa.filters import build, foreign
 from vpa.filters.ast import (
     ALWAYS,
@@ -111,13 +112,13 @@ def _no_filter(condition: object) -> InvalidFilterError:
     if notation is not None:
         return _error("", notation)
     return InvalidFilterError(
-        f"a filter is an F expression or a mapping, not {type(condition).__name__}: {condition!r:.80}"
+        f"a filter is an F expression or a mapping, not {type(condition).__name__}: {shown(condition)}"
     )
 
 
 def _object(condition: object, *, at: str, level: int) -> Filter:
     if not isinstance(condition, Mapping):
-        raise _error(at, f"expected a filter object, not {condition!r:.80}")
+        raise _error(at, f"expected a filter object, not {shown(condition)}")
     if level > MAX_DEPTH:
         raise _error(at, f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
     if not foreign.MARKS.isdisjoint(condition) and (notation := foreign.of_mapping(condition)):
@@ -140,7 +141,7 @@ def _member(key: object, value: object, *, at: str, level: int) -> Filter:
 
 def _connective(key: str, value: object, *, at: str, level: int) -> Filter:
     if not isinstance(value, list | tuple) or not value:
-        raise _error(at, f"{key} takes a non-empty list of filters, not {value!r:.80}")
+        raise _error(at, f"{key} takes a non-empty list of filters, not {shown(value)}")
     parts = tuple(_object(part, at=f"{at}[{i}]", level=level + 1) for i, part in enumerate(value))
     if key == "$and":
         return And(parts)
@@ -159,7 +160,7 @@ def _condition(target: Field, value: object, *, at: str, level: int) -> Filter:
         raise _error(
             at,
             foreign.of_operators(target.path, value)
-            or f"a field is not compared with an object; use the path {target.path + '.' + str(name)!r}, $in or "
+            or f"a field is not compared with an object; use the path {_below(target.path, name)!r}, $in or "
             "$contains_all",
         )
     parts = tuple(_operator(target, key, operand, at=_below(at, key), level=level) for key, operand in value.items())
@@ -169,7 +170,7 @@ def _condition(target: Field, value: object, *, at: str, level: int) -> Filter:
 def _operator(target: Field, key: object, operand: object, *, at: str, level: int) -> Filter:
     if key == "$not":
         if not isinstance(operand, Mapping) or not operand:
-            raise _error(at, f"$not takes an object of operators here, not {operand!r:.80}; use $ne for a value")
+            raise _error(at, f"$not takes an object of operators here, not {shown(operand)}; use $ne for a value")
         if level >= MAX_DEPTH:
             raise _error(at, f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
         return Not(_condition(target, operand, at=at, level=level + 1))
@@ -181,22 +182,23 @@ def _operator(target: Field, key: object, operand: object, *, at: str, level: in
 
 def _unknown(key: object, at: str, operand: object, *, path: str | None) -> InvalidFilterError:
     known = sorted([*_OPERATORS, *_CONNECTIVES])
-    text = str(key)
+    text = key if isinstance(key, str) else shown(key)
     if text in _CONNECTIVES:
         return _error(at, f'{text} joins whole filters: {{"{text}": [{{"{path}": …}}, …]}}, above the field')
     meant = foreign.respelt(text)
     if meant in _OPERATORS and path is not None:
-        return _error(at, f"unknown operator {key!r}; did you mean {meant}?")
+        return _error(at, f"unknown operator {text!r}; did you mean {meant}?")
     answer = foreign.of_operator(path, text, operand) if text.startswith("$") else None
     if answer is not None:
         return _error(at, answer)
     near = difflib.get_close_matches(text, known, n=1, cutoff=0.75)
     hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
-    return _error(at, f"unknown operator {key!r:.80}{hint}")
+    return _error(at, f"unknown operator {shown(key)}{hint}")
 
 
 def _below(at: str, key: object) -> str:
-    return f"{at}.{key}" if at else str(key)
+    name = key if isinstance(key, str) else shown(key)
+    return f"{at}.{name}" if at else name
 
 
 def _error(at: str, problem: str) -> InvalidFilterError:

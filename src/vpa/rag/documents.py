@@ -9,6 +9,7 @@ from typing import Any
 from vpa.base.errors import InvalidRecordError
 from vpa.base.ids import check_document_id
 from vpa.base.metadata import ValueRuleError, canonical_metadata, check_text
+from vpa.base.showing import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,7 @@ class NewDocument:
         check_document_id(self.document_id)
         if not isinstance(self.format, str):
             raise InvalidRecordError(
-                f"format of document {self.document_id!r} must be a string such as 'markdown', not {self.format!r:.80}"
+                f"format of document {self.document_id!r} must be a string such as 'markdown', not {shown(self.format)}"
             )
         for name in ("title", "content"):
             value = getattr(self, name)

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from vpa.base import showing
+
 Ours = dict[str, Any]
 _SHOWN: Final = 400  # Characters of a translated filter in an error.
 _NO_PATTERN: Final = (
@@ -46,7 +48,8 @@ class UntranslatableError(Exception):
 
 def meaning(operator: object) -> str | None:
     """Our operator (or `like`, `ilike`, `regex`, `between`, `missing`, `size`) for a foreign spelling."""
-    spelling = str(getattr(operator, "value", operator)).strip().lower().lstrip("$")
+    name = getattr(operator, "value", operator)
+    spelling = (name if isinstance(name, str) else "").strip().lower().lstrip("$")
     return _COMPARISONS.get(spelling) or _COMPARISONS.get(spelling.replace("_", "").replace(" ", "").replace("-", ""))
 
 
@@ -56,7 +59,9 @@ def leaf(path: object, operator: object, value: Any = None) -> Ours:
     kind, value = meaning(operator), _plain(value)
     match kind:
         case None:
-            raise UntranslatableError(f"vpa has no operator like {str(getattr(operator, 'value', operator))!r:.40}")
+            raise UntranslatableError(
+                f"vpa has no operator like {showing.shown(getattr(operator, 'value', operator), limit=40)}"
+            )
         case "regex" | "like" | "ilike":
             return {field: _text_test(kind, value)}
         case "pattern":
@@ -99,8 +104,8 @@ def shown(ours: Ours) -> str:
     """As JSON; as Python where a value is none of JSON."""
     try:
         text = json.dumps(ours, ensure_ascii=False)
-    except (TypeError, ValueError):
-        text = repr(ours)
+    except Exception:  # noqa: BLE001 - whatever a caller's value raises, it has a text that is none of JSON
+        text = showing.shown(ours, limit=_SHOWN + 1)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + " …"
 
 
