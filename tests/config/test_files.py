@@ -99,6 +99,9 @@ def test_a_misspelt_model_is_named_with_the_right_one(monkeypatch: pytest.Monkey
     [
         ("vector_db_path: ./data\nchunk_size: [\n", "cannot be read"),
         (b"chunk_size: 3\n# \xff\n", "cannot be read"),
+        ("chunk_size: 3\nx: " + "[" * 20_000, "cannot be read"),
+        ("chunk_size: " + "9" * 5000 + "\n", "cannot be read"),
+        ("chunk_size: 2024-99-99\n", "cannot be read"),
         ("chunk_size: 300\nchunk_size: 400\n", "'chunk_size' stands there twice"),
         ("Chunk_Size: 300\nCHUNK_SIZE: 400\n", "'chunk_size' stands there twice"),
     ],

@@ -7,7 +7,10 @@ import math
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
+from fractions import Fraction
+from pathlib import PurePath
 from typing import Any, Final, TypeAlias
+from uuid import UUID
 
 import numpy as np
 
@@ -32,7 +35,19 @@ _HINTS: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
     ((bytes, bytearray, memoryview), "use text, for example base64"),
     (np.ndarray, "use .tolist()"),
     (complex, "use two floats"),
+    ((UUID, PurePath), "use str(value)"),
+    (Fraction, "use a float, or text to keep it exact"),
+    ((np.datetime64, np.timedelta64), "use an aware datetime, or text"),
 )
+# Of libraries that are not imported for it: by the name of the type.
+_HINTS_BY_NAME: Final[Mapping[str, str]] = {
+    "NAType": "a missing value is None",
+    "NaTType": "a missing value is None",
+    "Series": "use .tolist()",
+    "Index": "use .tolist()",
+    "DataFrame": "use RecordBatch.from_table",
+    "Tensor": "use .tolist()",
+}
 
 
 class ValueRuleError(ValueError):
@@ -82,13 +97,14 @@ def canonical_scalar(value: object) -> Scalar:
         if not math.isfinite(value):
             raise ValueRuleError(f"is {value}; only finite numbers can be stored")
         return float(value)
-    if isinstance(value, datetime):
+    if isinstance(value, datetime) and type(value).__name__ != "NaTType":
         return utc_text(value)
     raise ValueRuleError(_refusal(value))
 
 
 def _refusal(value: object) -> str:
-    hint = next((text for types, text in _HINTS if isinstance(value, types)), None)
+    hint = _HINTS_BY_NAME.get(type(value).__name__)
+    hint = hint or next((text for types, text in _HINTS if isinstance(value, types)), None)
     message = f"has type {type(value).__name__}, which is not str, int, float, bool, None, datetime, list or mapping"
     return f"{message}; {hint}" if hint else message
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from argparse import Namespace
 from dataclasses import replace
 from typing import Any, Final
@@ -15,7 +14,7 @@ from vpa.base.scope import Scope
 from vpa.client.describe import explain
 from vpa.client.manager import VectorDatabaseManager
 from vpa.client.unknown import sentence
-from vpa.commands.common import parse_filter, print_json, print_table, reading, scope, settings
+from vpa.commands.common import parse_filter, print_json, print_problem, print_table, reading, scope, settings
 from vpa.config.settings import DeploymentConfig
 from vpa.filters import Filter, as_filter, normalize
 from vpa.stores.contract import VectorStore
@@ -64,7 +63,7 @@ async def _unknown_fields(config: DeploymentConfig, node: Filter, whose: Scope) 
             unknown: dict[str, str | None] = (await manager.explain(node, scope=whose))["unknown_fields"]
             return unknown
     except VectorDatabaseError as error:
-        sys.stderr.write(f"vpa: the fields of the filter were not looked for: {error}\n")
+        print_problem(f"vpa: the fields of the filter were not looked for: {error}")
         return {}
 
 

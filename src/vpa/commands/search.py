@@ -16,6 +16,7 @@ from vpa.client.manager import VectorDatabaseManager
 from vpa.client.unknown import sentence
 from vpa.commands.common import nothing_stored, parse_filter, print_json, print_line, reading, scope, settings
 from vpa.compose import create_enhanced_rag_system
+from vpa.observe.printable import one_line
 from vpa.rag.documents import SearchResult
 
 
@@ -66,9 +67,9 @@ async def _check_fields(manager: VectorDatabaseManager, filters: dict[str, Any],
 
 
 def _show(rank: int, result: SearchResult) -> None:
-    print_line(f"{rank}. {result.title or result.document_id}")
-    facts = ", ".join(f"{key}={value}" for key, value in result.metadata.items())
-    place = f"{result.document_id} [{result.start}:{result.end}]"
+    print_line(f"{rank}. {one_line(result.title or result.document_id)}")
+    facts = ", ".join(one_line(f"{key}={value}") for key, value in result.metadata.items())
+    place = f"{one_line(result.document_id)} [{result.start}:{result.end}]"
     print_line(f"   score {result.score:.3f}   {place}" + (f"   {facts}" if facts else ""))
     excerpt = textwrap.shorten(result.content, width=280, placeholder=" …")
     print_line(textwrap.fill(excerpt, width=100, initial_indent="   ", subsequent_indent="   "))
