@@ -367,7 +367,7 @@ def test_conformance_runs_the_suite_and_writes_the_report(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
     assert report == json.loads((tmp_path / "out.json").read_text())
-    store = report["stores"]["mock"]
+    store = report["stores"]["embedded"]
     assert store["cases"] == store["passed"] >= 250
     assert store["failed"] == store["deviations"] == []
 

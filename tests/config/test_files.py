@@ -50,7 +50,7 @@ def write(text: str) -> None:
 def test_a_file_of_another_program_is_ignored_with_a_line(text: str, log: io.StringIO) -> None:
     write(text)
     config = get_config()
-    assert (config.debug, config.log_level, config.vector_db_provider) == (False, "INFO", "mock")
+    assert (config.debug, config.log_level, config.vector_db_provider) == (False, "INFO", "embedded")
     [line] = log.getvalue().splitlines()
     assert "development.yaml" in line
     assert "VPA_CONFIG_DIR" in line

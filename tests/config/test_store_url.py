@@ -28,7 +28,7 @@ def write(text: str) -> None:
         ("qdrant://host:7000", "qdrant", {"host": "host", "port": 7000, "url": None}),
         ("weaviate+https://host?grpc_port=1", "weaviate", {"encrypt_in_transit": True, "options": {"grpc_port": "1"}}),
         ("chroma:///data/chroma", "chromadb", {"path": "/data/chroma"}),
-        ("embedded:///data/vpa?recall=0.9", "mock", {"path": "/data/vpa", "options": {"recall": "0.9"}}),
+        ("embedded:///data/vpa?recall=0.9", "embedded", {"path": "/data/vpa", "options": {"recall": "0.9"}}),
         ("postgres://me@host/db", "pgvector", {"url": "postgresql://me@host/db"}),
         ("pinecone://", "pinecone", {"host": None}),
     ],
@@ -181,7 +181,7 @@ def test_no_secret_of_a_setting_is_shown(monkeypatch: pytest.MonkeyPatch) -> Non
         ("qdrant+https://a", "qdrant", "a"),
         ("postgresql:///db?host=/tmp", "pgvector", None),
         ("postgresql:///db?host=far", "pgvector", "far"),
-        ("mock:///x", "mock", None),
+        ("mock:///x", "embedded", None),
         ("nothing", None, None),
     ],
 )
@@ -192,7 +192,7 @@ def test_what_a_url_says_without_being_followed(url: str, provider: str | None, 
 
 @pytest.mark.parametrize("url", [None, 5, b"mock://", Path("x")])
 def test_what_is_no_text_is_no_url(url: object) -> None:
-    with pytest.raises(ConfigurationError, match="a store URL is a text such as 'mock:///data/dir', not "):
+    with pytest.raises(ConfigurationError, match="a store URL is a text such as 'embedded:///data/dir', not "):
         vpa.connect(url)  # type: ignore[arg-type]
 
 

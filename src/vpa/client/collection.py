@@ -104,7 +104,7 @@ def check_searched(
     if index is not None and replace(IndexOptions.parse(index), recall=DEFAULT_RECALL) != IndexOptions():
         raise ConfigurationError(
             f"{store.provider} has an index of its own: of the index options it takes recall only, not {index!r}; "
-            "give store_options, or use the embedded engine (mock)",
+            "give store_options, or use the embedded engine",
             provider=store.provider,
         )
     return Searched(IndexOptions(), promised, native, named if promised is None else (*named, "recall"))

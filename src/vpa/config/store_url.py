@@ -43,7 +43,7 @@ def absolute_path(path: str) -> str:
     """
     if not path or "\0" in path:
         raise ConfigurationError(f"{path!r} is no path; leave path out to keep the store in memory")
-    if "://" in path or path.startswith(f"{VectorDatabaseProvider.MOCK}:"):
+    if "://" in path or (provider_name(path.partition(":")[0]) == VectorDatabaseProvider.MOCK and ":" in path):
         raise ConfigurationError(
             f"path={redact_url(path)!r} is a URL, not a directory: pass it to vpa.connect(…), or give the directory "
             "alone, as in ./data"
@@ -64,7 +64,7 @@ def parse_url(url: str) -> dict[str, Any]:
     A `postgresql://` URL is a DSN as PostgreSQL's own tools take it.
     """
     if not isinstance(url, str):
-        raise ConfigurationError(f"a store URL is a text such as 'mock:///data/dir', not {shown(url)}")
+        raise ConfigurationError(f"a store URL is a text such as 'embedded:///data/dir', not {shown(url)}")
     if unprintable := next((one for one in url if one < " " or one == "\x7f"), None):
         # Python's urlsplit leaves some of them out: then two places would be one.
         raise ConfigurationError(
@@ -79,7 +79,7 @@ def parse_url(url: str) -> dict[str, Any]:
         raise ConfigurationError(_unreadable(url, str(error))) from None
     if not parts.scheme or not url.startswith(f"{url[: len(parts.scheme)]}://"):
         raise ConfigurationError(
-            f"{_shown(url)} is no store URL; write provider://host:port/path, for example mock:///data/dir"
+            f"{_shown(url)} is no store URL; write provider://host:port/path, for example embedded:///data/dir"
         )
     scheme, _, transport = parts.scheme.partition("+")
     provider = provider_name(scheme)
