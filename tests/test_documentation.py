@@ -99,7 +99,7 @@ def test_the_scripts_write_their_reports(script: str, tmp_path: Path) -> None:
     [path] = tmp_path.glob("*.json")
     report = json.loads(path.read_text("utf-8"))
     assert path.name in ("vpa_integration_test_report.json", "vpa_vector_db_benchmark_report.json")
-    assert (report["format"], report["provider"]) == (1, "mock")
+    assert (report["format"], report["provider"]) == (1, "embedded")
     assert report.get("passed", 12) == 12
     wrong = subprocess.run([*command, "--provider", "qdrnt"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert wrong.returncode == 1

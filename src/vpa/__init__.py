@@ -17,7 +17,41 @@ if __name__ != "vpa" and importlib.util.find_spec("vpa") is None:
 
 if TYPE_CHECKING:
     import vpa.sync as sync
-    from vpa.base import errors
+    from vpa import errors
+    from vpa.base.errors import (
+        AuthenticationError,
+        CircuitOpenError,
+        ClosedError,
+        CollectionExistsError,
+        CollectionNotFoundError,
+        ConfigurationError,
+        ConnectionFailedError,
+        DimensionMismatchError,
+        DocumentNotFoundError,
+        EmbedderError,
+        EmbedderUnavailableError,
+        EmbeddingMismatchError,
+        InvalidFilterError,
+        InvalidQueryError,
+        InvalidRecordError,
+        OperationTimeoutError,
+        PartialWriteError,
+        PermissionDeniedError,
+        ProviderError,
+        ProviderNotInstalledError,
+        RateLimitedError,
+        ReadOnlyError,
+        RecordExistsError,
+        RecordNotFoundError,
+        ServiceUnavailableError,
+        StorageCorruptedError,
+        StorageError,
+        StorageFullError,
+        StorageLockedError,
+        UnsupportedFilterError,
+        VectorDatabaseError,
+        VerificationError,
+    )
     from vpa.base.index_options import IndexOptions
     from vpa.base.records import CollectionInfo, EmbeddingIdentity, Match, Matches, Metric, Record, RecordBatch, Usage
     from vpa.base.scope import ALL_SCOPES, Scope
@@ -91,29 +125,61 @@ _HOME = {
 
 __all__ = [
     "ALL_SCOPES",
+    "AuthenticationError",
     "ChromaOptions",
+    "CircuitOpenError",
+    "ClosedError",
     "Collection",
+    "CollectionExistsError",
     "CollectionInfo",
+    "CollectionNotFoundError",
+    "ConfigurationError",
+    "ConnectionFailedError",
+    "DimensionMismatchError",
+    "DocumentNotFoundError",
     "Embedder",
+    "EmbedderError",
+    "EmbedderUnavailableError",
     "EmbeddingIdentity",
+    "EmbeddingMismatchError",
     "EnhancedRAGSystem",
     "F",
     "Filter",
     "IndexOptions",
+    "InvalidFilterError",
+    "InvalidQueryError",
+    "InvalidRecordError",
     "Match",
     "Matches",
     "Metric",
     "MilvusOptions",
+    "OperationTimeoutError",
+    "PartialWriteError",
+    "PermissionDeniedError",
     "PgvectorOptions",
     "PineconeOptions",
+    "ProviderError",
+    "ProviderNotInstalledError",
     "QdrantOptions",
+    "RateLimitedError",
+    "ReadOnlyError",
     "Record",
     "RecordBatch",
+    "RecordExistsError",
+    "RecordNotFoundError",
     "Scope",
+    "ServiceUnavailableError",
+    "StorageCorruptedError",
+    "StorageError",
+    "StorageFullError",
+    "StorageLockedError",
+    "UnsupportedFilterError",
     "Usage",
     "VectorDatabaseConfig",
+    "VectorDatabaseError",
     "VectorDatabaseManager",
     "VectorDatabaseProvider",
+    "VerificationError",
     "WeaviateOptions",
     "__version__",
     "as_embedder",
@@ -138,13 +204,11 @@ def __getattr__(name: str) -> Any:
     if name == "sync":
         return importlib.import_module("vpa.sync")
     if name == "errors":
-        return importlib.import_module("vpa.base.errors")
+        return importlib.import_module("vpa.errors")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
-    if name.endswith("Error"):
-        found = getattr(importlib.import_module("vpa.base.errors"), name, None)
-        if found is not None:
-            return found
+    if name.endswith("Error") and name in __all__:
+        return getattr(importlib.import_module("vpa.base.errors"), name)
     raise AttributeError(f"module 'vpa' has no attribute {name!r}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ _MODULES = {"import": "import_"}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status (see docs/cli.md)."""
+    _write_anything()
     args = build_parser().parse(argv)
     terminated = _interrupt_when_terminated()
     try:
@@ -80,8 +82,17 @@ def _run(command: str, args: object) -> int:
         )
 
 
+def _write_anything() -> None:
+    """What the terminal's encoding does not have is escaped: an ASCII terminal must not end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _complain(message: str, status: int) -> int:
-    sys.stderr.write(f"vpa: {message}\n")
+    from vpa.observe.printable import one_line
+
+    sys.stderr.write(f"vpa: {one_line(message)}\n")
     return status
 
 

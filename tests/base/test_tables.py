@@ -4,7 +4,11 @@ place.
 
 from __future__ import annotations
 
+import re
+import uuid
 from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vpa
-from vpa.base.errors import InvalidRecordError
+from vpa.base.errors import InvalidFilterError, InvalidRecordError
 from vpa.base.metadata import canonical_metadata
 from vpa.base.tables import MetadataColumns, NumberColumn, TextColumn
 from vpa.engine.columns import Columns
@@ -24,7 +28,7 @@ from vpa.engine.jsontext import dumps, dumps_plain, loads, loads_plain
 from vpa.engine.predicate import row_mask
 from vpa.engine.render import json_rows
 from vpa.engine.rows import decode_mapping
-from vpa.filters import as_filter, matches, normalize
+from vpa.filters import F, as_filter, matches, normalize
 from vpa.testing import strategies
 
 VECTORS = np.eye(4, 3, dtype=np.float32) + 1
@@ -220,7 +224,7 @@ def changed(**columns: Any) -> pa.Table:
         (changed(text=pa.array([1, 2, 3, 4])), "column 'text' holds int64, not text"),
         (changed(share=pa.array([1.0, float("inf"), 2.0, 3.0])), "record 'b': column 'share' is inf"),
         (changed(day=pa.array([1, 2, 3, 4], pa.date32())), "cast it to text"),
-        (changed(tags=pa.array([["a"]] * 4)), "column 'tags' holds list"),
+        (changed(tags=pa.array([{"a": 1}] * 4)), "column 'tags' holds struct"),
         (changed(when=pa.array([1, 2, 3, 4], pa.timestamp("s"))), "times without a zone"),
         (pa.table([pa.array(IDS), pa.array(IDS)], names=["id", "id"]), "2 columns 'id'"),
         ("no table", "a str is no table"),
@@ -275,3 +279,60 @@ def test_what_a_table_turns_into_something_else_is_said() -> None:
         "1969-12-31T23:59:59.999999Z",
     ]
     assert vpa.RecordBatch.from_columns(ids=IDS, vectors=VECTORS, metadata={"n": np.arange(4)}).conversions == ()
+
+
+def frame(**columns: Any) -> Any:
+    return pd.DataFrame({"id": ["a", "b"], "vector": [[1.0, 0.0], [0.0, 1.0]], **columns})
+
+
+def test_lists_of_plain_values_are_metadata() -> None:
+    for table in (
+        frame(tags=[["x"], ["y", "z"]], n=[1, 2]),
+        pl.DataFrame({"id": ["a", "b"], "vector": [[1.0, 0.0], [0.0, 1.0]], "tags": [["x"], ["y", "z"]], "n": [1, 2]}),
+    ):
+        batch = vpa.RecordBatch.from_table(table)
+        assert [dict(row) for row in batch.metadata or ()] == [{"n": 1, "tags": ["x"]}, {"n": 2, "tags": ["y", "z"]}]
+
+
+async def test_an_empty_frame_is_an_empty_batch() -> None:
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        for table in (pd.DataFrame(), pd.DataFrame({"id": [], "vector": [], "n": []}), pl.DataFrame()):
+            assert await docs.upsert(vpa.RecordBatch.from_table(table)) == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ([1, "x"], "column 'n' mixes int and str"),
+        ([["x"], "x"], "column 'n' mixes list and str"),
+        ([Path("a"), None], "column 'n' holds values of type P"),
+        ([10**30, 1], "column 'n' holds values of type int"),
+        ([1j, 2j], "column 'n' holds values of type complex"),
+        ([object(), object()], "column 'n' holds values of type object"),
+        ([uuid.uuid4(), uuid.uuid4()], r"\.astype\(str\)"),
+        ([Decimal("1.5"), Decimal(2)], r"\.astype\(str\)"),
+    ],
+)
+def test_a_column_of_pandas_that_no_type_holds_is_named_with_what_to_do(column: list[Any], message: str) -> None:
+    with pytest.raises(InvalidRecordError, match=message):
+        vpa.RecordBatch.from_table(frame(n=column))
+
+
+def test_a_series_is_no_table() -> None:
+    with pytest.raises(InvalidRecordError, match="a Series of pandas is no table"):
+        vpa.RecordBatch.from_table(pd.Series([1, 2]))
+
+
+def test_values_of_other_libraries_are_refused_with_a_hint() -> None:
+    for value, hint in (
+        (uuid.uuid4(), "use str(value)"),
+        (Path("a"), "use str(value)"),
+        (pd.NA, "a missing value is None"),
+        (pd.NaT, "a missing value is None"),
+        (pd.Series([1]), "use .tolist()"),
+        (np.datetime64("2024-01-01"), "use an aware datetime"),
+    ):
+        for refused in (lambda value=value: canonical_metadata({"d": value}), lambda value=value: F("d") == value):
+            with pytest.raises((InvalidRecordError, InvalidFilterError), match=re.escape(hint)):
+                refused()

@@ -34,12 +34,12 @@ from vpa.testing.fakes import FlakyStore, WeakStore
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("mock://", {"provider": "mock", "path": None, "options": {}}),
-        ("mock:///abs/path", {"provider": "mock", "path": "/abs/path", "options": {}}),
-        ("mock://./rel", {"provider": "mock", "path": "./rel", "options": {}}),
-        ("mock://../up/rel", {"provider": "mock", "path": "../up/rel", "options": {}}),
-        ("embedded:///with%20space", {"provider": "mock", "path": "/with space", "options": {}}),
-        ("numpy://?recall=1", {"provider": "mock", "path": None, "options": {"recall": "1"}}),
+        ("mock://", {"provider": "embedded", "path": None, "options": {}}),
+        ("mock:///abs/path", {"provider": "embedded", "path": "/abs/path", "options": {}}),
+        ("mock://./rel", {"provider": "embedded", "path": "./rel", "options": {}}),
+        ("mock://../up/rel", {"provider": "embedded", "path": "../up/rel", "options": {}}),
+        ("embedded:///with%20space", {"provider": "embedded", "path": "/with space", "options": {}}),
+        ("numpy://?recall=1", {"provider": "embedded", "path": None, "options": {"recall": "1"}}),
         ("qdrant://host:6333", {"provider": "qdrant", "host": "host", "port": 6333, "options": {}}),
         (
             "qdrant+https://host",
@@ -104,7 +104,7 @@ def test_a_config_that_cannot_be_right_is_refused(options: dict[str, Any]) -> No
 async def test_providers_that_are_not_there_say_what_to_do() -> None:
     with pytest.raises(errors.ConfigurationError, match="did you mean 'mock'"):
         await connect("mocc://").connect()
-    assert registry.available() == ["chromadb", "milvus", "mock", "pgvector", "pinecone", "qdrant", "weaviate"]
+    assert registry.available() == ["chromadb", "embedded", "milvus", "pgvector", "pinecone", "qdrant", "weaviate"]
 
 
 async def test_a_missing_client_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ async def test_after_the_last_try_the_error_says_where(monkeypatch: pytest.Monke
     async with manager_of(FlakyStore(EmbeddedStore(), seed=1, share=1.0), max_retries=2) as db:
         with pytest.raises(errors.ServiceUnavailableError) as caught:
             await db.count()
-        assert "provider=mock, collection=vpa-index" in str(caught.value)
+        assert "provider=embedded, collection=vpa-index" in str(caught.value)
         assert caught.value.retryable
         assert (await db.health())["healthy"] is False
         statistics = (await db.get_statistics())["verbs"]["count"]
@@ -414,8 +414,8 @@ async def test_what_is_no_list_of_records_or_ids_is_told_by_its_kind() -> None:
         with pytest.raises(errors.InvalidRecordError, match="metadata key 'n' is in set= and in remove="):
             await docs.update_metadata(ids=["a"], set={"n": 2}, remove=["n"])
         assert (await docs.get(["a"]))[0].metadata == {"n": 1}
-        with pytest.raises(errors.InvalidFilterError, match=r"unknown operator '\$regex'; known: \$and, "):
-            await docs.count(filter={"n": {"$regex": "a"}})
+        with pytest.raises(errors.InvalidFilterError, match=r"unknown operator '\$same'; known: \$and, "):
+            await docs.count(filter={"n": {"$same": "a"}})
 
 
 async def test_two_tasks_that_connect_at_once_have_one_connection(tmp_path: Path) -> None:

@@ -163,6 +163,7 @@ def test_scopes_are_kept_apart(vpa: Run, tmp_path: Path) -> None:
         (("search", "x", "--filter", "{bad"), 2, "as JSON"),
         (("search", "x", "--filter", "[1]"), 2, "JSON object"),
         (("search", "x", "--filter", '{"a": {"$foo": 1}}'), 2, "a.$foo"),
+        (("search", "x", "--filter", "n > 3 and x == 'a'"), 2, '{"n": {"$gt": 3}, "x": "a"}'),
         (("search", "x", "--top-k", "0"), 2, "top_k"),
         (("search", " "), 2, "non-empty"),
         (("search", "x", "--tenant", "a b"), 2, "tenant"),
@@ -366,7 +367,7 @@ def test_conformance_runs_the_suite_and_writes_the_report(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
     assert report == json.loads((tmp_path / "out.json").read_text())
-    store = report["stores"]["mock"]
+    store = report["stores"]["embedded"]
     assert store["cases"] == store["passed"] >= 250
     assert store["failed"] == store["deviations"] == []
 
@@ -423,3 +424,27 @@ def test_a_query_that_is_no_text_is_a_usage_error(vpa: Run, tmp_path: Path) -> N
     status, _, err = vpa("search", "cats", "--tenant", "x" * 5000)
     assert status == 2
     assert len(err) < 300
+
+
+def test_a_field_that_no_record_has_is_told_with_the_nearest_name(vpa: Run, tmp_path: Path) -> None:
+    corpus(tmp_path)
+    assert vpa("ingest", "docs")[0] == 0
+    status, out, err = vpa("search", "cats", "--filter", '{"yaer": 1999}')
+    assert (status, out) == (2, "")
+    assert "vpa: no record has a field 'yaer'; did you mean 'year'?" in err
+    status, out, _ = vpa("explain", '{"yaer": 1999, "year": 1}', "--json")
+    assert status == 0
+    assert json.loads(out)["unknown_fields"] == {"yaer": "year"}
+    assert "did you mean 'year'?" in vpa("explain", '{"yaer": 1999}')[1]
+    assert vpa("search", "cats", "--filter", '{"year": 1}')[:2] == (0, "nothing found\n")
+
+
+def test_explain_shows_the_division_also_where_the_store_cannot_be_reached(
+    vpa: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VPA_VECTOR_DB_URL", "qdrant://127.0.0.1:1")
+    monkeypatch.setenv("VPA_VECTOR_DB_PROVIDER", "qdrant")
+    status, out, err = vpa("explain", '{"year": 1}', "--json")
+    assert status == 0
+    assert json.loads(out)["unknown_fields"] == {}
+    assert "were not looked for" in err

@@ -26,7 +26,7 @@ def test_defaults_are_those_of_the_table() -> None:
     config = get_config()
     assert (config.environment, config.debug) == ("development", False)
     assert (config.vector_db_provider, config.vector_db_index_name, config.vector_db_metric) == (
-        "mock",
+        "embedded",
         "vpa-index",
         "cosine",
     )

@@ -50,7 +50,7 @@ def write(text: str) -> None:
 def test_a_file_of_another_program_is_ignored_with_a_line(text: str, log: io.StringIO) -> None:
     write(text)
     config = get_config()
-    assert (config.debug, config.log_level, config.vector_db_provider) == (False, "INFO", "mock")
+    assert (config.debug, config.log_level, config.vector_db_provider) == (False, "INFO", "embedded")
     [line] = log.getvalue().splitlines()
     assert "development.yaml" in line
     assert "VPA_CONFIG_DIR" in line
@@ -99,6 +99,9 @@ def test_a_misspelt_model_is_named_with_the_right_one(monkeypatch: pytest.Monkey
     [
         ("vector_db_path: ./data\nchunk_size: [\n", "cannot be read"),
         (b"chunk_size: 3\n# \xff\n", "cannot be read"),
+        ("chunk_size: 3\nx: " + "[" * 20_000, "cannot be read"),
+        ("chunk_size: " + "9" * 5000 + "\n", "cannot be read"),
+        ("chunk_size: 2024-99-99\n", "cannot be read"),
         ("chunk_size: 300\nchunk_size: 400\n", "'chunk_size' stands there twice"),
         ("Chunk_Size: 300\nCHUNK_SIZE: 400\n", "'chunk_size' stands there twice"),
     ],

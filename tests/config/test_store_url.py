@@ -28,7 +28,7 @@ def write(text: str) -> None:
         ("qdrant://host:7000", "qdrant", {"host": "host", "port": 7000, "url": None}),
         ("weaviate+https://host?grpc_port=1", "weaviate", {"encrypt_in_transit": True, "options": {"grpc_port": "1"}}),
         ("chroma:///data/chroma", "chromadb", {"path": "/data/chroma"}),
-        ("embedded:///data/vpa?recall=0.9", "mock", {"path": "/data/vpa", "options": {"recall": "0.9"}}),
+        ("embedded:///data/vpa?recall=0.9", "embedded", {"path": "/data/vpa", "options": {"recall": "0.9"}}),
         ("postgres://me@host/db", "pgvector", {"url": "postgresql://me@host/db"}),
         ("pinecone://", "pinecone", {"host": None}),
     ],
@@ -97,6 +97,9 @@ def test_a_provider_set_in_code_is_compared_with_the_url() -> None:
         ({"url": "qdrant://[::1"}, "malformed"),
         ({"url": "qdrant://host:99999999"}, "port"),
         ({"url": "mock:///a%00b"}, "NUL"),
+        ({"url": "qdrant://host%00"}, "malformed"),
+        ({"url": "http://host%0a:1", "provider": "qdrant"}, "malformed"),
+        ({"url": "qdrant://host:" + "9" * 5000}, "port"),
         ({"url": "qdrant://host?api_key=abc"}, "no secret"),
         ({"url": "postgresql://me:pw/x@host/db"}, "percent-encoded"),
         ({"url": "postgresql://me:12/x@host/db"}, "percent-encoded"),
@@ -178,7 +181,7 @@ def test_no_secret_of_a_setting_is_shown(monkeypatch: pytest.MonkeyPatch) -> Non
         ("qdrant+https://a", "qdrant", "a"),
         ("postgresql:///db?host=/tmp", "pgvector", None),
         ("postgresql:///db?host=far", "pgvector", "far"),
-        ("mock:///x", "mock", None),
+        ("mock:///x", "embedded", None),
         ("nothing", None, None),
     ],
 )
@@ -189,7 +192,7 @@ def test_what_a_url_says_without_being_followed(url: str, provider: str | None, 
 
 @pytest.mark.parametrize("url", [None, 5, b"mock://", Path("x")])
 def test_what_is_no_text_is_no_url(url: object) -> None:
-    with pytest.raises(ConfigurationError, match="a store URL is a text such as 'mock:///data/dir', not "):
+    with pytest.raises(ConfigurationError, match="a store URL is a text such as 'embedded:///data/dir', not "):
         vpa.connect(url)  # type: ignore[arg-type]
 
 

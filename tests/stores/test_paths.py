@@ -31,7 +31,7 @@ async def test_changing_the_directory_changes_nothing(
         assert await (await db.collection("docs")).count() == 1
 
 
-@pytest.mark.parametrize("provider", ["mock", "qdrant", "chromadb", "milvus"])
+@pytest.mark.parametrize("provider", ["embedded", "qdrant", "chromadb", "milvus"])
 def test_every_local_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: str) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/me")

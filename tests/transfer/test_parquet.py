@@ -143,6 +143,10 @@ THEIRS: dict[str, dict[str, list[Any]]] = {
     "no numbers": {"id": ["a", "b"], "vector": [["x"], ["y"]]},
     "not finite": {"id": ["a", "b"], "vector": [[1.0, 2.0], [float("nan"), 1.0]]},
     "an id twice": {"id": ["a", "a"], "vector": [[1.0, 2.0], [2.0, 1.0]]},
+    "bytes as ids": {"id": [b"a", b"b"], "vector": [[1.0, 2.0], [2.0, 1.0]]},
+    "lists as ids": {"id": [["a"], ["b"]], "vector": [[1.0, 2.0], [2.0, 1.0]]},
+    "booleans": {"id": ["a", "b"], "vector": [[True, False], [False, True]]},
+    "nothing but missing vectors": {"id": ["a", "b"], "vector": [None, None]},
     "metadata that cannot be": {"id": ["a", "b"], "vector": [[1.0], [2.0]], "blob": [b"x", b"y"]},
 }
 
@@ -153,7 +157,9 @@ async def test_bad_rows_of_others_are_refused_before_anything_is_written(
     tmp_path: Path, name: str, good_rows: int
 ) -> None:
     columns = THEIRS[name]
-    width = len(columns["vector"][0])
+    width = len(columns["vector"][0] or [1.0])
+    if not isinstance(columns["id"][0], str):
+        good_rows = 0
     good: dict[str, list[Any]] = {
         "id": [f"good{n}" for n in range(good_rows)],
         "vector": [columns["vector"][0]] * good_rows if name != "no numbers" else [["1"]] * good_rows,

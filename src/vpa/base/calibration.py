@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from vpa.base.errors import ConfigurationError
+from vpa.base.showing import shown
 
 # In place of a store's search parameter: such searches are exact.
 EXACT: Final = -1
@@ -61,5 +62,5 @@ class Calibration:
 def check_recall_promise(recall: object) -> float:
     """Return a promised recall, or raise ConfigurationError: a number above 0 and at most 1."""
     if isinstance(recall, bool) or not isinstance(recall, int | float) or not 0 < recall <= 1:
-        raise ConfigurationError(f"recall must be a number above 0 and at most 1, not {recall!r}")
+        raise ConfigurationError(f"recall must be a number above 0 and at most 1, not {shown(recall)}")
     return float(recall)

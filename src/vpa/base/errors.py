@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class VectorDatabaseError(Exception):
@@ -24,9 +24,19 @@ class VectorDatabaseError(Exception):
         self.collection = self.collection or collection
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Copies and pickles do not call the class again: some take arguments that are not among `args`.
+        return _rebuilt, (type(self), self.args), self.__dict__
+
     def __str__(self) -> str:
         place = [f"{k}={v}" for k, v in (("provider", self.provider), ("collection", self.collection)) if v]
         return f"{self.message} [{', '.join(place)}]" if place else self.message
+
+
+def _rebuilt(kind: type[VectorDatabaseError], arguments: tuple[Any, ...]) -> VectorDatabaseError:
+    error = kind.__new__(kind)
+    error.args = arguments
+    return error
 
 
 class ConfigurationError(VectorDatabaseError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,8 @@ from vpa.base.tables import Column, ColumnRuleError, MetadataColumns, NumberColu
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_LOOKED_AT: Final = 1000  # Values of a column, to say which types it mixes.
 
 
 def batch_from_columns(
@@ -47,6 +49,9 @@ def batch_from_table(
     """What RecordBatch.from_table does, for Arrow, pandas and polars alike."""
     arrow = _arrow(table)
     names = arrow.column_names
+    if not arrow.num_rows:
+        # The types of columns without a value say nothing: pandas makes an empty list of ids a column of floats.
+        return RecordBatch(ids=[], vectors=np.empty((0, 0), dtype=np.float32))
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
         raise InvalidRecordError(f"the table has {names.count(repeated)} columns {repeated!r}; rename all but one")
@@ -60,7 +65,8 @@ def batch_from_table(
     matrix = _vectors(arrow.column(vector_column), ids, vector_column) if vectors is None else _matrix(vectors)
     apart = {id_column, vector_column, text_column}
     said: list[str] = []
-    columns = {name: _typed(arrow.column(name), ids, name, said) for name in names if name not in apart}
+    lists = {name for name in names if name not in apart and _is_list_of_plain(arrow.column(name).type)}
+    columns = {name: _typed(arrow.column(name), ids, name, said) for name in names if name not in apart | lists}
     texts = None
     if text_column is not None and text_column in names:
         texts = _typed(arrow.column(text_column), ids, text_column, said)
@@ -69,6 +75,10 @@ def batch_from_table(
                 f"column {text_column!r} holds {arrow.column(text_column).type}, not text; cast it, or give text=None"
             )
     batch = batch_from_columns(ids, matrix, columns=columns, texts=texts)
+    if lists:
+        listed = {name: arrow.column(name).to_pylist() for name in sorted(lists)}
+        rows = [{**row, **{name: listed[name][n] for name in listed}} for n, row in enumerate(batch.metadata or ())]
+        batch = replace(batch, metadata=rows)
     return replace(batch, conversions=tuple(said))
 
 
@@ -95,8 +105,7 @@ def _arrow(table: Any) -> pa.Table:
     if isinstance(table, pa.RecordBatch):
         return pa.Table.from_batches([table])
     if type(table).__module__.split(".")[0] == "pandas":
-        # pandas writes a missing value as NaN; Arrow knows the difference.
-        return pa.Table.from_pandas(table, preserve_index=False)
+        return _from_pandas(table)
     if hasattr(table, "__arrow_c_stream__"):
         return pa.table(table)
     raise InvalidRecordError(
@@ -104,12 +113,59 @@ def _arrow(table: Any) -> pa.Table:
     )
 
 
+def _from_pandas(frame: Any) -> pa.Table:
+    """pandas writes a missing value as NaN; Arrow knows the difference. Raises InvalidRecordError naming the column."""
+    import pyarrow as pa
+
+    if getattr(frame, "columns", None) is None:
+        raise InvalidRecordError(f"a {type(frame).__name__} of pandas is no table: give a DataFrame")
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except _UNCONVERTED:
+        for place, name in enumerate(frame.columns):
+            try:
+                pa.array(frame.iloc[:, place], from_pandas=True)
+            except _UNCONVERTED as error:
+                raise InvalidRecordError(_unconverted(name, frame.iloc[:, place], error)) from None
+        raise InvalidRecordError("the table cannot be converted to Arrow; give each column one type") from None
+
+
+# What pyarrow raises for values that it has no type for: its own errors are ValueError, TypeError and the like.
+_UNCONVERTED: Final = (ValueError, TypeError, OverflowError, NotImplementedError)
+
+
+def _unconverted(name: object, column: Any, error: Exception) -> str:
+    present = column[column.notna()].head(_LOOKED_AT)
+    kinds = sorted({type(value).__name__ for value in present})
+    if isinstance(error, UnicodeEncodeError):
+        return f"column {str(name)!r} holds text that is not valid Unicode ({error.reason})"
+    held = f"mixes {' and '.join(kinds)}" if len(kinds) > 1 else f"holds values of type {', '.join(kinds)}"
+    return (
+        f"column {str(name)!r} {held}, for which there is no column type; convert it, for example with "
+        f".astype(str), or give mappings with RecordBatch(metadata=…), whose values may differ in type"
+    )
+
+
+def _is_list_of_plain(kind: pa.DataType) -> bool:
+    """Whether a column holds lists of text, numbers or booleans, which are metadata values as they are."""
+    import pyarrow as pa
+
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+        return False
+    inner, is_kind = kind.value_type, pa.types
+    is_text = is_kind.is_string(inner) or is_kind.is_large_string(inner) or is_kind.is_string_view(inner)
+    is_number = is_kind.is_integer(inner) or is_kind.is_floating(inner)
+    return bool(is_text or is_number or is_kind.is_boolean(inner) or is_kind.is_null(inner))
+
+
 def _ids(column: pa.ChunkedArray, name: str) -> list[str]:
     import pyarrow as pa
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-        raise InvalidRecordError(f"ids are text, column {name!r} holds {column.type}; cast it to text")
+        raise InvalidRecordError(
+            f"ids are text, column {name!r} holds {column.type}; cast it to text, for example with .astype(str)"
+        )
     if column.null_count:
         raise InvalidRecordError(f"column {name!r} has {column.null_count} rows without an id")
     ids: list[str] = column.to_pylist()
@@ -181,9 +237,7 @@ def _typed(column: pa.ChunkedArray, ids: Sequence[str], name: str, said: list[st
             return as_column(NumberColumn(filled.to_numpy(zero_copy_only=False), valid))
         except ColumnRuleError as error:
             raise InvalidRecordError(f"record {ids[error.row]!r}: column {name!r} {error}") from None
-    hint = {"date32[day]": "cast it to text", "date64[ms]": "cast it to text"}.get(
-        str(kind), "cast it, or give mappings with RecordBatch(metadata=…)"
-    )
+    hint = "cast it to text, for example with .astype(str), or give mappings with RecordBatch(metadata=…)"
     raise InvalidRecordError(
         f"column {name!r} holds {kind}, which is no boolean, integer, float, text or timestamp with a zone; {hint}"
     )

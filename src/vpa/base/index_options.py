@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from vpa.base.calibration import check_recall_promise
 from vpa.base.errors import ConfigurationError
+from vpa.base.showing import shown
 
 # One neighbour in a thousand may be missed: about what the slower of the peers in docs/benchmarks.md reach.
 DEFAULT_RECALL: Final = 0.999
@@ -89,7 +90,7 @@ class IndexOptions:
         known = [field.name for field in fields(cls)]
         for key in options:
             if key not in known:
-                raise ConfigurationError(f"index has no option {key!r}: use some of {', '.join(known)}")
+                raise ConfigurationError(f"index has no option {shown(key)}: use some of {', '.join(known)}")
         return cls(**options)
 
     @classmethod
@@ -114,6 +115,6 @@ class IndexOptions:
 
 def _one_of(kind: type[StrEnum], value: str, name: str) -> StrEnum:
     try:
-        return kind(value)
+        return kind(value) if isinstance(value, str) else kind("")
     except ValueError:
-        raise ConfigurationError(f"{name} {value!r} is unknown: use one of {', '.join(kind)}") from None
+        raise ConfigurationError(f"{name} {shown(value)} is unknown: use one of {', '.join(kind)}") from None

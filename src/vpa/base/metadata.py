@@ -7,12 +7,16 @@ import math
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
+from fractions import Fraction
+from pathlib import PurePath
 from typing import Any, Final, TypeAlias
+from uuid import UUID
 
 import numpy as np
 
 from vpa.base.errors import InvalidRecordError
 from vpa.base.moments import in_utc
+from vpa.base.showing import shown
 
 Scalar: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = "Scalar | list[Scalar] | dict[str, Value]"
@@ -31,7 +35,19 @@ _HINTS: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
     ((bytes, bytearray, memoryview), "use text, for example base64"),
     (np.ndarray, "use .tolist()"),
     (complex, "use two floats"),
+    ((UUID, PurePath), "use str(value)"),
+    (Fraction, "use a float, or text to keep it exact"),
+    ((np.datetime64, np.timedelta64), "use an aware datetime, or text"),
 )
+# Of libraries that are not imported for it: by the name of the type.
+_HINTS_BY_NAME: Final[Mapping[str, str]] = {
+    "NAType": "a missing value is None",
+    "NaTType": "a missing value is None",
+    "Series": "use .tolist()",
+    "Index": "use .tolist()",
+    "DataFrame": "use RecordBatch.from_table",
+    "Tensor": "use .tolist()",
+}
 
 
 class ValueRuleError(ValueError):
@@ -81,13 +97,14 @@ def canonical_scalar(value: object) -> Scalar:
         if not math.isfinite(value):
             raise ValueRuleError(f"is {value}; only finite numbers can be stored")
         return float(value)
-    if isinstance(value, datetime):
+    if isinstance(value, datetime) and type(value).__name__ != "NaTType":
         return utc_text(value)
     raise ValueRuleError(_refusal(value))
 
 
 def _refusal(value: object) -> str:
-    hint = next((text for types, text in _HINTS if isinstance(value, types)), None)
+    hint = _HINTS_BY_NAME.get(type(value).__name__)
+    hint = hint or next((text for types, text in _HINTS if isinstance(value, types)), None)
     message = f"has type {type(value).__name__}, which is not str, int, float, bool, None, datetime, list or mapping"
     return f"{message}; {hint}" if hint else message
 
@@ -199,17 +216,17 @@ def check_key(key: object, path: str = "") -> str:
     if isinstance(key, str) and isinstance(key, enum.Enum):
         key = key.value
     if not isinstance(key, str):
-        raise InvalidRecordError(f"metadata key {key!r}{where} must be a string, not {type(key).__name__}")
+        raise InvalidRecordError(f"metadata key {shown(key)}{where} must be a string, not {type(key).__name__}")
     if not key:
         raise InvalidRecordError(f"metadata has an empty key{where}; keys are non-empty strings")
     try:
         check_text(key)
     except ValueRuleError as error:
-        raise InvalidRecordError(f"metadata key {key!r}{where} {error}") from None
+        raise InvalidRecordError(f"metadata key {shown(key)}{where} {error}") from None
     if len(key.encode()) > MAX_KEY_BYTES:
         raise InvalidRecordError(f"metadata key {key[:40]!r}…{where} is longer than {MAX_KEY_BYTES} UTF-8 bytes")
     if key.startswith(("$", "_vpa")):
-        raise InvalidRecordError(f"metadata key {key!r}{where} is reserved: keys do not start with '$' or '_vpa'")
+        raise InvalidRecordError(f"metadata key {shown(key)}{where} is reserved: keys do not start with '$' or '_vpa'")
     return str(key)
 
 
@@ -257,5 +274,5 @@ def canonical_system(system: Mapping[str, object]) -> dict[str, Scalar]:
         try:
             result[check_key(key)] = canonical_scalar(value)
         except ValueRuleError as error:
-            raise InvalidRecordError(f"system field {key!r} {error}") from None
+            raise InvalidRecordError(f"system field {shown(key)} {error}") from None
     return result

@@ -12,9 +12,9 @@ from typing import Final
 
 
 class VectorDatabaseProvider(StrEnum):
-    """The stores that vpa knows by name. MOCK is the embedded NumPy engine; "embedded" and "numpy" name it too."""
+    """The stores that vpa knows by name. MOCK is the embedded NumPy engine; "mock" and "numpy" name it too."""
 
-    MOCK = "mock"
+    MOCK = "embedded"
     CHROMADB = "chromadb"
     PINECONE = "pinecone"
     WEAVIATE = "weaviate"
@@ -52,7 +52,7 @@ class ProviderFacts:
 
 PROVIDERS: Final[Mapping[VectorDatabaseProvider, ProviderFacts]] = MappingProxyType(
     {
-        VectorDatabaseProvider.MOCK: ProviderFacts(folder="embedded", aliases=("embedded", "numpy")),
+        VectorDatabaseProvider.MOCK: ProviderFacts(folder="embedded", aliases=("mock", "numpy")),
         VectorDatabaseProvider.CHROMADB: ProviderFacts(
             folder="chroma", aliases=("chroma",), extra="chroma", port=8000, tls_port=443
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,7 @@ import numpy as np
 from vpa.base.arrays import FloatMatrix
 from vpa.base.errors import InvalidQueryError
 from vpa.base.scope import Scope
+from vpa.base.showing import shown
 
 # Half of the smallest limit among the stores (10,000: Pinecone, Weaviate), so that a residual filter can read deeper.
 MAX_TOP_K: Final = 5000
@@ -28,9 +30,9 @@ class OnConflict(StrEnum):
     def parse(cls, value: str | OnConflict) -> OnConflict:
         """The choice of that name; raises InvalidQueryError naming the three."""
         try:
-            return cls(value)
+            return cls(value if isinstance(value, str) else "")
         except ValueError:
-            raise InvalidQueryError(f"on_conflict {value!r} is unknown: use one of {', '.join(cls)}") from None
+            raise InvalidQueryError(f"on_conflict {shown(value)} is unknown: use one of {', '.join(cls)}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,7 +54,7 @@ class SearchRequest:
 def check_top_k(top_k: object) -> int:
     """Return `top_k`, or raise InvalidQueryError: an integer from 1 to 5,000."""
     if isinstance(top_k, bool) or not isinstance(top_k, int | np.integer) or not 1 <= top_k <= MAX_TOP_K:
-        raise InvalidQueryError(f"top_k must be an integer from 1 to {MAX_TOP_K}, not {top_k!r}")
+        raise InvalidQueryError(f"top_k must be an integer from 1 to {MAX_TOP_K}, not {shown(top_k)}")
     return int(top_k)
 
 
@@ -60,10 +62,10 @@ def check_threshold(threshold: object) -> float | None:
     """Return `score_threshold`, or raise InvalidQueryError: a number or None."""
     if threshold is None:
         return None
-    if (
-        isinstance(threshold, bool)
-        or not isinstance(threshold, int | float | np.number)
-        or math.isnan(float(threshold))
-    ):
-        raise InvalidQueryError(f"score_threshold must be a number, not {threshold!r}")
-    return float(threshold)
+    is_real = isinstance(threshold, int | float | np.integer | np.floating) and not isinstance(threshold, bool)
+    number = math.nan
+    with contextlib.suppress(OverflowError):
+        number = float(threshold) if is_real else math.nan  # type: ignore[arg-type]
+    if math.isnan(number):
+        raise InvalidQueryError(f"score_threshold must be a number, not {shown(threshold)}")
+    return number

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Final, overload
+from typing import Annotated, Any, Final, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,8 +15,10 @@ from vpa.base.arrays import FloatMatrix, FloatVector
 from vpa.base.calibration import Calibration
 from vpa.base.errors import ConfigurationError
 from vpa.base.index_options import IndexOptions
-from vpa.base.metadata import Metadata, Scalar
+from vpa.base.metadata import Scalar
+from vpa.base.plain import MATRIX, VECTOR, as_list, same_arrays, vector_of
 from vpa.base.scope import Scope
+from vpa.base.showing import shown
 
 # Of a described collection, and of the layout in a store; raised when readers of the old one would misread it.
 FORMAT_VERSION: Final = 1
@@ -37,10 +39,10 @@ class Metric(StrEnum):
     def parse(cls, value: str | Metric) -> Metric:
         """The metric of that name; raises ConfigurationError naming the three."""
         try:
-            return cls(value)
+            return cls(value if isinstance(value, str) else "")
         except ValueError:
             allowed = ", ".join(cls)
-            raise ConfigurationError(f"unknown metric {value!r}: use one of {allowed}") from None
+            raise ConfigurationError(f"unknown metric {shown(value)}: use one of {allowed}") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -52,7 +54,7 @@ class Record:
     """
 
     id: str = field(kw_only=False)
-    vector: ArrayLike | None
+    vector: Annotated[ArrayLike, VECTOR] | None
     text: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     system: Mapping[str, Scalar] = field(default_factory=dict)
@@ -62,11 +64,20 @@ class Record:
         if not isinstance(other, Record):
             return NotImplemented
         same = (self.id, self.text, self.metadata, self.system) == (other.id, other.text, other.metadata, other.system)
-        if self.vector is None or other.vector is None:
-            return same and self.vector is None and other.vector is None
-        return same and np.array_equal(self.vector, other.vector)
+        return same and same_arrays(self.vector, other.vector)
 
     __hash__ = None  # type: ignore[assignment]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads back; the vector is a list of numbers, or None."""
+        vector = None if self.vector is None else as_list(np.asarray(self.vector))
+        parts = {"text": self.text, "metadata": dict(self.metadata), "system": dict(self.system)}
+        return {"id": self.id, "vector": vector, **parts}
+
+    @classmethod
+    def from_json(cls, description: Mapping[str, Any]) -> Record:
+        """Read what `to_json` wrote; the vector is a float32 array."""
+        return cls(**{**description, "vector": vector_of(description)})
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -80,7 +91,7 @@ class RecordBatch:
     """
 
     ids: Sequence[str]
-    vectors: FloatMatrix | None
+    vectors: Annotated[FloatMatrix, MATRIX] | None
     texts: Sequence[str | None] | None = None
     metadata: Sequence[Mapping[str, Any]] | None = None
     system: Sequence[Mapping[str, Scalar]] | None = None
@@ -127,6 +138,15 @@ class RecordBatch:
 
         return batch_from_table(table, id_column=id, vector_column=vector, text_column=text, vectors=vectors)
 
+    def __eq__(self, other: object) -> bool:
+        """Equal when the records, the scope and the cursor are; vectors are compared element by element."""
+        if not isinstance(other, RecordBatch):
+            return NotImplemented
+        same = (len(self), self.scope, self.cursor) == (len(other), other.scope, other.cursor)
+        return same and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -156,21 +176,45 @@ class Match:
     score: float
     distance: float
     text: str | None
-    metadata: Metadata
-    vector: FloatVector | None = None
+    metadata: dict[str, Any]
+    vector: Annotated[FloatVector, VECTOR] | None = None
     system: Mapping[str, Scalar] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal when every part is equal; vectors are compared element by element."""
+        if not isinstance(other, Match):
+            return NotImplemented
+        mine = (self.id, self.score, self.distance, self.text, self.metadata, self.system)
+        theirs = (other.id, other.score, other.distance, other.text, other.metadata, other.system)
+        return mine == theirs and same_arrays(self.vector, other.vector)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads back; the vector is a list of numbers, or None."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        return plain | {"vector": as_list(self.vector), "metadata": dict(self.metadata), "system": dict(self.system)}
+
+    @classmethod
+    def from_json(cls, description: Mapping[str, Any]) -> Match:
+        """Read what `to_json` wrote; the vector is a float32 array."""
+        return cls(**{**description, "vector": vector_of(description)})
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a search cost: `time_s` seconds, `candidates` records looked at more closely, `requests` to the store."""
+    """What a search cost: `time_s` seconds, `candidates` records looked at more closely, `requests` to the store.
+
+    `unknown_fields`: where a filtered answer is empty, the fields of its filter that no record of the scope has.
+    """
 
     time_s: float = 0.0
     candidates: int = 0
     requests: int = 1
+    unknown_fields: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Matches(Sequence[Match]):
     """The matches of one query, best first; equal scores stand in id order. `exact` says whether any could be
     missed.
@@ -194,6 +238,20 @@ class Matches(Sequence[Match]):
     def ids(self) -> list[str]:
         """The ids, best first."""
         return [match.id for match in self.items]
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads back."""
+        usage = {**asdict(self.usage), "unknown_fields": list(self.usage.unknown_fields)}
+        return {"items": [match.to_json() for match in self.items], "exact": self.exact, "usage": usage}
+
+    @classmethod
+    def from_json(cls, description: Mapping[str, Any]) -> Matches:
+        """Read what `to_json` wrote."""
+        items = tuple(Match.from_json(match) for match in description["items"])
+        usage = description["usage"]
+        return cls(items, description["exact"], Usage(**{**usage, "unknown_fields": tuple(usage["unknown_fields"])}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,11 +296,15 @@ class CollectionInfo:
     def __post_init__(self) -> None:
         check_collection_name(self.name)
         if isinstance(self.dimension, bool) or not isinstance(self.dimension, int) or not 1 <= self.dimension <= 65_535:
-            raise ConfigurationError(f"dimension must be an integer from 1 to 65535, not {self.dimension!r}")
+            raise ConfigurationError(f"dimension must be an integer from 1 to 65535, not {shown(self.dimension)}")
         object.__setattr__(self, "metric", Metric.parse(self.metric))
         fields = self.native_fields
-        if isinstance(fields, str) or not all(isinstance(path, str) and path for path in fields):
-            raise ConfigurationError(f"native_fields is a list of metadata paths, not {fields!r:.80}")
+        if (
+            isinstance(fields, str)
+            or not isinstance(fields, Iterable)
+            or not all(isinstance(path, str) and path for path in fields)
+        ):
+            raise ConfigurationError(f"native_fields is a list of metadata paths, not {shown(fields)}")
         object.__setattr__(self, "native_fields", tuple(fields))
 
     def is_same_collection(self, other: CollectionInfo) -> bool:
@@ -298,6 +360,6 @@ def check_collection_name(name: str) -> str:
     """Return `name`, or raise ConfigurationError with the rule that it breaks."""
     if not is_collection_name(name):
         raise ConfigurationError(
-            f"collection name {name!r} is not allowed: 2 to 45 characters, a-z 0-9 _ -, starting with a letter"
+            f"collection name {shown(name)} is not allowed: 2 to 45 characters, a-z 0-9 _ -, starting with a letter"
         )
     return name

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vpa.base.errors import InvalidQueryError
+from vpa.base.showing import shown
 
 _PART: Final = re.compile(r"[A-Za-z0-9_.-]{0,64}")
 
@@ -27,7 +28,7 @@ class Scope:
             value = getattr(self, name)
             if not isinstance(value, str) or _PART.fullmatch(value) is None:
                 raise InvalidQueryError(
-                    f"scope {name} {value!r:.80} is not allowed: use at most 64 of the characters A-Z a-z 0-9 _ . -"
+                    f"scope {name} {shown(value)} is not allowed: use at most 64 of the characters A-Z a-z 0-9 _ . -"
                 )
 
 

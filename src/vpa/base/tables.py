@@ -5,7 +5,7 @@ values.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, TypeAlias, overload
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vpa.base.arrays import RowMask, RowNumbers
 from vpa.base.metadata import INT_MAX, ValueRuleError, canonical_scalar, check_key
+from vpa.base.showing import shown
 
 _NUL: Final = "holds NUL; remove it"
 
@@ -202,6 +203,8 @@ def as_column(values: Any) -> Column:
         return _numbers(np.asarray(values.data), ~np.ma.getmaskarray(values))
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":
         return _texts(values.tolist()) if values.dtype.kind == "U" else _numbers(values, None)
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise ValueRuleError(f"is {shown(values)}; a column is an array or a list with a value for each record")
     return _of_objects(list(values))
 
 

@@ -21,6 +21,7 @@ from vpa.base.metadata import (
     check_text,
 )
 from vpa.base.records import CollectionInfo, Metric, Record, RecordBatch
+from vpa.base.showing import shown
 from vpa.base.steps import Steps, finish
 from vpa.base.tables import ColumnRuleError, MetadataColumns, TextColumn
 
@@ -36,13 +37,13 @@ _NO_DIRECTION: Final = "the query vector is all zeros and has no direction; cosi
 def check_id(value: object) -> str:
     """Return a record id, or raise InvalidRecordError: a non-empty string of at most 512 UTF-8 bytes."""
     if not isinstance(value, str):
-        raise InvalidRecordError(f"record id {value!r} must be a string, not {type(value).__name__}")
+        raise InvalidRecordError(f"record id {shown(value)} must be a string, not {type(value).__name__}")
     if not value:
         raise InvalidRecordError("a record id is empty; ids are non-empty strings")
     try:
         check_text(value)
     except ValueRuleError as error:
-        raise InvalidRecordError(f"record id {value!r} {error}") from None
+        raise InvalidRecordError(f"record id {shown(value)} {error}") from None
     if len(value) * 4 > MAX_ID_BYTES and len(value.encode()) > MAX_ID_BYTES:
         raise InvalidRecordError(f"record id {value[:40]!r}… is longer than {MAX_ID_BYTES} UTF-8 bytes")
     return str(value)
@@ -74,7 +75,7 @@ def batch_steps(records: Iterable[Record] | RecordBatch, *, info: CollectionInfo
     """As `check_batch`, in steps of well under a millisecond."""
     batch = records if isinstance(records, RecordBatch) else (yield from _as_columns(records, info=info))
     if isinstance(batch.ids, str | bytes):
-        raise InvalidRecordError(f"ids of a RecordBatch is a list of strings, not one string: [{batch.ids!r:.80}]")
+        raise InvalidRecordError(f"ids of a RecordBatch is a list of strings, not one string: [{shown(batch.ids)}]")
     ids = yield from _each(batch.ids, check_id, together=_IDS)
     yield from _check_unique(ids)
     for name in ("texts", "metadata", "system"):

@@ -13,6 +13,7 @@ from vpa.base.errors import CollectionNotFoundError
 from vpa.base.records import CollectionInfo
 from vpa.client.policy.pipeline import Call, Pipeline
 from vpa.client.promise import Promise
+from vpa.client.unknown import Noted
 from vpa.stores.contract import VectorStore
 from vpa.stores.requests import DescribeCollection, Request
 
@@ -33,6 +34,7 @@ class Binding:
     gauges: dict[str, float] = field(default_factory=dict)
     promise: Promise | None = None
     described_at: float = -math.inf
+    noted: Noted = field(default_factory=Noted)
 
     async def open(self, info: CollectionInfo, *, is_new: bool) -> None:
         """Take over a description that was read, or written, just now."""

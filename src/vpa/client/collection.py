@@ -10,6 +10,7 @@ from vpa.base.calibration import check_recall_promise
 from vpa.base.errors import ConfigurationError, DimensionMismatchError, EmbeddingMismatchError
 from vpa.base.index_options import DEFAULT_RECALL, IndexOptions
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric
+from vpa.base.showing import shown
 from vpa.client.binding import Binding
 from vpa.client.verbs import CollectionVerbs
 from vpa.stores.contract import VectorStore
@@ -108,7 +109,7 @@ def check_searched(
     if index is not None and replace(IndexOptions.parse(index), recall=DEFAULT_RECALL) != IndexOptions():
         raise ConfigurationError(
             f"{store.provider} has an index of its own: of the index options it takes recall only, not {index!r}; "
-            "give store_options, or use the embedded engine (mock)",
+            "give store_options, or use the embedded engine",
             provider=store.provider,
         )
     return Searched(IndexOptions(), promised, native, named if promised is None else (*named, "recall"))
@@ -133,7 +134,7 @@ def _store_options(store: VectorStore, options: StoreOptions | Mapping[str, Any]
         if isinstance(options, Mapping) and not options:
             return {}
         raise ConfigurationError(
-            f"{store.provider} takes no store_options ({options!r}); its searches are set by index=",
+            f"{store.provider} takes no store_options ({shown(options)}); its searches are set by index=",
             provider=store.provider,
         )
     return store.options_type.parse(options).to_json()

@@ -11,6 +11,7 @@ from vpa.base.errors import InvalidFilterError
 from vpa.base.metadata import Scalar, kind_of, leaves
 from vpa.base.moments import compared
 from vpa.base.records import CollectionInfo, Record
+from vpa.base.showing import shown
 from vpa.base.sorting import sort_steps
 from vpa.base.steps import Steps
 from vpa.filters import Filter, NormalFilter, to_json
@@ -45,7 +46,7 @@ async def values(records: AsyncIterator[Record], field: str) -> list[Scalar]:
 def check_field(field: str) -> str:
     """Return a metadata path, or raise InvalidFilterError."""
     if not isinstance(field, str) or not field:
-        raise InvalidFilterError(f"a field is a non-empty string, not {field!r}")
+        raise InvalidFilterError(f"a field is a non-empty string, not {shown(field)}")
     return field
 
 

@@ -19,9 +19,11 @@ from vpa.base.metadata import Scalar, canonical_metadata
 from vpa.base.query import OnConflict, check_threshold, check_top_k
 from vpa.base.records import Matches, Record, RecordBatch, Usage
 from vpa.base.scope import AllScopes, Scope, check_scope
+from vpa.base.showing import shown
 from vpa.base.validation import check_query_vectors
 from vpa.client import describe, residual
 from vpa.client.binding import Binding
+from vpa.client.unknown import nearest, told, unknown_fields
 from vpa.client.validating import checked_batch, checked_filter, checked_ids, checked_queries
 from vpa.filters import FilterLike, NormalFilter
 from vpa.stores.requests import (
@@ -124,7 +126,8 @@ class CollectionVerbs(ABC):
         bound = self._bound()
         chosen, node = await _targets(ids, filter, allow_all=allow_all, verb=Delete.verb)
         request = Delete(ids=chosen, filter=node, scope=check_scope(scope), dry_run=dry_run)
-        return await bound.run(request, lambda: residual.delete(bound.store, bound.info, request))
+        deleted = await bound.run(request, lambda: residual.delete(bound.store, bound.info, request))
+        return await told(bound, deleted, request)
 
     @_located
     async def update_metadata(
@@ -150,17 +153,19 @@ class CollectionVerbs(ABC):
             filter=node,
             scope=check_scope(scope),
             dry_run=dry_run,
-            assign=canonical_metadata(set or {}),
-            remove=_removed(remove, assigned=set or {}),
+            assign=canonical_metadata({} if set is None else set),
+            remove=_removed(remove, assigned={} if set is None else set),
         )
-        return await bound.run(request, lambda: residual.update_metadata(bound.store, bound.info, request))
+        matched = await bound.run(request, lambda: residual.update_metadata(bound.store, bound.info, request))
+        return await told(bound, matched, request)
 
     @_located
     async def count(self, *, filter: FilterLike = None, scope: Scope = _SCOPE) -> int:
         """How many records match, exactly."""
         bound = self._bound()
         request = Count(filter=await checked_filter(filter), scope=check_scope(scope))
-        return await bound.run(request, lambda: residual.count(bound.store, bound.info, request))
+        counted = await bound.run(request, lambda: residual.count(bound.store, bound.info, request))
+        return await told(bound, counted, request)
 
     @_located
     async def search(
@@ -223,8 +228,14 @@ class CollectionVerbs(ABC):
         started = bound.clock.monotonic()
         answers = await bound.run(request, lambda: residual.search(bound.store, bound.info, request))
         time_s = bound.clock.monotonic() - started
+        is_empty = not all(answers) and request.filter is not ALWAYS
+        unknown = await unknown_fields(bound, request.filter, scope=request.scope) if is_empty else ()
         return [
-            Matches(answer.items, answer.exact, Usage(time_s, answer.usage.candidates, answer.usage.requests))
+            Matches(
+                answer.items,
+                answer.exact,
+                Usage(time_s, answer.usage.candidates, answer.usage.requests, () if answer else unknown),
+            )
             for answer in answers
         ]
 
@@ -257,11 +268,11 @@ class CollectionVerbs(ABC):
         """
         bound = self._bound()
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= 100_000:
-            raise InvalidQueryError(f"batch_size must be an integer from 1 to 100000, not {batch_size!r}")
+            raise InvalidQueryError(f"batch_size must be an integer from 1 to 100000, not {shown(batch_size)}")
         if not isinstance(scope, Scope | AllScopes):
-            raise InvalidQueryError(f"scope must be a vpa.Scope or vpa.ALL_SCOPES, not {scope!r}")
+            raise InvalidQueryError(f"scope must be a vpa.Scope or vpa.ALL_SCOPES, not {shown(scope)}")
         if cursor is not None and not isinstance(cursor, str):
-            raise InvalidQueryError(f"cursor is that of an earlier batch, a string, not {cursor!r:.80}")
+            raise InvalidQueryError(f"cursor is that of an earlier batch, a string, not {shown(cursor)}")
         request = Scan(
             filter=await checked_filter(filter),
             scope=scope,
@@ -332,21 +343,26 @@ class CollectionVerbs(ABC):
             await bound.promise.measure()
 
     @_located
-    async def explain(self, filter: FilterLike = None) -> dict[str, Any]:
-        """What the store evaluates, in its own language, and what is left to this library."""
+    async def explain(self, filter: FilterLike = None, *, scope: Scope = _SCOPE) -> dict[str, Any]:
+        """What the store evaluates, in its own language, and what is left to this library.
+
+        `unknown_fields`: those that no record of the scope has, each with the most similar name that there is, or None.
+        """
         bound = self._bound()
         request = Explain(await checked_filter(filter))
 
         async def described() -> dict[str, Any]:
             return describe.explain(bound.store, bound.info, request.filter)
 
-        return await bound.run(request, described)
+        facts = await bound.run(request, described)
+        unknown = await unknown_fields(bound, request.filter, scope=check_scope(scope))
+        return {**facts, "unknown_fields": await nearest(bound, unknown, scope=scope)}
 
 
 def _removed(remove: Iterable[str], *, assigned: Mapping[str, Any]) -> frozenset[str]:
-    keys = [remove] if isinstance(remove, str) else list(remove)
+    keys = [remove] if isinstance(remove, str) or not isinstance(remove, Iterable) else list(remove)
     if isinstance(remove, str) or not all(isinstance(key, str) for key in keys):
-        raise InvalidRecordError(f"remove takes a list of metadata keys, not {remove!r}")
+        raise InvalidRecordError(f"remove takes a list of metadata keys, not {shown(remove)}")
     both = sorted(assigned.keys() & set(keys))
     if both:
         raise InvalidRecordError(f"metadata key {both[0]!r} is in set= and in remove=; it can be one of them")

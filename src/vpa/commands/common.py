@@ -21,8 +21,10 @@ from vpa.base.scope import Scope
 from vpa.config.sections.store import VectorDatabaseConfig
 from vpa.config.settings import DeploymentConfig, get_config
 from vpa.config.store_url import absolute_path
+from vpa.filters import foreign
 from vpa.kit.strict_json import parse_json
 from vpa.observe.log import LEVELS, configure_logging
+from vpa.observe.printable import printable, printable_json
 
 DEFAULT_PATH: Final = "./.vpa"
 
@@ -79,6 +81,8 @@ def scope_text(place: Scope) -> str:
 
 def parse_filter(text: str | None) -> dict[str, Any] | None:
     """A filter given as JSON text; raises InvalidFilterError."""
+    if text is not None and not text.lstrip().startswith(("{", "[")) and (notation := foreign.of_value(text)):
+        raise InvalidFilterError(f"--filter: {notation}")
     return None if text is None else _json_object(text, "the filter", InvalidFilterError)
 
 
@@ -107,12 +111,20 @@ def nothing_stored(name: str, others: Sequence[str] = ()) -> CollectionNotFoundE
 
 def print_json(value: Any) -> None:
     """One JSON value on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    # Where stdout cannot write every character, JSON's own escapes stand for them.
+    is_unicode = (sys.stdout.encoding or "utf-8").lower().replace("_", "-").startswith("utf-")
+    text = json.dumps(value, ensure_ascii=not is_unicode, indent=2, default=str)
+    sys.stdout.write(printable_json(text) + "\n")
 
 
 def print_line(text: str = "") -> None:
-    """A line on stdout."""
-    sys.stdout.write(text + "\n")
+    """A line on stdout, or several; control characters are shown, not obeyed."""
+    sys.stdout.write(printable(text) + "\n")
+
+
+def print_problem(text: str) -> None:
+    """A line on stderr; control characters are shown, not obeyed."""
+    sys.stderr.write(printable(text) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
@@ -126,5 +138,5 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(printable(str(cell))) for cell in row))
     console.print(table)

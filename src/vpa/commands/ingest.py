@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Iterator
 
-from vpa.commands.common import print_json, print_line, scope, settings
+from vpa.commands.common import print_json, print_line, print_problem, scope, settings
 from vpa.commands.progress import shown_progress
 from vpa.compose import create_enhanced_rag_system
 from vpa.ingest.files import count_documents, read_files
@@ -40,7 +40,7 @@ async def _run(args: Namespace) -> int:
         )
     else:
         for problem in problems:
-            sys.stderr.write(f"{problem}\n")
+            print_problem(str(problem))
         print_line(f"{report.documents} documents added as {report.chunks} chunks, {_problems(len(problems))}")
         if report.reused:
             print_line(f"{report.reused} chunks were stored already and not embedded again")

@@ -7,16 +7,23 @@ import textwrap
 from argparse import Namespace
 from contextlib import AsyncExitStack
 from dataclasses import asdict
+from typing import Any
 
+from vpa.base.errors import InvalidFilterError
+from vpa.base.scope import Scope
 from vpa.client.connect import connect
 from vpa.client.manager import VectorDatabaseManager
+from vpa.client.unknown import sentence
 from vpa.commands.common import nothing_stored, parse_filter, print_json, print_line, reading, scope, settings
 from vpa.compose import create_enhanced_rag_system
+from vpa.observe.printable import one_line
 from vpa.rag.documents import SearchResult
 
 
 def run(args: Namespace) -> int:
-    """Exit status 0 also when nothing was found, 3 where nothing was ever stored."""
+    """Exit status 0 also when nothing was found, 2 if no record has a field of the filter, 3 where nothing was ever
+    stored.
+    """
     results, stored = asyncio.run(_search(args))
     if args.json:
         print_json([asdict(result) for result in results])
@@ -47,13 +54,22 @@ async def _search(args: Namespace) -> tuple[list[SearchResult], int]:
         )
         if not exists:
             raise nothing_stored(config.vector_db_index_name, names)
+        if filters and not results:
+            await _check_fields(system.manager, filters, scope(args))
         return results, len(results) or await system.manager.count(scope=scope(args))
 
 
+async def _check_fields(manager: VectorDatabaseManager, filters: dict[str, Any], whose: Scope) -> None:
+    """Raise InvalidFilterError where nothing was found because a field of the filter is unknown."""
+    unknown = (await manager.explain(filters, scope=whose))["unknown_fields"]
+    if unknown:
+        raise InvalidFilterError("; ".join(sentence(path, near) for path, near in unknown.items()))
+
+
 def _show(rank: int, result: SearchResult) -> None:
-    print_line(f"{rank}. {result.title or result.document_id}")
-    facts = ", ".join(f"{key}={value}" for key, value in result.metadata.items())
-    place = f"{result.document_id} [{result.start}:{result.end}]"
+    print_line(f"{rank}. {one_line(result.title or result.document_id)}")
+    facts = ", ".join(one_line(f"{key}={value}") for key, value in result.metadata.items())
+    place = f"{one_line(result.document_id)} [{result.start}:{result.end}]"
     print_line(f"   score {result.score:.3f}   {place}" + (f"   {facts}" if facts else ""))
     excerpt = textwrap.shorten(result.content, width=280, placeholder=" …")
     print_line(textwrap.fill(excerpt, width=100, initial_indent="   ", subsequent_indent="   "))

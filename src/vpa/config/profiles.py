@@ -92,7 +92,7 @@ class _Loader(yaml.SafeLoader):
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text("utf-8"), _Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
     except RecursionError:
         raise ConfigurationError(f"{path} cannot be read: it is nested too deeply") from None

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from vpa.base.errors import ConfigurationError
 from vpa.base.providers import VectorDatabaseProvider, provider_name
+from vpa.base.showing import shown
 from vpa.observe.redact import is_secret_name, redact_url
+
+_SHOWN: Final = 200  # Characters of a URL in a message.
 
 
 def provider_of_url(url: str) -> str | None:
@@ -25,7 +28,7 @@ def host_of_url(url: str) -> str | None:
     try:
         parts = urlsplit(url)
         _ = None if "," in parts.netloc else parts.port
-        host = parts.hostname
+        host = _checked_host(parts)
     except ValueError as error:
         raise ConfigurationError(_unreadable(url, str(error))) from None
     if host is None and provider_of_url(url) == VectorDatabaseProvider.PGVECTOR:
@@ -40,7 +43,7 @@ def absolute_path(path: str) -> str:
     """
     if not path or "\0" in path:
         raise ConfigurationError(f"{path!r} is no path; leave path out to keep the store in memory")
-    if "://" in path or path.startswith(f"{VectorDatabaseProvider.MOCK}:"):
+    if "://" in path or (provider_name(path.partition(":")[0]) == VectorDatabaseProvider.MOCK and ":" in path):
         raise ConfigurationError(
             f"path={redact_url(path)!r} is a URL, not a directory: pass it to vpa.connect(…), or give the directory "
             "alone, as in ./data"
@@ -61,22 +64,22 @@ def parse_url(url: str) -> dict[str, Any]:
     A `postgresql://` URL is a DSN as PostgreSQL's own tools take it.
     """
     if not isinstance(url, str):
-        raise ConfigurationError(f"a store URL is a text such as 'mock:///data/dir', not {url!r:.80}")
+        raise ConfigurationError(f"a store URL is a text such as 'embedded:///data/dir', not {shown(url)}")
     if unprintable := next((one for one in url if one < " " or one == "\x7f"), None):
         # Python's urlsplit leaves some of them out: then two places would be one.
         raise ConfigurationError(
-            f"{redact_url(url)!r} holds the control character {unprintable!r}; in a path write it as "
-            f"%{ord(unprintable):02X}"
+            f"{_shown(url)} holds the control character {unprintable!r}; in a path write it as %{ord(unprintable):02X}"
         )
     try:
         parts = urlsplit(url)
         # PostgreSQL's DSN may list several hosts, each with a port.
         port = None if "," in parts.netloc else parts.port
+        _checked_host(parts)
     except ValueError as error:
         raise ConfigurationError(_unreadable(url, str(error))) from None
     if not parts.scheme or not url.startswith(f"{url[: len(parts.scheme)]}://"):
         raise ConfigurationError(
-            f"{redact_url(url)!r} is no store URL; write provider://host:port/path, for example mock:///data/dir"
+            f"{_shown(url)} is no store URL; write provider://host:port/path, for example embedded:///data/dir"
         )
     scheme, _, transport = parts.scheme.partition("+")
     provider = provider_name(scheme)
@@ -85,10 +88,10 @@ def parse_url(url: str) -> dict[str, Any]:
     if parts.password is not None:
         raise ConfigurationError("a store URL holds no password: pass api_key=… or set VPA_VECTOR_DB_API_KEY")
     if "#" in url:
-        raise ConfigurationError(f"{redact_url(url)!r}: write # as %23; a store URL has no fragment")
+        raise ConfigurationError(f"{_shown(url)}: write # as %23; a store URL has no fragment")
     if transport not in ("", "http", "https"):
         raise ConfigurationError(
-            f"{redact_url(url)!r} is no store URL; write provider://host:port/path or provider+https://…"
+            f"{_shown(url)} is no store URL; write provider://host:port/path or provider+https://…"
         )
     if provider == VectorDatabaseProvider.MOCK:
         if transport:
@@ -99,17 +102,33 @@ def parse_url(url: str) -> dict[str, Any]:
         return {**fields, "path": _directory(url, parts)}
     fields |= {"host": parts.hostname, "port": port}
     if parts.path.strip("/"):
-        raise ConfigurationError(
-            f"{redact_url(url)!r}: a server's URL has no path; collections are named with index_name=…"
-        )
+        raise ConfigurationError(f"{_shown(url)}: a server's URL has no path; collections are named with index_name=…")
     return {**fields, "encrypt_in_transit": True} if transport == "https" else fields
+
+
+def _checked_host(parts: SplitResult) -> str | None:
+    """The host; raises ValueError for one that holds control characters in their percent-encoding."""
+    host = parts.hostname
+    if host is not None and any(letter <= " " or letter == "\x7f" for letter in unquote(host)):
+        raise ValueError("control characters in the host")
+    return host
+
+
+def _shown(url: str) -> str:
+    """The URL in a message: no secrets, and not all of a very long one."""
+    text = redact_url(url)
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
 def _unreadable(url: str, reason: str) -> str:
     # urllib quotes what it could not read, which may be a part of a password.
-    shown = "the port is not a number from 0 to 65535" if reason.startswith("Port ") else "the host is malformed"
+    shown = (
+        "the port is not a number from 0 to 65535"
+        if reason.startswith(("Port ", "Exceeds "))
+        else "the host is malformed"
+    )
     hint = "; a password in it must be percent-encoded (/ is %2F, ? is %3F, # is %23)" if "@" in url else ""
-    return f"{redact_url(url)!r} is no store URL: {shown}{hint}"
+    return f"{_shown(url)} is no store URL: {shown}{hint}"
 
 
 def _dsn(url: str, parts: SplitResult) -> str:
@@ -123,8 +142,8 @@ def _options(parts: SplitResult) -> Mapping[str, str]:
     for option in parts.query.split("&") if parts.query else ():
         if "=" not in option:
             raise ConfigurationError(
-                f"option {unquote(option)!r:.80} of the store URL has no value: write {option:.80}=…; a ? in a path is "
-                "%3F"
+                f"option {shown(unquote(option))} of the store URL has no value: write {option:.80}=…; a ? in a path "
+                "is %3F"
             )
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     options = dict(pairs)

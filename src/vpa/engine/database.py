@@ -32,7 +32,7 @@ from vpa.engine.persist.tidy import NO_ROOM
 from vpa.engine.persist.wal import storage_error
 from vpa.engine.table import Table
 
-_PROVIDER: Final = "mock"
+_PROVIDER: Final = "embedded"
 
 
 class Database(OpenedDirectory):

@@ -87,11 +87,11 @@ class ReadOnlyDatabase(OpenedDirectory):
         except OSError as error:
             self._note_unread(name, error)
         except VectorDatabaseError as error:
-            self._damaged[name] = error.located(provider="mock", collection=name)
+            self._damaged[name] = error.located(provider="embedded", collection=name)
 
     def _note_unread(self, name: str, error: OSError) -> None:
         found = storage_error(error, f"collection {name!r} could not be read")
-        self._damaged[name] = found.located(provider="mock", collection=name)
+        self._damaged[name] = found.located(provider="embedded", collection=name)
 
     def names(self) -> list[str]:
         """Names of the collections that exist now, sorted; also of those that cannot be read, see `damaged`."""
@@ -145,7 +145,7 @@ class ReadOnlyDatabase(OpenedDirectory):
                 self._check_there()
                 self._followers.pop(name, None)
             except VectorDatabaseError as error:
-                self._damaged[name] = error.located(provider="mock", collection=name)
+                self._damaged[name] = error.located(provider="embedded", collection=name)
 
     def create(self, info: CollectionInfo) -> Table:
         """Raises ReadOnlyError: another process writes this directory."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from vpa.base.errors import InvalidFilterError
 from vpa.base.metadata import Scalar, ValueRuleError, canonical_scalar, check_text
+from vpa.base.showing import shown
 from vpa.filters.ast import (
     ALWAYS,
     MAX_LITERALS,
@@ -34,11 +35,11 @@ _SCALARS_ONLY: Final = "compares with one value"
 def field(path: object, *, system: bool = False, at: str = "") -> Field:
     """A checked field; raises InvalidFilterError."""
     if not isinstance(path, str) or not path:
-        raise _error(at, f"a field is a non-empty string, not {path!r}")
+        raise _error(at, f"a field is a non-empty string, not {shown(path)}")
     try:
         return Field(check_text(path), system)
     except ValueRuleError as error:
-        raise _error(at, f"field {path!r} {error}") from None
+        raise _error(at, f"field {shown(path)} {error}") from None
 
 
 def eq(target: Field, value: object, *, at: str) -> Filter:
@@ -82,7 +83,7 @@ def compare(target: Field, comparison: Comparison, value: object, *, at: str) ->
     """A range leaf: numbers and strings have an order, nothing else has."""
     literal = None if isinstance(value, list | tuple | Mapping) else _literal(value, target, at)
     if literal is None or isinstance(literal, bool):
-        raise _error(at, f"{comparison} needs a number, a string or a datetime, not {value!r}")
+        raise _error(at, f"{comparison} needs a number, a string or a datetime, not {shown(value)}")
     return Range(target, comparison, literal)
 
 
@@ -100,14 +101,14 @@ def equals_ignoring_case(target: Field, value: object, *, at: str) -> Filter:
 def _text(value: object, target: Field, *, at: str, operator: str) -> str:
     literal = None if isinstance(value, list | tuple | Mapping) else _literal(value, target, at)
     if not isinstance(literal, str):
-        raise _error(at, f"{operator} takes a text, not {value!r:.80}")
+        raise _error(at, f"{operator} takes a text, not {shown(value)}")
     return literal
 
 
 def exists(target: Field, flag: object, *, at: str) -> Filter:
     """The field has a value, or (False) has none."""
     if not isinstance(flag, bool | np.bool_):
-        raise _error(at, f"$exists takes true or false, not {flag!r}")
+        raise _error(at, f"$exists takes true or false, not {shown(flag)}")
     return Exists(target) if flag else Not(Exists(target))
 
 
@@ -115,23 +116,28 @@ def _literal(value: object, target: Field, at: str) -> Scalar:
     if isinstance(value, Mapping):
         name = next(iter(value), "name")
         raise _error(
-            at, f"{_SCALARS_ONLY}, not with a mapping; to reach inside use the path {target.path + '.' + str(name)!r}"
+            at,
+            f"{_SCALARS_ONLY}, not with a mapping; to reach inside use the path {target.path + '.' + _text_of(name)!r}",
         )
     if isinstance(value, list | tuple | set | frozenset | np.ndarray):
         raise _error(at, f"{_SCALARS_ONLY}, not with a list; use $in for any of them, $contains_all for all of them")
     try:
         return canonical_scalar(value)
     except ValueRuleError as error:
-        raise _error(at, f"the literal {value!r:.80} {error}") from None
+        raise _error(at, f"the literal {shown(value)} {error}") from None
 
 
 def _literals(values: object, target: Field, at: str) -> list[Literal | None]:
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        raise _error(at, f"takes a list of values, not {values!r:.80}")
+        raise _error(at, f"takes a list of values, not {shown(values)}")
     found = list(values)
     if len(found) > MAX_LITERALS:
         raise _error(at, f"has {len(found)} literals; a filter holds at most {MAX_LITERALS}")
     return [_literal(value, target, at) for value in found]
+
+
+def _text_of(key: object) -> str:
+    return key if isinstance(key, str) else shown(key)
 
 
 def _error(at: str, problem: str) -> InvalidFilterError:

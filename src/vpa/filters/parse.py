@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from vpa.base.errors import InvalidFilterError
-from vpa.filters import build
+from vpa.base.showing import shown
+from vpa.filters import build, foreign
 from vpa.filters.ast import (
     ALWAYS,
     MAX_DEPTH,
@@ -22,6 +23,7 @@ from vpa.filters.ast import (
     children,
     depth,
 )
+from vpa.filters.expressions import F
 from vpa.filters.normalize import NormalFilter, is_normal, mark_normal, normalize
 
 FilterLike: TypeAlias = Filter | Mapping[str, Any] | None
@@ -97,19 +99,30 @@ def as_filter(condition: FilterLike) -> Filter:
     elif isinstance(condition, Mapping):
         tree = _object(condition, at="", level=0)
     else:
-        raise InvalidFilterError(
-            f"a filter is an F expression or a mapping, not {type(condition).__name__}: {condition!r:.80}"
-        )
+        raise _no_filter(condition)
     if depth(tree) > MAX_DEPTH:
         raise InvalidFilterError(f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
     return tree
 
 
+def _no_filter(condition: object) -> InvalidFilterError:
+    if isinstance(condition, F):
+        return InvalidFilterError(f"{condition!r} is a field, not a condition; compare it: {condition!r} == value")
+    notation = foreign.of_value(condition)
+    if notation is not None:
+        return _error("", notation)
+    return InvalidFilterError(
+        f"a filter is an F expression or a mapping, not {type(condition).__name__}: {shown(condition)}"
+    )
+
+
 def _object(condition: object, *, at: str, level: int) -> Filter:
     if not isinstance(condition, Mapping):
-        raise _error(at, f"expected a filter object, not {condition!r:.80}")
+        raise _error(at, f"expected a filter object, not {shown(condition)}")
     if level > MAX_DEPTH:
         raise _error(at, f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
+    if not foreign.MARKS.isdisjoint(condition) and (notation := foreign.of_mapping(condition)):
+        raise _error(at, notation)
     parts = tuple(_member(key, value, at=_below(at, key), level=level) for key, value in condition.items())
     if not parts:
         return ALWAYS
@@ -122,13 +135,13 @@ def _member(key: object, value: object, *, at: str, level: int) -> Filter:
     if key in ("$and", "$or", "$nor"):
         return _connective(str(key), value, at=at, level=level)
     if isinstance(key, str) and key.startswith("$"):
-        raise _unknown(key, at)
+        raise _unknown(key, at, value, path=None)
     return _condition(build.field(key, at=at), value, at=at, level=level)
 
 
 def _connective(key: str, value: object, *, at: str, level: int) -> Filter:
     if not isinstance(value, list | tuple) or not value:
-        raise _error(at, f"{key} takes a non-empty list of filters, not {value!r:.80}")
+        raise _error(at, f"{key} takes a non-empty list of filters, not {shown(value)}")
     parts = tuple(_object(part, at=f"{at}[{i}]", level=level + 1) for i, part in enumerate(value))
     if key == "$and":
         return And(parts)
@@ -137,6 +150,8 @@ def _connective(key: str, value: object, *, at: str, level: int) -> Filter:
 
 def _condition(target: Field, value: object, *, at: str, level: int) -> Filter:
     if not isinstance(value, Mapping):
+        if isinstance(value, str) and value == foreign.WILDCARD:
+            raise _error(at, foreign.of_wildcard(target.path))
         return build.eq(target, value, at=at)
     if not value:
         raise _error(at, 'an empty object is no condition; use {"$exists": true} to ask whether the field has a value')
@@ -144,7 +159,8 @@ def _condition(target: Field, value: object, *, at: str, level: int) -> Filter:
         name = next(iter(value))
         raise _error(
             at,
-            f"a field is not compared with an object; use the path {target.path + '.' + str(name)!r}, $in or "
+            foreign.of_operators(target.path, value)
+            or f"a field is not compared with an object; use the path {_below(target.path, name)!r}, $in or "
             "$contains_all",
         )
     parts = tuple(_operator(target, key, operand, at=_below(at, key), level=level) for key, operand in value.items())
@@ -154,24 +170,35 @@ def _condition(target: Field, value: object, *, at: str, level: int) -> Filter:
 def _operator(target: Field, key: object, operand: object, *, at: str, level: int) -> Filter:
     if key == "$not":
         if not isinstance(operand, Mapping) or not operand:
-            raise _error(at, f"$not takes an object of operators here, not {operand!r:.80}; use $ne for a value")
+            raise _error(at, f"$not takes an object of operators here, not {shown(operand)}; use $ne for a value")
         if level >= MAX_DEPTH:
             raise _error(at, f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
         return Not(_condition(target, operand, at=at, level=level + 1))
     builder = _OPERATORS.get(key) if isinstance(key, str) else None
     if builder is None:
-        raise _unknown(key, at)
+        raise _unknown(key, at, operand, path=target.path)
     return builder(target, operand, at)
 
 
-def _unknown(key: object, at: str) -> InvalidFilterError:
-    near = difflib.get_close_matches(str(key), [*_OPERATORS, *_CONNECTIVES], n=1, cutoff=0.75)
-    hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted([*_OPERATORS, *_CONNECTIVES]))}"
-    return _error(at, f"unknown operator {key!r}{hint}")
+def _unknown(key: object, at: str, operand: object, *, path: str | None) -> InvalidFilterError:
+    known = sorted([*_OPERATORS, *_CONNECTIVES])
+    text = key if isinstance(key, str) else shown(key)
+    if text in _CONNECTIVES:
+        return _error(at, f'{text} joins whole filters: {{"{text}": [{{"{path}": …}}, …]}}, above the field')
+    meant = foreign.respelt(text)
+    if meant in _OPERATORS and path is not None:
+        return _error(at, f"unknown operator {text!r}; did you mean {meant}?")
+    answer = foreign.of_operator(path, text, operand) if text.startswith("$") else None
+    if answer is not None:
+        return _error(at, answer)
+    near = difflib.get_close_matches(text, known, n=1, cutoff=0.75)
+    hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
+    return _error(at, f"unknown operator {shown(key)}{hint}")
 
 
 def _below(at: str, key: object) -> str:
-    return f"{at}.{key}" if at else str(key)
+    name = key if isinstance(key, str) else shown(key)
+    return f"{at}.{name}" if at else name
 
 
 def _error(at: str, problem: str) -> InvalidFilterError:

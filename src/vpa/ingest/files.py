@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from vpa.ingest.readers.jsonl import UNREADABLE, open_lines, read_jsonl_file
+from vpa.ingest.readers.jsonl import UNREADABLE, read_jsonl_file
+from vpa.ingest.readers.lines import read_lines
 from vpa.ingest.readers.text import read_text_file
 from vpa.ingest.source import Item, Reader, SourceProblem
 
@@ -54,6 +55,16 @@ def _problem(path: Path) -> str:
     return f"is a link to {path.readlink()}, which does not exist" if path.is_symlink() else "does not exist"
 
 
+def _outside(path: Path, root: Path) -> str:
+    """Why a link inside a folder is not followed; empty where it leads to a file of the same folder.
+
+    Whoever fills the folder must not choose what else of this machine is read; a link that is named itself is followed.
+    """
+    if not path.is_symlink() or path.resolve().is_relative_to(root.resolve()):
+        return ""
+    return f"is a link to {path.resolve()}, outside the folder; name the file itself to add it"
+
+
 def _inside(root: Path) -> Iterator[tuple[Path, str] | SourceProblem]:
     found = False
     for path in sorted(root.rglob("*")):
@@ -61,7 +72,7 @@ def _inside(root: Path) -> Iterator[tuple[Path, str] | SourceProblem]:
         if hidden or reader_of(path) is None or path.is_dir():
             continue
         found = True
-        if problem := _problem(path):
+        if problem := _problem(path) or _outside(path, root):
             yield SourceProblem(path.as_posix(), problem)
         else:
             yield path, path.as_posix()
@@ -101,8 +112,7 @@ def count_documents(paths: Sequence[str]) -> int:
         if isinstance(found, SourceProblem):
             continue
         try:
-            with open_lines(found[0]) as lines:
-                total += sum(1 for _ in lines) if reader_of(found[0]) is read_jsonl_file else 1
+            total += sum(1 for _ in read_lines(found[0])) if reader_of(found[0]) is read_jsonl_file else 1
         except (*UNREADABLE, ValueError):
             total += 1
     return total

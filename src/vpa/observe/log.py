@@ -10,6 +10,7 @@ from typing import Any, Final, TextIO
 
 import structlog
 
+from vpa.observe.printable import printable
 from vpa.observe.redact import redact_event
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -65,6 +66,7 @@ def configure_logging(*, level: str = "INFO", fmt: str = "console", stream: Text
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info if fmt == "json" else _keep,
             redact_event,
+            _shown if fmt == "console" else _keep,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
@@ -75,6 +77,10 @@ def configure_logging(*, level: str = "INFO", fmt: str = "console", stream: Text
 
 def _keep(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     return event
+
+
+def _shown(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {key: printable(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vpa.base.errors import InvalidRecordError
 from vpa.base.ids import check_document_id
-from vpa.base.metadata import Metadata, ValueRuleError, canonical_metadata, check_text
+from vpa.base.metadata import ValueRuleError, canonical_metadata, check_text
+from vpa.base.showing import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,7 @@ class NewDocument:
         check_document_id(self.document_id)
         if not isinstance(self.format, str):
             raise InvalidRecordError(
-                f"format of document {self.document_id!r} must be a string such as 'markdown', not {self.format!r:.80}"
+                f"format of document {self.document_id!r} must be a string such as 'markdown', not {shown(self.format)}"
             )
         for name in ("title", "content"):
             value = getattr(self, name)
@@ -57,7 +58,7 @@ class DocumentSummary:
 
     document_id: str
     title: str
-    metadata: Metadata
+    metadata: dict[str, Any]
     chunk_count: int
     length: int
     version: int
@@ -82,13 +83,22 @@ class SearchResult:
     title: str
     content: str
     score: float
-    metadata: Metadata
+    metadata: dict[str, Any]
     start: int
     end: int
     chunk_id: str
     chunk_index: int
     chunk_count: int
     version: int
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, description: Mapping[str, Any]) -> SearchResult:
+        """Read what `to_json` wrote."""
+        return cls(**description)
 
 
 @dataclass(slots=True)

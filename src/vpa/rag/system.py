@@ -21,6 +21,7 @@ from vpa.base.ids import VersionStamps, check_document_id
 from vpa.base.metadata import ValueRuleError, check_text
 from vpa.base.query import check_threshold, check_top_k
 from vpa.base.scope import Scope
+from vpa.base.showing import shown
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
 from vpa.client.validating import checked_filter
@@ -246,7 +247,7 @@ class EnhancedRAGSystem:
     ) -> list[DocumentSummary]:
         """Documents without content, in id order, at most `limit`. Raises InvalidQueryError for one below 0."""
         if limit is not None and (not isinstance(limit, int) or limit < 0):
-            raise InvalidQueryError(f"limit is a whole number from 0 up, or None for all, not {limit!r:.80}")
+            raise InvalidQueryError(f"limit is a whole number from 0 up, or None for all, not {shown(limit)}")
         node = normal(first_chunks() & await checked_filter(filters))
         return await read_summaries(self._open(), node, limit=limit, scope=scope, workers=self._workers)
 
@@ -362,7 +363,7 @@ class EnhancedRAGSystem:
 
 def _check_query(query: object) -> None:
     if not isinstance(query, str) or not query.strip():
-        raise InvalidQueryError(f"the query must be a non-empty string, not {query!r:.80}")
+        raise InvalidQueryError(f"the query must be a non-empty string, not {shown(query)}")
     try:
         check_text(query)
     except ValueRuleError as error:

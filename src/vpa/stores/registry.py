@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 from typing import Final, TypeAlias
 
 from vpa.base.errors import ConfigurationError, ProviderNotInstalledError
-from vpa.base.providers import PROVIDERS, facts_of
+from vpa.base.providers import PROVIDERS, accepted_names, facts_of, provider_name
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import VectorStore
 
@@ -20,7 +20,7 @@ BUILT_IN: Final[Mapping[str, str]] = {provider: facts.factory for provider, fact
 
 def available() -> list[str]:
     """Names of the providers that this installation can use."""
-    return sorted({*BUILT_IN, *(entry.name for entry in entry_points(group=GROUP))})
+    return sorted({*BUILT_IN, *(provider_name(entry.name) for entry in entry_points(group=GROUP))})
 
 
 def create_store(config: VectorDatabaseConfig) -> VectorStore:
@@ -52,6 +52,6 @@ def _extra(name: str) -> str:
 
 
 def _unknown(name: str) -> ConfigurationError:
-    near = difflib.get_close_matches(name, available(), n=1)
+    near = difflib.get_close_matches(name, [*available(), *accepted_names()], n=1)
     hint = f"did you mean {str(near[0])!r}?" if near else f"available: {', '.join(available())}"
     return ConfigurationError(f"unknown provider {name!r}; {hint}")

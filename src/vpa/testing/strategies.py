@@ -117,7 +117,12 @@ def _leaf(operators: dict[str, Any], operand: st.SearchStrategy[Any]) -> st.Sear
 _exists = st.builds(
     lambda path, flag: Pair({path: {"$exists": flag}}, F(path).exists(flag)), st.sampled_from(PATHS), st.booleans()
 )
-_bare = st.builds(lambda path, value: Pair({path: value}, F(path) == value), st.sampled_from(PATHS), scalars)
+# A bare "*" is refused: elsewhere it is a wildcard.
+_bare = st.builds(
+    lambda path, value: Pair({path: value}, F(path) == value),
+    st.sampled_from(PATHS),
+    scalars.filter(lambda value: value != "*"),
+)
 leaves = st.one_of(
     _leaf(_RANGE_OPERATORS, _ranges),
     _leaf(_VALUE_OPERATORS, scalars),

@@ -68,7 +68,7 @@ class VectorDatabaseConfig:
         if self.provider == VectorDatabaseProvider.MOCK and (self.host is not None or self.port is not None):
             raise ConfigurationError(
                 f"the host {self.host!r} or port {self.port!r} (VPA_VECTOR_DB_HOST, VPA_VECTOR_DB_PORT) is that of a "
-                "server, and provider mock, which is also the one when none is named, has none: name the provider "
+                "server, and provider embedded, which is also the one when none is named, has none: name the provider "
                 "(VPA_VECTOR_DB_PROVIDER), or leave host and port out"
             )
         self._set("metric", Metric.parse(self.metric))

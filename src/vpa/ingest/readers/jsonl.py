@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import lzma
 import zlib
 from collections.abc import Iterator, Mapping
-from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, Final
 
+from vpa.ingest.readers.lines import MAX_LINE_BYTES, read_lines
 from vpa.ingest.source import Item, SourceDocument, SourceProblem
 from vpa.kit.strict_json import parse_json
 
@@ -20,24 +19,21 @@ UNREADABLE: Final = (OSError, EOFError, zlib.error, lzma.LZMAError)
 _OWN_KEYS: Final = frozenset({*_ID_KEYS, *_TEXT_KEYS, "title", "metadata", "format"})
 
 
-def open_lines(path: Path) -> BufferedIOBase:
-    """The file's bytes, unpacked."""
-    ending = path.suffix.lower()
-    if ending == ".gz":
-        return gzip.open(path, "rb")
-    return lzma.open(path, "rb") if ending == ".xz" else path.open("rb")
-
-
 def read_jsonl_file(path: Path, *, name: str) -> Iterator[Item]:
     """A document for each line; keys beside the known ones join the metadata. A bad line does not stop the others."""
     found = False
     number = 0
     try:
-        with open_lines(path) as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    found = True
-                    yield _read_line(line, f"{name}:{number}")
+        for number, line in enumerate(read_lines(path), 1):
+            if line is None:
+                found = True
+                yield SourceProblem(f"{name}:{number}", f"is longer than {MAX_LINE_BYTES} bytes")
+            elif line.strip():
+                found = True
+                yield _read_line(line, f"{name}:{number}")
+    except UnicodeDecodeError as error:
+        yield SourceProblem(f"{name}:{number + 1}", f"is not {error.encoding.upper()}, as its byte order mark says")
+        return
     except UNREADABLE as error:
         yield SourceProblem(f"{name}:{number + 1}" if number else name, f"cannot be read: {error}")
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from vpa.ingest.readers.lines import encoding_of
 from vpa.ingest.readers.titles import title_of_markdown
 from vpa.ingest.source import Item, SourceDocument, SourceProblem
 
@@ -16,15 +17,22 @@ def read_text_file(path: Path, *, name: str) -> Iterator[Item]:
     except OSError as error:
         yield SourceProblem(name, f"cannot be read: {error.strerror or error}")
         return
-    if b"\0" in raw:
+    encoding = encoding_of(raw[:4])
+    if encoding == "utf-8-sig" and b"\0" in raw:
         line = raw[: raw.index(b"\0")].count(b"\n") + 1
         yield SourceProblem(f"{name}:{line}", "holds NUL bytes: it is a binary file, not text")
         return
     try:
-        content = raw.decode("utf-8-sig")
+        content = raw.decode(encoding)
     except UnicodeDecodeError as error:
+        if encoding != "utf-8-sig":
+            yield SourceProblem(name, f"is not {encoding.upper()}, as its byte order mark says")
+            return
         line = raw[: error.start].count(b"\n") + 1
         yield SourceProblem(f"{name}:{line}", f"is not UTF-8 (byte {error.start}): convert it, or it is a binary file")
+        return
+    if "\0" in content:
+        yield SourceProblem(name, "holds NUL characters: it is a binary file, not text")
         return
     if not content.strip():
         yield SourceProblem(name, "is empty")

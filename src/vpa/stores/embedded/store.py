@@ -48,7 +48,7 @@ _LARGE_RECORDS: Final = 10_000
 class EmbeddedStore(VectorStore):
     """The engine in this process. One process, and one store in it, may have a directory open."""
 
-    provider = "mock"
+    provider = "embedded"
     is_local: ClassVar[bool] = True
 
     def __init__(

@@ -98,6 +98,8 @@ class _Source:
             raise damaged(path, f"it lacks {', '.join(missing)}")
         if "id" not in names or "vector" not in names:
             raise ConfigurationError(f"{str(path)!r} has columns {', '.join(names)}; it needs id and vector")
+        if not self.ours:
+            _check_types(path, schema)
         self.conversions = [] if self.ours else _conversions(schema)
 
     def _missing(self, names: list[str]) -> list[str]:
@@ -179,6 +181,21 @@ def _ours(table: Any, digest: ContentDigest | None) -> Iterator[RecordBatch]:
             system=[json.loads(rows["system"][n]) for n in chosen],
             scope=scope,
         )
+
+
+def _check_types(path: str | Path, schema: Any) -> None:
+    """Raise ConfigurationError for a column of others that can be no id or no vector, whatever its rows hold."""
+    types = pyarrow().types
+    id_type, vector_type = schema.field("id").type, schema.field("vector").type
+    if types.is_dictionary(id_type):
+        id_type = id_type.value_type
+    is_text = types.is_string(id_type) or types.is_large_string(id_type) or types.is_string_view(id_type)
+    if not (is_text or types.is_integer(id_type) or types.is_floating(id_type) or types.is_null(id_type)):
+        raise ConfigurationError(f"{str(path)!r}: column 'id' holds {id_type}; ids are text or whole numbers")
+    is_list = types.is_list(vector_type) or types.is_large_list(vector_type) or types.is_fixed_size_list(vector_type)
+    inner = vector_type.value_type if is_list else vector_type
+    if not types.is_null(vector_type) and not (is_list and (types.is_integer(inner) or types.is_floating(inner))):
+        raise ConfigurationError(f"{str(path)!r}: column 'vector' holds {vector_type}, not lists of numbers")
 
 
 def _conversions(schema: Any) -> list[str]:

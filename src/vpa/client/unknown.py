@@ -1,0 +1,151 @@
+"""Fields of a filter that no record of a scope has: most often misspelt, so an empty answer says so.
+
+Asked only where a filtered answer is empty, and at a bounded cost: one record that has the field is enough, so each
+field costs one request at most; where the store does not evaluate `$exists` itself, the first records of the scope are
+looked at, and nothing is said of larger ones. A field that exists is asked about once per connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from vpa.base.errors import VectorDatabaseError
+from vpa.base.metadata import leaves
+from vpa.base.records import RecordBatch
+from vpa.base.scope import Scope
+from vpa.client import residual
+from vpa.filters import Filter, NormalFilter
+from vpa.filters.ast import Constant, Exists, Field
+from vpa.filters.ast import leaves as filter_leaves
+from vpa.filters.normalize import mark_normal
+from vpa.observe.log import get_logger
+from vpa.stores.requests import ALWAYS, Count, Delete, Scan, UpdateMetadata
+
+if TYPE_CHECKING:
+    from vpa.client.binding import Binding
+
+MOST_FIELDS: Final = 8  # Of one filter; further ones are not looked at.
+SAMPLE: Final = 256  # Records that are looked at for names, and where `$exists` is not evaluated by the store.
+_PATIENCE_S: Final = 1.0  # For all fields of a filter: an answer is not held up for longer.
+_REMEMBERED_S: Final = 30.0  # Others may write the field meanwhile.
+_log = get_logger("vpa.client")
+
+
+@dataclass(slots=True)
+class Noted:
+    """What was learnt about fields of one collection: those that exist, and until when others were without a record."""
+
+    present: set[tuple[Scope, str]] = field(default_factory=set)
+    absent: dict[tuple[Scope, str], tuple[float, int]] = field(default_factory=dict)
+    quiet_until: float = 0.0
+    logged: set[str] = field(default_factory=set)
+
+
+def paths_of(node: Filter) -> list[str]:
+    """The metadata paths that a filter names, each once, in its order; at most `MOST_FIELDS`."""
+    paths: dict[str, None] = {}
+    for leaf in filter_leaves(node):
+        target = None if isinstance(leaf, Constant) else leaf.field  # type: ignore[attr-defined]
+        if target is not None and not target.system:
+            paths[target.path] = None
+            if len(paths) == MOST_FIELDS:
+                break
+    return list(paths)
+
+
+async def unknown_fields(bound: Binding, node: NormalFilter, *, scope: Scope) -> tuple[str, ...]:
+    """The fields of the filter that no record of the scope has; empty where the scope is, or where it cannot be told
+    cheaply. Never raises an error of the store.
+    """
+    noted, now = bound.noted, bound.clock.monotonic()
+    paths = [path for path in paths_of(node) if (scope, path) not in noted.present]
+    if not paths or now < noted.quiet_until:
+        return ()
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            unknown = [path for path in paths if not await _exists(bound, path, scope=scope)]
+            return tuple(unknown) if unknown and await _sample(bound, scope=scope, size=1) else ()
+    except (TimeoutError, VectorDatabaseError):
+        noted.quiet_until = now + _REMEMBERED_S
+        return ()
+
+
+async def nearest(bound: Binding, paths: Sequence[str], *, scope: Scope) -> dict[str, str | None]:
+    """For each of these fields the most similar name among the fields of the first records, or None."""
+    if not paths:
+        return {}
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            batch = await _sample(bound, scope=scope, size=SAMPLE)
+    except (TimeoutError, VectorDatabaseError):
+        batch = None
+    names = sorted({name for metadata in (batch and batch.metadata) or () for name, _ in leaves(metadata)})
+    return {path: nearest_name(path, names) for path in paths}
+
+
+def nearest_name(path: str, names: Sequence[str]) -> str | None:
+    """The name that was probably meant: `meta.year` and `Year` mean `year`, `yaer` too."""
+    folded = {name.casefold(): name for name in reversed(names)}
+    for candidate in (path, path.partition(".")[2], path.rpartition(".")[2]):
+        if candidate and candidate.casefold() in folded:
+            return folded[candidate.casefold()]
+    below = [name for name in names if name.rpartition(".")[2].casefold() == path.casefold()]
+    close = below or difflib.get_close_matches(path.casefold(), list(folded), n=1, cutoff=0.6)
+    return folded.get(close[0].casefold()) if close else None
+
+
+def sentence(path: str, near: str | None) -> str:
+    """One line for people."""
+    return f"no record has a field {path!r}" + (f"; did you mean {near!r}?" if near else "")
+
+
+async def told(bound: Binding, number: int, request: Count | Delete | UpdateMetadata) -> int:
+    """The same number. Where a filter matched nothing its unknown fields are logged, each once per connection."""
+    if number or request.filter is ALWAYS or not isinstance(request.scope, Scope):
+        return number
+    unknown = await unknown_fields(bound, request.filter, scope=request.scope)
+    fresh = [path for path in unknown if path not in bound.noted.logged]
+    for path, near in (await nearest(bound, fresh, scope=request.scope)).items():
+        bound.noted.logged.add(path)
+        _log.warning(sentence(path, near), collection=bound.info.name)
+    return number
+
+
+async def _exists(bound: Binding, path: str, *, scope: Scope) -> bool:
+    """Whether some record of the scope has the field; True also where it cannot be told cheaply."""
+    key, version = (scope, path), bound.generation
+    until, known_version = bound.noted.absent.get(key, (0.0, -1))
+    if bound.clock.monotonic() < until and known_version == version:
+        return False
+    condition = mark_normal(NormalFilter(Exists(Field(path))))
+    if bound.store.split(condition).is_complete:
+        present = bool(await _first(bound, condition, scope=scope, size=1))
+    else:
+        batch = await _sample(bound, scope=scope, size=SAMPLE)
+        paths = [name for metadata in (batch and batch.metadata) or () for name, _ in leaves(metadata)]
+        is_whole = batch is None or len(batch) < SAMPLE
+        present = not is_whole or any(name == path or name.startswith(f"{path}.") for name in paths)
+    if present:
+        bound.noted.present.add(key)
+    else:
+        bound.noted.absent[key] = (bound.clock.monotonic() + _REMEMBERED_S, version)
+    return present
+
+
+async def _sample(bound: Binding, *, scope: Scope, size: int) -> RecordBatch | None:
+    return await _first(bound, ALWAYS, scope=scope, size=size)
+
+
+async def _first(bound: Binding, condition: NormalFilter, *, scope: Scope, size: int) -> RecordBatch | None:
+    request = Scan(filter=condition, scope=scope, batch_size=size, cursor=None, include_vectors=False)
+
+    async def work() -> RecordBatch | None:
+        async with aclosing(residual.scan(bound.store, bound.info, request)) as batches:  # type: ignore[type-var]
+            return await anext(batches, None)
+
+    return await bound.run(request, work)
