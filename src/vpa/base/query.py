@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from vpa.base.scope import Scope
 
 # Half of the smallest limit among the stores (10,000: Pinecone, Weaviate), so that a residual filter can read deeper.
 MAX_TOP_K: Final = 5000
+
+ConflictName: TypeAlias = Literal["replace", "skip", "error"]
 
 
 class OnConflict(StrEnum):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, overload
+from typing import Any, Final, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from vpa.base.arrays import FloatMatrix, FloatVector
 from vpa.base.calibration import Calibration
 from vpa.base.errors import ConfigurationError
+from vpa.base.ids import new_id
 from vpa.base.index_options import IndexOptions
 from vpa.base.metadata import Metadata, Scalar
 from vpa.base.scope import Scope
@@ -24,6 +25,7 @@ LAYOUT_VERSION: Final = 2
 # The layout_version of a collection that others wrote.
 FOREIGN: Final = 0
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{1,44}")
+MetricName: TypeAlias = Literal["cosine", "dot", "euclidean"]
 
 
 class Metric(StrEnum):
@@ -48,10 +50,11 @@ class Record:
     """One thing that is stored: `Record("a", vector=v, text="…", metadata={"year": 2024})`.
 
     `vector` is anything NumPy reads as a 1-D array of finite numbers; records that come back from a store hold a
-    float32 array, or None when the vectors were not asked for. `system` belongs to the layers above a store.
+    float32 array, or None when the vectors were not asked for. Without an `id` the record gets a new one. `system`
+    belongs to the layers above a store.
     """
 
-    id: str = field(kw_only=False)
+    id: str = field(default_factory=new_id, kw_only=False)
     vector: ArrayLike | None
     text: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -92,13 +95,13 @@ class RecordBatch:
     def from_columns(
         cls,
         *,
-        ids: Sequence[str],
         vectors: ArrayLike,
+        ids: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         texts: Sequence[str | None] | None = None,
     ) -> RecordBatch:
         """From arrays: `metadata={"year": years, "kind": kinds}` with one array or list of n values a key, each of one
-        type.
+        type. Without `ids` new ones are made.
 
         No Python object is made for a value of an array. Raises InvalidRecordError naming the column and the record.
         """
@@ -111,14 +114,15 @@ class RecordBatch:
         cls,
         table: Any,
         *,
-        id: str = "id",
+        id: str | None = None,
         vector: str = "vector",
         text: str | None = "text",
         vectors: ArrayLike | None = None,
     ) -> RecordBatch:
         """From a table of Arrow, pandas, polars, or anything with Arrow's stream interface: a record a row.
 
-        `id`, `vector` and `text` name the columns that are not metadata; a table without a column `text` has no texts.
+        `id` (by default "id"), `vector` and `text` name the columns that are not metadata. A table without a column
+        "text" has no texts, and for one without a column "id" new ids are made.
         Vectors may be given apart, as an `(n, d)` array. Needs `pip install "vpa[arrow]"`; raises InvalidRecordError
         naming the column and
         what to do. `batch.conversions` says which columns changed their type, and into what.
@@ -142,6 +146,18 @@ class RecordBatch:
             metadata={} if self.metadata is None else self.metadata[position],
             system={} if self.system is None else self.system[position],
         )
+
+
+class Written(int):
+    """How many records a write wrote; `ids` has those of all that were given, in their order."""
+
+    ids: tuple[str, ...]
+
+    def __new__(cls, count: int = 0, *, ids: Iterable[str] = ()) -> Written:
+        """`count` may be less than there are `ids`: "skip" leaves some as they were."""
+        written = super().__new__(cls, count)
+        written.ids = tuple(ids)
+        return written
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,6 +11,7 @@ from vpa.base.clock import Clock
 from vpa.base.records import CollectionInfo
 from vpa.client.policy.pipeline import Call, Pipeline
 from vpa.client.promise import Promise
+from vpa.embeddings.batched import BatchedEmbedder
 from vpa.stores.contract import VectorStore
 from vpa.stores.requests import Request
 
@@ -28,6 +29,7 @@ class Binding:
     generation: int = 0
     gauges: dict[str, float] = field(default_factory=dict)
     promise: Promise | None = None
+    embedder: BatchedEmbedder | None = None
 
     def note_promise(self, *, is_new: bool) -> None:
         """Keep the recall that the collection promises, where its store has an index of its own.
