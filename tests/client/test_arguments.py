@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,3 +114,17 @@ def test_signatures_stay_as_they_are_written() -> None:
             assert inspect.isasyncgenfunction(verb)
         elif not name.startswith("_"):
             assert inspect.iscoroutinefunction(verb), name
+
+
+async def test_documents_and_files_answer_too(tmp_path: Path) -> None:
+    async with vpa.connect("mock://") as db, vpa.create_enhanced_rag_system(manager=db, embedder="hashing") as rag:
+        with pytest.raises(errors.ArgumentError, match="search_knowledge takes top_k, not k"):
+            await rag.search_knowledge("x", k=3)  # type: ignore[call-arg]
+        with pytest.raises(errors.ArgumentError, match="search_knowledge takes filters, not where"):
+            await rag.search_knowledge("x", where={})  # type: ignore[call-arg]
+        with pytest.raises(errors.ArgumentError, match="add_document takes content, not text"):
+            await rag.add_document(document_id="a", text="x")  # type: ignore[call-arg]
+        with pytest.raises(errors.ArgumentError, match="add_document takes document_id, not id"):
+            await rag.add_document(id="a", content="x")  # type: ignore[call-arg]
+        with pytest.raises(errors.ArgumentError, match="import_parquet takes collection, not collection_name"):
+            await vpa.import_parquet(db, tmp_path / "x", collection_name="x")  # type: ignore[call-arg]

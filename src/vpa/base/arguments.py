@@ -41,7 +41,7 @@ FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     **dict.fromkeys(("include", "with_payload", "include_metadata", "output_fields", "return_properties"), _VECTORS),
     **dict.fromkeys(("documents", "contents"), ("documents", "texts", "content", "records")),
-    **dict.fromkeys(("document", "page_content", "body"), ("content", "text", "texts", "records")),
+    **dict.fromkeys(("document", "page_content", "body", "text"), ("content", "text", "texts", "records")),
     **dict.fromkeys(("metadatas", "payload", "payloads", "meta", "properties"), ("metadata", "set", "records")),
     **dict.fromkeys(("points", "vectors", "items", "data", "objects", "entities", "texts"), ("records", "vectors")),
     **dict.fromkeys(("dim", "dims", "vector_size", "ndim", "dimensions", "size"), (*_DIMENSION, *_COUNT)),

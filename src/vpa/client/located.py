@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from vpa.base.arguments import argument_error
@@ -75,12 +75,12 @@ def located(verb: Callable[Concatenate[S, P], Awaitable[T]]) -> Callable[Concate
 
 
 def located_scan(
-    verb: Callable[Concatenate[S, P], AsyncIterator[T]],
-) -> Callable[Concatenate[S, P], AsyncIterator[T]]:
+    verb: Callable[Concatenate[S, P], AsyncGenerator[T, None]],
+) -> Callable[Concatenate[S, P], AsyncGenerator[T, None]]:
     """As `located`, for an asynchronous generator; closing it closes the scan below."""
 
     @functools.wraps(verb)
-    async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+    async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
         try:
             async with contextlib.aclosing(_begun(verb, self, args, kwargs)) as items:
                 async for item in items:

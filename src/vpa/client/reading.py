@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from itertools import islice
@@ -58,7 +58,7 @@ class ReadingVerbs(Located):
         batch_size: int = 1000,
         include_vectors: bool = True,
         scope: Scope | AllScopes | None = None,
-    ) -> AsyncIterator[Record]:
+    ) -> AsyncGenerator[Record, None]:
         """Yield every matching record once, at most `limit` of them. Deleting inside the loop is safe."""
         left = check_limit(limit)
         if left == 0:
@@ -66,7 +66,7 @@ class ReadingVerbs(Located):
         if left is not None and isinstance(batch_size, int) and not isinstance(batch_size, bool):
             batch_size = min(batch_size, left)
         batches = self.scan_batches(filter=filter, batch_size=batch_size, include_vectors=include_vectors, scope=scope)
-        async with aclosing(batches) as read:  # type: ignore[type-var]  # It is a generator, which a caller need not know.
+        async with aclosing(batches) as read:
             async for batch in read:
                 for record in batch if left is None else islice(batch, left):
                     yield record
@@ -82,7 +82,7 @@ class ReadingVerbs(Located):
         cursor: str | None = None,
         include_vectors: bool = True,
         scope: Scope | AllScopes | None = None,
-    ) -> AsyncIterator[RecordBatch]:
+    ) -> AsyncGenerator[RecordBatch, None]:
         """As `scan`, in batches of one scope each. `batch.cursor` continues after the batch, also in another
         process.
         """

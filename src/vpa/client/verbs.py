@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from vpa.client.located import located
-from vpa.client.reading import ReadingVerbs
 from vpa.client.searching import SearchingVerbs
+from vpa.client.tables import TableVerbs
 from vpa.client.writing import WritingVerbs
 from vpa.stores.requests import Optimize
 
 
-class CollectionVerbs(ReadingVerbs, SearchingVerbs, WritingVerbs):
+class CollectionVerbs(TableVerbs, SearchingVerbs, WritingVerbs):
     """Everything that can be done with the records of one collection. Options are keyword-only.
 
     Filters are `F` expressions or MongoDB-style mappings; `scope` says whose records are meant.

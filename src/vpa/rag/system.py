@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self
 
+from vpa.base.arguments import explains
 from vpa.base.clock import Clock, SystemClock
 from vpa.base.errors import (
     ClosedError,
@@ -44,6 +45,7 @@ _SCOPE = Scope()
 _MOST_WORKERS: Final = 4  # Splitting holds the interpreter: more threads would wait for one another.
 
 
+@explains
 class EnhancedRAGSystem:
     """Documents in, answers out, over any store. Options are keyword-only.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from vpa.base.arguments import explained
 from vpa.base.errors import ConfigurationError, VerificationError
 from vpa.base.records import FOREIGN
 from vpa.base.scope import ALL_SCOPES, Scope
@@ -37,6 +38,7 @@ class Migration:
     verification: Verification
 
 
+@explained
 async def migrate(
     source: VectorDatabaseManager,
     target: VectorDatabaseManager,
