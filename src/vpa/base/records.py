@@ -16,12 +16,13 @@ from vpa.base.calibration import Calibration
 from vpa.base.errors import ConfigurationError
 from vpa.base.ids import new_id
 from vpa.base.index_options import IndexOptions
-from vpa.base.metadata import Metadata, Scalar
+from vpa.base.metadata import Metadata, Scalar, ValueRuleError, check_text
 from vpa.base.scope import Scope
 
 # Of a described collection, and of the layout in a store; raised when readers of the old one would misread it.
 FORMAT_VERSION: Final = 1
 LAYOUT_VERSION: Final = 2
+_LONGEST: Final = 255  # Qdrant's, Milvus' and Weaviate's limit of a name.
 # The layout_version of a collection that others wrote.
 FOREIGN: Final = 0
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{1,44}")
@@ -249,7 +250,7 @@ class CollectionInfo:
     store_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        check_collection_name(self.name)
+        check_stored_name(self.name)
         if isinstance(self.dimension, bool) or not isinstance(self.dimension, int) or not 1 <= self.dimension <= 65_535:
             raise ConfigurationError(f"dimension must be an integer from 1 to 65535, not {self.dimension!r}")
         object.__setattr__(self, "metric", Metric.parse(self.metric))
@@ -299,14 +300,35 @@ class CollectionInfo:
 
 
 def is_collection_name(name: str) -> bool:
-    """Whether `check_collection_name` accepts it."""
+    """Whether a collection can be made under it."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def check_collection_name(name: str) -> str:
-    """Return `name`, or raise ConfigurationError with the rule that it breaks."""
+    """Return the name of a new collection, or raise ConfigurationError with the rule that it breaks."""
     if not is_collection_name(name):
         raise ConfigurationError(
-            f"collection name {name!r} is not allowed: 2 to 45 characters, a-z 0-9 _ -, starting with a letter"
+            f"collection name {name!r:.80} is not allowed for a new collection: 2 to 45 characters, a-z 0-9 _ -, "
+            f"starting with a letter{_instead(name)}"
         )
     return name
+
+
+def check_stored_name(name: str) -> str:
+    """Return the name of a collection that may exist, also one of others: any text of 1 to 255 characters.
+
+    Raises ConfigurationError.
+    """
+    if isinstance(name, str) and 1 <= len(name) <= _LONGEST:
+        try:
+            return check_text(name)
+        except ValueRuleError as error:
+            raise ConfigurationError(f"collection name {name!r:.80} {error}") from None
+    raise ConfigurationError(
+        f"collection name {name!r:.80} is not allowed: a name is a text of 1 to {_LONGEST} characters"
+    )
+
+
+def _instead(name: object) -> str:
+    plain = re.sub(r"[^a-z0-9_-]+", "-", str(name).lower()).strip("-_")[:45]
+    return f"; for example {plain!r}" if is_collection_name(plain) else ""

@@ -15,7 +15,14 @@ from vpa.base.errors import (
     EmbeddingMismatchError,
 )
 from vpa.base.index_options import IndexOptions
-from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, MetricName, check_collection_name
+from vpa.base.records import (
+    CollectionInfo,
+    EmbeddingIdentity,
+    Metric,
+    MetricName,
+    check_collection_name,
+    check_stored_name,
+)
 from vpa.client.binding import Binding
 from vpa.client.collection import Collection
 from vpa.client.embedding import Embedders, check_dimension
@@ -66,7 +73,7 @@ class CollectionCatalog(ABC):
         DimensionMismatchError, ConfigurationError, EmbeddingMismatchError.
         """
         store = self._open_store()
-        check_collection_name(name)
+        check_stored_name(name)
         model = None if embedder is None else await self._embedders.open(embedder)
         if model is not None:
             dimension, embedding = check_dimension(dimension, model[1]), _same_identity(embedding, model[1])
@@ -101,6 +108,7 @@ class CollectionCatalog(ABC):
         """None, or the description of the collection that another process made in the meantime: the same rules hold
         for it as if it had been there before.
         """
+        check_collection_name(info.name)
         try:
             call = Call(CreateCollection(info), store.provider, info.name)
             await self._pipeline.run(call, lambda: store.create_collection(info))
@@ -183,7 +191,7 @@ class CollectionCatalog(ABC):
     async def drop_collection(self, name: str) -> None:
         """Remove a collection with the records of every scope; raises CollectionNotFoundError."""
         store = self._open_store()
-        check_collection_name(name)
+        check_stored_name(name)
         call = Call(DropCollection(name), store.provider, name)
         await self._pipeline.run(call, lambda: store.drop_collection(name))
         if name in self._bindings:
@@ -196,7 +204,7 @@ class CollectionCatalog(ABC):
 
     async def _describe(self, name: str) -> CollectionInfo | None:
         store = self._open_store()
-        check_collection_name(name)
+        check_stored_name(name)
         call = Call(DescribeCollection(name), store.provider, name)
         return await self._pipeline.run(call, lambda: store.describe_collection(name))
 
