@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     import vpa.sync as sync
     from vpa.base import errors
     from vpa.base.index_options import IndexOptions
-    from vpa.base.records import CollectionInfo, EmbeddingIdentity, Match, Matches, Metric, Record, RecordBatch, Usage
+    from vpa.base.records import (
+        CollectionInfo,
+        EmbeddingIdentity,
+        Match,
+        Matches,
+        Metric,
+        Record,
+        RecordBatch,
+        Usage,
+        Written,
+    )
     from vpa.base.scope import ALL_SCOPES, Scope
     from vpa.client.collection import Collection
     from vpa.client.connect import connect
@@ -74,6 +84,7 @@ _HOME = {
     "VectorDatabaseManager": "vpa.client.manager",
     "VectorDatabaseProvider": "vpa.stores.config",
     "WeaviateOptions": "vpa.stores.options",
+    "Written": "vpa.base.records",
     "as_embedder": "vpa.embeddings.adapt",
     "audit": "vpa.trust.audit",
     "backup": "vpa.trust.backup",
@@ -115,6 +126,7 @@ __all__ = [
     "VectorDatabaseManager",
     "VectorDatabaseProvider",
     "WeaviateOptions",
+    "Written",
     "__version__",
     "as_embedder",
     "audit",

@@ -20,7 +20,7 @@ from vpa.filters.ast import ALWAYS
 from vpa.observe.log import request_context
 from vpa.rag.chunks import first_chunks, of_documents
 from vpa.rag.deleting import delete_matching
-from vpa.rag.documents import Document, DocumentSummary, IngestReport, NewDocument, SearchResult
+from vpa.rag.documents import Document, DocumentSummary, FormatName, IngestReport, NewDocument, SearchResult
 from vpa.rag.history import SearchEntry
 from vpa.rag.ingest import Progress, Source
 from vpa.rag.lifecycle import RunningSystem
@@ -48,7 +48,7 @@ class EnhancedRAGSystem(RunningSystem):
         content: str,
         title: str = "",
         metadata: Mapping[str, Any] | None = None,
-        format: str = "text",
+        format: FormatName = "text",
         collection: str | None = None,
         scope: Scope = _SCOPE,
     ) -> DocumentSummary:
