@@ -25,10 +25,9 @@ from vpa.base.records import (
 )
 from vpa.client.binding import Binding
 from vpa.client.collection import Collection
-from vpa.client.embedding import Embedders, check_dimension
+from vpa.client.embedding import Embedders, OpenedModel, check_dimension
 from vpa.client.options import check_same, check_searched
 from vpa.client.policy.pipeline import Call, Pipeline
-from vpa.embeddings.batched import BatchedEmbedder
 from vpa.stores.contract import VectorStore
 from vpa.stores.options import StoreOptions
 from vpa.stores.requests import CreateCollection, DescribeCollection, DropCollection, ListCollections
@@ -93,13 +92,13 @@ class CollectionCatalog(ABC):
             return self._handle(info, is_new=True, embedder=model)
         check_same(stored, dimension=dimension, metric=info.metric, searched=searched)
         if not exist_ok:
-            raise CollectionExistsError(
-                f"collection {name!r} exists with dimension {dimension} and metric {info.metric}; open it with "
-                "open_collection, or pass exist_ok=True",
-                provider=store.provider,
-                collection=name,
-            )
-        handle = self._handle(stored)
+            raise _exists(stored).located(provider=store.provider, collection=name)
+        return await self._with_model(stored, embedding, model)
+
+    async def _with_model(
+        self, present: CollectionInfo, embedding: EmbeddingIdentity | None, model: OpenedModel | None
+    ) -> Collection:
+        handle = self._handle(present)
         if embedding is not None:
             await handle.adopt_embedding(embedding)
         return handle if model is None else self._handle(handle.info, embedder=model)
@@ -144,10 +143,8 @@ class CollectionCatalog(ABC):
             return self._handle(stored)
         model = await self._embedders.open(embedder)
         check_same(stored, dimension=model[1].dimension, metric=None)
-        handle = self._handle(stored)
-        if stored.embedding is not None or await handle.is_empty():
-            await handle.adopt_embedding(model[1])
-        return self._handle(handle.info, embedder=model)
+        binds = stored.embedding is not None or await self._handle(stored).is_empty()
+        return await self._with_model(stored, model[1] if binds else None, model)
 
     async def open_collection(
         self,
@@ -213,7 +210,7 @@ class CollectionCatalog(ABC):
         info: CollectionInfo,
         *,
         is_new: bool = False,
-        embedder: tuple[BatchedEmbedder, EmbeddingIdentity] | None = None,
+        embedder: OpenedModel | None = None,
     ) -> Collection:
         binding = self._bindings.get(info.name)
         if binding is None:
@@ -238,3 +235,11 @@ def _same_identity(embedding: EmbeddingIdentity | None, identity: EmbeddingIdent
     if embedding not in (None, identity):
         raise EmbeddingMismatchError(f"embedding={embedding} and the embedder {identity} are two models; give one")
     return identity
+
+
+def _exists(present: CollectionInfo) -> CollectionExistsError:
+    return CollectionExistsError(
+        f"collection {present.name!r} exists with dimension {present.dimension} and metric {present.metric}; open it with "
+        "open_collection, or pass exist_ok=True",
+        collection=present.name,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from vpa.base.errors import ConfigurationError, DimensionMismatchError
 from vpa.base.records import EmbeddingIdentity
@@ -12,8 +12,9 @@ from vpa.embeddings.batched import BatchedEmbedder
 from vpa.embeddings.catalog import load_embedder
 from vpa.embeddings.contract import Embedder
 
+OpenedModel: TypeAlias = tuple[BatchedEmbedder, EmbeddingIdentity]
 # Texts in one call of a model; the model cuts it as it likes.
-_BATCH = 64
+_BATCH: Final = 64
 
 
 class Embedders:
@@ -22,7 +23,7 @@ class Embedders:
     def __init__(self) -> None:
         self._by_model: dict[object, BatchedEmbedder] = {}
 
-    async def open(self, model: Any) -> tuple[BatchedEmbedder, EmbeddingIdentity]:
+    async def open(self, model: Any) -> OpenedModel:
         """Load a model by name, or take what `as_embedder` accepts; raises EmbedderError."""
         key = model if isinstance(model, str) else id(model)
         embedder = self._by_model.get(key)

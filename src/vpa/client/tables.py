@@ -40,7 +40,7 @@ class TableVerbs(ReadingVerbs):
         scope: Scope | AllScopes | None = None,
     ) -> pa.Table:
         """The matching records, at most `limit`, as a `pyarrow.Table`; vectors are fixed-size lists of float32."""
-        _library("pyarrow", for_="to_arrow", pip='"vpa[arrow]"')
+        _imported("pyarrow", for_="to_arrow", pip='"vpa[arrow]"')
         from vpa.base.typed import arrow_table
 
         batches = await self._rows(filter, limit=limit, include_vectors=include_vectors, scope=scope)
@@ -62,9 +62,9 @@ class TableVerbs(ReadingVerbs):
         scope: Scope | AllScopes | None = None,
     ) -> pd.DataFrame:
         """As `to_arrow`, as a `pandas.DataFrame`; integers, booleans and texts stay such beside missing ones."""
-        pandas = _library("pandas", for_="to_pandas", pip='pandas "vpa[arrow]"')
+        pandas = _imported("pandas", for_="to_pandas", pip='pandas "vpa[arrow]"')
         table = await self.to_arrow(filter=filter, limit=limit, include_vectors=include_vectors, scope=scope)
-        pa = _library("pyarrow", for_="to_pandas", pip='"vpa[arrow]"')
+        pa = _imported("pyarrow", for_="to_pandas", pip='"vpa[arrow]"')
         exact = {
             pa.int64(): pandas.Int64Dtype(),
             pa.bool_(): pandas.BooleanDtype(),
@@ -83,7 +83,7 @@ class TableVerbs(ReadingVerbs):
         scope: Scope | AllScopes | None = None,
     ) -> pl.DataFrame:
         """As `to_arrow`, as a `polars.DataFrame`; vectors are a column of type Array(Float32, d)."""
-        polars = _library("polars", for_="to_polars", pip='polars "vpa[arrow]"')
+        polars = _imported("polars", for_="to_polars", pip='polars "vpa[arrow]"')
         table = await self.to_arrow(filter=filter, limit=limit, include_vectors=include_vectors, scope=scope)
         frame: pl.DataFrame = await asyncio.to_thread(polars.from_arrow, table)
         return frame
@@ -115,7 +115,7 @@ def _head(batch: RecordBatch, count: int) -> RecordBatch:
     )
 
 
-def _library(name: str, *, for_: str, pip: str) -> Any:
+def _imported(name: str, *, for_: str, pip: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:

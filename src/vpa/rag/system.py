@@ -212,18 +212,23 @@ class EnhancedRAGSystem(RunningSystem):
             except VectorDatabaseError:
                 self._counters.failed_searches += 1
                 raise
-        entry = SearchEntry(
+        time_s = self._clock.monotonic() - started
+        self._counters.searched(time_s, cached=cached)
+        self._history.add(user_id, self._entry(query, node, top_k=top_k, results=results, time_s=time_s, cached=cached))
+        return results
+
+    def _entry(
+        self, query: str, node: NormalFilter, *, top_k: int, results: list[SearchResult], time_s: float, cached: bool
+    ) -> SearchEntry:
+        return SearchEntry(
             query=query,
             filters=to_json(node),
             top_k=top_k,
             result_count=len(results),
-            response_time=self._clock.monotonic() - started,
+            response_time=time_s,
             cached=cached,
             timestamp=self._clock.now(),
         )
-        self._counters.searched(entry.response_time, cached=cached)
-        self._history.add(user_id, entry)
-        return results
 
     async def _answer(
         self, collection: Collection, query: str, *, node: NormalFilter, options: RetrievalOptions
