@@ -53,7 +53,17 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from vpa.base.index_options import IndexOptions
-    from vpa.base.records import CollectionInfo, EmbeddingIdentity, Match, Matches, Metric, Record, RecordBatch, Usage
+    from vpa.base.records import (
+        CollectionInfo,
+        EmbeddingIdentity,
+        Match,
+        Matches,
+        Metric,
+        Record,
+        RecordBatch,
+        Usage,
+        Written,
+    )
     from vpa.base.scope import ALL_SCOPES, Scope
     from vpa.client.collection import Collection
     from vpa.client.connect import connect
@@ -108,6 +118,7 @@ _HOME = {
     "VectorDatabaseManager": "vpa.client.manager",
     "VectorDatabaseProvider": "vpa.stores.config",
     "WeaviateOptions": "vpa.stores.options",
+    "Written": "vpa.base.records",
     "as_embedder": "vpa.embeddings.adapt",
     "audit": "vpa.trust.audit",
     "backup": "vpa.trust.backup",
@@ -181,6 +192,7 @@ __all__ = [
     "VectorDatabaseProvider",
     "VerificationError",
     "WeaviateOptions",
+    "Written",
     "__version__",
     "as_embedder",
     "audit",

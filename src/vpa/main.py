@@ -62,6 +62,7 @@ def _run(command: str, args: object) -> int:
         errors.ConfigurationError,
         errors.InvalidFilterError,
         errors.InvalidQueryError,
+        errors.ArgumentError,
         errors.ProviderNotInstalledError,
     )
     try:

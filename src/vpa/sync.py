@@ -75,7 +75,7 @@ def _iterating(name: str, method: Any) -> Any:
 def _plain(name: str, method: Any) -> Any:
     @functools.wraps(method)
     def call(self: _Facade, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self._inner, name)(*args, **kwargs)
+        return self._wrap(getattr(self._inner, name)(*args, **kwargs))
 
     return call
 

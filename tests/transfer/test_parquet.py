@@ -129,7 +129,8 @@ async def test_a_rewritten_file_with_the_same_content_is_accepted(exported: Path
 async def test_pages_carry_checksums(exported: Path, tmp_path: Path) -> None:
     whole = bytearray(exported.read_bytes())
     column = pq.read_metadata(exported).row_group(0).column(3)
-    whole[column.data_page_offset + column.total_compressed_size - 5] ^= 1
+    first = column.dictionary_page_offset or column.data_page_offset
+    whole[first + column.total_compressed_size - 5] ^= 1
     path = tmp_path / "page.parquet"
     path.write_bytes(whole)
     with pytest.raises(OSError, match="CRC"):
@@ -251,3 +252,40 @@ async def test_two_exports_at_once_and_files_of_others_beside_them(tmp_path: Pat
         assert await vpa.import_parquet(db, tmp_path / "x.parquet", collection="copy") == 300
     assert (tmp_path / "x.parquet.partial").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.parquet", "x.parquet.partial"]
+
+
+async def test_typed_columns_stand_beside_the_json_and_an_import_stays_exact(tmp_path: Path) -> None:
+    path = tmp_path / "docs.parquet"
+    metadata: list[dict[str, Any]] = [
+        {"n": 1, "s": "x", "metadata": True, "l": [1, 2]},
+        {"n": 2**60, "f": 0.5, "mixed": 1, "d": {"e": [None, 1]}},
+        {"mixed": "one", "f": 1, "n": None},
+    ]
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        await docs.upsert([Record(str(n), vector=[n, 1], metadata=row) for n, row in enumerate(metadata)])
+        await vpa.export_parquet(docs, path)
+        await vpa.import_parquet(db, path, collection="again")
+        again, before = (await digest(await db.collection("again")))[Scope()], (await digest(docs))[Scope()]
+        assert (again.content, again.vectors) == (before.content, before.vectors)
+    table = pq.read_table(path)
+    assert {name: str(table.schema.field(name).type) for name in table.column_names if "." in name} == {
+        "metadata.n": "int64",
+        "metadata.s": "string",
+        "metadata.metadata": "bool",
+        "metadata.l": "list<element: int64>",
+        "metadata.f": "double",
+        "metadata.mixed": "string",
+        "metadata.d": "string",
+    }
+    assert table.column("metadata.n").to_pylist() == [1, 2**60, None]
+    assert pq.read_table(path, filters=[("metadata.n", ">", 5)]).column("id").to_pylist() == ["1"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["docs.parquet"]
+
+
+async def test_typed_columns_can_be_left_out(tmp_path: Path) -> None:
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=8)
+        await docs.upsert(records(3, seed=0))
+        await vpa.export_parquet(docs, tmp_path / "plain.parquet", typed_metadata=False)
+    assert pq.read_schema(tmp_path / "plain.parquet").names[-2:] == ["metadata", "system"]

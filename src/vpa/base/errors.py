@@ -202,6 +202,12 @@ class InvalidQueryError(VectorDatabaseError):
     code = "invalid_query"
 
 
+class ArgumentError(VectorDatabaseError, TypeError):
+    """A call was given an argument that it does not take, or not one that it needs; the message names the one meant."""
+
+    code = "invalid_argument"
+
+
 class PartialWriteError(VectorDatabaseError):
     """Some parts of a batch failed after retries.
 

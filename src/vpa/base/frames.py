@@ -11,9 +11,12 @@ from numpy.typing import ArrayLike
 
 from vpa.base.arrays import FloatMatrix, VectorFormatError, as_float32
 from vpa.base.errors import ConfigurationError, InvalidRecordError
+from vpa.base.ids import new_id
 from vpa.base.metadata import ValueRuleError
 from vpa.base.records import RecordBatch
 from vpa.base.tables import Column, ColumnRuleError, MetadataColumns, NumberColumn, TextColumn, as_column
+
+_LIKE_ID: Final = frozenset({"id", "ids", "uuid", "doc_id", "document_id", "record_id", "key", "pk", "primary_key"})
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,9 +25,12 @@ _LOOKED_AT: Final = 1000  # Values of a column, to say which types it mixes.
 
 
 def batch_from_columns(
-    ids: Sequence[str], vectors: ArrayLike, *, columns: Mapping[str, Any], texts: Sequence[str | None] | None
+    ids: Sequence[str] | None, vectors: ArrayLike, *, columns: Mapping[str, Any], texts: Sequence[str | None] | None
 ) -> RecordBatch:
     """What RecordBatch.from_columns does, in a module that is imported when it is called."""
+    matrix = _matrix(vectors)
+    if ids is None:
+        ids = [new_id() for _ in range(len(matrix))]
     given = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
     try:
         metadata = MetadataColumns(columns, length=len(given))
@@ -33,7 +39,7 @@ def batch_from_columns(
         raise InvalidRecordError(f"record {where}: {error}") from None
     except ValueRuleError as error:
         raise InvalidRecordError(str(error)) from None
-    return RecordBatch(ids=given, vectors=_matrix(vectors), texts=texts, metadata=metadata)
+    return RecordBatch(ids=given, vectors=matrix, texts=texts, metadata=metadata)
 
 
 def _matrix(vectors: ArrayLike) -> FloatMatrix:
@@ -44,7 +50,7 @@ def _matrix(vectors: ArrayLike) -> FloatMatrix:
 
 
 def batch_from_table(
-    table: Any, *, id_column: str, vector_column: str, text_column: str | None, vectors: ArrayLike | None
+    table: Any, *, id_column: str | None, vector_column: str, text_column: str | None, vectors: ArrayLike | None
 ) -> RecordBatch:
     """What RecordBatch.from_table does, for Arrow, pandas and polars alike."""
     arrow = _arrow(table)
@@ -55,13 +61,14 @@ def batch_from_table(
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
         raise InvalidRecordError(f"the table has {names.count(repeated)} columns {repeated!r}; rename all but one")
-    for name in (id_column, *([] if vectors is not None else [vector_column])):
+    for name in (*_id_columns(id_column, names), *([] if vectors is not None else [vector_column])):
         if name not in names:
             raise InvalidRecordError(
                 f"the table has no column {name!r}, it has {', '.join(names) or 'none'}; say which it is with id= and "
                 "vector="
             )
-    ids = _ids(arrow.column(id_column), id_column)
+    id_column = id_column or "id"
+    ids = _ids(arrow.column(id_column), id_column) if id_column in names else [new_id() for _ in range(len(arrow))]
     matrix = _vectors(arrow.column(vector_column), ids, vector_column) if vectors is None else _matrix(vectors)
     apart = {id_column, vector_column, text_column}
     said: list[str] = []
@@ -80,6 +87,14 @@ def batch_from_table(
         rows = [{**row, **{name: listed[name][n] for name in listed}} for n, row in enumerate(batch.metadata or ())]
         batch = replace(batch, metadata=rows)
     return replace(batch, conversions=tuple(said))
+
+
+def _id_columns(id_column: str | None, names: Sequence[str]) -> list[str]:
+    """The column of ids that the table must have; none where ids are to be made."""
+    if id_column is not None:
+        return [id_column]
+    # A name that is nearly ours: made ids would double such a table whenever it is written again.
+    return ["id"] if any(name.lower().strip("_") in _LIKE_ID for name in names) else []
 
 
 def conversion_of(name: str, kind: pa.DataType) -> str | None:

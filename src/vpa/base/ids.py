@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from typing import Final
 
 from vpa.base.clock import Clock
@@ -11,6 +12,11 @@ from vpa.base.metadata import ValueRuleError, check_text
 
 # A record id may have 512 bytes; the rest is for the version and the number that a chunk id appends.
 MAX_DOCUMENT_ID_BYTES: Final = 480
+
+
+def new_id() -> str:
+    """An id that no other record has: 32 hexadecimal digits, at random."""
+    return uuid.uuid4().hex
 
 
 def check_document_id(document_id: object) -> str:

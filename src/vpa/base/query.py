@@ -6,7 +6,7 @@ import contextlib
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from vpa.base.showing import shown
 
 # Half of the smallest limit among the stores (10,000: Pinecone, Weaviate), so that a residual filter can read deeper.
 MAX_TOP_K: Final = 5000
+
+ConflictName: TypeAlias = Literal["replace", "skip", "error"]
 
 
 class OnConflict(StrEnum):

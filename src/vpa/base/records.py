@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Final, overload
+from typing import Annotated, Any, Final, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike
 from vpa.base.arrays import FloatMatrix, FloatVector
 from vpa.base.calibration import Calibration
 from vpa.base.errors import ConfigurationError
+from vpa.base.ids import new_id
 from vpa.base.index_options import IndexOptions
-from vpa.base.metadata import Scalar
+from vpa.base.metadata import Scalar, ValueRuleError, check_text
 from vpa.base.plain import MATRIX, VECTOR, as_list, same_arrays, vector_of
 from vpa.base.scope import Scope
 from vpa.base.showing import shown
@@ -23,9 +24,11 @@ from vpa.base.showing import shown
 # Of a described collection, and of the layout in a store; raised when readers of the old one would misread it.
 FORMAT_VERSION: Final = 1
 LAYOUT_VERSION: Final = 2
+_LONGEST: Final = 255  # Qdrant's, Milvus' and Weaviate's limit of a name.
 # The layout_version of a collection that others wrote.
 FOREIGN: Final = 0
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{1,44}")
+MetricName: TypeAlias = Literal["cosine", "dot", "euclidean"]
 
 
 class Metric(StrEnum):
@@ -50,10 +53,11 @@ class Record:
     """One thing that is stored: `Record("a", vector=v, text="…", metadata={"year": 2024})`.
 
     `vector` is anything NumPy reads as a 1-D array of finite numbers; records that come back from a store hold a
-    float32 array, or None when the vectors were not asked for. `system` belongs to the layers above a store.
+    float32 array, or None when the vectors were not asked for. Without an `id` the record gets a new one. `system`
+    belongs to the layers above a store.
     """
 
-    id: str = field(kw_only=False)
+    id: str = field(default_factory=new_id, kw_only=False)
     vector: Annotated[ArrayLike, VECTOR] | None
     text: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -103,13 +107,13 @@ class RecordBatch:
     def from_columns(
         cls,
         *,
-        ids: Sequence[str],
         vectors: ArrayLike,
+        ids: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         texts: Sequence[str | None] | None = None,
     ) -> RecordBatch:
         """From arrays: `metadata={"year": years, "kind": kinds}` with one array or list of n values a key, each of one
-        type.
+        type. Without `ids` new ones are made.
 
         No Python object is made for a value of an array. Raises InvalidRecordError naming the column and the record.
         """
@@ -122,14 +126,15 @@ class RecordBatch:
         cls,
         table: Any,
         *,
-        id: str = "id",
+        id: str | None = None,
         vector: str = "vector",
         text: str | None = "text",
         vectors: ArrayLike | None = None,
     ) -> RecordBatch:
         """From a table of Arrow, pandas, polars, or anything with Arrow's stream interface: a record a row.
 
-        `id`, `vector` and `text` name the columns that are not metadata; a table without a column `text` has no texts.
+        `id` (by default "id"), `vector` and `text` name the columns that are not metadata. A table without a column
+        "text" has no texts, and for one without a column "id" new ids are made.
         Vectors may be given apart, as an `(n, d)` array. Needs `pip install "vpa[arrow]"`; raises InvalidRecordError
         naming the column and
         what to do. `batch.conversions` says which columns changed their type, and into what.
@@ -162,6 +167,18 @@ class RecordBatch:
             metadata={} if self.metadata is None else self.metadata[position],
             system={} if self.system is None else self.system[position],
         )
+
+
+class Written(int):
+    """How many records a write wrote; `ids` has those of all that were given, in their order."""
+
+    ids: tuple[str, ...]
+
+    def __new__(cls, count: int = 0, *, ids: Iterable[str] = ()) -> Written:
+        """`count` may be less than there are `ids`: "skip" leaves some as they were."""
+        written = super().__new__(cls, count)
+        written.ids = tuple(ids)
+        return written
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -294,7 +311,7 @@ class CollectionInfo:
     identity: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        check_collection_name(self.name)
+        check_stored_name(self.name)
         if isinstance(self.dimension, bool) or not isinstance(self.dimension, int) or not 1 <= self.dimension <= 65_535:
             raise ConfigurationError(f"dimension must be an integer from 1 to 65535, not {shown(self.dimension)}")
         object.__setattr__(self, "metric", Metric.parse(self.metric))
@@ -352,14 +369,35 @@ class CollectionInfo:
 
 
 def is_collection_name(name: str) -> bool:
-    """Whether `check_collection_name` accepts it."""
+    """Whether a collection can be made under it."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def check_collection_name(name: str) -> str:
-    """Return `name`, or raise ConfigurationError with the rule that it breaks."""
+    """Return the name of a new collection, or raise ConfigurationError with the rule that it breaks."""
     if not is_collection_name(name):
         raise ConfigurationError(
-            f"collection name {shown(name)} is not allowed: 2 to 45 characters, a-z 0-9 _ -, starting with a letter"
+            f"collection name {shown(name)} is not allowed for a new collection: 2 to 45 characters, a-z 0-9 _ -, "
+            f"starting with a letter{_instead(name)}"
         )
     return name
+
+
+def check_stored_name(name: str) -> str:
+    """Return the name of a collection that may exist, also one of others: any text of 1 to 255 characters.
+
+    Raises ConfigurationError.
+    """
+    if isinstance(name, str) and 1 <= len(name) <= _LONGEST:
+        try:
+            return check_text(name)
+        except ValueRuleError as error:
+            raise ConfigurationError(f"collection name {name!r:.80} {error}") from None
+    raise ConfigurationError(
+        f"collection name {name!r:.80} is not allowed: a name is a text of 1 to {_LONGEST} characters"
+    )
+
+
+def _instead(name: object) -> str:
+    plain = re.sub(r"[^a-z0-9_-]+", "-", str(name).lower()).strip("-_")[:45]
+    return f"; for example {plain!r}" if is_collection_name(plain) else ""

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from vpa.base import arrays
 from vpa.base.errors import DimensionMismatchError, InvalidQueryError, InvalidRecordError
+from vpa.base.mappings import RecordLike, record_of
 from vpa.base.metadata import (
     MAX_VALUES,
     Metadata,
@@ -49,21 +50,23 @@ def check_id(value: object) -> str:
     return str(value)
 
 
-def check_ids(ids: Iterable[str]) -> list[str]:
-    """Check the `ids=` argument of get, delete and update: a sequence of strings, not one string."""
+def check_ids(ids: str | Iterable[str]) -> list[str]:
+    """Check the `ids` of get, delete and update: one id, or a sequence of them."""
     return finish(id_steps(ids))
 
 
-def id_steps(ids: Iterable[str]) -> Steps[list[str]]:
+def id_steps(ids: str | Iterable[str]) -> Steps[list[str]]:
     """As `check_ids`, in steps."""
-    if isinstance(ids, str | bytes):
-        raise InvalidRecordError(f"ids must be a list of strings, not one string: [{ids!r}]")
+    if isinstance(ids, str):
+        return [check_id(ids)]
+    if isinstance(ids, bytes):
+        raise InvalidRecordError(f"ids are strings, not bytes: {ids!r:.80}")
     if isinstance(ids, Mapping):
         raise InvalidRecordError("ids must be a list of strings, not a mapping; a condition is given as filter=")
     return (yield from _each(list(ids), check_id, together=_IDS))
 
 
-def check_batch(records: Iterable[Record] | RecordBatch, *, info: CollectionInfo) -> RecordBatch:
+def check_batch(records: RecordLike | Iterable[RecordLike] | RecordBatch, *, info: CollectionInfo) -> RecordBatch:
     """Return the batch that is stored: float32 vectors (unit length for cosine), canonical metadata, unique ids.
 
     Raises InvalidRecordError or DimensionMismatchError naming the record; the caller's arrays are never changed.
@@ -71,7 +74,9 @@ def check_batch(records: Iterable[Record] | RecordBatch, *, info: CollectionInfo
     return finish(batch_steps(records, info=info))
 
 
-def batch_steps(records: Iterable[Record] | RecordBatch, *, info: CollectionInfo) -> Steps[RecordBatch]:
+def batch_steps(
+    records: RecordLike | Iterable[RecordLike] | RecordBatch, *, info: CollectionInfo
+) -> Steps[RecordBatch]:
     """As `check_batch`, in steps of well under a millisecond."""
     batch = records if isinstance(records, RecordBatch) else (yield from _as_columns(records, info=info))
     if isinstance(batch.ids, str | bytes):
@@ -110,15 +115,18 @@ def _check_unique(ids: Sequence[str]) -> Steps[None]:
         raise InvalidRecordError(f"id {_first_repeated(ids)!r} occurs twice in one batch; nothing was written")
 
 
-def _as_columns(records: Iterable[Record], *, info: CollectionInfo) -> Steps[RecordBatch]:
-    if isinstance(records, Record | Mapping | str):
-        raise InvalidRecordError(f"upsert takes a list of records or a RecordBatch, not one {type(records).__name__}")
-    rows = list(records)
-    matrix = np.empty((len(rows), info.dimension), dtype=np.float32)
-    for position, record in enumerate(rows):
-        if not isinstance(record, Record):
-            raise InvalidRecordError(f"item {position} is a {type(record).__name__}, not a Record")
+def _as_columns(records: RecordLike | Iterable[RecordLike], *, info: CollectionInfo) -> Steps[RecordBatch]:
+    if isinstance(records, Record | Mapping):
+        records = [records]
+    if isinstance(records, str):
+        raise InvalidRecordError(f"upsert takes records, not a string: {records!r:.80}")
+    rows: list[Record] = []
+    listed = list(records)
+    matrix = np.empty((len(listed), info.dimension), dtype=np.float32)
+    for position, item in enumerate(listed):
+        record = item if isinstance(item, Record) else record_of(item, position=position)
         matrix[position] = _one_vector(record, info=info)
+        rows.append(record)
         if position % _RECORDS == _RECORDS - 1:
             yield
     ids: list[str] = []

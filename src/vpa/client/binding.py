@@ -14,6 +14,7 @@ from vpa.base.records import CollectionInfo
 from vpa.client.policy.pipeline import Call, Pipeline
 from vpa.client.promise import Promise
 from vpa.client.unknown import Noted
+from vpa.embeddings.batched import BatchedEmbedder
 from vpa.stores.contract import VectorStore
 from vpa.stores.requests import DescribeCollection, Request
 
@@ -78,6 +79,8 @@ class Binding:
             error = CollectionNotFoundError(f"no collection {name!r}: it was dropped", collection=name)
         error.provider = provider
         return error
+
+    embedder: BatchedEmbedder | None = None
 
     def note_promise(self, *, is_new: bool) -> None:
         """Keep the recall that the collection promises, where its store has an index of its own.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from vpa.base.records import Metric
+from vpa.base.arguments import explained
+from vpa.base.records import Metric, MetricName
 from vpa.client.manager import VectorDatabaseManager
 from vpa.stores.config import VectorDatabaseConfig, parse_url
 
 
+@explained
 def connect(
     url: str,
     *,
     index_name: str | None = None,
     dimension: int | None = None,
-    metric: str = Metric.COSINE,
+    metric: Metric | MetricName = Metric.COSINE,
     api_key: str | None = None,
     timeout_seconds: float = 30.0,
     max_retries: int = 3,

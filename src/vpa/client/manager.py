@@ -4,46 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
+from vpa.base.arguments import explains
 from vpa.base.capabilities import Capabilities
 from vpa.base.clock import Clock, SystemClock
 from vpa.base.errors import (
     ClosedError,
-    CollectionExistsError,
     CollectionNotFoundError,
     ConfigurationError,
     VectorDatabaseError,
 )
-from vpa.base.index_options import IndexOptions
-from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, check_collection_name
 from vpa.client.binding import Binding
-from vpa.client.collection import Collection, check_same, check_searched
+from vpa.client.catalog import CollectionCatalog
 from vpa.client.describe import as_json
+from vpa.client.embedding import Embedders
 from vpa.client.policy.assembly import Pipelines
 from vpa.client.policy.pipeline import Call, Interceptor
 from vpa.client.verbs import CollectionVerbs
 from vpa.observe.meter import Meter
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import VectorStore
-from vpa.stores.options import StoreOptions
 from vpa.stores.registry import create_store
 from vpa.stores.requests import (
     Connect,
-    CreateCollection,
-    DescribeCollection,
-    DropCollection,
-    ListCollections,
     Ping,
     Statistics,
 )
 
 
-class VectorDatabaseManager(CollectionVerbs):
+@explains
+class VectorDatabaseManager(CollectionCatalog, CollectionVerbs):
     """One store behind one API: `async with vpa.connect(url) as db`, or `connect()` and `close()` by hand.
 
     The verbs of a collection, called on the manager itself, work on the collection `config.index_name`.
@@ -65,6 +59,7 @@ class VectorDatabaseManager(CollectionVerbs):
         self._pipelines = Pipelines(self.config, meter=self._meter, clock=self._clock, interceptors=interceptors)
         self._pipeline = self._pipelines.verbs
         self._bindings: dict[str, Binding] = {}
+        self._embedders = Embedders()
         self._connected = False
         self._connecting = asyncio.Lock()
 
@@ -138,6 +133,7 @@ class VectorDatabaseManager(CollectionVerbs):
         self._bindings.clear()
         for promise in promises:
             await promise.close()
+        await self._embedders.close()
         if store is not None:
             await store.close()
 
@@ -162,118 +158,6 @@ class VectorDatabaseManager(CollectionVerbs):
                 "the manager is not connected: use it in `async with` (with vpa.sync: `with`), or call connect() first"
             )
         return self._store
-
-    # Collections
-
-    async def create_collection(
-        self,
-        name: str,
-        *,
-        dimension: int,
-        metric: str = Metric.COSINE,
-        embedding: EmbeddingIdentity | None = None,
-        native_fields: Sequence[str] = (),
-        recall: float | None = None,
-        index: IndexOptions | Mapping[str, Any] | None = None,
-        store_options: StoreOptions | Mapping[str, Any] | None = None,
-        exist_ok: bool = False,
-    ) -> Collection:
-        """Make a collection, or with `exist_ok` open the one that has the same dimension and metric.
-
-        `recall`: the share of the exact top 10 that ordinary searches find on average, above 0 and at most 1; it is
-        measured on the collection's own records, and the store's search is set so that it is kept (docs/recall.md).
-        `index`: how the embedded engine searches (`IndexOptions`, or a mapping with its fields). `store_options`: what
-        another store is told (`QdrantOptions`, `PgvectorOptions`, …, or a mapping). `native_fields`: metadata paths
-        that the store also keeps under their own names, for its own tools. Raises CollectionExistsError,
-        DimensionMismatchError, ConfigurationError, EmbeddingMismatchError.
-        """
-        store = self._open_store()
-        searched = check_searched(store, index=index, recall=recall, store_options=store_options)
-        info = CollectionInfo(
-            name=name,
-            dimension=dimension,
-            metric=Metric.parse(metric),
-            embedding=embedding,
-            native_fields=native_fields,  # type: ignore[arg-type]  # It becomes a tuple once it is checked.
-            index=searched.index,
-            recall=searched.recall,
-            store_options=searched.store_options,
-            identity=secrets.token_hex(8),
-        )
-        stored = await self._describe(name) or await self._make(store, info)
-        if stored is None:
-            return await self._handle(info, is_new=True)
-        check_same(stored, dimension=dimension, metric=info.metric, searched=searched)
-        if not exist_ok:
-            raise CollectionExistsError(
-                f"collection {name!r} exists with dimension {dimension} and metric {info.metric}; pass exist_ok=True "
-                "to use it",
-                provider=store.provider,
-                collection=name,
-            )
-        handle = await self._handle(stored)
-        if embedding is not None:
-            await handle.adopt_embedding(embedding)
-        return handle
-
-    async def _make(self, store: VectorStore, info: CollectionInfo) -> CollectionInfo | None:
-        """None, or the description of the collection that another process made in the meantime: the same rules hold
-        for it as if it had been there before.
-        """
-        try:
-            call = Call(CreateCollection(info), store.provider, info.name)
-            await self._pipeline.run(call, lambda: store.create_collection(info))
-        except CollectionExistsError:
-            return await self._describe(info.name) or info
-        return None
-
-    async def collection(self, name: str, *, dimension: int | None = None, metric: str | None = None) -> Collection:
-        """A collection that exists; `dimension` and `metric`, where given, must be its own.
-
-        Raises CollectionNotFoundError, DimensionMismatchError, ConfigurationError.
-        """
-        store = self._open_store()
-        stored = await self._describe(name)
-        if stored is None:
-            known = ", ".join(await self.list_collections()) or "none"
-            raise CollectionNotFoundError(
-                f"no collection {name!r}; there are: {known}; make it with create_collection",
-                provider=store.provider,
-                collection=name,
-            )
-        check_same(stored, dimension=dimension, metric=None if metric is None else Metric.parse(metric))
-        return await self._handle(stored)
-
-    async def list_collections(self) -> list[str]:
-        """The names of all collections of the store, sorted, those that others made among them."""
-        store = self._open_store()
-        return await self._pipeline.run(Call(ListCollections(), store.provider), store.list_collections)
-
-    async def drop_collection(self, name: str) -> None:
-        """Remove a collection with the records of every scope; raises CollectionNotFoundError."""
-        store = self._open_store()
-        check_collection_name(name)
-        call = Call(DropCollection(name), store.provider, name)
-        await self._pipeline.run(call, lambda: store.drop_collection(name))
-        if name in self._bindings:
-            promise, self._bindings[name].promise = self._bindings[name].promise, None
-            if promise is not None:
-                await promise.close()
-            # Kept: a collection made again under this name goes on counting, so that no cache serves what was dropped.
-            self._bindings[name].generation += 1
-
-    async def _describe(self, name: str) -> CollectionInfo | None:
-        store = self._open_store()
-        check_collection_name(name)
-        call = Call(DescribeCollection(name), store.provider, name)
-        return await self._pipeline.run(call, lambda: store.describe_collection(name))
-
-    async def _handle(self, info: CollectionInfo, *, is_new: bool = False) -> Collection:
-        binding = self._bindings.get(info.name)
-        if binding is None:
-            binding = self._bindings[info.name] = Binding(info, self._open_store(), self._pipeline, self._clock)
-        await binding.open(info, is_new=is_new)
-        return Collection(binding, self._open_store)
 
     def _bound(self) -> Binding:
         store = self._open_store()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence, Sized
+from dataclasses import replace
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from vpa.base.arrays import FloatMatrix
 from vpa.base.errors import InvalidRecordError
+from vpa.base.ids import new_id
+from vpa.base.mappings import RecordLike
 from vpa.base.records import CollectionInfo, Record, RecordBatch
 from vpa.base.validation import batch_steps, check_query_vectors, id_steps
 from vpa.filters import FilterLike, NormalFilter, normal
@@ -18,27 +22,83 @@ from vpa.filters.parse import is_long
 from vpa.kit.steps import finish_beside
 
 T = TypeVar("T")
+
+
+class ArrowTable(Protocol):
+    """A table of Arrow, pandas (2.2 or later), polars, DuckDB, …"""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Its columns as a stream of Arrow's C interface."""
+        ...
+
+
+# The last is a table: anything with Arrow's stream interface.
+Records: TypeAlias = RecordBatch | RecordLike | Iterable[RecordLike] | AsyncIterable[RecordLike] | ArrowTable
 # Items taken from a caller's iterator before the loop gets a turn; an iterator stays in its thread, which it may be
 # bound to.
 _TAKEN: Final = 256
 _FEW_QUERIES: Final = 64
 
 
-async def checked_batch(records: Iterable[Record] | RecordBatch, *, info: CollectionInfo) -> RecordBatch:
+async def checked_batch(records: Records, *, info: CollectionInfo) -> RecordBatch:
     """As `base.validation.check_batch`; a batch that takes more than two milliseconds is checked in a thread, in
-    slices.
+    slices. Async iterables are read to their end, tables in a thread.
     """
-    if not isinstance(records, Iterable):
-        raise InvalidRecordError(f"upsert takes a list of records or a RecordBatch, not {type(records).__name__}")
+    if _is_table(records):
+        records = await asyncio.to_thread(RecordBatch.from_table, records)
+    elif isinstance(records, AsyncIterable):
+        records = [record async for record in records]
+    elif not isinstance(records, Iterable | Record):
+        raise InvalidRecordError(
+            "upsert takes a list of records or a RecordBatch, not "
+            f"{'None' if records is None else type(records).__name__}"
+        )
     listed = records if isinstance(records, RecordBatch | Record | Mapping | str) else await _listed(records)
     return await finish_beside(batch_steps(listed, info=info))
 
 
-async def checked_ids(ids: Iterable[str]) -> list[str]:
+def _is_table(records: object) -> bool:
+    # Asked by what it can do: neither Arrow nor pandas is imported for those who have none.
+    return hasattr(records, "__arrow_c_stream__") or type(records).__module__.split(".")[0] == "pandas"
+
+
+async def checked_ids(ids: str | Iterable[str]) -> list[str]:
     """As `base.validation.check_ids`; many are checked in a thread, in slices."""
     if not isinstance(ids, Iterable):
-        raise InvalidRecordError(f"ids must be a list of strings, not {type(ids).__name__}")
+        raise InvalidRecordError(
+            f"ids must be a list of strings, not {type(ids).__name__}; a condition is given as filter="
+        )
     return await finish_beside(id_steps(ids if isinstance(ids, str | bytes | Mapping) else await _listed(ids)))
+
+
+async def checked_texts(
+    texts: Sequence[str],
+    *,
+    ids: Sequence[str] | None,
+    metadata: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None,
+    info: CollectionInfo,
+) -> RecordBatch:
+    """Texts as records without vectors, checked as if they had some. Raises InvalidRecordError."""
+    if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
+        raise InvalidRecordError(f"texts is a list of strings, not {texts!r:.80}")
+    listed = await _listed(texts)
+    for position, text in enumerate(listed):
+        if not isinstance(text, str) or not text.strip():
+            raise InvalidRecordError(f"text {position} is {text!r:.80}; it must be a string that is not blank")
+    if metadata is None or isinstance(metadata, Mapping):
+        fields = [metadata or {}] * len(listed)
+    else:
+        fields = [{} if one is None else one for one in await _listed(metadata)]
+    if isinstance(ids, str):
+        raise InvalidRecordError(f"ids is a list with one id for each text, not {ids!r:.80}")
+    names = [new_id() for _ in listed] if ids is None else list(await _listed(ids))
+    for name, column in (("ids", names), ("metadata", fields)):
+        if len(column) != len(listed):
+            raise InvalidRecordError(f"{name} has {len(column)} rows, texts has {len(listed)}; nothing was embedded")
+    # Any vector that is sound: what is checked here is the rest.
+    vectors = np.ones((len(listed), info.dimension), dtype=np.float32)
+    batch = RecordBatch(ids=names, vectors=vectors, texts=listed, metadata=fields)
+    return replace(await finish_beside(batch_steps(batch, info=info)), vectors=None)
 
 
 async def checked_filter(condition: FilterLike) -> NormalFilter:

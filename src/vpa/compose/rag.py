@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vpa.base.arguments import explained
 from vpa.client.manager import VectorDatabaseManager
 from vpa.compose.store import sound
 from vpa.config.settings import DeploymentConfig
@@ -12,6 +13,7 @@ from vpa.embeddings.catalog import load_embedder
 from vpa.rag.system import EnhancedRAGSystem
 
 
+@explained
 def create_enhanced_rag_system(
     config: DeploymentConfig | None = None,
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vpa.base.arguments import explained
 from vpa.base.errors import ConfigurationError
 from vpa.client.manager import VectorDatabaseManager
 from vpa.config.check import validate_config
@@ -9,6 +10,7 @@ from vpa.config.settings import DeploymentConfig, get_config
 from vpa.stores.config import VectorDatabaseConfig
 
 
+@explained
 def create_vector_database_manager(
     config: VectorDatabaseConfig | DeploymentConfig | None = None,
 ) -> VectorDatabaseManager:

@@ -40,11 +40,14 @@ class Retries:
 class BatchedEmbedder:
     """Loads the model at the first use, once, in a worker thread."""
 
-    def __init__(self, load: Callable[[], Any], *, batch_size: int, retries: Retries = Retries()) -> None:
-        """`load` blocks and returns anything that `as_embedder` accepts."""
+    def __init__(
+        self, load: Callable[[], Any], *, batch_size: int, retries: Retries = Retries(), owns_embedder: bool = True
+    ) -> None:
+        """`load` blocks and returns anything that `as_embedder` accepts; `owns_embedder` False leaves it open."""
         self._load = load
         self._batch_size = batch_size
         self._retries = retries
+        self._owns_embedder = owns_embedder
         self._loader = Workers(size=1, name="vpa-loader")
         self._cache = VectorCache()
         self._embedder: Embedder | None = None
@@ -145,7 +148,7 @@ class BatchedEmbedder:
     async def close(self) -> None:
         """Close the model and its threads. May be called twice."""
         embedder, self._embedder = self._embedder, None
-        if embedder is not None:
+        if embedder is not None and self._owns_embedder:
             await embedder.close()
         await self._loader.close()
 

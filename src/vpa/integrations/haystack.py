@@ -16,6 +16,7 @@ from haystack.errors import FilterError
 from vpa.base.clock import SystemClock
 from vpa.base.errors import InvalidFilterError, RecordExistsError
 from vpa.base.ids import VersionStamps
+from vpa.base.query import ConflictName
 from vpa.base.records import Match, Record
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
@@ -26,7 +27,7 @@ from vpa.integrations.owned import OwnedCollection
 _EMBEDDED: Final = "embedded"
 _WRITTEN: Final = "written"
 _EXACT: Final = "exact"
-_POLICIES: Final = {
+_POLICIES: Final[Mapping[DuplicatePolicy, ConflictName]] = {
     DuplicatePolicy.NONE: "error",
     DuplicatePolicy.FAIL: "error",
     DuplicatePolicy.SKIP: "skip",

@@ -4,12 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from vpa.base.errors import InvalidRecordError
 from vpa.base.ids import check_document_id
 from vpa.base.metadata import ValueRuleError, canonical_metadata, check_text
 from vpa.base.showing import shown
+
+# What `format` may say; any other text is cut as plain text.
+FormatName: TypeAlias = Literal[
+    "text",
+    "markdown",
+    "md",
+    "html",
+    "htm",
+    "latex",
+    "rst",
+    "python",
+    "py",
+    "js",
+    "javascript",
+    "ts",
+    "typescript",
+    "c",
+    "cpp",
+    "csharp",
+    "java",
+    "kotlin",
+    "scala",
+    "swift",
+    "go",
+    "rust",
+    "ruby",
+    "php",
+    "perl",
+    "lua",
+    "haskell",
+    "elixir",
+    "cobol",
+    "powershell",
+    "visualbasic6",
+    "proto",
+    "sol",
+    "r",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,154 +1,44 @@
-"""The RAG system: lifecycle, and two pipelines (documents in, results out)."""
+"""The RAG system: two pipelines, documents in and results out."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any
 
-from vpa.base.clock import Clock, SystemClock
-from vpa.base.errors import (
-    ClosedError,
-    DimensionMismatchError,
-    DocumentNotFoundError,
-    InvalidQueryError,
-    VectorDatabaseError,
-)
-from vpa.base.ids import VersionStamps, check_document_id
+from vpa.base.arguments import explains
+from vpa.base.errors import DocumentNotFoundError, InvalidFilterError, InvalidQueryError, VectorDatabaseError
+from vpa.base.ids import check_document_id
 from vpa.base.metadata import ValueRuleError, check_text
 from vpa.base.query import check_threshold, check_top_k
 from vpa.base.scope import Scope
 from vpa.base.showing import shown
 from vpa.client.collection import Collection
-from vpa.client.manager import VectorDatabaseManager
 from vpa.client.validating import checked_filter
-from vpa.embeddings.batched import BatchedEmbedder
 from vpa.filters import FilterLike, NormalFilter, canonical_text, normal, to_json
-from vpa.kit.cache import TtlCache
-from vpa.kit.cpus import available_cpus
-from vpa.kit.locks import KeyedLocks
-from vpa.kit.threads import Workers
+from vpa.filters.ast import ALWAYS
 from vpa.observe.log import request_context
 from vpa.rag.chunks import first_chunks, of_documents
-from vpa.rag.documents import Document, DocumentSummary, IngestReport, NewDocument, SearchResult
-from vpa.rag.history import SearchEntry, SearchHistory
-from vpa.rag.ingest import Ingestion, Progress, Source
-from vpa.rag.options import RagOptions
+from vpa.rag.deleting import delete_matching
+from vpa.rag.documents import Document, DocumentSummary, FormatName, IngestReport, NewDocument, SearchResult
+from vpa.rag.history import SearchEntry
+from vpa.rag.ingest import Progress, Source
+from vpa.rag.lifecycle import RunningSystem
 from vpa.rag.reading import read_document, read_summaries
 from vpa.rag.retrieve import GroupBy, RetrievalOptions, embed_query, retrieve
-from vpa.rag.stats import SystemCounters
 
 _SCOPE = Scope()
-_MOST_WORKERS: Final = 4  # Splitting holds the interpreter: more threads would wait for one another.
 
 
-class EnhancedRAGSystem:
+@explains
+class EnhancedRAGSystem(RunningSystem):
     """Documents in, answers out, over any store. Options are keyword-only.
 
     Use it as `async with`, or call `initialize()` and `shutdown()`. Every verb may raise ClosedError before and after.
+    Each verb works on the collection of the configuration, or on the one that `collection` names; all of them hold
+    vectors of the system's one model.
     """
-
-    def __init__(
-        self,
-        manager: VectorDatabaseManager,
-        embedder: BatchedEmbedder,
-        *,
-        options: RagOptions | None = None,
-        clock: Clock | None = None,
-        owns_manager: bool = True,
-    ) -> None:
-        """`owns_manager` False leaves the manager open at `shutdown`."""
-        self.manager = manager
-        self.options = options or RagOptions()
-        self._embedder = embedder
-        self._clock = clock or SystemClock()
-        self._owns_manager = owns_manager
-        self._stamps = VersionStamps(self._clock)
-        self._workers = Workers(size=min(_MOST_WORKERS, available_cpus()), name="vpa-rag")
-        self._counters = SystemCounters()
-        self._history = SearchHistory()
-        self._cache: TtlCache[tuple[object, ...], list[SearchResult]] = TtlCache(
-            max_bytes=self.options.cache_bytes, ttl_s=self.options.cache_ttl_seconds, clock=self._clock
-        )
-        self._collection: Collection | None = None
-        self._opening = asyncio.Lock()
-        self._turns = KeyedLocks()
-
-    # Lifecycle
-
-    async def initialize(self) -> Self:
-        """Load the model, connect, and make the collection if it is missing. Twice is no error.
-
-        Raises EmbedderError, DimensionMismatchError, EmbeddingMismatchError, and what `connect` raises.
-        """
-        async with self._opening:
-            if self._collection is not None:
-                return self
-            try:
-                identity = await self._embedder.open()
-                self._check_dimension(identity.dimension, str(identity))
-                await self.manager.connect()
-                self._collection = await self.manager.create_collection(
-                    self.manager.config.index_name,
-                    dimension=identity.dimension,
-                    metric=self.manager.config.metric,
-                    embedding=identity,
-                    exist_ok=True,
-                )
-            except BaseException:
-                await self._release()
-                raise
-        return self
-
-    def _check_dimension(self, dimension: int, model: str) -> None:
-        if self.manager.config.dimension not in (None, dimension):
-            raise DimensionMismatchError(
-                f"VPA_VECTOR_DB_DIMENSION is {self.manager.config.dimension}, but {model} makes {dimension} "
-                "dimensions; unset the one "
-                "or choose another VPA_EMBEDDING_MODEL"
-            )
-
-    async def shutdown(self) -> None:
-        """Let store, model and cache go. May be called twice."""
-        async with self._opening:
-            self._collection = None
-            self._cache.clear()
-            await self._release()
-
-    async def _release(self) -> None:
-        if self._owns_manager:
-            await self.manager.close()
-        await self._embedder.close()
-        await self._workers.close()
-
-    async def __aenter__(self) -> Self:
-        return await self.initialize()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.shutdown()
-
-    def _open(self) -> Collection:
-        if self._collection is None:
-            raise ClosedError(
-                "the RAG system is not initialized: use it in `async with` (with vpa.sync: `with`), or call "
-                "initialize() first"
-            )
-        return self._collection
-
-    def _ingestion(self) -> Ingestion:
-        return Ingestion(
-            self._open(),
-            self._embedder,
-            options=self.options,
-            stamps=self._stamps,
-            workers=self._workers,
-            turns=self._turns,
-        )
 
     # Documents in
 
@@ -159,11 +49,15 @@ class EnhancedRAGSystem:
         content: str,
         title: str = "",
         metadata: Mapping[str, Any] | None = None,
-        format: str = "text",
+        format: FormatName = "text",
+        collection: str | None = None,
         scope: Scope = _SCOPE,
     ) -> DocumentSummary:
-        """Add a document, or replace the one of that id. Raises InvalidRecordError, EmbedderError."""
-        ingestion = self._ingestion()
+        """Add a document, or replace the one of that id. Raises InvalidRecordError, EmbedderError.
+
+        `collection`: another one than the system's own, made if it is missing.
+        """
+        ingestion = await self._ingestion(collection)
         document = NewDocument(
             document_id=document_id, title=title, content=content, metadata=metadata or {}, format=format
         )
@@ -178,6 +72,7 @@ class EnhancedRAGSystem:
         concurrency: int = 2,
         collect_errors: bool = False,
         progress: Progress | None = None,
+        collection: str | None = None,
         scope: Scope = _SCOPE,
     ) -> IngestReport:
         """Add many documents (NewDocument or mappings, also from an async source); existing ids are replaced.
@@ -188,7 +83,8 @@ class EnhancedRAGSystem:
         report and left out.
         Called again with the same documents it embeds only what is not stored yet.
         """
-        report = await self._ingestion().write_all(
+        ingestion = await self._ingestion(collection)
+        report = await ingestion.write_all(
             documents, scope=scope, concurrency=concurrency, collect_errors=collect_errors, progress=progress
         )
         self._counters.added(report)
@@ -201,6 +97,7 @@ class EnhancedRAGSystem:
         title: str | None = None,
         content: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        collection: str | None = None,
         scope: Scope = _SCOPE,
     ) -> DocumentSummary:
         """Replace what is passed (`metadata` as a whole); readers meet the old version or the new, never both or none.
@@ -208,9 +105,10 @@ class EnhancedRAGSystem:
         Updates, additions and deletes of one document through this system follow one another. Chunks whose text and
         title stay are not embedded again. Raises DocumentNotFoundError, InvalidRecordError.
         """
-        ingestion = self._ingestion()
+        await self._of(collection)
+        ingestion = await self._ingestion(collection)
         async with self._turns.held([(scope, document_id)]):
-            old = await self.get_document(document_id, scope=scope)
+            old = await self.get_document(document_id, collection=collection, scope=scope)
             prepared = await ingestion.prepare(
                 NewDocument(
                     document_id=document_id,
@@ -223,18 +121,40 @@ class EnhancedRAGSystem:
             self._counters.updated(await ingestion.write_in_turn([prepared], scope=scope))
         return prepared.summary()
 
-    async def delete_document(self, document_id: str, *, scope: Scope = _SCOPE) -> bool:
+    async def delete_document(self, document_id: str, *, collection: str | None = None, scope: Scope = _SCOPE) -> bool:
         """Remove a document; returns whether there was one."""
         wanted = of_documents([check_document_id(document_id)])
+        place = await self._of(collection)
         async with self._turns.held([(scope, document_id)]):
-            gone = await self._open().delete(filter=wanted, scope=scope)
+            gone = await place.delete(filter=wanted, scope=scope)
         self._counters.documents_deleted += bool(gone)
         return bool(gone)
 
-    async def get_document(self, document_id: str, *, scope: Scope = _SCOPE) -> Document:
+    async def delete_documents(
+        self,
+        *,
+        filter: FilterLike = None,
+        allow_all: bool = False,
+        collection: str | None = None,
+        scope: Scope = _SCOPE,
+    ) -> int:
+        """Remove the documents whose metadata match; returns how many there were. Others are added meanwhile freely.
+
+        Raises InvalidFilterError for a filter that matches every document, unless `allow_all` says that it is meant.
+        """
+        place, node = await self._of(collection), await checked_filter(filter)
+        if node is ALWAYS and not allow_all:
+            raise InvalidFilterError(
+                "the filter of delete_documents matches every document; pass allow_all=True if that is meant"
+            )
+        deleted = await delete_matching(place, node, scope=scope, workers=self._workers, turns=self._turns)
+        self._counters.documents_deleted += deleted
+        return deleted
+
+    async def get_document(self, document_id: str, *, collection: str | None = None, scope: Scope = _SCOPE) -> Document:
         """The document with its content; raises DocumentNotFoundError."""
         wanted = of_documents([check_document_id(document_id)])
-        document = await read_document(self._open(), wanted, scope=scope, workers=self._workers)
+        document = await read_document(await self._of(collection), wanted, scope=scope, workers=self._workers)
         if document is None:
             raise DocumentNotFoundError(
                 f"no document {document_id!r} in scope {scope}; add it with add_document, list what there is with "
@@ -243,13 +163,18 @@ class EnhancedRAGSystem:
         return document
 
     async def list_documents(
-        self, *, filters: FilterLike = None, limit: int | None = None, scope: Scope = _SCOPE
+        self,
+        *,
+        filters: FilterLike = None,
+        limit: int | None = None,
+        collection: str | None = None,
+        scope: Scope = _SCOPE,
     ) -> list[DocumentSummary]:
         """Documents without content, in id order, at most `limit`. Raises InvalidQueryError for one below 0."""
         if limit is not None and (not isinstance(limit, int) or limit < 0):
             raise InvalidQueryError(f"limit is a whole number from 0 up, or None for all, not {shown(limit)}")
         node = normal(first_chunks() & await checked_filter(filters))
-        return await read_summaries(self._open(), node, limit=limit, scope=scope, workers=self._workers)
+        return await read_summaries(await self._of(collection), node, limit=limit, scope=scope, workers=self._workers)
 
     # Results out
 
@@ -263,15 +188,17 @@ class EnhancedRAGSystem:
         score_threshold: float | None = None,
         group_by: GroupBy = None,
         exact: bool = False,
+        collection: str | None = None,
         scope: Scope = _SCOPE,
     ) -> list[SearchResult]:
         """The chunks that answer `query`, best first; `group_by="document"` gives each document once.
 
+        `collection`: another one than the system's own; raises CollectionNotFoundError if there is none.
         `user_id` labels the search in the history; it never changes the answer.
         Raises InvalidQueryError, InvalidFilterError, EmbedderError.
         """
-        collection, started = self._open(), self._clock.monotonic()
-        with request_context(user_id=user_id, collection=collection.name):
+        place, started = await self._of(collection), self._clock.monotonic()
+        with request_context(user_id=user_id, collection=place.name):
             try:
                 _check_query(query)
                 node = await checked_filter(filters)
@@ -282,29 +209,34 @@ class EnhancedRAGSystem:
                     exact=exact,
                     scope=scope,
                 )
-                results, cached = await self._answer(collection, query, node=node, options=options)
+                results, cached = await self._answer(place, query, node=node, options=options)
             except VectorDatabaseError:
                 self._counters.failed_searches += 1
                 raise
-        entry = SearchEntry(
+        time_s = self._clock.monotonic() - started
+        self._counters.searched(time_s, cached=cached)
+        self._history.add(user_id, self._entry(query, node, top_k=top_k, results=results, time_s=time_s, cached=cached))
+        return results
+
+    def _entry(
+        self, query: str, node: NormalFilter, *, top_k: int, results: list[SearchResult], time_s: float, cached: bool
+    ) -> SearchEntry:
+        return SearchEntry(
             query=query,
             filters=to_json(node),
             top_k=top_k,
             result_count=len(results),
-            response_time=self._clock.monotonic() - started,
+            response_time=time_s,
             cached=cached,
             timestamp=self._clock.now(),
         )
-        self._counters.searched(entry.response_time, cached=cached)
-        self._history.add(user_id, entry)
-        return results
 
     async def _answer(
         self, collection: Collection, query: str, *, node: NormalFilter, options: RetrievalOptions
     ) -> tuple[list[SearchResult], bool]:
         identity = await self._embedder.open()
         # The generation is read before the search: a result that a write overtakes is kept under the old one.
-        key = (collection.generation, identity, query, canonical_text(node), options)
+        key = (collection.name, collection.generation, identity, query, canonical_text(node), options)
         # Another process writes to what is read only here, and no number tells of it in time.
         remembers = not self.manager.config.read_only
         known = self._cache.get(key) if remembers else None

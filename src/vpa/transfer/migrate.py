@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from vpa.base.arguments import explained
 from vpa.base.errors import ConfigurationError, DimensionMismatchError, EmbeddingMismatchError, VerificationError
 from vpa.base.records import FOREIGN, CollectionInfo, EmbeddingIdentity
 from vpa.base.scope import ALL_SCOPES, Scope
@@ -39,6 +40,7 @@ class Migration:
     verification: Verification
 
 
+@explained
 async def migrate(
     source: VectorDatabaseManager,
     target: VectorDatabaseManager,

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from vpa.base.arguments import explained
 from vpa.base.records import Matches, RecordBatch
 from vpa.base.scope import Scope
 from vpa.client.arguments import check_collection
@@ -43,6 +44,7 @@ class Verification:
         return {"ok": self.ok, **{name: getattr(self, name) for name in self.__slots__}}
 
 
+@explained
 async def verify(
     source: Collection, target: Collection, *, progress: Callable[[int], None] = lambda count: None
 ) -> Verification:

@@ -203,7 +203,9 @@ async def _is_replaced(collection: Collection, apart: Apart) -> bool:
 
 async def _list(collection: Collection, seen: Places, progress: Progress) -> tuple[str, ...]:
     own = _own_iteration(collection, include_vectors=False)
-    listings = {SCAN: collection.scan_batches(scope=ALL_SCOPES, include_vectors=False)}
+    listings: dict[str, AsyncIterator[RecordBatch]] = {
+        SCAN: collection.scan_batches(scope=ALL_SCOPES, include_vectors=False)
+    }
     if own is not None:
         listings = {ITERATION: own, **listings}
     for view, batches in listings.items():

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from vpa.base.errors import ConfigurationError
 from vpa.base.providers import VectorDatabaseProvider, provider_name
-from vpa.base.records import Metric, check_collection_name
+from vpa.base.records import Metric, MetricName, check_collection_name
 from vpa.config.sections.setting import check_settings, setting
 from vpa.config.store_url import absolute_path, host_of_url, parse_url, provider_of_url
 from vpa.observe.redact import redact, redact_url
@@ -37,7 +37,7 @@ class VectorDatabaseConfig:
     provider: str = setting("vector_db_provider", default="", read=_lower)
     index_name: str = setting("vector_db_index_name", default=DEFAULT_INDEX, read=check_collection_name)
     dimension: int | None = setting("vector_db_dimension", default=None, minimum=1, maximum=65_535)
-    metric: str = setting("vector_db_metric", default=Metric.COSINE, choices=tuple(Metric))
+    metric: Metric | MetricName = setting("vector_db_metric", default=Metric.COSINE, choices=tuple(Metric))
     host: str | None = setting("vector_db_host", default=None)
     port: int | None = setting("vector_db_port", default=None, minimum=1, maximum=65_535)
     url: str | None = setting("vector_db_url", default=None)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import replace
 from importlib.metadata import version
 from inspect import signature
+from string import ascii_letters, digits
 from typing import Any, ClassVar, Final, TypeVar
 from uuid import UUID
 
@@ -38,7 +39,7 @@ T = TypeVar("T")
 # Clients before 1.5.4 do not.
 _LIMITS_DELETES: Final = "limit" in signature(ServerAPI._delete).parameters
 _FEW: Final = 100
-_NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_-"
+_NAME: Final = f"{ascii_letters}{digits}_-."
 # Chroma keeps its own documents under the first, and refuses the second.
 _THEIR_KEYS: Final = ("chroma:", "#")
 _METRICS: Final = {"cosine": Metric.COSINE, "ip": Metric.DOT, "l2": Metric.EUCLIDEAN}

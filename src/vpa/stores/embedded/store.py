@@ -15,7 +15,15 @@ from vpa.base.capabilities import Capabilities
 from vpa.base.errors import ClosedError, CollectionNotFoundError, ConfigurationError
 from vpa.base.index_options import IndexOptions, Quantization
 from vpa.base.metadata import Scalar
-from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch, Usage
+from vpa.base.records import (
+    CollectionInfo,
+    EmbeddingIdentity,
+    Matches,
+    Record,
+    RecordBatch,
+    Usage,
+    is_collection_name,
+)
 from vpa.engine.database import Database
 from vpa.engine.facets import distinct_values, field_types
 from vpa.engine.persist.files import FileSystem
@@ -178,6 +186,10 @@ class EmbeddedStore(VectorStore):
 
     async def describe_collection(self, name: str) -> CollectionInfo | None:
         """From memory; raises CollectionNotFoundError, or what is wrong with its files."""
+        if not is_collection_name(name):
+            # No directory of a collection has such a name, and as a path it might name another one.
+            self._open_database()
+            return None
         found = (await self._current(name)).find(name)
         return None if found is None else found.info
 

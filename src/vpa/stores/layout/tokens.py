@@ -18,6 +18,7 @@ from vpa.filters.ast import Field
 TOKEN_LENGTH: Final = 16  # 96 bits, 6 a character: among 10**12 tokens a collision has a chance of 10**-5.
 _TOKEN_BYTES: Final = 12
 _NAME_BYTES: Final = 8
+_SPELLED: Final = 36  # Characters of a name before its hash: Pinecone takes 45 in all.
 
 
 @lru_cache(maxsize=65_536)
@@ -118,9 +119,18 @@ def scope_range(scope: Scope) -> tuple[str, str]:
     return f"{prefix}-0000-0000-0000-000000000000", f"{prefix}-ffff-ffff-ffff-ffffffffffff"
 
 
-def native_name(name: str, *, allowed: str, separator: str, shortest: int = 1, longest: int = 45) -> str:
-    """A collection's name as a store takes it: itself where it can be, else spelled with `separator` and a hash."""
+def native_name(
+    name: str, *, allowed: str, separator: str, shortest: int = 1, longest: int = 255, letter_first: bool = False
+) -> str:
+    """A collection's name as a store takes it: itself where it can be, else spelled with `separator` and a hash.
+
+    What others made thus keeps its name, as long as it consists of `allowed` and begins and ends as stores like it.
+    """
     spelled = "".join(letter if letter in allowed else separator for letter in name)
-    if spelled == name and shortest <= len(name) <= longest and name[-1] not in "-_":
+    first = name[:1].isalpha() if letter_first else name[:1].isalnum()
+    if spelled == name and shortest <= len(name) <= longest and first and name[-1] not in "-_.":
         return name
-    return f"{spelled[: longest - 9].rstrip('-_')}{separator}{_digest(_TOKEN_BYTES, 'name', name).hexdigest()[:8]}"
+    readable = spelled[:_SPELLED].strip("-_.")
+    if not readable[:1].isalpha():
+        readable = f"c{readable}"[:_SPELLED]
+    return f"{readable}{separator}{_digest(_TOKEN_BYTES, 'name', name).hexdigest()[:8]}"

@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
+from string import ascii_letters, digits
 from typing import Any, ClassVar, Final
 
 from pymilvus import AsyncMilvusClient
@@ -42,7 +43,7 @@ from vpa.stores.options import MilvusOptions
 from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
 
-_NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_"
+_NAME: Final = f"{ascii_letters}{digits}_"
 # Of a read that a write depends on; others are asked with the collection's own level.
 _NEWEST: Final = {"consistency_level": "Strong"}
 _METRICS: Final = {Metric.COSINE: "IP", Metric.DOT: "IP", Metric.EUCLIDEAN: "L2"}
@@ -109,7 +110,7 @@ class MilvusDriver(LayoutDriver):
     # Collections
 
     def _native(self, name: str) -> str:
-        return native_name(name, allowed=_NAME, separator="_")
+        return native_name(name, allowed=_NAME, separator="_", letter_first=True)
 
     async def make(self, info: CollectionInfo) -> None:
         """By default a FLAT index, which is exact, and reads that are strongly consistent."""

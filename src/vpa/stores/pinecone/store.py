@@ -104,7 +104,7 @@ class PineconeDriver(LayoutDriver):
     # Collections
 
     def _native(self, name: str) -> str:
-        return native_name(name, allowed=_NAME, separator="-")
+        return native_name(name, allowed=_NAME, separator="-", longest=45)
 
     async def make(self, info: CollectionInfo) -> None:
         """An index; waits until it is ready. The info is in its tags."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import version
+from string import ascii_letters, digits
 from typing import Any, ClassVar, Final, TypeVar
 
 import grpc
@@ -37,7 +38,7 @@ from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
 
 T = TypeVar("T")
-_NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_-"
+_NAME: Final = f"{ascii_letters}{digits}_-."
 # Cosine is stored as unit vectors under Dot: Qdrant would normalise them once more, which changes their last bits.
 _DISTANCES: Final = {
     Metric.COSINE: models.Distance.DOT,

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
+from string import ascii_letters, digits
 from typing import Any, ClassVar, Final
 
 import weaviate
@@ -40,7 +41,7 @@ from vpa.stores.weaviate.inserts import in_requests, insert
 from vpa.stores.weaviate.ordering import OrderSpeller
 from vpa.stores.weaviate.tenants import Tenants, has_tenants
 
-_NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789_"
+_NAME: Final = f"{ascii_letters}{digits}_"
 # A search among fewer than this is brute force, and so exact, wherever it is filtered.
 _EXACT_BELOW: Final = 40_000
 _NEGATES: Final = (1, 33)
@@ -101,7 +102,7 @@ class WeaviateDriver(LayoutDriver):
     # Collections
 
     def _native(self, name: str) -> str:
-        native = native_name(name, allowed=_NAME, separator="_")
+        native = native_name(name, allowed=_NAME, separator="_", letter_first=True)
         return native[0].upper() + native[1:]
 
     def _collection(self, info: CollectionInfo) -> Any:

@@ -17,9 +17,9 @@ OTHER = EmbeddingIdentity(name="model-b", revision="1", dimension=DIMENSION)
 class CollectionSuite(StoreSuite):
     """create, collection, list, drop, and the identity of the model."""
 
-    @pytest.mark.parametrize("metric", [str(metric) for metric in Metric])
+    @pytest.mark.parametrize("metric", list(Metric))
     async def test_a_new_collection_is_described_as_it_was_made(
-        self, db: VectorDatabaseManager, name: str, metric: str
+        self, db: VectorDatabaseManager, name: str, metric: Metric
     ) -> None:
         made = await db.create_collection(name, dimension=DIMENSION, metric=metric, embedding=MODEL)
         info = (await db.collection(name)).info
@@ -128,7 +128,7 @@ class CollectionSuite(StoreSuite):
 
     async def test_an_unknown_metric_is_refused_with_the_known_ones(self, db: VectorDatabaseManager, name: str) -> None:
         with pytest.raises(errors.ConfigurationError, match="cosine, dot, euclidean"):
-            await db.create_collection(name, dimension=2, metric="manhattan")
+            await db.create_collection(name, dimension=2, metric="manhattan")  # type: ignore[arg-type]
 
     async def test_an_empty_collection_adopts_a_model(self, db: VectorDatabaseManager, name: str) -> None:
         await db.create_collection(name, dimension=DIMENSION)

@@ -295,6 +295,7 @@ class InvalidRecordSuite(StoreSuite):
         with pytest.raises(InvalidRecordError):
             await docs.upsert(batch)
 
-    async def test_one_record_instead_of_a_list_is_refused_with_a_hint(self, docs: Collection) -> None:
-        with pytest.raises(InvalidRecordError, match="list"):
-            await docs.upsert(Record("a", vector=vector(1)))  # type: ignore[arg-type]
+    async def test_one_record_or_mapping_alone_is_written(self, docs: Collection) -> None:
+        assert await docs.upsert(Record("a", vector=vector(1))) == 1
+        assert (await docs.upsert({"id": "b", "vector": vector(2), "metadata": {"n": 1}})).ids == ("b",)
+        assert [record.id for record in await docs.get(["a", "b"])] == ["a", "b"]

@@ -40,19 +40,19 @@ class SearchSuite(StoreSuite):
     """Everything about one query."""
 
     @pytest.fixture(params=METRICS)
-    def metric(self, request: pytest.FixtureRequest) -> str:
+    def metric(self, request: pytest.FixtureRequest) -> Metric:
         """Each metric in turn."""
-        return str(request.param)
+        return Metric(request.param)
 
     @pytest.fixture
-    async def filled(self, db: VectorDatabaseManager, name: str, metric: str) -> Collection:
+    async def filled(self, db: VectorDatabaseManager, name: str, metric: Metric) -> Collection:
         """Sixty records with random vectors."""
         docs = await db.create_collection(name, dimension=DIMENSION, metric=metric)
         await docs.upsert([Record(f"r{n:02d}", vector=row, metadata={"n": n}) for n, row in enumerate(matrix())])
         return docs
 
     @pytest.mark.parametrize("exact", [True, False])
-    async def test_scores_and_distances_are_as_defined(self, filled: Collection, metric: str, exact: bool) -> None:
+    async def test_scores_and_distances_are_as_defined(self, filled: Collection, metric: Metric, exact: bool) -> None:
         query = np.asarray(vector(1000))
         scores, distances = reference(metric, matrix(), query)
         found = await filled.search(vector=query, top_k=COUNT, exact=exact)
@@ -64,7 +64,7 @@ class SearchSuite(StoreSuite):
             assert isinstance(match.score, float)
             assert isinstance(match.distance, float)
 
-    async def test_the_best_come_first(self, filled: Collection, metric: str) -> None:
+    async def test_the_best_come_first(self, filled: Collection, metric: Metric) -> None:
         query = np.asarray(vector(1001))
         scores, _ = reference(metric, matrix(), query)
         order = sorted(range(COUNT), key=lambda n: -scores[n])
@@ -79,7 +79,7 @@ class SearchSuite(StoreSuite):
     async def test_at_most_top_k_and_all_there_are(self, filled: Collection, top_k: int) -> None:
         assert len(await filled.search(vector=vector(3), top_k=top_k)) == min(top_k, COUNT)
 
-    async def test_a_threshold_keeps_scores_at_and_above_it(self, filled: Collection, metric: str) -> None:
+    async def test_a_threshold_keeps_scores_at_and_above_it(self, filled: Collection, metric: Metric) -> None:
         everything = await filled.search(vector=vector(1002), top_k=COUNT, exact=True)
         middle = (everything[20].score + everything[21].score) / 2
         kept = await filled.search(vector=vector(1002), top_k=COUNT, score_threshold=middle, exact=True)
@@ -98,7 +98,7 @@ class SearchSuite(StoreSuite):
         assert await filled.search_batch(vectors=np.empty((0, DIMENSION))) == []
         assert await filled.search_batch(vectors=[]) == []
 
-    async def test_vectors_come_when_asked(self, filled: Collection, metric: str) -> None:
+    async def test_vectors_come_when_asked(self, filled: Collection, metric: Metric) -> None:
         [with_vector] = await filled.search(vector=vector(5), top_k=1, include_vectors=True)
         [without] = await filled.search(vector=vector(5), top_k=1)
         assert without.vector is None
@@ -106,7 +106,7 @@ class SearchSuite(StoreSuite):
         assert np.array_equal(np.asarray(with_vector.vector), np.asarray(stored.vector))
 
     async def test_equal_scores_stand_in_id_order_also_at_the_cut(
-        self, db: VectorDatabaseManager, name: str, metric: str
+        self, db: VectorDatabaseManager, name: str, metric: Metric
     ) -> None:
         docs = await db.create_collection(name, dimension=DIMENSION, metric=metric)
         names = [f"t{n:02d}" for n in range(40)]
@@ -126,7 +126,7 @@ class SearchSuite(StoreSuite):
 
         assert all(await asyncio.gather(*(finds_best(number) for number in range(COUNT))))
 
-    async def test_large_norms_keep_their_order(self, db: VectorDatabaseManager, name: str, metric: str) -> None:
+    async def test_large_norms_keep_their_order(self, db: VectorDatabaseManager, name: str, metric: Metric) -> None:
         docs = await db.create_collection(name, dimension=DIMENSION, metric=metric)
         rows = np.asarray(matrix(1e6), dtype=np.float32).astype(np.float64)
         await docs.upsert([Record(f"r{n:02d}", vector=row) for n, row in enumerate(rows)])

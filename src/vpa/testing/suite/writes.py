@@ -74,7 +74,7 @@ class WriteSuite(StoreSuite):
 
     async def test_an_unknown_choice_is_refused(self, docs: Collection) -> None:
         with pytest.raises(errors.InvalidQueryError, match="replace, skip, error"):
-            await docs.upsert(three(), on_conflict="merge")
+            await docs.upsert(three(), on_conflict="merge")  # type: ignore[arg-type]
 
     async def test_replacing_removes_what_matches_and_does_not_come(self, docs: Collection) -> None:
         await docs.upsert(three())
@@ -214,9 +214,13 @@ class WriteSuite(StoreSuite):
             assert await docs.update_metadata(set={"k": "y"}, dry_run=True, **target) == 2
         assert await docs.count(filter={"k": "x"}) == 3
 
-    async def test_ids_as_one_string_are_refused(self, docs: Collection) -> None:
-        with pytest.raises(errors.InvalidRecordError, match="list"):
-            await docs.delete(ids="abc")
+    async def test_one_id_stands_for_itself_not_for_its_letters(self, docs: Collection) -> None:
+        await docs.upsert([Record(name, vector=vector(1), metadata={"n": 1}) for name in ("abc", "a", "b")])
+        assert [record.id for record in await docs.get("abc")] == ["abc"]
+        assert await docs.update_metadata("abc", set={"n": 2}) == 1
+        assert await docs.delete("abc") == 1
+        assert await docs.get_one("abc") is None
+        assert sorted((await metadata_by_id(docs)).items()) == [("a", {"n": 1}), ("b", {"n": 1})]
 
     async def test_what_is_written_is_read_at_once(self, docs: Collection) -> None:
         for number in range(20):

@@ -12,22 +12,32 @@ from typing import Any, Final
 
 import numpy as np
 
+from vpa.base.arguments import explained
 from vpa.base.errors import ConfigurationError, StorageError, StorageFullError
 from vpa.base.records import RecordBatch
 from vpa.base.scope import ALL_SCOPES, Scope
+from vpa.base.typed import MetadataTypes
 from vpa.client.arguments import check_collection
 from vpa.client.collection import Collection
 from vpa.kit.threads import Workers
 from vpa.transfer.parquet.format import DIGEST_KEY, INFO_KEY, ROWS, ContentDigest, pyarrow
+from vpa.transfer.parquet.typed import add_typed_columns, behind
 
 _MAGIC: Final = b"PAR1"  # A Parquet file begins with it.
 
 
+@explained
 async def export_parquet(
-    collection: Collection, path: str | Path, *, progress: Callable[[int], None] = lambda count: None
+    collection: Collection,
+    path: str | Path,
+    *,
+    typed_metadata: bool = True,
+    progress: Callable[[int], None] = lambda count: None,
 ) -> int:
     """Write every scope to a new file; returns how many records. A Parquet file of that name is replaced at the end.
 
+    With `typed_metadata` each top-level key of the metadata also has a typed column of its own, "metadata.<key>", for
+    other tools; an import reads the column of JSON, which has everything exactly.
     Raises ConfigurationError, before anything is read, where the file cannot be written or is one of another kind;
     also for a manager in place of a collection.
     """
@@ -50,6 +60,8 @@ async def export_parquet(
                 progress(len(batch))
         finally:
             await workers.finish(file.close)
+        if typed_metadata and file.types.keys():
+            await workers.run(add_typed_columns, partial, file.types)
         await workers.run(_publish, partial, target)
     except OSError as error:
         kind = StorageFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
@@ -59,6 +71,7 @@ async def export_parquet(
     finally:
         await workers.close()
         partial.unlink(missing_ok=True)
+        behind(partial).unlink(missing_ok=True)
     return written
 
 
@@ -119,11 +132,13 @@ class _File:
             metadata={INFO_KEY: info},
         )
         self._digest = ContentDigest(info)
+        self.types = MetadataTypes()
         self._writer = pa.parquet.ParquetWriter(path, self._schema, compression="zstd", write_page_checksum=True)
 
     def write(self, batch: RecordBatch) -> None:
         """One row per record."""
         pa, records, scope = pyarrow(), list(batch), batch.scope or Scope()
+        self.types.add(record.metadata for record in records)
         vectors = np.ascontiguousarray(batch.vectors, dtype=np.float32)
         texts: dict[str, list[Any]] = {
             "tenant": [scope.tenant] * len(records),

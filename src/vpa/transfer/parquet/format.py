@@ -1,6 +1,7 @@
 """The file: its columns, what its metadata says, and the digest of its whole content.
 
-Columns: tenant, namespace, id, vector (fixed-size list of float32), text, metadata and system (JSON). The file's
+Columns: tenant, namespace, id, vector (fixed-size list of float32), text, metadata and system (JSON); behind them, for
+other tools and never read here, "metadata.<key>" with the values of a key, typed as `vpa.base.typed` says. The file's
 metadata holds the description of the collection under "vpa" and a BLAKE2b digest under "vpa.digest". Pages carry
 checksums; the digest covers what they do not: the footer, the headers of pages, and rows that are missing.
 """

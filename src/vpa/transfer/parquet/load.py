@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vpa.base.arguments import explained
 from vpa.base.errors import ConfigurationError, InvalidRecordError
 from vpa.base.frames import conversion_of
 from vpa.base.metadata import canonical_metadata
@@ -34,6 +35,7 @@ from vpa.transfer.parquet.format import (
 )
 
 
+@explained
 async def import_parquet(
     manager: VectorDatabaseManager,
     path: str | Path,
@@ -93,7 +95,7 @@ class _Source:
             self._facts = {**(file.schema_arrow.metadata or {}), **(file.metadata.metadata or {})}
             names = list(file.schema_arrow.names)
             schema = file.schema_arrow
-        self.ours = bool({INFO_KEY, DIGEST_KEY} & set(self._facts)) or names == list(COLUMNS)
+        self.ours = bool({INFO_KEY, DIGEST_KEY} & set(self._facts)) or names[: len(COLUMNS)] == list(COLUMNS)
         if self.ours and (missing := self._missing(names)):
             raise damaged(path, f"it lacks {', '.join(missing)}")
         if "id" not in names or "vector" not in names:
@@ -155,7 +157,7 @@ class _Source:
 
     def _read(self, digest: ContentDigest | None) -> Iterator[RecordBatch]:
         with reading(self._path, ours=self.ours), self._opened() as file:
-            for table in file.iter_batches(batch_size=ROWS):
+            for table in file.iter_batches(batch_size=ROWS, columns=list(COLUMNS) if self.ours else None):
                 if self.ours:
                     yield from _ours(table, digest)
                 else:

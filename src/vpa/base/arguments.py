@@ -1,0 +1,149 @@
+"""Arguments that a call does not take, answered with those that are meant: in one place for all public calls.
+
+Newcomers guess the names of other libraries. `argument_error` is asked only once Python refused a call, so that
+signatures stay as they are written and calls that are right cost nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
+from typing import Any, Final, TypeVar
+
+from vpa.base.errors import ArgumentError
+
+C = TypeVar("C", bound=Callable[..., Any])
+T = TypeVar("T")
+
+_COUNT: Final = ("top_k", "limit", "batch_size")
+_CONDITION: Final = ("filter", "filters")
+_QUERY: Final = ("vector", "vectors", "query", "records")
+_DIMENSION: Final = ("dimension",)
+_METRIC: Final = ("metric",)
+_VECTORS: Final = ("include_vectors",)
+_COLLECTION: Final = ("collection", "index_name", "name")
+# By a name of other libraries, the names of ours that may be meant: the first that the call takes is named.
+FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("limit", "k", "n", "n_results", "topk", "num_results", "size", "max_results", "top_k"), _COUNT),
+    **dict.fromkeys(
+        ("where", "filters", "filter", "expr", "query_filter", "metadata_filter", "conditions", "condition"), _CONDITION
+    ),
+    **dict.fromkeys(("query_vector", "embedding", "query_embedding", "values"), ("vector", "vectors", "records")),
+    **dict.fromkeys(("query_embeddings", "query_vectors", "embeddings"), ("vectors", "vector", "records")),
+    **dict.fromkeys(("query", "query_text"), ("query", "text", "texts", "vector")),
+    **dict.fromkeys(("query_texts", "queries"), ("texts", "text", "query")),
+    **dict.fromkeys(("namespace", "tenant", "partition_key", "partition", "partition_name", "database"), ("scope",)),
+    **dict.fromkeys(
+        ("include_values", "include_vector", "include_embeddings", "with_vectors", "with_vector"), _VECTORS
+    ),
+    **dict.fromkeys(("include", "with_payload", "include_metadata", "output_fields", "return_properties"), _VECTORS),
+    **dict.fromkeys(("documents", "contents"), ("documents", "texts", "content", "records")),
+    **dict.fromkeys(("document", "page_content", "body", "text"), ("content", "text", "texts", "records")),
+    **dict.fromkeys(("metadatas", "payload", "payloads", "meta", "properties"), ("metadata", "set", "records")),
+    **dict.fromkeys(("points", "vectors", "items", "data", "objects", "entities", "texts"), ("records", "vectors")),
+    **dict.fromkeys(("dim", "dims", "vector_size", "ndim", "dimensions", "size"), (*_DIMENSION, *_COUNT)),
+    **dict.fromkeys(
+        ("distance", "distance_metric", "space", "similarity", "distance_fn", "metric_type", "similarity_fn"), _METRIC
+    ),
+    **dict.fromkeys(("embedding_function", "embed_fn", "embedding_model", "embeddings_model", "model"), ("embedder",)),
+    **dict.fromkeys(("id", "doc_id", "document_ids", "uuid", "uuids", "points_selector"), ("ids", "document_id")),
+    **dict.fromkeys(("collection_name", "index", "index_name", "class_name", "table_name"), _COLLECTION),
+    **dict.fromkeys(("threshold", "min_score", "score_cutoff", "distance_threshold"), ("score_threshold",)),
+    **dict.fromkeys(("get_or_create", "if_not_exists", "overwrite"), ("exist_ok",)),
+    **dict.fromkeys(("timeout", "timeout_s", "request_timeout"), ("timeout_seconds",)),
+    **dict.fromkeys(("retries", "max_attempts"), ("max_retries",)),
+    **dict.fromkeys(("token", "key", "password", "apikey"), ("api_key",)),
+    **dict.fromkeys(("uri", "host", "address", "endpoint", "path", "persist_directory"), ("url",)),
+    **dict.fromkeys(("offset", "page", "next_page_offset", "start_cursor", "after"), ("cursor",)),
+    **dict.fromkeys(("field_name", "property", "column"), ("field",)),
+}
+# How the value of such an argument looks, where its name alone does not say it.
+_SHAPES: Final[Mapping[str, str]] = {
+    "scope": "scope=vpa.Scope(tenant, namespace)",
+    "records": 'a list of vpa.Record or of mappings {"id": …, "vector": …, "text": …, "metadata": {…}}, or '
+    "vpa.RecordBatch.from_columns(ids=…, vectors=…)",
+    "include_vectors": "texts and metadata always come along",
+    "cursor": "the cursor of an earlier batch",
+    "url": "such as qdrant://host:6333, or mock://./directory",
+    "ids": "one id or a list of them",
+}
+
+
+def argument_error(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> ArgumentError | None:
+    """Why `function` does not take these arguments, with the names that it takes; None where it does."""
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        parameters = [name for name in signature.parameters if name != "self"]
+        unknown = next((name for name in kwargs if name not in signature.parameters), None)
+        if unknown is not None:
+            return ArgumentError(_unknown(function.__name__, unknown, parameters=parameters, passed=kwargs))
+        return ArgumentError(_misfit(function.__name__, signature, error))
+    return None
+
+
+def _unknown(verb: str, keyword: str, *, parameters: list[str], passed: Mapping[str, Any]) -> str:
+    meant = [name for name in FOREIGN.get(keyword.lower(), ()) if name in parameters]
+    # One that was given as well is not what this one stands for.
+    meant = [name for name in meant if name not in passed] or meant
+    if not meant:
+        meant = difflib.get_close_matches(keyword, parameters, n=1)
+    if not meant:
+        return f"{verb} takes no {keyword}; it takes {', '.join(parameters) or 'no arguments'}"
+    shape = _SHAPES.get(meant[0])
+    return f"{verb} takes {meant[0]}, not {keyword}" + (f": {shape}" if shape else "")
+
+
+def _misfit(verb: str, signature: inspect.Signature, error: TypeError) -> str:
+    positional = [
+        parameter.name
+        for parameter in signature.parameters.values()
+        if parameter.kind is not parameter.KEYWORD_ONLY and parameter.name != "self"
+    ]
+    if "too many positional" not in str(error):
+        return f"{verb}: {error}"
+    taken = f"{', '.join(positional)} by position" if positional else "nothing by position"
+    others = [parameter for parameter in signature.parameters if parameter not in positional and parameter != "self"]
+    return f"{verb} takes {taken}; give the others by name: {', '.join(f'{name}=' for name in others)}"
+
+
+def explained(function: C) -> C:
+    """The same function, of the same kind and signature; a call that does not fit raises ArgumentError."""
+
+    @functools.wraps(function)
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TypeError:
+            misfit = argument_error(function, args, kwargs)
+            if misfit is None:
+                raise
+            raise misfit from None
+
+    @functools.wraps(function)
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        return await plain(*args, **kwargs)
+
+    @functools.wraps(function)
+    async def iterated(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        async with aclosing(plain(*args, **kwargs)) as items:
+            async for item in items:
+                yield item
+
+    if inspect.iscoroutinefunction(function):
+        return awaited  # type: ignore[return-value]
+    return iterated if inspect.isasyncgenfunction(function) else plain  # type: ignore[return-value]
+
+
+def explains(kind: type[T]) -> type[T]:
+    """The class, with every public method of its own `explained`."""
+    for name, member in list(vars(kind).items()):
+        if not name.startswith("_") and inspect.isfunction(member):
+            setattr(kind, name, explained(member))
+    return kind

@@ -1,0 +1,246 @@
+"""The collections of a manager: make, open, list, drop."""
+
+from __future__ import annotations
+
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vpa.base.arguments import explains
+from vpa.base.clock import Clock
+from vpa.base.errors import (
+    CollectionExistsError,
+    CollectionNotFoundError,
+    ConfigurationError,
+    EmbeddingMismatchError,
+)
+from vpa.base.index_options import IndexOptions
+from vpa.base.records import (
+    CollectionInfo,
+    EmbeddingIdentity,
+    Metric,
+    MetricName,
+    check_collection_name,
+    check_stored_name,
+)
+from vpa.client.binding import Binding
+from vpa.client.collection import Collection
+from vpa.client.embedding import Embedders, OpenedModel, check_dimension
+from vpa.client.options import check_same, check_searched
+from vpa.client.policy.pipeline import Call, Pipeline
+from vpa.stores.contract import VectorStore
+from vpa.stores.options import StoreOptions
+from vpa.stores.requests import CreateCollection, DescribeCollection, DropCollection, ListCollections
+
+
+@explains
+class CollectionCatalog(ABC):
+    """What a manager knows of its collections."""
+
+    _bindings: dict[str, Binding]
+    _embedders: Embedders
+    _pipeline: Pipeline
+    _clock: Clock
+
+    @abstractmethod
+    def _open_store(self) -> VectorStore:
+        """The store, open; raises ClosedError."""
+
+    async def create_collection(
+        self,
+        name: str,
+        *,
+        dimension: int | None = None,
+        metric: Metric | MetricName = Metric.COSINE,
+        embedder: Any = None,
+        embedding: EmbeddingIdentity | None = None,
+        native_fields: Sequence[str] = (),
+        recall: float | None = None,
+        index: IndexOptions | Mapping[str, Any] | None = None,
+        store_options: StoreOptions | Mapping[str, Any] | None = None,
+        exist_ok: bool = False,
+    ) -> Collection:
+        """Make a collection, or with `exist_ok` open the one that has the same dimension and metric.
+
+        `embedder`: the name of a model, or anything that `vpa.as_embedder` takes; it embeds the texts of `add_texts`
+        and `search(text=…)`, gives the dimension, and its identity is stored. `recall`: the share of the exact top 10
+        that ordinary searches find on average, above 0 and at most 1; it is measured on the collection's own
+        records, and the store's search is set so that it is kept (docs/recall.md). `index`: how the embedded engine
+        searches (`IndexOptions`, or a mapping with its fields). `store_options`: what another store is told
+        (`QdrantOptions`, `PgvectorOptions`, …, or a mapping). `native_fields`: metadata paths that the store also keeps
+        under their own names, for its own tools. Raises CollectionExistsError,
+        DimensionMismatchError, ConfigurationError, EmbeddingMismatchError.
+        """
+        store = self._open_store()
+        check_stored_name(name)
+        model = None if embedder is None else await self._embedders.open(embedder)
+        if model is not None:
+            dimension, embedding = check_dimension(dimension, model[1]), _same_identity(embedding, model[1])
+        searched = check_searched(store, index=index, recall=recall, store_options=store_options)
+        info = CollectionInfo(
+            name=name,
+            dimension=_needed(dimension),
+            metric=Metric.parse(metric),
+            embedding=embedding,
+            native_fields=native_fields,  # type: ignore[arg-type]  # It becomes a tuple once it is checked.
+            index=searched.index,
+            recall=searched.recall,
+            store_options=searched.store_options,
+            identity=secrets.token_hex(8),
+        )
+        stored = await self._describe(name) or await self._make(store, info)
+        if stored is None:
+            return await self._handle(info, is_new=True, embedder=model)
+        check_same(stored, dimension=dimension, metric=info.metric, searched=searched)
+        if not exist_ok:
+            raise _exists(stored).located(provider=store.provider, collection=name)
+        return await self._with_model(stored, embedding, model)
+
+    async def _with_model(
+        self, present: CollectionInfo, embedding: EmbeddingIdentity | None, model: OpenedModel | None
+    ) -> Collection:
+        handle = await self._handle(present)
+        if embedding is not None:
+            await handle.adopt_embedding(embedding)
+        return handle if model is None else await self._handle(handle.info, embedder=model)
+
+    async def _make(self, store: VectorStore, info: CollectionInfo) -> CollectionInfo | None:
+        """None, or the description of the collection that another process made in the meantime: the same rules hold
+        for it as if it had been there before.
+        """
+        check_collection_name(info.name)
+        try:
+            call = Call(CreateCollection(info), store.provider, info.name)
+            await self._pipeline.run(call, lambda: store.create_collection(info))
+        except CollectionExistsError:
+            return await self._describe(info.name) or info
+        return None
+
+    async def collection(
+        self,
+        name: str,
+        *,
+        dimension: int | None = None,
+        metric: Metric | MetricName | None = None,
+        embedder: Any = None,
+    ) -> Collection:
+        """A collection that exists; `dimension` and `metric`, where given, must be its own.
+
+        `embedder`, as `create_collection` takes it, must be the model that the collection was made for; one that knows
+        of no model takes that one where it is empty. Raises CollectionNotFoundError, DimensionMismatchError,
+        EmbeddingMismatchError, ConfigurationError.
+        """
+        store = self._open_store()
+        stored = await self._describe(name)
+        if stored is None:
+            known = ", ".join(await self.list_collections()) or "none"
+            raise CollectionNotFoundError(
+                f"no collection {name!r}; there are: {known}; make it with create_collection",
+                provider=store.provider,
+                collection=name,
+            )
+        check_same(stored, dimension=dimension, metric=None if metric is None else Metric.parse(metric))
+        if embedder is None:
+            return await self._handle(stored)
+        model = await self._embedders.open(embedder)
+        check_same(stored, dimension=model[1].dimension, metric=None)
+        binds = stored.embedding is not None or await (await self._handle(stored)).is_empty()
+        return await self._with_model(stored, model[1] if binds else None, model)
+
+    async def open_collection(
+        self,
+        name: str,
+        *,
+        dimension: int | None = None,
+        metric: Metric | MetricName | None = None,
+        embedder: Any = None,
+        native_fields: Sequence[str] = (),
+        recall: float | None = None,
+        index: IndexOptions | Mapping[str, Any] | None = None,
+        store_options: StoreOptions | Mapping[str, Any] | None = None,
+    ) -> Collection:
+        """The collection of that name, made as `create_collection` does if there is none.
+
+        One that exists must have what is given here. Raises DimensionMismatchError, EmbeddingMismatchError,
+        ConfigurationError.
+        """
+        stored = await self._describe(name)
+        if stored is not None and embedder is None and dimension is None:
+            dimension = stored.dimension
+        if stored is not None and metric is None:
+            metric = stored.metric
+        return await self.create_collection(
+            name,
+            dimension=dimension,
+            metric=Metric.COSINE if metric is None else metric,
+            embedder=embedder,
+            native_fields=native_fields,
+            recall=recall,
+            index=index,
+            store_options=store_options,
+            exist_ok=True,
+        )
+
+    async def list_collections(self) -> list[str]:
+        """The names of all collections of the store, sorted, those that others made among them."""
+        store = self._open_store()
+        return await self._pipeline.run(Call(ListCollections(), store.provider), store.list_collections)
+
+    async def drop_collection(self, name: str) -> None:
+        """Remove a collection with the records of every scope; raises CollectionNotFoundError."""
+        store = self._open_store()
+        check_stored_name(name)
+        call = Call(DropCollection(name), store.provider, name)
+        await self._pipeline.run(call, lambda: store.drop_collection(name))
+        if name in self._bindings:
+            promise, self._bindings[name].promise = self._bindings[name].promise, None
+            if promise is not None:
+                await promise.close()
+            self._bindings[name].embedder = None
+            # Kept: a collection made again under this name goes on counting, so that no cache serves what was dropped.
+            self._bindings[name].generation += 1
+
+    async def _describe(self, name: str) -> CollectionInfo | None:
+        store = self._open_store()
+        check_stored_name(name)
+        call = Call(DescribeCollection(name), store.provider, name)
+        return await self._pipeline.run(call, lambda: store.describe_collection(name))
+
+    async def _handle(
+        self,
+        info: CollectionInfo,
+        *,
+        is_new: bool = False,
+        embedder: OpenedModel | None = None,
+    ) -> Collection:
+        binding = self._bindings.get(info.name)
+        if binding is None:
+            binding = self._bindings[info.name] = Binding(info, self._open_store(), self._pipeline, self._clock)
+        await binding.open(info, is_new=is_new)
+        if embedder is not None:
+            binding.embedder = embedder[0]
+        return Collection(binding, self._open_store)
+
+
+def _needed(dimension: int | None) -> int:
+    if dimension is None:
+        raise ConfigurationError(
+            "a new collection needs a dimension, that of its vectors, or an embedder that knows it: dimension=384, or "
+            'embedder="minilm"'
+        )
+    return dimension
+
+
+def _same_identity(embedding: EmbeddingIdentity | None, identity: EmbeddingIdentity) -> EmbeddingIdentity:
+    if embedding not in (None, identity):
+        raise EmbeddingMismatchError(f"embedding={embedding} and the embedder {identity} are two models; give one")
+    return identity
+
+
+def _exists(present: CollectionInfo) -> CollectionExistsError:
+    return CollectionExistsError(
+        f"collection {present.name!r} exists with dimension {present.dimension} and metric {present.metric}; open it "
+        "with open_collection, or pass exist_ok=True",
+        collection=present.name,
+    )

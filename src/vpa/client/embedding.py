@@ -1,0 +1,63 @@
+"""The embedders of a manager's collections: made or taken when a collection is opened, closed with the manager."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+from vpa.base.errors import ConfigurationError, DimensionMismatchError
+from vpa.base.records import EmbeddingIdentity
+from vpa.client.binding import Binding
+from vpa.embeddings.batched import BatchedEmbedder
+from vpa.embeddings.catalog import load_embedder
+from vpa.embeddings.contract import Embedder
+
+OpenedModel: TypeAlias = tuple[BatchedEmbedder, EmbeddingIdentity]
+# Texts in one call of a model; the model cuts it as it likes.
+_BATCH: Final = 64
+
+
+class Embedders:
+    """By what was given for them: a model named twice is loaded once."""
+
+    def __init__(self) -> None:
+        self._by_model: dict[object, BatchedEmbedder] = {}
+
+    async def open(self, model: Any) -> OpenedModel:
+        """Load a model by name, or take what `as_embedder` accepts; raises EmbedderError."""
+        key = model if isinstance(model, str) else id(model)
+        embedder = self._by_model.get(key)
+        if embedder is None:
+            load = partial(load_embedder, model) if isinstance(model, str) else lambda: model
+            # An Embedder is closed by whoever made it; what is made here for a name or another object is closed here.
+            embedder = BatchedEmbedder(load, batch_size=_BATCH, owns_embedder=not isinstance(model, Embedder))
+            self._by_model[key] = embedder
+        return embedder, await embedder.open()
+
+    async def close(self) -> None:
+        """Close what was opened. May be called twice."""
+        embedders, self._by_model = list(self._by_model.values()), {}
+        for embedder in embedders:
+            await embedder.close()
+
+
+def embedder_of(bound: Binding, *, verb: str) -> BatchedEmbedder:
+    """The embedder that the collection was opened with; raises ConfigurationError that says how to give one."""
+    if bound.embedder is None:
+        name = bound.info.name
+        model = "minilm" if bound.info.embedding is None else bound.info.embedding.name
+        raise ConfigurationError(
+            f"{verb} of a text needs an embedder, and collection {name!r} was opened without one; open it with "
+            f"db.collection({name!r}, embedder={model!r}), or with your own model: embedder=model"
+        )
+    return bound.embedder
+
+
+def check_dimension(dimension: int | None, identity: EmbeddingIdentity) -> int:
+    """The dimension of the embedder; raises DimensionMismatchError where another one was asked for."""
+    if dimension not in (None, identity.dimension):
+        raise DimensionMismatchError(
+            f"dimension {dimension} was asked for, and the embedder {identity} makes {identity.dimension} dimensions; "
+            "leave dimension out"
+        )
+    return identity.dimension

@@ -1,0 +1,150 @@
+"""The life of a RAG system: what it opens, and which collections it works on."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Final, Self
+
+from vpa.base.arguments import explains
+from vpa.base.clock import Clock, SystemClock
+from vpa.base.errors import ClosedError, DimensionMismatchError
+from vpa.base.ids import VersionStamps
+from vpa.client.collection import Collection
+from vpa.client.manager import VectorDatabaseManager
+from vpa.embeddings.batched import BatchedEmbedder
+from vpa.kit.cache import TtlCache
+from vpa.kit.cpus import available_cpus
+from vpa.kit.locks import KeyedLocks
+from vpa.kit.threads import Workers
+from vpa.rag.documents import SearchResult
+from vpa.rag.history import SearchHistory
+from vpa.rag.ingest import Ingestion
+from vpa.rag.options import RagOptions
+from vpa.rag.stats import SystemCounters
+
+_MOST_WORKERS: Final = 4  # Splitting holds the interpreter: more threads would wait for one another.
+
+
+@explains
+class RunningSystem:
+    """A model, a manager, and the collections of documents that are open."""
+
+    def __init__(
+        self,
+        manager: VectorDatabaseManager,
+        embedder: BatchedEmbedder,
+        *,
+        options: RagOptions | None = None,
+        clock: Clock | None = None,
+        owns_manager: bool = True,
+    ) -> None:
+        """`owns_manager` False leaves the manager open at `shutdown`."""
+        self.manager = manager
+        self.options = options or RagOptions()
+        self._embedder = embedder
+        self._clock = clock or SystemClock()
+        self._owns_manager = owns_manager
+        self._stamps = VersionStamps(self._clock)
+        self._workers = Workers(size=min(_MOST_WORKERS, available_cpus()), name="vpa-rag")
+        self._counters = SystemCounters()
+        self._history = SearchHistory()
+        self._cache: TtlCache[tuple[object, ...], list[SearchResult]] = TtlCache(
+            max_bytes=self.options.cache_bytes, ttl_s=self.options.cache_ttl_seconds, clock=self._clock
+        )
+        self._collection: Collection | None = None
+        self._others: dict[str, Collection] = {}
+        self._opening = asyncio.Lock()
+        self._turns = KeyedLocks()
+
+    # Lifecycle
+
+    async def initialize(self) -> Self:
+        """Load the model, connect, and make the collection if it is missing. Twice is no error.
+
+        Raises EmbedderError, DimensionMismatchError, EmbeddingMismatchError, and what `connect` raises.
+        """
+        async with self._opening:
+            if self._collection is not None:
+                return self
+            try:
+                identity = await self._embedder.open()
+                self._check_dimension(identity.dimension, str(identity))
+                await self.manager.connect()
+                self._collection = await self._made(self.manager.config.index_name)
+            except BaseException:
+                await self._release()
+                raise
+        return self
+
+    def _check_dimension(self, dimension: int, model: str) -> None:
+        if self.manager.config.dimension not in (None, dimension):
+            raise DimensionMismatchError(
+                f"VPA_VECTOR_DB_DIMENSION is {self.manager.config.dimension}, but {model} makes {dimension} "
+                "dimensions; unset the one "
+                "or choose another VPA_EMBEDDING_MODEL"
+            )
+
+    async def shutdown(self) -> None:
+        """Let store, model and cache go. May be called twice."""
+        async with self._opening:
+            self._collection = None
+            self._others.clear()
+            self._cache.clear()
+            await self._release()
+
+    async def _release(self) -> None:
+        if self._owns_manager:
+            await self.manager.close()
+        await self._embedder.close()
+        await self._workers.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.initialize()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.shutdown()
+
+    def _open(self) -> Collection:
+        if self._collection is None:
+            raise ClosedError(
+                "the RAG system is not initialized: use it in `async with` (with vpa.sync: `with`), or call "
+                "initialize() first"
+            )
+        return self._collection
+
+    async def _made(self, name: str) -> Collection:
+        """The collection of that name for this model, made if it is missing."""
+        identity = await self._embedder.open()
+        return await self.manager.create_collection(
+            name,
+            dimension=identity.dimension,
+            metric=self.manager.config.metric,
+            embedding=identity,
+            exist_ok=True,
+        )
+
+    async def _of(self, name: str | None, *, make: bool = False) -> Collection:
+        """The system's own collection, or another one; raises CollectionNotFoundError unless it is to be made."""
+        own = self._open()
+        if name is None or name == own.name:
+            return own
+        collection = self._others.get(name)
+        if collection is None:
+            collection = await (self._made(name) if make else self.manager.collection(name))
+            if not make:
+                await collection.adopt_embedding(await self._embedder.open())
+            self._others[name] = collection
+        return collection
+
+    async def _ingestion(self, collection: str | None) -> Ingestion:
+        return Ingestion(
+            await self._of(collection, make=True),
+            self._embedder,
+            options=self.options,
+            stamps=self._stamps,
+            workers=self._workers,
+            turns=self._turns,
+        )

@@ -1,0 +1,153 @@
+"""Texts in and texts asked for, on a collection that has an embedder."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import numpy as np
+import pytest
+
+import vpa
+import vpa.sync
+from vpa import errors
+from vpa.base.arrays import FloatMatrix
+
+
+class Counting(vpa.Embedder):
+    """Two axes: letters a, and the rest. Counts what it was asked."""
+
+    def __init__(self, name: str = "counting") -> None:
+        self._name = name
+        self.texts: list[str] = []
+        self.closed = 0
+
+    @property
+    def identity(self) -> vpa.EmbeddingIdentity:
+        return vpa.EmbeddingIdentity(name=self._name, dimension=2)
+
+    async def embed(self, texts: Sequence[str], *, kind: str) -> FloatMatrix:
+        self.texts += texts
+        return np.asarray([[text.count("a") + 0.1, len(text) - text.count("a") + 0.1] for text in texts], np.float32)
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+async def db() -> AsyncIterator[vpa.VectorDatabaseManager]:
+    async with vpa.connect("mock://") as manager:
+        yield manager
+
+
+async def test_texts_are_embedded_and_searched_and_the_model_is_remembered(db: vpa.VectorDatabaseManager) -> None:
+    docs = await db.create_collection("docs", embedder=Counting())
+    assert (docs.info.dimension, str(docs.info.embedding)) == (2, "counting")
+    ids = await docs.add_texts(["aaa", "bbb"], metadata=[{"n": 1}, {"n": 2}])
+    assert len(set(ids)) == 2
+    assert (await docs.search(text="aa")).ids == ids
+    assert [found.ids[0] for found in await docs.search_batch(texts=["b", "a"])] == ids[::-1]
+    assert (await docs.search(text="aa", filter={"n": 2})).ids == ids[1:]
+    assert [record.text for record in await docs.get(ids)] == ["aaa", "bbb"]
+    assert await docs.search_batch(texts=[]) == []
+
+
+async def test_ids_and_one_mapping_for_all_are_taken(db: vpa.VectorDatabaseManager) -> None:
+    docs = await db.create_collection("docs", embedder=Counting())
+    scope = vpa.Scope("acme")
+    assert await docs.add_texts(["aa", "bb"], ids=["x", "y"], metadata={"by": "me"}, scope=scope) == ["x", "y"]
+    assert [record.metadata async for record in docs.scan(scope=scope)] == [{"by": "me"}] * 2
+    assert await docs.add_texts([]) == []
+
+
+async def test_nothing_is_embedded_where_anything_is_wrong(db: vpa.VectorDatabaseManager) -> None:
+    model = Counting()
+    docs = await db.create_collection("docs", embedder=model)
+    for texts, options in (
+        (["a", "b"], {"ids": ["x"]}),
+        (["a", "b"], {"metadata": [{}]}),
+        (["a", "b"], {"metadata": [{}, {"m": {"x": object()}}]}),
+        (["a", "b"], {"ids": ["x", "x"]}),
+        (["a", " "], {}),
+        (["a", 5], {}),
+        ("ab", {}),
+        (["a"], {"ids": [""]}),
+    ):
+        with pytest.raises(errors.InvalidRecordError):
+            await docs.add_texts(texts, **options)  # type: ignore[arg-type]
+    for text in ("", " ", "\ud800"):
+        with pytest.raises(errors.InvalidQueryError):
+            await docs.search_batch(texts=["a", text])
+    assert model.texts == []
+
+
+async def test_without_an_embedder_the_error_says_how_to_give_one(db: vpa.VectorDatabaseManager) -> None:
+    docs = await db.create_collection("docs", dimension=2)
+    for call in (docs.add_texts(["a"]), docs.search(text="a"), docs.search_batch(texts=["a"])):
+        with pytest.raises(errors.ConfigurationError, match=r"db\.collection\('docs', embedder="):
+            await call
+
+
+async def test_a_query_is_a_vector_or_a_text(db: vpa.VectorDatabaseManager) -> None:
+    docs = await db.create_collection("docs", embedder=Counting())
+    with pytest.raises(errors.InvalidQueryError, match=r"text='aa'"):
+        await docs.search("aa")
+    for call in (docs.search(), docs.search([1, 0], text="a"), docs.search_batch(), docs.search_batch(texts="ab")):
+        with pytest.raises(errors.InvalidQueryError):
+            await call
+
+
+async def test_another_model_than_the_stored_one_is_refused(db: vpa.VectorDatabaseManager) -> None:
+    await db.create_collection("docs", embedder=Counting())
+    for call in (db.collection("docs", embedder=Counting("other")), db.open_collection("docs", embedder=Counting("x"))):
+        with pytest.raises(errors.EmbeddingMismatchError, match="counting"):
+            await call
+    with pytest.raises(errors.DimensionMismatchError, match="leave dimension out"):
+        await db.create_collection("more", dimension=3, embedder=Counting())
+    docs = await db.collection("docs", embedder=Counting())
+    assert len(await docs.add_texts(["a"])) == 1
+
+
+async def test_a_collection_without_a_model_takes_one(db: vpa.VectorDatabaseManager) -> None:
+    await db.create_collection("empty", dimension=2)
+    assert str((await db.collection("empty", embedder=Counting())).info.embedding) == "counting"
+    filled = await db.create_collection("filled", dimension=2)
+    # Only in another scope: it is not empty.
+    await filled.upsert([vpa.Record("a", vector=[1, 0], text="aa")], scope=vpa.Scope("acme"))
+    docs = await db.collection("filled", embedder=Counting())
+    assert docs.info.embedding is None
+    assert (await docs.search(text="aa", scope=vpa.Scope("acme"))).ids == ["a"]
+    with pytest.raises(errors.EmbeddingMismatchError):
+        await filled.adopt_embedding(Counting().identity)
+
+
+async def test_open_makes_what_is_missing_and_opens_what_is_there(db: vpa.VectorDatabaseManager) -> None:
+    made = await db.open_collection("docs", dimension=2, metric="dot")
+    await made.upsert({"id": "a", "vector": [1, 0]})
+    assert await (await db.open_collection("docs")).count() == 1
+    assert await (await db.open_collection("docs", dimension=2)).count() == 1
+    with pytest.raises(errors.DimensionMismatchError):
+        await db.open_collection("docs", dimension=3)
+    with pytest.raises(errors.ConfigurationError, match="metric"):
+        await db.open_collection("docs", metric="cosine")
+    with pytest.raises(errors.ConfigurationError, match="needs a dimension"):
+        await db.open_collection("new")
+
+
+async def test_an_embedder_of_the_caller_stays_open_one_by_name_is_loaded_once() -> None:
+    model = Counting()
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", embedder=model)
+        await docs.add_texts(["a"])
+        named = await db.create_collection("named", embedder="hashing")
+        await named.add_texts(["one word", "another"])
+        assert (await named.search(text="word"))[0].text == "one word"
+        assert (await db.open_collection("third", embedder="hashing")).info.embedding == named.info.embedding
+    assert model.closed == 0
+
+
+def test_the_synchronous_names_do_the_same() -> None:
+    with vpa.sync.connect("mock://") as db:
+        docs = db.open_collection("docs", embedder=Counting())  # type: ignore[attr-defined]
+        ids = docs.add_texts(iter(["aaa", "bbb"]))
+        assert docs.search(text="aa").ids == ids
+        assert docs.within(vpa.Scope("acme")).count() == 0
