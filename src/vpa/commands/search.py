@@ -59,9 +59,9 @@ async def _search(args: Namespace) -> tuple[list[SearchResult], int]:
         return results, len(results) or await system.manager.count(scope=scope(args))
 
 
-async def _check_fields(manager: VectorDatabaseManager, filters: dict[str, Any], whose: Scope) -> None:
+async def _check_fields(manager: VectorDatabaseManager, condition: dict[str, Any], whose: Scope) -> None:
     """Raise InvalidFilterError where nothing was found because a field of the filter is unknown."""
-    unknown = (await manager.explain(filters, scope=whose))["unknown_fields"]
+    unknown = (await manager.explain(condition, scope=whose))["unknown_fields"]
     if unknown:
         raise InvalidFilterError("; ".join(sentence(path, near) for path, near in unknown.items()))
 
