@@ -239,7 +239,7 @@ def _same_identity(embedding: EmbeddingIdentity | None, identity: EmbeddingIdent
 
 def _exists(present: CollectionInfo) -> CollectionExistsError:
     return CollectionExistsError(
-        f"collection {present.name!r} exists with dimension {present.dimension} and metric {present.metric}; open it with "
-        "open_collection, or pass exist_ok=True",
+        f"collection {present.name!r} exists with dimension {present.dimension} and metric {present.metric}; open it "
+        "with open_collection, or pass exist_ok=True",
         collection=present.name,
     )
