@@ -24,6 +24,7 @@ REMEDIES = {
     "embedder_error": "The message names the model and what is missing; `vpa doctor` checks it.",
     "embedder_unavailable": "Call again later: the model's service is busy or away.",
     "embedding_mismatch": "Set the model back, or use another collection: vectors of two models cannot be compared.",
+    "invalid_argument": "The message names the argument that is meant; the call's others were not looked at. It is a `TypeError` too.",
     "invalid_filter": "The message names the path inside the filter; see [filters](semantics.md).",
     "invalid_query": "The message names the option and what it accepts.",
     "invalid_record": "The message names the record and the rule; see [a record](semantics.md). Nothing of the call was written.",

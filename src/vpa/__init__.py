@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import vpa.sync as sync
     from vpa import errors
     from vpa.base.errors import (
+        ArgumentError,
         AuthenticationError,
         CircuitOpenError,
         ClosedError,
@@ -136,6 +137,7 @@ _HOME = {
 
 __all__ = [
     "ALL_SCOPES",
+    "ArgumentError",
     "AuthenticationError",
     "ChromaOptions",
     "CircuitOpenError",

@@ -1,6 +1,7 @@
 """Every error of vpa: `from vpa.errors import InvalidFilterError`. What each means: docs/errors.md."""
 
 from vpa.base.errors import (
+    ArgumentError,
     AuthenticationError,
     CircuitOpenError,
     ClosedError,
@@ -36,6 +37,7 @@ from vpa.base.errors import (
 )
 
 __all__ = [
+    "ArgumentError",
     "AuthenticationError",
     "CircuitOpenError",
     "ClosedError",

@@ -23,6 +23,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "embedder_error": 500,
     "embedder_unavailable": 503,
     "embedding_mismatch": 409,
+    "invalid_argument": 500,
     "invalid_filter": 422,
     "invalid_query": 422,
     "invalid_record": 422,
