@@ -11,6 +11,7 @@ from vpa.base.clock import Clock
 from vpa.base.records import CollectionInfo
 from vpa.client.policy.pipeline import Call, Pipeline
 from vpa.client.promise import Promise
+from vpa.kit.tally import note_began, one_write
 from vpa.stores.contract import VectorStore
 from vpa.stores.requests import Request
 
@@ -50,17 +51,25 @@ class Binding:
     @contextmanager
     def writing(self) -> Iterator[Callable[[int], None]]:
         """While records are written; yields what to tell how many they were."""
-        if self.promise is None:
-            yield lambda written: None
-            return
-        with self.promise.writing():
-            yield self.promise.note
+        with one_write() as tally:
+            if self.promise is None:
+                yield tally.settle
+                return
+            with self.promise.writing():
+                note = self.promise.note
+
+                def settle(written: int) -> None:
+                    tally.settle(written)
+                    note(written)
+
+                yield settle
 
     async def run(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
         """Do `work`, which answers `request`, through the pipeline."""
         call = Call(request, self.store.provider, self.info.name)
         if not request.writes:
             return await self.pipeline.run(call, work)
+        note_began()
         try:
             return await self.pipeline.run(call, work)
         finally:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from vpa.base.capabilities import Capabilities
 from vpa.base.clock import Clock, SystemClock
@@ -26,6 +26,7 @@ from vpa.client.describe import as_json
 from vpa.client.policy.assembly import Pipelines
 from vpa.client.policy.pipeline import Call, Interceptor
 from vpa.client.verbs import CollectionVerbs
+from vpa.kit.crossing import ways_to_open
 from vpa.observe.meter import Meter
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import VectorStore
@@ -150,6 +151,17 @@ class VectorDatabaseManager(CollectionVerbs):
     ) -> None:
         await self.close()
 
+    if not TYPE_CHECKING:
+
+        def __enter__(self) -> None:
+            raise TypeError(
+                "this manager is asynchronous: write `async with vpa.connect(…) as db` inside `async def`, or in a "
+                "notebook `db = await vpa.connect(…).connect()`; without await: `with vpa.sync.connect(…) as db`"
+            )
+
+        def __exit__(self, *_: object) -> None:
+            """Nothing was entered."""
+
     @property
     def is_connected(self) -> bool:
         """Whether `connect` succeeded and `close` was not called since."""
@@ -157,9 +169,7 @@ class VectorDatabaseManager(CollectionVerbs):
 
     def _open_store(self) -> VectorStore:
         if self._store is None or not self._connected:
-            raise ClosedError(
-                "the manager is not connected: use it in `async with` (with vpa.sync: `with`), or call connect() first"
-            )
+            raise ClosedError(f"the manager is not connected: {ways_to_open('connect')}")
         return self._store
 
     # Collections

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from vpa.base.clock import Clock, SystemClock
 from vpa.base.errors import (
@@ -28,6 +28,7 @@ from vpa.embeddings.batched import BatchedEmbedder
 from vpa.filters import FilterLike, NormalFilter, canonical_text, normal, to_json
 from vpa.kit.cache import TtlCache
 from vpa.kit.cpus import available_cpus
+from vpa.kit.crossing import ways_to_open
 from vpa.kit.locks import KeyedLocks
 from vpa.kit.threads import Workers
 from vpa.observe.log import request_context
@@ -131,12 +132,20 @@ class EnhancedRAGSystem:
     ) -> None:
         await self.shutdown()
 
+    if not TYPE_CHECKING:
+
+        def __enter__(self) -> None:
+            raise TypeError(
+                "this RAG system is asynchronous: write `async with` inside `async def`, or in a notebook "
+                "`await rag.initialize()`; without await: `with vpa.sync.create_enhanced_rag_system() as rag`"
+            )
+
+        def __exit__(self, *_: object) -> None:
+            """Nothing was entered."""
+
     def _open(self) -> Collection:
         if self._collection is None:
-            raise ClosedError(
-                "the RAG system is not initialized: use it in `async with` (with vpa.sync: `with`), or call "
-                "initialize() first"
-            )
+            raise ClosedError(f"the RAG system is not initialized: {ways_to_open('initialize')}")
         return self._collection
 
     def _ingestion(self) -> Ingestion:
