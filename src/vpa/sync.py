@@ -75,10 +75,10 @@ def _inner(value: Any) -> Any:
     return value._inner if isinstance(value, _Facade) else value
 
 
-def _given(method: Any, crossing: Crossing, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+def _work_of(method: Any, crossing: Crossing, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
     streams = method.__name__ in _STREAMING
-    given = [crossing.given(_inner(value), streams=streams) for value in args]
-    named = {key: crossing.given(_inner(value), name=key, streams=streams) for key, value in kwargs.items()}
+    given = [crossing.argument(_inner(value), streams=streams) for value in args]
+    named = {key: crossing.argument(_inner(value), name=key, streams=streams) for key, value in kwargs.items()}
     work: Coroutine[Any, Any, Any] = method(*given, **named)
     return work
 
@@ -87,7 +87,7 @@ def _blocking(name: str, method: Any) -> Any:
     @functools.wraps(method)
     def call(self: _Facade, *args: Any, **kwargs: Any) -> Any:
         called = getattr(self._inner, name)
-        return self._wrap(self._owner.call(lambda crossing: _given(called, crossing, *args, **kwargs)))
+        return self._wrap(self._owner.call(lambda crossing: _work_of(called, crossing, *args, **kwargs)))
 
     return call
 
@@ -234,7 +234,7 @@ def _function(function: Any) -> Any:
             )
 
         def make(crossing: Crossing) -> Coroutine[Any, Any, Any]:
-            return _given(function, crossing, *args, **kwargs)
+            return _work_of(function, crossing, *args, **kwargs)
 
         if not facades:
             return call_alone(make)

@@ -199,7 +199,7 @@ def test_every_parameter_that_takes_a_function_is_known_to_the_crossing() -> Non
         name
         for call in _calls().values()
         for name, annotation in inspect.get_annotations(inspect.unwrap(call)).items()
-        if "Callable" in annotation or "Progress" in annotation
+        if name != "return" and ("Callable" in str(annotation) or "Progress" in str(annotation))
     }
     assert names <= TOLD | ASKED
 

@@ -7,8 +7,9 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
+from vpa.base.answers import Health, Statistics
 from vpa.base.capabilities import Capabilities
 from vpa.base.clock import Clock, SystemClock
 from vpa.base.errors import (
@@ -39,7 +40,9 @@ from vpa.stores.requests import (
     DropCollection,
     ListCollections,
     Ping,
-    Statistics,
+)
+from vpa.stores.requests import (
+    Statistics as StatisticsRequest,
 )
 
 
@@ -307,7 +310,7 @@ class VectorDatabaseManager(CollectionVerbs):
         """The store's client packages, each with the lowest and newest version that the suite was run on."""
         return self._open_store().tested_clients
 
-    async def health(self) -> dict[str, Any]:
+    async def health(self) -> Health:
         """Whether the store answers, and how fast: `{"healthy": bool, "latency_s": …, …}`. Never raises for a sick
         store.
         """
@@ -318,10 +321,10 @@ class VectorDatabaseManager(CollectionVerbs):
             facts |= await self._pipeline.run(Call(Ping(), store.provider), store.ping)
             facts |= {"client_version": store.client_version, "concerns": store.concerns(facts)}
         except VectorDatabaseError as error:
-            return {**facts, "healthy": False, "error": str(error), "code": error.code}
-        return {**facts, "healthy": True, "latency_s": self._clock.monotonic() - started}
+            return cast(Health, {**facts, "healthy": False, "error": str(error), "code": error.code})
+        return cast(Health, {**facts, "healthy": True, "latency_s": self._clock.monotonic() - started})
 
-    async def get_statistics(self) -> dict[str, Any]:
+    async def get_statistics(self) -> Statistics:
         """Calls, errors and latencies in seconds by verb since this manager was made, and facts on open collections.
 
         `collections` holds those that this manager has opened or made; `list_collections` names all. The whole is
@@ -333,7 +336,7 @@ class VectorDatabaseManager(CollectionVerbs):
             for bound in [self._bindings[name] for name in names if name in self._bindings]:
                 # One may be dropped by another process meanwhile.
                 with contextlib.suppress(CollectionNotFoundError):
-                    facts = await bound.run(Statistics(), partial(bound.store.statistics, bound.info))
+                    facts = await bound.run(StatisticsRequest(), partial(bound.store.statistics, bound.info))
                     if bound.promise is not None:
                         facts["promise"] = bound.promise.facts()
                     described = bound.info.to_json()

@@ -14,6 +14,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from numpy.typing import ArrayLike
 
+from vpa.base.answers import Explanation
 from vpa.base.errors import InvalidFilterError, InvalidQueryError, InvalidRecordError, VectorDatabaseError
 from vpa.base.metadata import Scalar, canonical_metadata
 from vpa.base.query import OnConflict, check_threshold, check_top_k
@@ -334,12 +335,12 @@ class CollectionVerbs(ABC):
             await bound.promise.measure()
 
     @_located
-    async def explain(self, filter: FilterLike = None) -> dict[str, Any]:
+    async def explain(self, filter: FilterLike = None) -> Explanation:
         """What the store evaluates, in its own language, and what is left to this library."""
         bound = self._bound()
         request = Explain(await checked_filter(filter))
 
-        async def described() -> dict[str, Any]:
+        async def described() -> Explanation:
             return describe.explain(bound.store, bound.info, request.filter)
 
         return await bound.run(request, described)

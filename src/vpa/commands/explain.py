@@ -7,6 +7,7 @@ import json
 from argparse import Namespace
 from typing import Any
 
+from vpa.base.answers import Explanation
 from vpa.base.records import CollectionInfo, Metric
 from vpa.client.describe import explain
 from vpa.commands.common import parse_filter, print_json, print_table, settings
@@ -32,7 +33,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-async def _explain(args: Namespace) -> dict[str, Any]:
+async def _explain(args: Namespace) -> Explanation:
     node = normalize(as_filter(parse_filter(args.filter)))
     config = settings(args)
     options = config.store

@@ -31,7 +31,7 @@ _GATHERED_S: Final = 0.02
 # Whoever waits looks so often whether the loop is still there: at the end of the program it is gone without a word.
 LOOK_S: Final = 0.5
 # Parameters that take functions: those that are told something, and those whose answer is waited for.
-TOLD: Final = frozenset({"progress"})
+TOLD: Final = frozenset({"progress", "converted"})
 ASKED: Final = frozenset({"embedder"})
 # Read as they are: none of them runs code of its caller.
 _PLAIN: Final = (str, bytes, bytearray, dict, list, tuple, set, frozenset, range, int, float, bool, type(None))
@@ -77,7 +77,7 @@ class Crossing:
             if not is_alive() or sys.is_finalizing():
                 return None
 
-    def given(self, value: Any, *, name: str = "", streams: bool) -> Any:
+    def argument(self, value: Any, *, name: str = "", streams: bool) -> Any:
         """The argument `name` of the call as the loop may have it: iterators, lazy mappings and functions stay with the
         caller.
 
