@@ -17,6 +17,7 @@ lint: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/sync_stub.py --check
+	$(BIN)/python scripts/reference.py --check
 
 # The release that the tests run on, built once from source (two to four minutes); nothing to do where it is there.
 WEAVIATE_VERSION := v1.35.2

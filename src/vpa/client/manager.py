@@ -192,6 +192,8 @@ class VectorDatabaseManager(CollectionVerbs):
     ) -> Collection:
         """Make a collection, or with `exist_ok` open the one that has the same dimension and metric.
 
+        `dimension`: how many numbers each vector has. `metric`: "cosine", "dot" or "euclidean"; a score is higher for
+        better matches with each. `embedding`: the model that the vectors come from; another one is then refused.
         `recall`: the share of the exact top 10 that ordinary searches find on average, above 0 and at most 1; it is
         measured on the collection's own records, and the store's search is set so that it is kept (docs/recall.md).
         `index`: how the embedded engine searches (`IndexOptions`, or a mapping with its fields). `store_options`: what
@@ -239,7 +241,7 @@ class VectorDatabaseManager(CollectionVerbs):
         return None
 
     async def collection(self, name: str, *, dimension: int | None = None, metric: str | None = None) -> Collection:
-        """A collection that exists; `dimension` and `metric`, where given, must be its own.
+        """Open a collection that exists; `dimension` (of its vectors) and `metric`, where given, must be its own.
 
         Raises CollectionNotFoundError, DimensionMismatchError, ConfigurationError.
         """

@@ -36,7 +36,7 @@ async def results(docs: vpa.Collection) -> None:
     print(hits.ids)  # wrong
     found = await docs.search(vector=[1, 2])
     print(found.id)  # wrong
-    print(found[0].distance)  # wrong
+    print(found[0].similarity)  # wrong
     number: int = await docs.get(["a"])  # wrong
     for record in docs.scan():  # wrong
         print(record, first, number)

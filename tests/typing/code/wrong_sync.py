@@ -21,8 +21,10 @@ async def confused() -> None:
 
 
 def called() -> None:
-    db = sync.connect("mock://", dim=2)  # wrong
-    docs = db.collection("docs", 2)  # wrong
+    sync.connect("mock://", dim=2)  # wrong
+    db = sync.connect("mock://")
+    db.collection("docs", 2)  # wrong
+    docs = db.collection("docs")
     docs.search(vector=[1, 2], k=3)  # wrong
     print(docs.count().ids)  # wrong
     names: list[int] = db.list_collections()  # wrong
