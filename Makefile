@@ -16,6 +16,8 @@ lint: .venv/dev
 	$(BIN)/ruff format --check src tests scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/sync_stub.py --check
+	$(BIN)/python scripts/reference.py --check
 
 # The release that the tests run on, built once from source (two to four minutes); nothing to do where it is there.
 WEAVIATE_VERSION := v1.35.2

@@ -104,3 +104,9 @@ def test_the_scripts_write_their_reports(script: str, tmp_path: Path) -> None:
     wrong = subprocess.run([*command, "--provider", "qdrnt"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert wrong.returncode == 1
     assert "Traceback" not in wrong.stderr
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "reference.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

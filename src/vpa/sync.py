@@ -1,7 +1,8 @@
 """The same names without `await`: each connection runs on one owner loop in a thread of its own.
 
 `with vpa.sync.connect("mock://") as db: …`. The classes are made from the asynchronous ones, verb by verb, so that
-signatures, docstrings and errors are theirs.
+signatures, docstrings and errors are theirs. What the caller gives (iterators, callbacks, functions that embed) runs in
+the caller's thread: see `vpa.kit.crossing`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from vpa.base.errors import ConfigurationError
 from vpa.client.collection import Collection as _AsyncCollection
@@ -17,11 +18,13 @@ from vpa.client.connect import connect as _connect
 from vpa.client.manager import VectorDatabaseManager as _AsyncManager
 from vpa.compose import create_enhanced_rag_system as _create_rag
 from vpa.compose import create_vector_database_manager as _create_manager
-from vpa.kit.owner import OwnerLoop, read_here, run_alone
+from vpa.embeddings.adapt import as_embedder as _as_embedder
+from vpa.kit.crossing import Crossing, as_blocking_call, called_here, read_here
+from vpa.kit.owner import OwnerLoop, call_alone
 from vpa.rag.system import EnhancedRAGSystem as _AsyncRAG
 
-# Verbs that read a source no faster than they write it.
-_STREAMING: Final = frozenset({"add_documents"})
+# What takes asynchronous iterators too: there a source is read no faster than it is used.
+_STREAMING: Final = frozenset({"add_documents", "audit", "repair"})
 
 
 class _Facade:
@@ -40,26 +43,51 @@ class _Facade:
         return Collection(value, self._owner) if isinstance(value, _AsyncCollection) else value
 
 
+class _Opened(_Facade):
+    """What has a connection of its own: a context manager, and collected without one it ends its loop."""
+
+    def __init__(self, inner: Any, owner: OwnerLoop, *, end: Callable[[], Coroutine[Any, Any, Any]] | None) -> None:
+        """`end` closes all that lives on the loop; None where the loop is another one's, and goes on."""
+        super().__init__(inner, owner)
+        self._ends_loop = end is not None
+        if end is not None:
+            owner.owns(end)
+
+    def _enter(self, opening: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        self._owner.check_open()
+        try:
+            self._owner.run(opening(), needs_loop=True)
+        except BaseException:
+            if self._ends_loop:
+                self._owner.stop()
+            raise
+
+    if not TYPE_CHECKING:
+
+        async def __aenter__(self) -> Any:
+            raise TypeError(f"{self!r} is used without await: write `with`, not `async with`")
+
+        async def __aexit__(self, *_: object) -> None:
+            """Nothing was entered."""
+
+
 def _inner(value: Any) -> Any:
     return value._inner if isinstance(value, _Facade) else value
 
 
-def _call(method: Any, bridge: Callable[[Any], Any], *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
-    given = [bridge(_inner(value)) for value in args]
-    work: Coroutine[Any, Any, Any] = method(*given, **{key: bridge(_inner(value)) for key, value in kwargs.items()})
+def _work_of(method: Any, crossing: Crossing, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+    streams = method.__name__ in _STREAMING
+    given = [crossing.argument(_inner(value), streams=streams) for value in args]
+    named = {key: crossing.argument(_inner(value), name=key, streams=streams) for key, value in kwargs.items()}
+    work: Coroutine[Any, Any, Any] = method(*given, **named)
     return work
 
 
 def _blocking(name: str, method: Any) -> Any:
     @functools.wraps(method)
     def call(self: _Facade, *args: Any, **kwargs: Any) -> Any:
-        if name in _STREAMING:
-            return self._wrap(
-                self._owner.run_reading(lambda bridge: _call(getattr(self._inner, name), bridge, *args, **kwargs))
-            )
-        given = [read_here(_inner(value)) for value in args]
-        named = {key: read_here(_inner(value)) for key, value in kwargs.items()}
-        return self._wrap(self._owner.run(getattr(self._inner, name)(*given, **named)))
+        called = getattr(self._inner, name)
+        return self._wrap(self._owner.call(lambda crossing: _work_of(called, crossing, *args, **kwargs)))
 
     return call
 
@@ -67,7 +95,9 @@ def _blocking(name: str, method: Any) -> Any:
 def _iterating(name: str, method: Any) -> Any:
     @functools.wraps(method)
     def call(self: _Facade, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        return self._owner.iterate(getattr(self._inner, name)(*args, **kwargs))
+        given = [read_here(value) for value in args]
+        named = {key: read_here(value) for key, value in kwargs.items()}
+        return self._owner.iterate(getattr(self._inner, name)(*given, **named))
 
     return call
 
@@ -75,16 +105,37 @@ def _iterating(name: str, method: Any) -> Any:
 def _plain(name: str, method: Any) -> Any:
     @functools.wraps(method)
     def call(self: _Facade, *args: Any, **kwargs: Any) -> Any:
-        return self._wrap(getattr(self._inner, name)(*args, **kwargs))
+        return self._wrap(as_blocking_call(lambda: getattr(self._inner, name)(*args, **kwargs)))
 
     return call
 
 
 def _reading(name: str, member: property) -> property:
     def read(self: _Facade) -> Any:
-        return getattr(self._inner, name)
+        return as_blocking_call(lambda: getattr(self._inner, name))
 
     return property(read, doc=member.__doc__)
+
+
+def _opening(name: str, method: Any) -> Any:
+    @functools.wraps(method)
+    def call(self: _Facade) -> Any:
+        self._owner.check_open()
+        return self._wrap(self._owner.run(getattr(self._inner, name)(), needs_loop=True))
+
+    return call
+
+
+def _closing(name: str, method: Any) -> Any:
+    @functools.wraps(method)
+    def call(self: _Opened) -> None:
+        end = getattr(self._inner, name)
+        if self._ends_loop:
+            self._owner.close(end)
+        else:
+            self._owner.run(end())
+
+    return call
 
 
 def _adopt(facade: type[_Facade], asynchronous: type[Any], *, opening: str = "", closing: tuple[str, ...] = ()) -> None:
@@ -102,58 +153,31 @@ def _adopt(facade: type[_Facade], asynchronous: type[Any], *, opening: str = "",
             setattr(facade, name, _plain(name, member))
 
 
-def _opening(name: str, method: Any) -> Any:
-    @functools.wraps(method)
-    def call(self: _Facade) -> Any:
-        self._owner.check_open()
-        return self._wrap(self._owner.run(getattr(self._inner, name)(), needs_loop=True))
-
-    return call
-
-
-def _closing(name: str, method: Any) -> Any:
-    @functools.wraps(method)
-    def call(self: _Facade) -> None:
-        self._owner.close(getattr(self._inner, name))
-
-    return call
-
-
 class Collection(_Facade):
     """As `vpa.Collection`, without `await`."""
 
 
-class VectorDatabaseManager(_Facade):
+class VectorDatabaseManager(_Opened):
     """As `vpa.VectorDatabaseManager`, without `await`; a context manager."""
 
     def __enter__(self) -> VectorDatabaseManager:
-        self._owner.check_open()
-        try:
-            self._owner.run(self._inner.connect(), needs_loop=True)
-        except BaseException:
-            self._owner.stop()
-            raise
+        self._enter(self._inner.connect)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()  # type: ignore[attr-defined]
 
 
-class EnhancedRAGSystem(_Facade):
+class EnhancedRAGSystem(_Opened):
     """As `vpa.EnhancedRAGSystem`, without `await`; a context manager."""
 
     @property
     def manager(self) -> VectorDatabaseManager:
         """The manager below, on the same loop."""
-        return VectorDatabaseManager(self._inner.manager, self._owner)
+        return VectorDatabaseManager(self._inner.manager, self._owner, end=None)
 
     def __enter__(self) -> EnhancedRAGSystem:
-        self._owner.check_open()
-        try:
-            self._owner.run(self._inner.initialize(), needs_loop=True)
-        except BaseException:
-            self._owner.stop()
-            raise
+        self._enter(self._inner.initialize)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -165,22 +189,35 @@ _adopt(VectorDatabaseManager, _AsyncManager, opening="connect", closing=("close"
 _adopt(EnhancedRAGSystem, _AsyncRAG, opening="initialize", closing=("shutdown",))
 
 
+def _manager(inner: _AsyncManager) -> VectorDatabaseManager:
+    return VectorDatabaseManager(inner, OwnerLoop(), end=inner.close)
+
+
 @functools.wraps(_connect)
 def connect(url: str, **options: Any) -> VectorDatabaseManager:
     """As `vpa.connect`, for `with`."""
-    return VectorDatabaseManager(_connect(url, **options), OwnerLoop())
+    return _manager(_connect(url, **options))
 
 
 @functools.wraps(_create_manager)
 def create_vector_database_manager(config: Any = None) -> VectorDatabaseManager:
     """As `vpa.create_vector_database_manager`, for `with`."""
-    return VectorDatabaseManager(_create_manager(config), OwnerLoop())
+    return _manager(_create_manager(config))
 
 
 @functools.wraps(_create_rag)
-def create_enhanced_rag_system(config: Any = None, **options: Any) -> EnhancedRAGSystem:
-    """As `vpa.create_enhanced_rag_system`, for `with`."""
-    return EnhancedRAGSystem(_create_rag(config, **options), OwnerLoop())
+def create_enhanced_rag_system(config: Any = None, *, manager: Any = None, embedder: Any = None) -> EnhancedRAGSystem:
+    """As `vpa.create_enhanced_rag_system`, for `with`; on the loop of `manager`, where one is given."""
+    inner = _create_rag(config, manager=_inner(manager), embedder=called_here(embedder))
+    if isinstance(manager, _Facade):
+        return EnhancedRAGSystem(inner, manager._owner, end=None)
+    return EnhancedRAGSystem(inner, OwnerLoop(), end=inner.shutdown)
+
+
+@functools.wraps(_as_embedder)
+def as_embedder(model: Any, *, name: str | None = None) -> Any:
+    """As `vpa.as_embedder`; a function is called in the thread of whoever calls `vpa.sync`."""
+    return _as_embedder(called_here(model), name=name)
 
 
 def _function(function: Any) -> Any:
@@ -202,12 +239,13 @@ def _function(function: Any) -> Any:
                 f"vpa.sync.{function.__name__} takes collections of one connection, since each connection has a loop "
                 f"of its own; between two, use the asynchronous vpa.{function.__name__} or the program"
             )
-        if owners:
-            owner = next(iter(owners.values()))
-            result = owner.run_reading(lambda bridge: _call(function, bridge, *args, **kwargs))
-        else:
-            result = run_alone(_call(function, read_here, *args, **kwargs))
-        return facades[0]._wrap(result) if facades else result
+
+        def make(crossing: Crossing) -> Coroutine[Any, Any, Any]:
+            return _work_of(function, crossing, *args, **kwargs)
+
+        if not facades:
+            return call_alone(make)
+        return facades[0]._wrap(facades[0]._owner.call(make))
 
     return call
 

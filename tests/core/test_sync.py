@@ -12,7 +12,6 @@ import pytest
 import vpa
 from vpa import Record, sync
 from vpa.base import errors
-from vpa.compose import create_enhanced_rag_system
 
 
 def test_a_store_without_await(new_threads: Callable[[], list[str]]) -> None:
@@ -90,15 +89,6 @@ def test_records_from_an_iterator_over_the_same_connection_are_copied() -> None:
         assert b.delete(ids=(record.id for record in a.scan())) == 3
 
 
-def test_a_callback_that_asks_the_same_connection_is_an_error_and_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VPA_EMBEDDING_MODEL", "hashing")
-    with (
-        sync.create_enhanced_rag_system() as rag,
-        pytest.raises(errors.ConfigurationError, match="a callback, or an iterable"),
-    ):
-        rag.add_documents([{"document_id": "a", "content": "b"}], progress=lambda report: rag.get_system_stats())
-
-
 def test_closing_in_one_thread_ends_the_calls_of_the_others() -> None:
     slow = threading.Event()
 
@@ -107,7 +97,7 @@ def test_closing_in_one_thread_ends_the_calls_of_the_others() -> None:
         await asyncio.sleep(60)
         return [[1.0, 0.0] for _ in texts]
 
-    rag = sync.EnhancedRAGSystem(create_enhanced_rag_system(embedder=embed), sync.OwnerLoop())
+    rag = sync.create_enhanced_rag_system(embedder=embed)
     ended: list[BaseException] = []
 
     def add() -> None:

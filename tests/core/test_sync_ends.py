@@ -68,21 +68,19 @@ def test_closing_from_the_connections_own_loop_is_refused() -> None:
     raised: list[BaseException] = []
 
     def work() -> None:
-        with vpa.sync.connect("mock://") as db:
-            docs = db.create_collection("docs", dimension=2)
-
-            class Records:
-                def __iter__(self) -> Any:
-                    db.close()
-                    return iter([Record("a", vector=[1, 0])])
-
+        async def embed(texts: list[str]) -> list[list[float]]:
             try:
-                docs.upsert(Records())
+                rag.shutdown()
             except errors.VectorDatabaseError as error:
                 raised.append(error)
+            return [[1.0, 0.0] for _ in texts]
+
+        rag = vpa.sync.create_enhanced_rag_system(embedder=embed)
+        with rag:
+            rag.add_document(document_id="a", content="b")
 
     _within(10, work)
-    assert [type(error) for error in raised] == [errors.ConfigurationError]
+    assert {type(error) for error in raised} == {errors.ConfigurationError}
 
 
 def test_a_source_that_is_read_while_another_thread_closes_ends_by_name(tmp_path: Path) -> None:

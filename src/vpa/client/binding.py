@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -15,6 +15,7 @@ from vpa.client.policy.pipeline import Call, Pipeline
 from vpa.client.promise import Promise
 from vpa.client.unknown import Noted
 from vpa.embeddings.batched import BatchedEmbedder
+from vpa.kit.tally import note_began, one_write
 from vpa.stores.contract import VectorStore
 from vpa.stores.requests import DescribeCollection, Request
 
@@ -103,17 +104,15 @@ class Binding:
         return awaits and self.store.is_approximate(self.info) and bool(self.store.efforts(self.info))
 
     @contextmanager
-    def writing(self, count: int) -> Iterator[None]:
-        """While `count` records are written: of those that failed, some may have been."""
+    def writing(self, count: int) -> Iterator[Callable[[int], None]]:
+        """While `count` records are written; yields what to tell how many were. Of those that failed, some may be."""
         promise = self.promise
-        if promise is None:
-            yield
-            return
-        with promise.writing():
+        with one_write() as tally, nullcontext() if promise is None else promise.writing():
             try:
-                yield
+                yield tally.settle
             finally:
-                promise.note(count)
+                if promise is not None:
+                    promise.note(count)
 
     async def run(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
         """Do `work`, which answers `request`, through the pipeline."""
@@ -121,6 +120,7 @@ class Binding:
         call = Call(request, self.store.provider, self.info.name)
         if not request.writes:
             return await self.pipeline.run(call, work)
+        note_began()
         try:
             return await self.pipeline.run(call, work)
         finally:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from vpa.base.answers import Explanation
 from vpa.base.errors import InvalidFilterError
 from vpa.base.metadata import Scalar, kind_of, leaves
 from vpa.base.moments import compared
@@ -88,7 +89,7 @@ def as_json(fact: Any) -> Any:
     return fact
 
 
-def explain(store: VectorStore, info: CollectionInfo, node: NormalFilter) -> dict[str, Any]:
+def explain(store: VectorStore, info: CollectionInfo, node: NormalFilter) -> Explanation:
     """The division of a normalised filter, with the native part in the store's language."""
     parts = store.split(node)
     return {

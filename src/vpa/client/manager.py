@@ -7,8 +7,9 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
+from vpa.base.answers import Health, Statistics
 from vpa.base.arguments import explains
 from vpa.base.capabilities import Capabilities
 from vpa.base.clock import Clock, SystemClock
@@ -25,6 +26,7 @@ from vpa.client.embedding import Embedders
 from vpa.client.policy.assembly import Pipelines
 from vpa.client.policy.pipeline import Call, Interceptor
 from vpa.client.verbs import CollectionVerbs
+from vpa.kit.crossing import ways_to_open
 from vpa.observe.meter import Meter
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import VectorStore
@@ -32,7 +34,9 @@ from vpa.stores.registry import create_store
 from vpa.stores.requests import (
     Connect,
     Ping,
-    Statistics,
+)
+from vpa.stores.requests import (
+    Statistics as StatisticsRequest,
 )
 
 
@@ -147,6 +151,17 @@ class VectorDatabaseManager(CollectionCatalog, CollectionVerbs):
     ) -> None:
         await self.close()
 
+    if not TYPE_CHECKING:
+
+        def __enter__(self) -> None:
+            raise TypeError(
+                "this manager is asynchronous: write `async with vpa.connect(…) as db` inside `async def`, or in a "
+                "notebook `db = await vpa.connect(…).connect()`; without await: `with vpa.sync.connect(…) as db`"
+            )
+
+        def __exit__(self, *_: object) -> None:
+            """Nothing was entered."""
+
     @property
     def is_connected(self) -> bool:
         """Whether `connect` succeeded and `close` was not called since."""
@@ -154,9 +169,7 @@ class VectorDatabaseManager(CollectionCatalog, CollectionVerbs):
 
     def _open_store(self) -> VectorStore:
         if self._store is None or not self._connected:
-            raise ClosedError(
-                "the manager is not connected: use it in `async with` (with vpa.sync: `with`), or call connect() first"
-            )
+            raise ClosedError(f"the manager is not connected: {ways_to_open('connect')}")
         return self._store
 
     def _bound(self) -> Binding:
@@ -182,7 +195,7 @@ class VectorDatabaseManager(CollectionCatalog, CollectionVerbs):
         """The store's client packages, each with the lowest and newest version that the suite was run on."""
         return self._open_store().tested_clients
 
-    async def health(self) -> dict[str, Any]:
+    async def health(self) -> Health:
         """Whether the store answers, and how fast: `{"healthy": bool, "latency_s": …, …}`. Never raises for a sick
         store.
         """
@@ -193,10 +206,10 @@ class VectorDatabaseManager(CollectionCatalog, CollectionVerbs):
             facts |= await self._pipeline.run(Call(Ping(), store.provider), store.ping)
             facts |= {"client_version": store.client_version, "concerns": store.concerns(facts)}
         except VectorDatabaseError as error:
-            return {**facts, "healthy": False, "error": str(error), "code": error.code}
-        return {**facts, "healthy": True, "latency_s": self._clock.monotonic() - started}
+            return cast(Health, {**facts, "healthy": False, "error": str(error), "code": error.code})
+        return cast(Health, {**facts, "healthy": True, "latency_s": self._clock.monotonic() - started})
 
-    async def get_statistics(self) -> dict[str, Any]:
+    async def get_statistics(self) -> Statistics:
         """Calls, errors and latencies in seconds by verb since this manager was made, and facts on open collections.
 
         `collections` holds those that this manager has opened or made; `list_collections` names all. The whole is
@@ -208,7 +221,7 @@ class VectorDatabaseManager(CollectionCatalog, CollectionVerbs):
             for bound in [self._bindings[name] for name in names if name in self._bindings]:
                 # One may be dropped by another process meanwhile.
                 with contextlib.suppress(CollectionNotFoundError):
-                    facts = await bound.run(Statistics(), partial(bound.store.statistics, bound.info))
+                    facts = await bound.run(StatisticsRequest(), partial(bound.store.statistics, bound.info))
                     if bound.promise is not None:
                         facts["promise"] = {**bound.promise.facts(), "exact_until_measured": bound.awaits_measure}
                     described = bound.info.to_json()

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from itertools import islice
-from typing import Any
 
+from vpa.base.answers import Explanation
 from vpa.base.errors import InvalidQueryError, InvalidRecordError, VectorDatabaseError
 from vpa.base.metadata import Scalar
 from vpa.base.records import Record, RecordBatch
@@ -153,7 +153,7 @@ class ReadingVerbs(Located):
         return await describe.values(records, request.field)
 
     @located
-    async def explain(self, filter: FilterLike = None, *, scope: Scope | None = None) -> dict[str, Any]:
+    async def explain(self, filter: FilterLike = None, *, scope: Scope | None = None) -> Explanation:
         """What the store evaluates, in its own language, and what is left to this library.
 
         `unknown_fields`: those that no record of the scope has, each with the most similar name that there is, or None.
@@ -161,7 +161,7 @@ class ReadingVerbs(Located):
         bound = self._bound()
         request = Explain(await checked_filter(filter))
 
-        async def described() -> dict[str, Any]:
+        async def described() -> Explanation:
             return describe.explain(bound.store, bound.info, request.filter)
 
         facts, place = await bound.run(request, described), self._single_scope(scope)

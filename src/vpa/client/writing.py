@@ -48,8 +48,9 @@ class WritingVerbs(Located):
         if not len(batch) and old is None:
             return Written(0)
         request = Upsert(batch=batch, scope=self._single_scope(scope), on_conflict=choice, replacing=old)
-        with bound.writing(len(batch)):
+        with bound.writing(len(batch)) as note:
             written = await bound.run(request, lambda: residual.upsert(bound.store, bound.info, request))
+            note(written)
         return Written(written, ids=batch.ids)
 
     @located

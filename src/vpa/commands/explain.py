@@ -8,6 +8,7 @@ from argparse import Namespace
 from dataclasses import replace
 from typing import Any, Final
 
+from vpa.base.answers import Explanation
 from vpa.base.errors import VectorDatabaseError
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
@@ -41,7 +42,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-async def _explain(args: Namespace) -> dict[str, Any]:
+async def _explain(args: Namespace) -> Explanation:
     node = normalize(as_filter(parse_filter(args.filter)))
     config = settings(args)
     options = config.store

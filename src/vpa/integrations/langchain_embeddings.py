@@ -22,6 +22,7 @@ class VPAEmbeddings(Embeddings):
         """`model` None takes the best that is installed, as VPA_EMBEDDING_MODEL unset does."""
         self._embedder = load_embedder(model) if model is None or isinstance(model, str) else as_embedder(model)
         self._owner = OwnerLoop()
+        self._owner.owns(self._embedder.close)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """A vector for each text."""

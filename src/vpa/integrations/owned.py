@@ -26,6 +26,7 @@ class OwnedCollection:
         self._api_key = api_key
         self._metric = Metric.parse(metric)
         self._owner = OwnerLoop()
+        self._owner.owns(self._end)
         self._manager: VectorDatabaseManager | None = None
         self._collection: Collection | None = None
         self._opening = asyncio.Lock()

@@ -5,23 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import queue
 import sys
 import threading
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
-from itertools import islice
-from typing import Any, Final, TypeVar
+from contextvars import copy_context
+from typing import Any, Final, TypeAlias, TypeVar
 
 from vpa.base.errors import ClosedError, ConfigurationError, VectorDatabaseError
+from vpa.kit.crossing import LOOK_S, Crossing
+from vpa.kit.interrupted import end_and_say
 from vpa.kit.threads import no_thread
 
 T = TypeVar("T")
-# Items that are handed over at once: the way to another thread and back takes as long as some items.
-_TOGETHER: Final = 64
-# Whoever waits looks so often whether the loop is still there: at the end of the program it is gone without a word.
-_LOOK_S: Final = 0.5
+# Closes what lives on a loop.
+End: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
 # So long a scan that was given up waits for its end: the garbage collector may close it, in any thread.
 _GIVEN_UP_S: Final = 1.0
 
@@ -30,26 +28,37 @@ class OwnerLoop:
     """An event loop in a daemon thread; clients that are bound to a loop live their whole life on it.
 
     No lock is held while something is handed over: the garbage collector may hand over something else meanwhile.
+    One that nobody holds any more ends by itself, and closes what it owns.
     """
+
+    # Until the thread runs there is nothing to end.
+    _stopping = True
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._stopping = False
         self._closing = False
-        self._ending: asyncio.Task[None] | None = None
+        self._owned: End | None = None
+        self._ending = _Ending(self._loop)
         self._process = os.getpid()
-        self._thread = threading.Thread(target=self._serve, name="vpa-sync", daemon=True)
+        # The thread knows the loop and not its owner: what is not held by any caller can be collected.
+        self._thread = threading.Thread(target=_serve, args=(self._loop,), name="vpa-sync", daemon=True)
         try:
             self._thread.start()
         except (RuntimeError, MemoryError) as error:
             self._loop.close()
             raise no_thread(error) from error
+        self._stopping = False
 
-    def _serve(self) -> None:
-        try:
-            self._loop.run_forever()
-        finally:
-            self._loop.close()
+    def owns(self, end: End) -> None:
+        """What closes the things that live on this loop, if the owner is let go without `close`."""
+        self._owned = end
+
+    def __del__(self) -> None:
+        # In any thread, this loop's own too, and in the midst of anything: it waits for nothing.
+        if not self._is_over:
+            self._stopping = True
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._ending.begin, self._owned)
 
     @property
     def _is_over(self) -> bool:
@@ -69,17 +78,30 @@ class OwnerLoop:
 
         `needs_loop`: it leaves something open, or goes on with something, and so cannot be done after the end.
         """
+        return self.call(lambda _: work, needs_loop=needs_loop)
+
+    def call(self, make: Callable[[Crossing], Coroutine[Any, Any, Any]], *, needs_loop: bool = False) -> Any:
+        """As `run`, for work whose arguments are read, and whose callbacks are called, in this thread."""
+        crossing = Crossing(self._loop)
+        work = make(crossing)
         if threading.current_thread() is self._thread:
             # Waiting here for the loop, on the loop, would never end.
             work.close()
             raise _called_from_inside()
-        future = self._begin(work)
+        future = self._begin_crossing(work, crossing)
         if future is not None:
-            return self._result(future, work)
+            return self._served(future, work, crossing)
         if needs_loop:
             raise self._refused(work)
         # Closed already: the answer is a ClosedError, or that there is nothing to do.
         return run_alone(work)
+
+    def _begin_crossing(self, work: Coroutine[Any, Any, T], crossing: Crossing) -> Future[T] | None:
+        def begin() -> Future[T] | None:
+            crossing.enter()
+            return self._begin(work)
+
+        return copy_context().run(begin)
 
     def _begin(self, work: Coroutine[Any, Any, T]) -> Future[T] | None:
         """None where the loop has ended, or is about to."""
@@ -98,55 +120,23 @@ class OwnerLoop:
             return error
         return _ended()
 
-    def _result(self, future: Future[T], work: Coroutine[Any, Any, T]) -> T:
-        while True:
-            # Once it is done, without a limit: what it raises may itself be a TimeoutError.
-            limit = None if future.done() else _LOOK_S
-            try:
-                return future.result(timeout=limit)
-            except CancelledError:
-                raise _ended() from None
-            except TimeoutError:
-                if limit is None:
-                    raise
-            if not future.done() and (not self._thread.is_alive() or sys.is_finalizing()):
-                # It came when the loop had ended, and nobody will begin it.
-                with contextlib.suppress(ValueError, RuntimeError):
-                    work.close()
-                raise _ended()
-
-    def run_reading(self, work: Callable[[Callable[[Any], Any]], Coroutine[Any, Any, Any]]) -> Any:
-        """As `run`, for a call that reads iterators of its caller as it goes on: they are read in this thread.
-
-        `work` is given what turns an iterator into an asynchronous one, and anything else into itself.
-        """
-        asked: queue.SimpleQueue[_Reading | None] = queue.SimpleQueue()
-        if self._is_over or threading.current_thread() is self._thread:
-            return self.run(work(read_here))
-
-        def bridge(value: Any) -> Any:
-            return _Bridge(value, self._loop, asked.put) if isinstance(value, Iterator) else value
-
-        coroutine = work(bridge)
-        future = self._begin(coroutine)
-        if future is None:
-            raise self._refused(coroutine)
-        future.add_done_callback(lambda _: asked.put(None))
+    def _served(self, future: Future[T], work: Coroutine[Any, Any, T], crossing: Crossing) -> T:
         try:
-            while (reading := self._asked(asked)) is not None:
-                reading.serve()
-        except BaseException:
-            # An interrupt: what the call has begun ends with it.
-            future.cancel()
+            future.add_done_callback(lambda _: crossing.finish())
+            crossing.serve(self._thread.is_alive)
+        except BaseException as error:
+            # An interrupt, or a callback that raised: what the call has begun ends with it.
+            end_and_say(error, work, self._loop, tally=crossing.tally)
             raise
-        return self._result(future, coroutine)
-
-    def _asked(self, asked: queue.SimpleQueue[_Reading | None]) -> _Reading | None:
-        while True:
-            with contextlib.suppress(queue.Empty):
-                return asked.get(timeout=_LOOK_S)
-            if not self._thread.is_alive() or sys.is_finalizing():
-                return None
+        if not future.done():
+            # It came when the loop had ended, and nobody will begin it.
+            with contextlib.suppress(ValueError, RuntimeError):
+                work.close()
+            raise _ended()
+        try:
+            return future.result()
+        except CancelledError:
+            raise _ended() from None
 
     async def arun(self, work: Coroutine[Any, Any, T]) -> T:
         """The same, awaited on the caller's loop."""
@@ -190,7 +180,7 @@ class OwnerLoop:
             with contextlib.suppress(TimeoutError, CancelledError):
                 future.result(timeout=_GIVEN_UP_S)
 
-    def close(self, end: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+    def close(self, end: End) -> None:
         """Do `end` on the loop, then stop it; nothing is opened from now on."""
         self._closing = True
         try:
@@ -200,7 +190,7 @@ class OwnerLoop:
         finally:
             self.stop(end)
 
-    def stop(self, end: Callable[[], Coroutine[Any, Any, Any]] | None = None) -> None:
+    def stop(self, end: End | None = None) -> None:
         """End the thread, and with it every call that other threads still wait for. May be called twice.
 
         `end` closes what is owned once more, in case that something was opened at the last moment.
@@ -212,17 +202,33 @@ class OwnerLoop:
         self._stopping = True
         # The loop stops itself, whatever happens to whoever waits for it.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._begin_end, end)
+            self._loop.call_soon_threadsafe(self._ending.begin, end)
         while self._thread.is_alive() and not sys.is_finalizing():
-            self._thread.join(_LOOK_S)
-
-    def _begin_end(self, end: Callable[[], Coroutine[Any, Any, Any]] | None) -> None:
-        if self._ending is None:
-            self._ending = self._loop.create_task(_end_all(end))
-            self._ending.add_done_callback(lambda _: self._loop.stop())
+            self._thread.join(LOOK_S)
 
 
-async def _end_all(end: Callable[[], Coroutine[Any, Any, Any]] | None) -> None:
+class _Ending:
+    """The end of a loop, begun once."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, end: End | None) -> None:
+        """On the loop."""
+        if self._task is None:
+            self._task = self._loop.create_task(_end_all(end))
+            self._task.add_done_callback(lambda _: self._loop.stop())
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+async def _end_all(end: End | None) -> None:
     await _cancel_others()
     if end is not None:
         # What it raises was raised by the call before.
@@ -252,7 +258,13 @@ def _called_from_inside() -> ConfigurationError:
 
 
 def run_alone(work: Coroutine[Any, Any, Any]) -> Any:
-    """Do `work` on a loop that is made for it."""
+    """Do `work` on a loop that is made for it, in this thread; in a notebook, where one runs here, in another."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        return call_alone(lambda _: work)
     loop = asyncio.new_event_loop()
     try:
         return loop.run_until_complete(work)
@@ -260,53 +272,13 @@ def run_alone(work: Coroutine[Any, Any, Any]) -> Any:
         loop.close()
 
 
-def read_here(value: Any) -> Any:
-    """An iterator is read in the thread of its caller, as a list: it may itself ask this connection."""
-    return list(value) if isinstance(value, Iterator) else value
-
-
-class _Reading:
-    """The next items of an iterator, as the loop asked for them; empty at the end."""
-
-    def __init__(self, source: Iterator[Any], loop: asyncio.AbstractEventLoop) -> None:
-        self.answer: asyncio.Future[list[Any]] = loop.create_future()
-        self._source = source
-        self._loop = loop
-
-    def serve(self) -> None:
-        """In the caller's thread."""
-        try:
-            items = list(islice(self._source, _TOGETHER))
-        except Exception as error:  # noqa: BLE001 - it belongs to the call that reads
-            raised = error
-            self._settle(lambda: self.answer.set_exception(raised))
-        else:
-            self._settle(lambda: self.answer.set_result(items))
-
-    def _settle(self, give: Callable[[], None]) -> None:
-        # Where the loop has ended, the call that asked has too.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(lambda: None if self.answer.done() else give())
-
-
-class _Bridge:
-    """An asynchronous iterator over one that another thread reads."""
-
-    def __init__(self, source: Iterator[Any], loop: asyncio.AbstractEventLoop, ask: Callable[[_Reading], None]) -> None:
-        self._source, self._loop, self._ask = source, loop, ask
-        self._items: deque[Any] = deque()
-
-    def __aiter__(self) -> _Bridge:
-        return self
-
-    async def __anext__(self) -> Any:
-        if not self._items:
-            reading = _Reading(self._source, self._loop)
-            self._ask(reading)
-            self._items.extend(await reading.answer)
-        if not self._items:
-            raise StopAsyncIteration
-        return self._items.popleft()
+def call_alone(make: Callable[[Crossing], Coroutine[Any, Any, Any]]) -> Any:
+    """As `OwnerLoop.call`, on a loop that is made for it."""
+    owner = OwnerLoop()
+    try:
+        return owner.call(make)
+    finally:
+        owner.stop()
 
 
 async def _next(batches: AsyncIterator[Any]) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
+
+from vpa.base.answers import VerbStatistics
 
 # 50 calls lie above the 95th percentile of 1,024, so a single outlier does not move it; 32 kB per verb.
 _WINDOW: Final = 1024
@@ -20,7 +22,7 @@ class Series:
     total_s: float = 0.0
     recent_s: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> VerbStatistics:
         """Counts, and latencies in seconds over the recent calls."""
         ordered = sorted(self.recent_s)
         return {
@@ -52,7 +54,7 @@ class Meter:
             series.total_s += seconds
             series.recent_s.append(seconds)
 
-    def summary(self) -> dict[str, dict[str, Any]]:
+    def summary(self) -> dict[str, VerbStatistics]:
         """What has been counted so far, by verb."""
         with self._lock:
             return {verb: series.summary() for verb, series in sorted(self._series.items())}

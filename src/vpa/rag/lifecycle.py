@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from vpa.base.arguments import explains
 from vpa.base.clock import Clock, SystemClock
@@ -15,6 +15,7 @@ from vpa.client.manager import VectorDatabaseManager
 from vpa.embeddings.batched import BatchedEmbedder
 from vpa.kit.cache import TtlCache
 from vpa.kit.cpus import available_cpus
+from vpa.kit.crossing import ways_to_open
 from vpa.kit.locks import KeyedLocks
 from vpa.kit.threads import Workers
 from vpa.rag.documents import SearchResult
@@ -107,12 +108,20 @@ class RunningSystem:
     ) -> None:
         await self.shutdown()
 
+    if not TYPE_CHECKING:
+
+        def __enter__(self) -> None:
+            raise TypeError(
+                "this RAG system is asynchronous: write `async with` inside `async def`, or in a notebook "
+                "`await rag.initialize()`; without await: `with vpa.sync.create_enhanced_rag_system() as rag`"
+            )
+
+        def __exit__(self, *_: object) -> None:
+            """Nothing was entered."""
+
     def _open(self) -> Collection:
         if self._collection is None:
-            raise ClosedError(
-                "the RAG system is not initialized: use it in `async with` (with vpa.sync: `with`), or call "
-                "initialize() first"
-            )
+            raise ClosedError(f"the RAG system is not initialized: {ways_to_open('initialize')}")
         return self._collection
 
     async def _made(self, name: str) -> Collection:

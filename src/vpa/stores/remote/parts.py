@@ -13,6 +13,7 @@ from vpa.base.errors import (
     PartialWriteError,
     VectorDatabaseError,
 )
+from vpa.kit.tally import note_written
 
 Part = TypeVar("Part")
 # After one of these it is unknown whether the store did the work.
@@ -39,7 +40,9 @@ async def write_parts(
                 outcome.failed |= dict.fromkeys(ids(part), f"not sent: {outcome.hopeless}")
                 continue
             try:
-                outcome.written += await write(part)
+                written = await write(part)
+                outcome.written += written
+                note_written(len(written))
             except PartialWriteError as error:
                 outcome.add_partial(error)
             except VectorDatabaseError as error:

@@ -1,0 +1,509 @@
+# Made by scripts/sync_stub.py from the asynchronous classes; not to be edited.
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+from numpy.typing import ArrayLike
+
+from vpa import __version__ as __version__
+from vpa import errors as errors
+from vpa.base.answers import Explanation, Health, Statistics
+from vpa.base.capabilities import Capabilities
+from vpa.base.errors import ArgumentError as ArgumentError
+from vpa.base.errors import AuthenticationError as AuthenticationError
+from vpa.base.errors import CircuitOpenError as CircuitOpenError
+from vpa.base.errors import ClosedError as ClosedError
+from vpa.base.errors import CollectionExistsError as CollectionExistsError
+from vpa.base.errors import CollectionNotFoundError as CollectionNotFoundError
+from vpa.base.errors import ConfigurationError as ConfigurationError
+from vpa.base.errors import ConnectionFailedError as ConnectionFailedError
+from vpa.base.errors import DimensionMismatchError as DimensionMismatchError
+from vpa.base.errors import DocumentNotFoundError as DocumentNotFoundError
+from vpa.base.errors import EmbedderError as EmbedderError
+from vpa.base.errors import EmbedderUnavailableError as EmbedderUnavailableError
+from vpa.base.errors import EmbeddingMismatchError as EmbeddingMismatchError
+from vpa.base.errors import InvalidFilterError as InvalidFilterError
+from vpa.base.errors import InvalidQueryError as InvalidQueryError
+from vpa.base.errors import InvalidRecordError as InvalidRecordError
+from vpa.base.errors import OperationTimeoutError as OperationTimeoutError
+from vpa.base.errors import PartialWriteError as PartialWriteError
+from vpa.base.errors import PermissionDeniedError as PermissionDeniedError
+from vpa.base.errors import ProviderError as ProviderError
+from vpa.base.errors import ProviderNotInstalledError as ProviderNotInstalledError
+from vpa.base.errors import RateLimitedError as RateLimitedError
+from vpa.base.errors import ReadOnlyError as ReadOnlyError
+from vpa.base.errors import RecordExistsError as RecordExistsError
+from vpa.base.errors import RecordNotFoundError as RecordNotFoundError
+from vpa.base.errors import ServiceUnavailableError as ServiceUnavailableError
+from vpa.base.errors import StorageCorruptedError as StorageCorruptedError
+from vpa.base.errors import StorageError as StorageError
+from vpa.base.errors import StorageFullError as StorageFullError
+from vpa.base.errors import StorageLockedError as StorageLockedError
+from vpa.base.errors import UnsupportedFilterError as UnsupportedFilterError
+from vpa.base.errors import VectorDatabaseError as VectorDatabaseError
+from vpa.base.errors import VerificationError as VerificationError
+from vpa.base.index_options import IndexOptions as IndexOptions
+from vpa.base.metadata import Scalar
+from vpa.base.query import ConflictName, OnConflict
+from vpa.base.records import CollectionInfo as CollectionInfo
+from vpa.base.records import EmbeddingIdentity as EmbeddingIdentity
+from vpa.base.records import Match as Match
+from vpa.base.records import Matches as Matches
+from vpa.base.records import Metric as Metric
+from vpa.base.records import MetricName
+from vpa.base.records import Record as Record
+from vpa.base.records import RecordBatch as RecordBatch
+from vpa.base.records import Usage as Usage
+from vpa.base.records import Written as Written
+from vpa.base.scope import ALL_SCOPES as ALL_SCOPES
+from vpa.base.scope import AllScopes
+from vpa.base.scope import Scope as Scope
+from vpa.client.validating import Records
+from vpa.config.settings import DeploymentConfig
+from vpa.embeddings.contract import Embedder as Embedder
+from vpa.filters import F as F
+from vpa.filters import Filter as Filter
+from vpa.filters import FilterLike
+from vpa.rag.documents import Document, DocumentSummary, FormatName, IngestReport, SearchResult
+from vpa.rag.ingest import Progress, Source
+from vpa.rag.retrieve import GroupBy
+from vpa.stores.config import VectorDatabaseConfig as VectorDatabaseConfig
+from vpa.stores.config import VectorDatabaseProvider as VectorDatabaseProvider
+from vpa.stores.options import ChromaOptions as ChromaOptions
+from vpa.stores.options import MilvusOptions as MilvusOptions
+from vpa.stores.options import PgvectorOptions as PgvectorOptions
+from vpa.stores.options import PineconeOptions as PineconeOptions
+from vpa.stores.options import QdrantOptions as QdrantOptions
+from vpa.stores.options import StoreOptions
+from vpa.stores.options import WeaviateOptions as WeaviateOptions
+from vpa.transfer.migrate import Migration
+from vpa.transfer.migrate import Progress as _migrate_Progress
+from vpa.transfer.verify import Verification
+from vpa.trust.audit import Audit
+from vpa.trust.audit import Source as _audit_Source
+from vpa.trust.backup import Backup
+from vpa.trust.check import CheckReport
+from vpa.trust.check import Progress as _check_Progress
+from vpa.trust.recall import RecallReport
+
+class Collection:
+    def add_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        ids: Sequence[str] | None = ...,
+        metadata: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None = ...,
+        scope: Scope | None = ...,
+    ) -> list[str]: ...
+    def adopt_embedding(self, embedding: EmbeddingIdentity, *, vouched: bool = ...) -> None: ...
+    def count(self, filter: FilterLike = ..., *, scope: Scope | None = ...) -> int: ...
+    def delete(
+        self,
+        ids: str | Iterable[str] | None = ...,
+        *,
+        filter: FilterLike = ...,
+        allow_all: bool = ...,
+        dry_run: bool = ...,
+        scope: Scope | None = ...,
+    ) -> int: ...
+    def distinct(self, field: str, *, filter: FilterLike = ..., scope: Scope | None = ...) -> list[Scalar]: ...
+    def explain(self, filter: FilterLike = ..., *, scope: Scope | None = ...) -> Explanation: ...
+    def fields(self, *, filter: FilterLike = ..., scope: Scope | None = ...) -> dict[str, dict[str, int]]: ...
+    @property
+    def generation(self) -> tuple[int, int]: ...
+    def get(
+        self, ids: str | Iterable[str], *, include_vectors: bool = ..., scope: Scope | None = ...
+    ) -> list[Record]: ...
+    def get_one(self, id: str, *, include_vectors: bool = ..., scope: Scope | None = ...) -> Record | None: ...
+    @property
+    def info(self) -> CollectionInfo: ...
+    def is_empty(self) -> bool: ...
+    def min_max(
+        self, field: str, *, filter: FilterLike = ..., scope: Scope | None = ...
+    ) -> dict[str, tuple[Scalar, Scalar]]: ...
+    @property
+    def name(self) -> str: ...
+    def note(self, name: str, value: float) -> None: ...
+    def optimize(self) -> None: ...
+    def scan(
+        self,
+        *,
+        filter: FilterLike = ...,
+        limit: int | None = ...,
+        batch_size: int = ...,
+        include_vectors: bool = ...,
+        scope: Scope | AllScopes | None = ...,
+    ) -> Iterator[(Record, None)]: ...
+    def scan_batches(
+        self,
+        *,
+        filter: FilterLike = ...,
+        batch_size: int = ...,
+        cursor: str | None = ...,
+        include_vectors: bool = ...,
+        scope: Scope | AllScopes | None = ...,
+    ) -> Iterator[(RecordBatch, None)]: ...
+    @property
+    def scope(self) -> Scope: ...
+    def search(
+        self,
+        vector: ArrayLike | None = ...,
+        *,
+        text: str | None = ...,
+        top_k: int = ...,
+        filter: FilterLike = ...,
+        score_threshold: float | None = ...,
+        include_vectors: bool = ...,
+        exact: bool = ...,
+        scope: Scope | None = ...,
+    ) -> Matches: ...
+    def search_batch(
+        self,
+        vectors: ArrayLike | None = ...,
+        *,
+        texts: Sequence[str] | None = ...,
+        top_k: int = ...,
+        filter: FilterLike = ...,
+        score_threshold: float | None = ...,
+        include_vectors: bool = ...,
+        exact: bool = ...,
+        scope: Scope | None = ...,
+    ) -> list[Matches]: ...
+    def to_arrow(
+        self,
+        *,
+        filter: FilterLike = ...,
+        limit: int | None = ...,
+        include_vectors: bool = ...,
+        scope: Scope | AllScopes | None = ...,
+    ) -> pa.Table: ...
+    def to_pandas(
+        self,
+        *,
+        filter: FilterLike = ...,
+        limit: int | None = ...,
+        include_vectors: bool = ...,
+        scope: Scope | AllScopes | None = ...,
+    ) -> pd.DataFrame: ...
+    def to_polars(
+        self,
+        *,
+        filter: FilterLike = ...,
+        limit: int | None = ...,
+        include_vectors: bool = ...,
+        scope: Scope | AllScopes | None = ...,
+    ) -> pl.DataFrame: ...
+    def update_metadata(
+        self,
+        ids: str | Iterable[str] | None = ...,
+        *,
+        filter: FilterLike = ...,
+        set: Mapping[str, Any] | None = ...,
+        remove: Iterable[str] = ...,
+        allow_all: bool = ...,
+        dry_run: bool = ...,
+        scope: Scope | None = ...,
+    ) -> int: ...
+    def upsert(
+        self,
+        records: Records,
+        *,
+        on_conflict: OnConflict | ConflictName = ...,
+        replacing: FilterLike = ...,
+        scope: Scope | None = ...,
+    ) -> Written: ...
+    def within(self, scope: Scope) -> Collection: ...
+
+class VectorDatabaseManager:
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+    def add_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        ids: Sequence[str] | None = ...,
+        metadata: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None = ...,
+        scope: Scope | None = ...,
+    ) -> list[str]: ...
+    @property
+    def capabilities(self) -> Capabilities: ...
+    def close(self) -> None: ...
+    def collection(
+        self, name: str, *, dimension: int | None = ..., metric: Metric | MetricName | None = ..., embedder: Any = ...
+    ) -> Collection: ...
+    def connect(self) -> Self: ...
+    def count(self, filter: FilterLike = ..., *, scope: Scope | None = ...) -> int: ...
+    def create_collection(
+        self,
+        name: str,
+        *,
+        dimension: int | None = ...,
+        metric: Metric | MetricName = ...,
+        embedder: Any = ...,
+        embedding: EmbeddingIdentity | None = ...,
+        native_fields: Sequence[str] = ...,
+        recall: float | None = ...,
+        index: IndexOptions | Mapping[str, Any] | None = ...,
+        store_options: StoreOptions | Mapping[str, Any] | None = ...,
+        exist_ok: bool = ...,
+    ) -> Collection: ...
+    def delete(
+        self,
+        ids: str | Iterable[str] | None = ...,
+        *,
+        filter: FilterLike = ...,
+        allow_all: bool = ...,
+        dry_run: bool = ...,
+        scope: Scope | None = ...,
+    ) -> int: ...
+    def disconnect(self) -> None: ...
+    def distinct(self, field: str, *, filter: FilterLike = ..., scope: Scope | None = ...) -> list[Scalar]: ...
+    def drop_collection(self, name: str) -> None: ...
+    def explain(self, filter: FilterLike = ..., *, scope: Scope | None = ...) -> Explanation: ...
+    def fields(self, *, filter: FilterLike = ..., scope: Scope | None = ...) -> dict[str, dict[str, int]]: ...
+    def get(
+        self, ids: str | Iterable[str], *, include_vectors: bool = ..., scope: Scope | None = ...
+    ) -> list[Record]: ...
+    def get_one(self, id: str, *, include_vectors: bool = ..., scope: Scope | None = ...) -> Record | None: ...
+    def get_statistics(self) -> Statistics: ...
+    def health(self) -> Health: ...
+    @property
+    def is_connected(self) -> bool: ...
+    def list_collections(self) -> list[str]: ...
+    def min_max(
+        self, field: str, *, filter: FilterLike = ..., scope: Scope | None = ...
+    ) -> dict[str, tuple[Scalar, Scalar]]: ...
+    def open_collection(
+        self,
+        name: str,
+        *,
+        dimension: int | None = ...,
+        metric: Metric | MetricName | None = ...,
+        embedder: Any = ...,
+        native_fields: Sequence[str] = ...,
+        recall: float | None = ...,
+        index: IndexOptions | Mapping[str, Any] | None = ...,
+        store_options: StoreOptions | Mapping[str, Any] | None = ...,
+    ) -> Collection: ...
+    def optimize(self) -> None: ...
+    def scan(
+        self,
+        *,
+        filter: FilterLike = ...,
+        limit: int | None = ...,
+        batch_size: int = ...,
+        include_vectors: bool = ...,
+        scope: Scope | AllScopes | None = ...,
+    ) -> Iterator[(Record, None)]: ...
+    def scan_batches(
+        self,
+        *,
+        filter: FilterLike = ...,
+        batch_size: int = ...,
+        cursor: str | None = ...,
+        include_vectors: bool = ...,
+        scope: Scope | AllScopes | None = ...,
+    ) -> Iterator[(RecordBatch, None)]: ...
+    def search(
+        self,
+        vector: ArrayLike | None = ...,
+        *,
+        text: str | None = ...,
+        top_k: int = ...,
+        filter: FilterLike = ...,
+        score_threshold: float | None = ...,
+        include_vectors: bool = ...,
+        exact: bool = ...,
+        scope: Scope | None = ...,
+    ) -> Matches: ...
+    def search_batch(
+        self,
+        vectors: ArrayLike | None = ...,
+        *,
+        texts: Sequence[str] | None = ...,
+        top_k: int = ...,
+        filter: FilterLike = ...,
+        score_threshold: float | None = ...,
+        include_vectors: bool = ...,
+        exact: bool = ...,
+        scope: Scope | None = ...,
+    ) -> list[Matches]: ...
+    @property
+    def tested_clients(self) -> Mapping[str, tuple[str, str]]: ...
+    def to_arrow(
+        self,
+        *,
+        filter: FilterLike = ...,
+        limit: int | None = ...,
+        include_vectors: bool = ...,
+        scope: Scope | AllScopes | None = ...,
+    ) -> pa.Table: ...
+    def to_pandas(
+        self,
+        *,
+        filter: FilterLike = ...,
+        limit: int | None = ...,
+        include_vectors: bool = ...,
+        scope: Scope | AllScopes | None = ...,
+    ) -> pd.DataFrame: ...
+    def to_polars(
+        self,
+        *,
+        filter: FilterLike = ...,
+        limit: int | None = ...,
+        include_vectors: bool = ...,
+        scope: Scope | AllScopes | None = ...,
+    ) -> pl.DataFrame: ...
+    def update_metadata(
+        self,
+        ids: str | Iterable[str] | None = ...,
+        *,
+        filter: FilterLike = ...,
+        set: Mapping[str, Any] | None = ...,
+        remove: Iterable[str] = ...,
+        allow_all: bool = ...,
+        dry_run: bool = ...,
+        scope: Scope | None = ...,
+    ) -> int: ...
+    def upsert(
+        self,
+        records: Records,
+        *,
+        on_conflict: OnConflict | ConflictName = ...,
+        replacing: FilterLike = ...,
+        scope: Scope | None = ...,
+    ) -> Written: ...
+
+class EnhancedRAGSystem:
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+    @property
+    def manager(self) -> VectorDatabaseManager: ...
+    def add_document(
+        self,
+        *,
+        document_id: str,
+        content: str,
+        title: str = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        format: FormatName = ...,
+        collection: str | None = ...,
+        scope: Scope = ...,
+    ) -> DocumentSummary: ...
+    def add_documents(
+        self,
+        documents: Source,
+        *,
+        concurrency: int = ...,
+        collect_errors: bool = ...,
+        progress: Progress | None = ...,
+        collection: str | None = ...,
+        scope: Scope = ...,
+    ) -> IngestReport: ...
+    def delete_document(self, document_id: str, *, collection: str | None = ..., scope: Scope = ...) -> bool: ...
+    def delete_documents(
+        self, *, filter: FilterLike = ..., allow_all: bool = ..., collection: str | None = ..., scope: Scope = ...
+    ) -> int: ...
+    def get_document(self, document_id: str, *, collection: str | None = ..., scope: Scope = ...) -> Document: ...
+    def get_search_history(self, user_id: str, *, limit: int = ...) -> list[dict[str, Any]]: ...
+    def get_system_stats(self) -> dict[str, Any]: ...
+    def initialize(self) -> Self: ...
+    def list_documents(
+        self, *, filters: FilterLike = ..., limit: int | None = ..., collection: str | None = ..., scope: Scope = ...
+    ) -> list[DocumentSummary]: ...
+    def search_knowledge(
+        self,
+        query: str,
+        *,
+        user_id: str = ...,
+        top_k: int = ...,
+        filters: FilterLike = ...,
+        score_threshold: float | None = ...,
+        group_by: GroupBy = ...,
+        exact: bool = ...,
+        collection: str | None = ...,
+        scope: Scope = ...,
+    ) -> list[SearchResult]: ...
+    def shutdown(self) -> None: ...
+    def update_document(
+        self,
+        document_id: str,
+        *,
+        title: str | None = ...,
+        content: str | None = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        collection: str | None = ...,
+        scope: Scope = ...,
+    ) -> DocumentSummary: ...
+
+def as_embedder(model: Any, *, name: str | None = ...) -> Embedder: ...
+def audit(collection: Collection, source: _audit_Source, *, scope: Scope = ...) -> Audit: ...
+def backup(source: str | Path, target: str | Path) -> Backup: ...
+def check(
+    collection: Collection,
+    *,
+    repair: bool = ...,
+    sample: int | None = ...,
+    seed: int = ...,
+    progress: _check_Progress = ...,
+) -> CheckReport: ...
+def check_recall(
+    collection: Collection,
+    *,
+    sample: int = ...,
+    top_k: int = ...,
+    queries: ArrayLike | None = ...,
+    scope: Scope = ...,
+    seed: int = ...,
+) -> RecallReport: ...
+def connect(
+    url: str,
+    *,
+    index_name: str | None = ...,
+    dimension: int | None = ...,
+    metric: Metric | MetricName = ...,
+    api_key: str | None = ...,
+    timeout_seconds: float = ...,
+    max_retries: int = ...,
+    connection_pool_size: int = ...,
+    max_concurrent_requests: int = ...,
+    read_only: bool = ...,
+) -> VectorDatabaseManager: ...
+def create_enhanced_rag_system(
+    config: DeploymentConfig | None = ..., *, manager: VectorDatabaseManager | None = ..., embedder: Any = ...
+) -> EnhancedRAGSystem: ...
+def create_vector_database_manager(
+    config: VectorDatabaseConfig | DeploymentConfig | None = ...,
+) -> VectorDatabaseManager: ...
+def export_parquet(
+    collection: Collection, path: str | Path, *, typed_metadata: bool = ..., progress: Callable[[int], None] = ...
+) -> int: ...
+def import_parquet(
+    manager: VectorDatabaseManager,
+    path: str | Path,
+    *,
+    collection: str | None = ...,
+    metric: str = ...,
+    progress: Callable[[int], None] = ...,
+    converted: Callable[[str], None] = ...,
+) -> int: ...
+def migrate(
+    source: VectorDatabaseManager,
+    target: VectorDatabaseManager,
+    *,
+    collection: str,
+    to_collection: str | None = ...,
+    store_options: StoreOptions | Mapping[str, Any] | None = ...,
+    embedding: EmbeddingIdentity | None = ...,
+    batch_size: int = ...,
+    state_directory: str | None = ...,
+    progress: _migrate_Progress = ...,
+) -> Migration: ...
+def repair(
+    collection: Collection, source: _audit_Source, *, scope: Scope = ..., delete_orphans: bool = ...
+) -> Audit: ...
+def verify(source: Collection, target: Collection, *, progress: Callable[[int], None] = ...) -> Verification: ...
