@@ -286,6 +286,19 @@ def test_an_embedding_is_kept_once_in_float32(tmp_path: Path) -> None:
     assert records == {"1": {}, "2": {"no_embedding": True}}
 
 
+def test_no_two_documents_share_the_vector_that_stands_for_no_embedding(tmp_path: Path) -> None:
+    bare = [Document(id=f"{n}", content="x") for n in range(50)]
+    with VPADocumentStore(place=f"mock://{tmp_path}", dimension=8) as store:
+        store.write_documents(bare)
+    with vpa.sync.connect(f"mock://{tmp_path}") as db:
+        first = {record.id: tuple(record.vector) for record in db.collection("haystack").scan()}
+    assert len(set(first.values())) == 50
+    with VPADocumentStore(place=f"mock://{tmp_path}") as store:
+        store.write_documents(bare[::-1], policy=DuplicatePolicy.OVERWRITE)
+    with vpa.sync.connect(f"mock://{tmp_path}") as db:
+        assert {record.id: tuple(record.vector) for record in db.collection("haystack").scan()} == first
+
+
 def test_embeddings_are_left_out_where_the_store_was_told_to() -> None:
     with VPADocumentStore(return_embedding=False) as store:
         store.write_documents(line(1))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from haystack import Document
 
-from deployments import PROVIDERS
+from deployments import PROVIDERS, RunningStores
 from integrations import haystack_cases
+from vpa.integrations.haystack import VPADocumentStore
 
 LONG = ("pinecone", "weaviate")
 
@@ -24,3 +27,15 @@ def test_no_case_of_haystack_is_left_out() -> None:
     cases = {name for kind in classes if isinstance(kind, type) for name in vars(kind) if name.startswith("test_")}
     assert cases <= set(dir(haystack_cases.HaystackCases))
     assert len(cases) >= 127
+
+
+@pytest.mark.long
+def test_thousands_of_documents_without_an_embedding_are_written_and_searched_on_chroma(stores: RunningStores) -> None:
+    bare = [Document(id=f"bare{n}", content=f"text {n}") for n in range(4000)]
+    axes = [Document(id=f"axis{n}", content="x", embedding=np.eye(768)[n].tolist()) for n in range(20)]
+    with VPADocumentStore(place=stores.config(PROVIDERS["chromadb"]), collection="haystack-bare") as store:
+        store.write_documents(bare + axes)
+        found = store.embedding_retrieval(np.eye(768)[7].tolist(), top_k=20)
+        assert found[0].id == "axis7"
+        assert {document.id for document in found} == {document.id for document in axes}
+        store.delete_collection()

@@ -12,6 +12,7 @@ from haystack import Document, default_from_dict, default_to_dict
 from haystack.document_stores.types import DuplicatePolicy
 from haystack.utils import Secret
 
+from vpa.base.errors import ClosedError
 from vpa.base.scope import Scope
 from vpa.client.manager import VectorDatabaseManager
 from vpa.integrations import haystack_verbs as verbs
@@ -69,6 +70,7 @@ class VPADocumentStore:
         self._return_embedding = return_embedding
         self._opening = threading.Lock()
         self._opened: OwnedCollection | None = None
+        self._closed = False
 
     def to_dict(self) -> dict[str, Any]:
         """The constructor's arguments. Raises ValueError for a key or password that is no Secret of the environment."""
@@ -100,7 +102,11 @@ class VPADocumentStore:
 
     def close(self) -> None:
         """Close the connection; later calls raise ClosedError."""
-        self._owned().close()
+        with self._opening:
+            self._closed = True
+            opened = self._opened
+        if opened is not None:
+            opened.close()
 
     def __enter__(self) -> VPADocumentStore:
         return self
@@ -116,6 +122,8 @@ class VPADocumentStore:
 
     def _owned(self) -> OwnedCollection:
         with self._opening:
+            if self._closed:
+                raise ClosedError("the document store was closed; make a new one")
             if self._opened is None:
                 place = self._place.resolve_value() if isinstance(self._place, Secret) else self._place
                 key = None if self._api_key is None else self._api_key.resolve_value()
