@@ -16,6 +16,8 @@ from haystack.dataclasses import ByteStream, SparseEmbedding
 from haystack.document_stores.errors import DuplicateDocumentError
 from haystack.document_stores.types import DuplicatePolicy
 from haystack.errors import FilterError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import vpa
 from vpa.base.errors import ClosedError, DimensionMismatchError, InvalidRecordError
@@ -231,6 +233,7 @@ KEPT_AS_JSON: dict[str, Any] = {
     "mixed lists": [1, "a", True, None, 2.5],
     "nested": {"deep": {"list": [{"x": [1, [2]]}], "n": 3}, "$odd": 1},
     "too large": 2**70,
+    "NUL": "a\0b",
     "looks like JSON": "vpa:json:[1]",
     "list that looks like JSON": ["vpa:json:[1]", "b"],
     "inside": {"text": "vpa:json:{", "more": ["é", "\n"]},
@@ -246,6 +249,23 @@ def test_metadata_that_records_cannot_hold_comes_back_too(store: VPADocumentStor
     assert store.update_by_filter(equal("id", "2"), {"value": value}) == 1
     assert store.filter_documents(equal("id", "2"))[0].meta == {"value": value}
     assert store.filter_documents(equal("meta.missing", None, operator="!=")) == []
+
+
+_SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8"))
+)
+_KEYS = st.text("abc.$_ é", min_size=1, max_size=5)
+_JSON = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS, inner, max_size=4))
+
+
+@given(values=st.lists(_JSON, min_size=1, max_size=5))
+@settings(max_examples=50)
+def test_whatever_json_holds_comes_back_as_it_was(values: list[Any]) -> None:
+    with VPADocumentStore(dimension=2) as store:
+        documents = [Document(id=str(n), content="x", meta={"value": value}) for n, value in enumerate(values)]
+        store.write_documents(documents)
+        read = {document.id: document for document in store.filter_documents()}
+    assert [repr(read[document.id].meta) for document in documents] == [repr(document.meta) for document in documents]
 
 
 def test_a_text_that_looks_like_json_is_found_by_itself(store: VPADocumentStore) -> None:

@@ -22,7 +22,7 @@ from vpa.base.records import Match, Record, RecordBatch
 # Fields of Record.system. A document with an embedding, a content and metadata alone has none of them.
 NO_EMBEDDING: Final = "no_embedding"
 _PARTS: Final = "document"
-# Begins a metadata text that stands for a JSON value. A text of the user that begins so is kept as JSON, too.
+# Begins a metadata text that stands for a JSON value. A text of the user that begins so, or holds NUL, is kept as JSON.
 _JSON: Final = "vpa:json:"
 _PLAIN: Final = frozenset({bool, type(None)})
 
@@ -42,7 +42,7 @@ def encoded(metadata: Mapping[str, Any]) -> dict[str, Any]:
 def _encoded(value: Any, depth: int) -> Any:
     kind = type(value)
     if kind is str:
-        return _as_json(value) if value.startswith(_JSON) else value
+        return _as_json(value) if value.startswith(_JSON) or "\0" in value else value
     if kind in _PLAIN:
         return value
     if kind is int:
