@@ -11,12 +11,16 @@ from typing import Any
 
 import pytest
 from haystack import Document, Pipeline, component
+from haystack.components.caching import CacheChecker
+from haystack.components.preprocessors import DocumentSplitter, HierarchicalDocumentSplitter
+from haystack.components.retrievers import AutoMergingRetriever, FilterRetriever, SentenceWindowRetriever
 from haystack.components.writers import DocumentWriter
 from haystack.document_stores.types import FilterPolicy
 from haystack.utils import Secret
 
 from haystack_integrations.components.retrievers.vpa import VPAEmbeddingRetriever
 from haystack_integrations.document_stores.vpa import VPADocumentStore
+from vpa.base.errors import ClosedError
 from vpa.integrations import haystack
 from vpa.stores.config import VectorDatabaseConfig
 
@@ -73,6 +77,43 @@ def test_a_retriever_refuses_what_cannot_work(store: VPADocumentStore) -> None:
         VPAEmbeddingRetriever(InMemoryDocumentStore())
     with pytest.raises(ValueError, match="top_k"):
         VPAEmbeddingRetriever(store, top_k=0)
+
+
+async def test_a_pipeline_that_is_closed_closes_its_store() -> None:
+    for is_async in (False, True):
+        store = VPADocumentStore()
+        pipeline = Pipeline()
+        pipeline.add_component("retrieve", VPAEmbeddingRetriever(store))
+        assert pipeline.run({"retrieve": {"query_embedding": [1.0]}}) == {"retrieve": {"documents": []}}
+        await pipeline.close_async() if is_async else pipeline.close()
+        with pytest.raises(ClosedError):
+            store.count_documents()
+
+
+# Components of Haystack that ask a store themselves
+
+
+def test_a_window_of_sentences_is_read_around_a_match(store: VPADocumentStore) -> None:
+    splitter = DocumentSplitter(split_by="word", split_length=2)
+    parts = splitter.run([Document(content=" ".join(f"word{n}" for n in range(12)))])["documents"]
+    store.write_documents(parts)
+    [window] = SentenceWindowRetriever(store, window_size=1).run([parts[2]])["context_windows"]
+    assert window.split() == ["word2", "word3", "word4", "word5", "word6", "word7"]
+
+
+def test_parts_are_merged_into_their_parent(store: VPADocumentStore) -> None:
+    text = Document(content="one two three four five six seven eight")
+    parts = HierarchicalDocumentSplitter(block_sizes={4, 2}, split_overlap=0).run([text])["documents"]
+    store.write_documents(parts)
+    leaves = [part for part in parts if not part.meta["__children_ids"]]
+    merged = AutoMergingRetriever(store, threshold=0.6).run(leaves[:2])["documents"]
+    assert [document.content.strip() for document in merged] == ["one two three four"]
+
+
+def test_filters_and_caches_ask_the_store(store: VPADocumentStore) -> None:
+    assert len(FilterRetriever(store, filters=ABOVE_ONE).run()["documents"]) == 3
+    known = CacheChecker(store, cache_field="meta.n").run([1, 7])
+    assert (ids({"documents": known["hits"]}), known["misses"]) == (["d1"], [7])
 
 
 # Saved pipelines

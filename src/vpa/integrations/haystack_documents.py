@@ -121,7 +121,7 @@ def is_json(value: object) -> bool:
 # Documents
 
 
-def as_batch(documents: Sequence[Document], *, dimension: int) -> RecordBatch:
+def as_batch(documents: Sequence[Document], dimension: int) -> RecordBatch:
     """The records of documents with different ids; raises DimensionMismatchError and InvalidRecordError."""
     vectors: Any = [_vector(document, dimension) for document in documents]
     return RecordBatch(

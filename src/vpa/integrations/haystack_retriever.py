@@ -94,6 +94,14 @@ class VPAEmbeddingRetriever:
         )
         return {"documents": await self.document_store.embedding_retrieval_async(query_embedding, **options)}
 
+    def close(self) -> None:
+        """Close the store; a pipeline that is closed calls it."""
+        self.document_store.close()
+
+    async def close_async(self) -> None:
+        """As `close`."""
+        await self.document_store.close_async()
+
     def _options(
         self,
         *,

@@ -108,6 +108,9 @@ class VPADocumentStore:
         if opened is not None:
             opened.close()
 
+    async def close_async(self) -> None:
+        await asyncio.to_thread(self.close)
+
     def __enter__(self) -> VPADocumentStore:
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ _POLICIES: Final = {
     DuplicatePolicy.SKIP: "skip",
     DuplicatePolicy.OVERWRITE: "replace",
 }
+_FEW: Final = 100  # More documents take so long to turn into records that they would hold up the other calls.
 _TYPES: Final = {"bool": "boolean", "int": "int", "float": "float", "str": "keyword"}
 _EMBEDDED: Final = F.system(NO_EMBEDDING) != True  # noqa: E712 (a filter expression)
 
@@ -69,7 +71,9 @@ def writing(documents: Sequence[Document], *, policy: DuplicatePolicy, scope: Sc
     """Write documents of different ids; gives how many were written."""
 
     async def write(collection: Collection) -> int:
-        batch = as_batch(documents, dimension=collection.info.dimension)
+        dimension = collection.info.dimension
+        many = len(documents) > _FEW
+        batch = await asyncio.to_thread(as_batch, documents, dimension) if many else as_batch(documents, dimension)
         try:
             return await collection.upsert(batch, on_conflict=_POLICIES[policy], scope=scope)
         except RecordExistsError as error:
