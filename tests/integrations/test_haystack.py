@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vpa
-from vpa.base.errors import ClosedError, DimensionMismatchError, InvalidRecordError
+from vpa.base.errors import ClosedError, ConfigurationError, DimensionMismatchError, InvalidRecordError
 from vpa.integrations.haystack import VPADocumentStore
 
 
@@ -348,13 +348,39 @@ def test_reading_makes_no_collection_and_the_first_embedding_says_the_dimension(
         assert again.count_documents() == 4
 
 
-def test_recreating_the_index_spares_the_documents_of_others() -> None:
-    with VPADocumentStore(dimension=2, tenant="a") as store:
+async def test_recreating_the_index_spares_the_documents_of_others(tmp_path: Path) -> None:
+    place = f"mock://{tmp_path}"
+    with VPADocumentStore(place=place, tenant="a") as mine, VPADocumentStore(place=place, tenant="b") as theirs:
+        mine.write_documents(line(2))
+        theirs.write_documents(line(3))
+        mine.delete_all_documents(recreate_index=True)
+        assert (mine.count_documents(), theirs.count_documents()) == (0, 3)
+        await theirs.delete_all_documents_async(recreate_index=True)
+        with vpa.sync.connect(place, read_only=True) as db:
+            assert db.list_collections() == []
+        mine.write_documents(line(1))
+        assert (mine.count_documents(), theirs.count_documents()) == (1, 0)
+
+
+def test_a_recreated_index_takes_another_dimension() -> None:
+    with VPADocumentStore() as store:
         store.write_documents(line(2))
         store.delete_all_documents(recreate_index=True)
-        assert store.count_documents() == 0
+        store.write_documents([Document(id="wide", embedding=[1.0, 2.0, 3.0])])
+        assert store.count_documents() == 1
+
+
+def test_a_metric_is_that_of_the_collection_unless_it_is_given(tmp_path: Path) -> None:
+    place = f"mock://{tmp_path}"
+    with VPADocumentStore(place=place, metric="cosine") as store:
         store.write_documents(line(3))
-        assert store.count_documents() == 3
+        with VPADocumentStore(place=place) as again:
+            assert again.embedding_retrieval([2.0, 0.0])[0].score == pytest.approx(1.0)
+        with VPADocumentStore(place=place, metric="dot") as other, pytest.raises(ConfigurationError, match="cosine"):
+            other.count_documents()
+    with VPADocumentStore(place=place, collection="new") as new:
+        new.write_documents(line(3))
+        assert new.embedding_retrieval([2.0, 0.0])[0].score == 2.0
 
 
 # Opening and closing
@@ -378,13 +404,23 @@ def test_two_stores_on_one_directory_see_each_others_documents(tmp_path: Path) -
         assert second.count_documents() == 3
 
 
-def test_a_manager_may_be_the_place() -> None:
-    manager = vpa.connect("mock://")
-    with VPADocumentStore(place=manager, collection="one") as first:
-        first.write_documents(line(2))
-        with VPADocumentStore(place=manager, collection="one") as second:
-            assert second.count_documents() == 2
-        assert first.count_documents() == 2
+async def test_a_manager_or_collection_of_the_caller_may_be_the_place() -> None:
+    async with vpa.connect("mock://") as db:
+        with VPADocumentStore(place=db, collection="docs") as first:
+            assert await first.write_documents_async(line(2)) == 2
+            assert await asyncio.to_thread(first.count_documents) == 2
+        with VPADocumentStore(place=await db.collection("docs")) as second:
+            assert await second.count_documents_async() == 2
+            # Who gave it holds it still.
+            await second.delete_all_documents_async(recreate_index=True)
+        assert await (await db.collection("docs")).count() == 0
+
+
+def test_a_manager_without_await_may_be_the_place() -> None:
+    with vpa.sync.connect("mock://") as db:
+        with VPADocumentStore(place=db, collection="docs") as store:
+            store.write_documents(line(2))
+        assert db.collection("docs").count() == 2
 
 
 async def test_a_closed_store_says_so(store: VPADocumentStore) -> None:

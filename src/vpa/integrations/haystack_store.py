@@ -12,13 +12,15 @@ from haystack import Document, default_from_dict, default_to_dict
 from haystack.document_stores.types import DuplicatePolicy
 from haystack.utils import Secret
 
+import vpa.sync
 from vpa.base.errors import ClosedError
+from vpa.base.records import Metric
 from vpa.base.scope import Scope
-from vpa.client.manager import VectorDatabaseManager
+from vpa.client.collection import Collection
 from vpa.integrations import haystack_verbs as verbs
 from vpa.integrations.haystack_filters import EVERYTHING, as_condition, selective
 from vpa.integrations.haystack_verbs import Page, Retrieval, Work
-from vpa.integrations.owned import OwnedCollection
+from vpa.integrations.owned import OwnedCollection, Place
 from vpa.observe.redact import redact_url
 from vpa.stores.config import VectorDatabaseConfig
 
@@ -31,7 +33,9 @@ _ABSENT: Final = object()
 class VPADocumentStore:
     """`VPADocumentStore(place="qdrant://localhost:6333", collection="docs")`.
 
-    `place` is a URL, a Secret of one, a VectorDatabaseConfig or a manager; it is connected to when it is first used.
+    `place` is a URL, a Secret of one, or a VectorDatabaseConfig, which is connected to when it is first used and shared
+    by all stores of the process; or a manager or collection of the caller, who closes it. `metric` None: that of the
+    collection, `dot` for a new one.
     `dimension`: that of the first embedding that is written, unless it is given. `tenant` and `namespace` say whose
     documents are meant. Filters are Haystack's, with one meaning on every store; malformed ones raise FilterError.
     Documents may lack an embedding: they are filtered, and never found by a search. `return_embedding` False leaves
@@ -44,10 +48,10 @@ class VPADocumentStore:
     def __init__(
         self,
         *,
-        place: str | Secret | VectorDatabaseConfig | VectorDatabaseManager = "mock://",
+        place: Place | Secret = "mock://",
         collection: str = "haystack",
         dimension: int | None = None,
-        metric: str = "dot",
+        metric: str | None = None,
         tenant: str = "",
         namespace: str = "",
         api_key: Secret | str | None = None,
@@ -71,6 +75,9 @@ class VPADocumentStore:
         self._opening = threading.Lock()
         self._opened: OwnedCollection | None = None
         self._closed = False
+        if not isinstance(place, str | Secret | VectorDatabaseConfig):
+            # It lives on the loop that runs now.
+            self._owned()
 
     def to_dict(self) -> dict[str, Any]:
         """The constructor's arguments. Raises ValueError for a key or password that is no Secret of the environment."""
@@ -130,7 +137,9 @@ class VPADocumentStore:
             if self._opened is None:
                 place = self._place.resolve_value() if isinstance(self._place, Secret) else self._place
                 key = None if self._api_key is None else self._api_key.resolve_value()
-                self._opened = OwnedCollection(place, self._collection, api_key=key, metric=self._metric)
+                self._opened = OwnedCollection(
+                    place, self._collection, api_key=key, metric=self._metric, metric_if_new=Metric.DOT
+                )
             return self._opened
 
     def _run(self, work: Work[T], default: T) -> T:
@@ -185,16 +194,21 @@ class VPADocumentStore:
     def delete_all_documents(self, recreate_index: bool = False) -> None:
         """Remove every document of the tenant and namespace.
 
-        `recreate_index` also drops the collection, unless it holds documents of others; the next write makes it anew.
+        `recreate_index` also drops the collection, which the next write makes anew; not where others have documents in
+        it, nor where the caller gave the collection itself. Nobody else should write to it meanwhile.
         """
         self._run(verbs.deleting(EVERYTHING, scope=self._scope), 0)
-        if recreate_index and not self._run(verbs.is_shared, True):
+        if recreate_index and self._may_drop and not self._run(verbs.is_shared, True):
             self._owned().drop()
 
     async def delete_all_documents_async(self, recreate_index: bool = False) -> None:
         await self._arun(verbs.deleting(EVERYTHING, scope=self._scope), 0)
-        if recreate_index and not await self._arun(verbs.is_shared, True):
-            await asyncio.to_thread(self._owned().drop)
+        if recreate_index and self._may_drop and not await self._arun(verbs.is_shared, True):
+            await self._owned().adrop()
+
+    @property
+    def _may_drop(self) -> bool:
+        return not isinstance(self._place, Collection | vpa.sync.Collection)
 
     def delete_by_filter(self, filters: dict[str, Any]) -> int:
         """Remove what matches; returns how many."""

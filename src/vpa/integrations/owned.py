@@ -38,8 +38,8 @@ class OwnedCollection:
     """One collection of a place, connected when it is first used.
 
     `place`: a URL or a VectorDatabaseConfig, which is opened once in a process and closed with the last who uses it;
-    or a manager or collection of the caller, who closes it. `metric` None: cosine where the collection is made, and
-    whatever one that exists has. `embedding` says which model its vectors are of, where that is known.
+    or a manager or collection of the caller, who closes it. `metric` None: `metric_if_new` where the collection is
+    made, and whatever one that exists has. `embedding` says which model its vectors are of, where that is known.
     """
 
     def __init__(
@@ -49,10 +49,12 @@ class OwnedCollection:
         *,
         api_key: str | None = None,
         metric: str | None = None,
+        metric_if_new: str = Metric.COSINE,
         embedding: Callable[[int | None], EmbeddingIdentity | None] | None = None,
     ) -> None:
         self.name = name
         self._metric = None if metric is None else Metric.parse(metric)
+        self._metric_if_new = Metric.parse(metric_if_new)
         self._embedding = embedding
         self._collection: Collection | None = None
         self._opening = asyncio.Lock()
@@ -101,7 +103,7 @@ class OwnedCollection:
         return await manager.create_collection(
             self.name,
             dimension=dimension,
-            metric=metric or Metric.COSINE,
+            metric=metric or self._metric_if_new,
             embedding=None if self._embedding is None else self._embedding(dimension),
             exist_ok=True,
         )
