@@ -117,7 +117,9 @@ def signature(function: Callable[..., Any], imports: Imports, *, name: str, mark
 
 def _returned(node: ast.expr | None, imports: Imports, module: str) -> str:
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in _SYNCHRONOUS:
-        item = _annotation(node.slice, imports, module)
+        # Of an asynchronous generator only what it yields: nothing is sent into a scan.
+        yielded = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
+        item = _annotation(yielded, imports, module)
         return f"{imports.known('collections.abc', 'Iterator')}[{'' if item is None else ast.unparse(item)}]"
     found = _annotation(node, imports, module)
     return "None" if found is None else ast.unparse(found)

@@ -19,7 +19,9 @@ ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
     "engine/indexes/promise.py": ("kept",),  # As a promise is.
     "rag/system.py": ("filters",),
     "rag/history.py": ("filters",),
-    "integrations/haystack.py": ("filters", "doc", "meta"),  # As Haystack names them.
+    "integrations/haystack_filters.py": ("filters",),  # As Haystack names them.
+    "integrations/haystack_retriever.py": ("filters",),
+    "integrations/haystack_store.py": ("filters", "meta"),
     "integrations/langchain.py": ("filters", "metadatas"),  # As LangChain does.
     "testing/machine.py": ("teardown",),  # As Hypothesis does.
 }

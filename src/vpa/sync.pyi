@@ -137,7 +137,7 @@ class Collection:
         batch_size: int = ...,
         include_vectors: bool = ...,
         scope: Scope | AllScopes | None = ...,
-    ) -> Iterator[(Record, None)]: ...
+    ) -> Iterator[Record]: ...
     def scan_batches(
         self,
         *,
@@ -146,7 +146,7 @@ class Collection:
         cursor: str | None = ...,
         include_vectors: bool = ...,
         scope: Scope | AllScopes | None = ...,
-    ) -> Iterator[(RecordBatch, None)]: ...
+    ) -> Iterator[RecordBatch]: ...
     @property
     def scope(self) -> Scope: ...
     def search(
@@ -298,7 +298,7 @@ class VectorDatabaseManager:
         batch_size: int = ...,
         include_vectors: bool = ...,
         scope: Scope | AllScopes | None = ...,
-    ) -> Iterator[(Record, None)]: ...
+    ) -> Iterator[Record]: ...
     def scan_batches(
         self,
         *,
@@ -307,7 +307,7 @@ class VectorDatabaseManager:
         cursor: str | None = ...,
         include_vectors: bool = ...,
         scope: Scope | AllScopes | None = ...,
-    ) -> Iterator[(RecordBatch, None)]: ...
+    ) -> Iterator[RecordBatch]: ...
     def search(
         self,
         vector: ArrayLike | None = ...,
