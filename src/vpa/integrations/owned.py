@@ -1,101 +1,279 @@
-"""A collection on one owner loop, for frameworks that call it with and without await, from any loop and thread."""
+"""A collection for frameworks that call it with and without await, from any loop and thread."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
+import weakref
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeAlias, TypeVar
 
-from vpa.base.errors import ClosedError
-from vpa.base.records import Metric
+import vpa.sync
+from vpa.base.errors import (
+    CollectionNotFoundError,
+    ConfigurationError,
+    EmbeddingMismatchError,
+)
+from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric
 from vpa.client.collection import Collection
-from vpa.client.connect import connect
 from vpa.client.manager import VectorDatabaseManager
-from vpa.kit.owner import OwnerLoop
+from vpa.integrations.given import CallersLoop, Runner
+from vpa.integrations.shared import HeldLoop, SharedPlace, closed, shared_place
 from vpa.stores.config import VectorDatabaseConfig
 
 T = TypeVar("T")
+Place: TypeAlias = (
+    str
+    | VectorDatabaseConfig
+    | VectorDatabaseManager
+    | Collection
+    | vpa.sync.VectorDatabaseManager
+    | vpa.sync.Collection
+)
 
 
 class OwnedCollection:
-    """Connects when it is first used. `place` is a URL or a VectorDatabaseConfig."""
+    """One collection of a place, connected when it is first used.
 
-    def __init__(self, place: str | VectorDatabaseConfig, name: str, *, api_key: str | None, metric: str) -> None:
-        self._place = place
+    `place`: a URL or a VectorDatabaseConfig, which is opened once in a process and closed with the last who uses it;
+    or a manager or collection of the caller, who closes it. `metric` None: cosine where the collection is made, and
+    whatever one that exists has. `embedding` says which model its vectors are of, where that is known.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        name: str,
+        *,
+        api_key: str | None = None,
+        metric: str | None = None,
+        embedding: Callable[[int | None], EmbeddingIdentity | None] | None = None,
+    ) -> None:
         self.name = name
-        self._api_key = api_key
-        self._metric = Metric.parse(metric)
-        self._owner = OwnerLoop()
-        self._manager: VectorDatabaseManager | None = None
+        self._metric = None if metric is None else Metric.parse(metric)
+        self._embedding = embedding
         self._collection: Collection | None = None
         self._opening = asyncio.Lock()
         self._closed = False
+        self._own: _Own | None = None
+        self._manager: VectorDatabaseManager | None = None
+        self._finalizer: Callable[[], object] = _nothing
+        if isinstance(place, str | VectorDatabaseConfig):
+            self._own = _Own(place, api_key)
+            self._runner: Runner = self._own.loop
+            finalizer = weakref.finalize(self, _end_apart, self._own)
+            finalizer.atexit = False
+            self._finalizer = finalizer.detach
+        else:
+            if api_key is not None:
+                raise ConfigurationError("api_key belongs to a URL; a manager or collection has its own")
+            self._runner, self._manager, self._collection = _parts(place)
+            if self._manager is None and self._collection is not None:
+                self.name = self._collection.name
+                self._check(self._collection.info)
+
+    async def _connected(self) -> VectorDatabaseManager | None:
+        """None where the caller gave a collection."""
+        return await self._own.place.manager() if self._own is not None else self._manager
 
     async def _open(self, dimension: int | None) -> Collection | None:
-        """Calls at once share one connection: another manager would be another store, where it is in memory."""
         async with self._opening:
-            return await self._opened(dimension)
-
-    async def _opened(self, dimension: int | None) -> Collection | None:
-        if self._closed:
-            raise _closed()
-        if self._manager is None:
-            place = self._place
-            manager = connect(place, api_key=self._api_key) if isinstance(place, str) else VectorDatabaseManager(place)
-            await manager.connect()
             if self._closed:
-                await manager.close()
-                raise _closed()
-            self._manager = manager
-        if self._collection is None:
-            if dimension is not None:
-                self._collection = await self._manager.create_collection(
-                    self.name, dimension=dimension, metric=self._metric, exist_ok=True
-                )
-            elif self.name in await self._manager.list_collections():
-                self._collection = await self._manager.collection(self.name)
+                raise closed()
+            if self._collection is None:
+                manager = await self._connected()
+                if manager is not None:
+                    self._collection = await self._opened(manager, dimension)
+        if self._collection is not None and dimension is not None:
+            self._check(self._collection.info, dimension)
         return self._collection
 
+    async def _opened(self, manager: VectorDatabaseManager, dimension: int | None) -> Collection | None:
+        metric = None if self._metric is None else str(self._metric)
+        if self.name in await manager.list_collections():
+            collection = await manager.collection(self.name, dimension=dimension, metric=metric)
+            self._check(collection.info, dimension)
+            return collection
+        if dimension is None:
+            return None
+        return await manager.create_collection(
+            self.name,
+            dimension=dimension,
+            metric=metric or Metric.COSINE,
+            embedding=None if self._embedding is None else self._embedding(dimension),
+            exist_ok=True,
+        )
+
+    def _check(self, info: CollectionInfo, dimension: int | None = None) -> None:
+        """The collection's metric and model are those that were asked for, as far as both are known."""
+        if self._metric is not None and info.metric is not self._metric:
+            raise ConfigurationError(
+                f"collection {info.name!r} has metric {info.metric}, {self._metric} was asked for; leave metric out to "
+                "use it as it is",
+                collection=info.name,
+            )
+        mine = None if self._embedding is None else self._embedding(dimension)
+        if mine is not None and info.embedding is not None and not _may_be_same(mine, info.embedding):
+            raise EmbeddingMismatchError(
+                f"collection {info.name!r} holds vectors of {info.embedding}, the model in use is {mine}: their "
+                "vectors are not comparable; use that model, or another collection name",
+                collection=info.name,
+            )
+
     async def _work(self, work: Callable[[Collection], Awaitable[T]], default: T, dimension: int | None) -> T:
-        collection = await self._open(dimension)
-        return default if collection is None else await work(collection)
+        if self._own is not None:
+            self._own.note(asyncio.current_task())
+        for is_last in (False, True):
+            collection = await self._open(dimension)
+            if collection is None:
+                return default
+            try:
+                return await work(collection)
+            except CollectionNotFoundError:
+                # Another user of the place dropped it since: make or miss it as if it were asked for the first time.
+                if is_last or await self._connected() is None:
+                    raise
+                self._collection = None
+        return default
 
     def run(
         self, work: Callable[[Collection], Awaitable[T]], *, default: Any = None, dimension: int | None = None
     ) -> T:
-        """Do `work` and wait. Without a `dimension` a collection that does not exist is not made: `default`."""
-        found: T = self._owner.run(self._work(work, default, dimension))
-        return found
+        """Do `work` and wait. Without a `dimension` a collection that does not exist is not made: `default`.
+
+        Raises ClosedError after `close`.
+        """
+        if self._closed:
+            raise closed()
+        answer: T = self._runner.run(self._work(work, default, dimension))
+        return answer
 
     async def arun(
         self, work: Callable[[Collection], Awaitable[T]], *, default: Any = None, dimension: int | None = None
     ) -> T:
         """The same, awaited on the caller's loop."""
         if self._closed:
-            raise _closed()
-        return await self._owner.arun(self._work(work, default, dimension))
+            raise closed()
+        return await self._runner.arun(self._work(work, default, dimension))
 
     def drop(self) -> None:
-        """Remove the collection, if it is there."""
+        """Remove the collection with every scope, if it is there."""
+        self.run(self._drop)
 
-        async def remove(collection: Collection) -> None:
-            if self._manager is not None:
-                await self._manager.drop_collection(collection.name)
+    async def adrop(self) -> None:
+        """The same, awaited on the caller's loop."""
+        await self.arun(self._drop)
 
-        self.run(remove)
+    async def _drop(self, collection: Collection) -> None:
+        manager = await self._connected()
+        if manager is None:
+            raise ConfigurationError(
+                f"this store was given the collection {collection.name!r}; drop it with drop_collection of its manager",
+                collection=collection.name,
+            )
         self._collection = None
+        await manager.drop_collection(collection.name)
 
     def close(self) -> None:
-        """Let the connection and the thread go. May be called twice."""
+        """Let the place go; it is closed with the last who uses it. May be called twice."""
         self._closed = True
-        self._owner.close(self._end)
+        self._collection = None
+        if self._own is not None:
+            self._finalizer()
+            self._own.end()
 
-    async def _end(self) -> None:
-        # One that is being opened is given up with the loop.
-        manager, self._manager, self._collection = self._manager, None, None
-        if manager is not None:
-            await manager.close()
+    async def aclose(self) -> None:
+        """The same, awaited on the caller's loop."""
+        await asyncio.to_thread(self.close)
 
 
-def _closed() -> ClosedError:
-    return ClosedError("the store was closed; make a new one")
+class Closing:
+    """What closes an adapter, which has an OwnedCollection as `_owned`; the garbage collector does so too."""
+
+    _owned: OwnedCollection
+
+    def close(self) -> None:
+        """Let the place go; every call raises ClosedError from now on. May be called twice."""
+        self._owned.close()
+
+    async def aclose(self) -> None:
+        """The same, awaited."""
+        await asyncio.to_thread(self.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class _Own:
+    """A hold on the shared loop and on a place, apart from who has it, so that it can be ended after them."""
+
+    def __init__(self, place: str | VectorDatabaseConfig, api_key: str | None) -> None:
+        self.loop = HeldLoop()
+        try:
+            self.place: SharedPlace = shared_place(place, api_key=api_key)
+        except BaseException:
+            self.loop.close()
+            raise
+        self._tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+
+    def note(self, task: asyncio.Task[Any] | None) -> None:
+        """A call that `end` gives up where it is still under way."""
+        if task is not None:
+            self._tasks.add(task)
+
+    def end(self) -> None:
+        """May be called twice."""
+        self.loop.close(self._leave)
+
+    async def _leave(self) -> None:
+        under_way = [task for task in self._tasks if not task.done()]
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        await self.place.leave()
+
+
+def _end_apart(own: _Own) -> None:
+    # The garbage collector comes in any thread, that of the loop among them, and whoever holds a lock.
+    # Where the program ends no thread begins any more, and everything ends with it.
+    with contextlib.suppress(RuntimeError, MemoryError):
+        threading.Thread(target=own.end, name="vpa-closing", daemon=True).start()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _parts(place: Any) -> tuple[Runner, VectorDatabaseManager | None, Collection | None]:
+    if isinstance(place, vpa.sync.VectorDatabaseManager | vpa.sync.Collection):
+        _, inner_manager, inner_collection = _parts(place._inner)
+        return place._owner, inner_manager, inner_collection
+    if isinstance(place, VectorDatabaseManager):
+        return CallersLoop(), place, None
+    if isinstance(place, Collection):
+        return CallersLoop(), None, place
+    raise ConfigurationError(
+        f"place is a store URL, a VectorDatabaseConfig, a manager or a collection, not {place!r:.80}"
+    )
+
+
+def _may_be_same(mine: EmbeddingIdentity, theirs: EmbeddingIdentity) -> bool:
+    """Libraries name one model with and without its publisher, and few know its revision."""
+    short = [identity.name.rpartition("/")[2].lower() for identity in (mine, theirs)]
+    revisions = {identity.revision for identity in (mine, theirs)} - {""}
+    return short[0] == short[1] and len(revisions) < 2
