@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
 import weakref
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -20,7 +18,7 @@ from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
 from vpa.integrations.given import CallersLoop, Runner
-from vpa.integrations.shared import HeldLoop, SharedPlace, closed, shared_place
+from vpa.integrations.shared import HeldLoop, SharedPlace, closed, end_apart, shared_place
 from vpa.stores.config import VectorDatabaseConfig
 
 T = TypeVar("T")
@@ -63,7 +61,7 @@ class OwnedCollection:
         if isinstance(place, str | VectorDatabaseConfig):
             self._own = _Own(place, api_key)
             self._runner: Runner = self._own.loop
-            finalizer = weakref.finalize(self, _end_apart, self._own)
+            finalizer = weakref.finalize(self, end_apart, self._own.end)
             finalizer.atexit = False
             self._finalizer = finalizer.detach
         else:
@@ -138,6 +136,11 @@ class OwnedCollection:
                 self._collection = None
         return default
 
+    def check_open(self) -> None:
+        """Raise ClosedError after `close`."""
+        if self._closed:
+            raise closed()
+
     def run(
         self, work: Callable[[Collection], Awaitable[T]], *, default: Any = None, dimension: int | None = None
     ) -> T:
@@ -145,8 +148,7 @@ class OwnedCollection:
 
         Raises ClosedError after `close`.
         """
-        if self._closed:
-            raise closed()
+        self.check_open()
         answer: T = self._runner.run(self._work(work, default, dimension))
         return answer
 
@@ -154,8 +156,7 @@ class OwnedCollection:
         self, work: Callable[[Collection], Awaitable[T]], *, default: Any = None, dimension: int | None = None
     ) -> T:
         """The same, awaited on the caller's loop."""
-        if self._closed:
-            raise closed()
+        self.check_open()
         return await self._runner.arun(self._work(work, default, dimension))
 
     def drop(self) -> None:
@@ -246,13 +247,6 @@ class _Own:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
         await self.place.leave()
-
-
-def _end_apart(own: _Own) -> None:
-    # The garbage collector comes in any thread, that of the loop among them, and whoever holds a lock.
-    # Where the program ends no thread begins any more, and everything ends with it.
-    with contextlib.suppress(RuntimeError, MemoryError):
-        threading.Thread(target=own.end, name="vpa-closing", daemon=True).start()
 
 
 def _nothing() -> None:
