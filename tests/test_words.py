@@ -21,6 +21,8 @@ ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
     "rag/history.py": ("filters",),
     "integrations/haystack.py": ("filters", "doc", "meta"),  # As Haystack names them.
     "integrations/langchain.py": ("filters", "metadatas"),  # As LangChain does.
+    "integrations/llamaindex.py": ("filters", "ref_doc_id"),  # As LlamaIndex does.
+    "integrations/llamaindex_nodes.py": ("filters", "ref_doc_id"),
     "testing/machine.py": ("teardown",),  # As Hypothesis does.
 }
 
