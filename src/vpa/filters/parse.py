@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from vpa.base.errors import InvalidFilterError
-from vpa.filters import build
+from vpa.filters import build, foreign
 from vpa.filters.ast import (
     ALWAYS,
     MAX_DEPTH,
@@ -110,6 +110,9 @@ def _object(condition: object, *, at: str, level: int) -> Filter:
         raise _error(at, f"expected a filter object, not {condition!r:.80}")
     if level > MAX_DEPTH:
         raise _error(at, f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
+    if (theirs := foreign.in_ours(condition)) is not None:
+        name, ours = theirs
+        raise _error(at, f"this is {name}'s notation; in vpa's it is {ours!r:.300}")
     parts = tuple(_member(key, value, at=_below(at, key), level=level) for key, value in condition.items())
     if not parts:
         return ALWAYS
@@ -141,6 +144,8 @@ def _condition(target: Field, value: object, *, at: str, level: int) -> Filter:
     if not value:
         raise _error(at, 'an empty object is no condition; use {"$exists": true} to ask whether the field has a value')
     if not any(isinstance(key, str) and key.startswith("$") for key in value):
+        if (signed := foreign.without_sign(value)) is not None:
+            raise _error(at, f"operators begin with $: write {{{target.path!r}: {signed!r:.200}}}")
         name = next(iter(value))
         raise _error(
             at,
@@ -165,6 +170,8 @@ def _operator(target: Field, key: object, operand: object, *, at: str, level: in
 
 
 def _unknown(key: object, at: str) -> InvalidFilterError:
+    if (instead := foreign.lacking(key)) is not None:
+        return _error(at, f"unknown operator {key!r}: {instead}")
     near = difflib.get_close_matches(str(key), [*_OPERATORS, *_CONNECTIVES], n=1, cutoff=0.75)
     hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted([*_OPERATORS, *_CONNECTIVES]))}"
     return _error(at, f"unknown operator {key!r}{hint}")

@@ -24,7 +24,7 @@ from vpa.integrations.langchain_documents import (
     document_of,
     drafts,
     identity_of,
-    relevance,
+    in_unit_range,
     remove,
     table,
 )
@@ -325,7 +325,7 @@ class VPAVectorStore(Closing, VectorStore):
         return diverse(embedding, near, top_k=k, share=lambda_mult)
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
-        return relevance
+        return in_unit_range
 
     # Making
 

@@ -76,11 +76,11 @@ def document_of(source: Record | Match) -> Document:
     return Document(id=source.id, page_content=source.text or "", metadata=unpack(source.metadata, source.system))
 
 
-def diverse(query: Sequence[float], found: Sequence[Match], *, top_k: int, share: float) -> list[Document]:
+def diverse(query: Sequence[float], near: Sequence[Match], *, top_k: int, share: float) -> list[Document]:
     """`top_k` of the matches, near to the query and unlike each other: LangChain's own choice."""
-    vectors = [np.asarray(match.vector).tolist() for match in found]
+    vectors = [np.asarray(match.vector).tolist() for match in near]
     chosen = maximal_marginal_relevance(np.asarray(query, dtype=np.float32), vectors, lambda_mult=share, k=top_k)
-    return [document_of(found[position]) for position in chosen]
+    return [document_of(near[position]) for position in chosen]
 
 
 def check_targets(ids: Sequence[str] | None, condition: FilterLike) -> None:
@@ -126,7 +126,7 @@ async def table(
     return [document_of(record) for record in records[offset:end]]
 
 
-def relevance(score: float) -> float:
+def in_unit_range(score: float) -> float:
     """From 0 to 1, as LangChain wants it: vpa's score, which is that already but for opposite and long vectors."""
     return min(1.0, max(0.0, score))
 
