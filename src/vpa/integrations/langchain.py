@@ -182,7 +182,7 @@ class VPAVectorStore(Closing, VectorStore):
         offset: int = 0,
     ) -> dict[str, list[Any]]:
         """`{"ids": […], "documents": [texts], "metadatas": […]}` of ids, of a filter, or both; without ids, by id."""
-        return _columns(self._owned.run(self._listing(ids, where, limit, offset), default=[]))
+        return _columns(self._owned.run(self._listing(ids, where, limit=limit, offset=offset), default=[]))
 
     async def aget(
         self,
@@ -192,10 +192,10 @@ class VPAVectorStore(Closing, VectorStore):
         limit: int | None = None,
         offset: int = 0,
     ) -> dict[str, list[Any]]:
-        return _columns(await self._owned.arun(self._listing(ids, where, limit, offset), default=[]))
+        return _columns(await self._owned.arun(self._listing(ids, where, limit=limit, offset=offset), default=[]))
 
     def _listing(
-        self, ids: Sequence[str] | None, where: FilterLike, limit: int | None, offset: int
+        self, ids: Sequence[str] | None, where: FilterLike, *, limit: int | None, offset: int
     ) -> Callable[[Collection], Any]:
         return lambda collection: table(collection, ids, where, limit=limit, offset=offset, scope=self._scope)
 

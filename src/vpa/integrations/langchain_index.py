@@ -41,10 +41,10 @@ class VPARecordManager(Closing, RecordManager):
 
     def create_schema(self) -> None:
         """Make the collection."""
-        self._owned.run(_nothing, dimension=DIMENSION)
+        self._owned.run(_is_there, dimension=DIMENSION)
 
     async def acreate_schema(self) -> None:
-        await self._owned.arun(_nothing, dimension=DIMENSION)
+        await self._owned.arun(_is_there, dimension=DIMENSION)
 
     def get_time(self) -> float:
         """Seconds since the epoch."""
@@ -111,7 +111,7 @@ class VPARecordManager(Closing, RecordManager):
         limit: int | None = None,
     ) -> list[str]:
         """The keys of the namespace: noted before and after these times, of these groups."""
-        names: list[str] = self._owned.run(self._listing(before, after, group_ids, limit), default=[])
+        names: list[str] = self._owned.run(self._listing(before, after, groups=group_ids, limit=limit), default=[])
         return names
 
     async def alist_keys(
@@ -122,10 +122,10 @@ class VPARecordManager(Closing, RecordManager):
         group_ids: Sequence[str] | None = None,
         limit: int | None = None,
     ) -> list[str]:
-        return await self._owned.arun(self._listing(before, after, group_ids, limit), default=[])
+        return await self._owned.arun(self._listing(before, after, groups=group_ids, limit=limit), default=[])
 
     def _listing(
-        self, before: float | None, after: float | None, groups: Sequence[str] | None, limit: int | None
+        self, before: float | None, after: float | None, *, groups: Sequence[str] | None, limit: int | None
     ) -> Callable[[Collection], Any]:
         condition: dict[str, Any] = {TABLE: self.namespace}
         moments = {sign: moment for sign, moment in (("$lt", before), ("$gt", after)) if moment is not None}
@@ -154,5 +154,5 @@ class VPARecordManager(Closing, RecordManager):
         await self._owned.arun(lambda collection: forget(collection, self.namespace, keys, scope=self._scope))
 
 
-async def _nothing(collection: Collection) -> None:
-    pass
+async def _is_there(collection: Collection) -> bool:
+    return True

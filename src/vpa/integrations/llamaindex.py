@@ -202,7 +202,9 @@ class VPAVectorStore(Closing, BasePydanticVectorStore):
             )
 
         def choose(near: Sequence[Match]) -> VectorStoreQueryResult:
-            return _result(_diverse(query.query_embedding, near, top_k, threshold) if is_diverse and near else near)
+            return _result(
+                _diverse(query.query_embedding, near, top_k=top_k, threshold=threshold) if is_diverse and near else near
+            )
 
         return search, choose
 
@@ -217,7 +219,7 @@ def _targets(node_ids: list[str] | None, filters: MetadataFilters | None) -> Fil
     return condition_of(filters, node_ids=node_ids)
 
 
-def _diverse(query: Any, near: Sequence[Match], top_k: int, threshold: float | None) -> list[Match]:
+def _diverse(query: Any, near: Sequence[Match], *, top_k: int, threshold: float | None) -> list[Match]:
     _, positions = get_top_k_mmr_embeddings(
         query,
         [np.asarray(match.vector).tolist() for match in near],

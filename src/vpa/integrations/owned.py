@@ -57,13 +57,13 @@ class OwnedCollection:
         self._closed = False
         self._own: _Own | None = None
         self._manager: VectorDatabaseManager | None = None
-        self._finalizer: Callable[[], object] = _nothing
+        self._forget: Callable[[], object] | None = None
         if isinstance(place, str | VectorDatabaseConfig):
             self._own = _Own(place, api_key)
             self._runner: Runner = self._own.loop
             finalizer = weakref.finalize(self, end_apart, self._own.end)
             finalizer.atexit = False
-            self._finalizer = finalizer.detach
+            self._forget = finalizer.detach
         else:
             if api_key is not None:
                 raise ConfigurationError("api_key belongs to a URL; a manager or collection has its own")
@@ -181,8 +181,8 @@ class OwnedCollection:
         """Let the place go; it is closed with the last who uses it. May be called twice."""
         self._closed = True
         self._collection = None
-        if self._own is not None:
-            self._finalizer()
+        if self._own is not None and self._forget is not None:
+            self._forget()
             self._own.end()
 
     async def aclose(self) -> None:
@@ -247,10 +247,6 @@ class _Own:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
         await self.place.leave()
-
-
-def _nothing() -> None:
-    pass
 
 
 def _parts(place: Any) -> tuple[Runner, VectorDatabaseManager | None, Collection | None]:
