@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,33 +11,54 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_tests.integration_tests import VectorStoreIntegrationTests
 
-from deployments import RunningStores
+from deployments import PROVIDERS, RunningStores
 from vpa.integrations.langchain import VPAVectorStore
-
-STORES = ("mock", "pgvector", "qdrant engine")
 
 
 class OnStore(VectorStoreIntegrationTests):
+    """On one form of each provider; servers are started once in a session."""
+
     store = ""
 
     @pytest.fixture
     def vectorstore(self, stores: RunningStores) -> Iterator[VPAVectorStore]:  # type: ignore[override]
-        made = VPAVectorStore(self.get_embeddings(), place=stores.config(self.store), collection="langchain-tests")
+        place: Any = stores.config(self.store) if self.store else "mock://"
+        made = VPAVectorStore(self.get_embeddings(), place=place, collection="langchain-tests")
         yield made
         made.delete_collection()
         made.close()
 
 
-class TestEmbedded(OnStore):
+class TestInMemory(OnStore):
+    pass
+
+
+class TestDurable(OnStore):
     store = "mock"
 
 
 class TestPgvector(OnStore):
-    store = "pgvector"
+    store = PROVIDERS["pgvector"]
 
 
 class TestQdrant(OnStore):
-    store = "qdrant engine"
+    store = PROVIDERS["qdrant"]
+
+
+class TestChroma(OnStore):
+    store = PROVIDERS["chromadb"]
+
+
+class TestMilvus(OnStore):
+    store = PROVIDERS["milvus"]
+
+
+class TestWeaviate(OnStore):
+    store = PROVIDERS["weaviate"]
+
+
+class TestPinecone(OnStore):
+    store = PROVIDERS["pinecone"]
 
 
 del OnStore
@@ -97,10 +118,3 @@ def test_any_model_is_an_embedding() -> None:
     assert np.allclose(embeddings.embed_documents(["x"])[0], embeddings.embed_query("x"), atol=1e-5)
     embeddings.close()
     embeddings.close()
-
-
-async def test_first_calls_at_once_share_one_store() -> None:
-    store = VPAVectorStore(DeterministicFakeEmbedding(size=6))
-    ids = await asyncio.gather(*(store.aadd_texts([f"text {n}"], ids=[str(n)]) for n in range(4)))
-    assert ids == [["0"], ["1"], ["2"], ["3"]]
-    assert [one.id for one in await store.aget_by_ids(["0", "1", "2", "3"])] == ["0", "1", "2", "3"]

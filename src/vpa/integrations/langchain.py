@@ -5,47 +5,71 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
-import numpy as np
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
-from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
-from vpa.base.records import Match, Record
+from vpa.base.errors import CollectionNotFoundError, ConfigurationError
+from vpa.base.records import Match
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
 from vpa.filters import FilterLike
+from vpa.integrations.langchain_documents import (
+    Drafts,
+    check_targets,
+    diverse,
+    document_of,
+    drafts,
+    identity_of,
+    in_unit_range,
+    remove,
+    table,
+)
 from vpa.integrations.langchain_embeddings import VPAEmbeddings
-from vpa.integrations.owned import OwnedCollection
-from vpa.stores.config import VectorDatabaseConfig
+from vpa.integrations.owned import Closing, OwnedCollection, Place
+
+_COLLECTION = "langchain"
 
 
-class VPAVectorStore(VectorStore):
-    """`VPAVectorStore(embedding, place="qdrant://localhost:6333", collection="docs")`.
+class VPAVectorStore(Closing, VectorStore):
+    """`VPAVectorStore(embedding, place="qdrant://localhost:6333", collection_name="docs")`.
 
     `embedding` is LangChain's, the name of a model ("minilm"), or anything else that `vpa.as_embedder` accepts.
+    `place`: a URL, a VectorDatabaseConfig, or a manager or collection that is open. `metric` None: cosine where the
+    collection is made, and its own where it exists. Another metric and another model than the collection's are refused.
 
-    `filter` is vpa's filter language on every store; scores are vpa's: higher is better. The collection is made at the
-    first write. Synchronous and asynchronous calls share one connection on a loop of its own; `close()` lets it go.
+    `filter` is vpa's filter language on every store; scores are vpa's: higher is better, and `score_threshold` is the
+    least of them everywhere. The collection is made at the first write. Metadata that vpa cannot keep as such (lists
+    of objects, NaN) is kept as JSON: it comes back, and no filter sees it. `close()`, `with`, `async with` or the
+    garbage collector let the place go.
     """
 
     def __init__(
         self,
         embedding: Embeddings | Any,
         *,
-        place: str | VectorDatabaseConfig = "mock://",
-        collection: str = "langchain",
+        place: Place = "mock://",
+        collection: str | None = None,
+        collection_name: str | None = None,
         api_key: str | None = None,
-        metric: str = "cosine",
+        metric: str | None = None,
         scope: Scope = Scope(),
     ) -> None:
+        if collection is not None and collection_name is not None:
+            raise ConfigurationError("collection and collection_name are one: give one of them")
         self._made = None if isinstance(embedding, Embeddings) else VPAEmbeddings(embedding)
-        self._embedding: Embeddings = self._made or embedding
-        self._owned = OwnedCollection(place, collection, api_key=api_key, metric=metric)
+        model: Embeddings = self._made or embedding
+        self._embedding = model
+        self._owned = OwnedCollection(
+            place,
+            collection or collection_name or _COLLECTION,
+            api_key=api_key,
+            metric=metric,
+            embedding=lambda dimension: identity_of(model, dimension),
+        )
         self._scope = scope
 
     @property
@@ -53,15 +77,23 @@ class VPAVectorStore(VectorStore):
         """The model that texts and queries are embedded with."""
         return self._embedding
 
+    @property
+    def collection_name(self) -> str:
+        """The collection's name."""
+        return self._owned.name
+
     def close(self) -> None:
-        """Let the connection go."""
-        self._owned.close()
+        """Let the place go; every call raises ClosedError from now on. May be called twice."""
+        super().close()
         if self._made is not None:
             self._made.close()
 
     def delete_collection(self) -> None:
         """Remove the collection with every scope."""
         self._owned.drop()
+
+    async def adelete_collection(self) -> None:
+        await self._owned.adrop()
 
     # Writing
 
@@ -71,12 +103,18 @@ class VPAVectorStore(VectorStore):
         metadatas: list[dict[str, Any]] | None = None,
         *,
         ids: list[str] | None = None,
+        batch_size: int | None = None,
     ) -> list[str]:
-        """Embed and upsert; returns the ids, new ones where none were given."""
-        rows = list(texts)
-        return self._owned.run(
-            *self._write(rows, metadatas, ids, self._embedding.embed_documents(rows)), **_size(rows, self)
-        )
+        """Embed and upsert, in batches of `batch_size`; returns the ids, new ones where none were given.
+
+        What is malformed is refused before anything is embedded. Raises InvalidRecordError, EmbedderError.
+        """
+        self._owned.check_open()
+        draft = drafts(texts, metadatas, ids, batch_size=batch_size)
+        for part in draft.parts(batch_size):
+            vectors = self._embedding.embed_documents(part.texts)
+            self._owned.run(self._writing(part, vectors), dimension=len(vectors[0]))
+        return draft.ids
 
     async def aadd_texts(
         self,
@@ -84,35 +122,34 @@ class VPAVectorStore(VectorStore):
         metadatas: list[dict[str, Any]] | None = None,
         *,
         ids: list[str] | None = None,
+        batch_size: int | None = None,
     ) -> list[str]:
-        rows = list(texts)
-        vectors = await self._embedding.aembed_documents(rows)
-        return await self._owned.arun(*self._write(rows, metadatas, ids, vectors), **_size(rows, self))
+        self._owned.check_open()
+        draft = drafts(texts, metadatas, ids, batch_size=batch_size)
+        for part in draft.parts(batch_size):
+            vectors = await self._embedding.aembed_documents(part.texts)
+            await self._owned.arun(self._writing(part, vectors), dimension=len(vectors[0]))
+        return draft.ids
 
-    def _write(
-        self,
-        texts: Sequence[str],
-        metadatas: Sequence[dict[str, Any]] | None,
-        ids: Sequence[str | None] | None,
-        vectors: Sequence[Sequence[float]],
-    ) -> tuple[Callable[[Collection], Any]]:
-        self._dimension = len(vectors[0]) if vectors else None
-        names = [name or str(uuid.uuid4()) for name in ids or [None] * len(texts)]
-        given = metadatas or [{}] * len(texts)
-        # The last of several with one id wins, as in a dictionary.
-        records = {
-            name: Record(name, vector=vector, text=text, metadata=metadata)
-            for name, vector, text, metadata in zip(names, vectors, texts, given, strict=True)
-        }
+    def _writing(self, part: Drafts, vectors: Sequence[Sequence[float]]) -> Callable[[Collection], Any]:
+        return lambda collection: collection.upsert(part.records(vectors), scope=self._scope)
 
-        async def upsert(collection: Collection) -> list[str]:
-            await collection.upsert(list(records.values()), scope=self._scope)
-            return names
+    def update_document(self, document_id: str, document: Document) -> None:
+        """Write one document anew under its id."""
+        self.update_documents([document_id], [document])
 
-        return (upsert,)
+    def update_documents(self, ids: list[str], documents: list[Document]) -> None:
+        """Write documents anew under these ids, embedded again."""
+        self.add_texts([one.page_content for one in documents], [one.metadata for one in documents], ids=ids)
+
+    async def aupdate_document(self, document_id: str, document: Document) -> None:
+        await self.aupdate_documents([document_id], [document])
+
+    async def aupdate_documents(self, ids: list[str], documents: list[Document]) -> None:
+        await self.aadd_texts([one.page_content for one in documents], [one.metadata for one in documents], ids=ids)
 
     def delete(self, ids: list[str] | None = None, *, filter: FilterLike = None) -> bool | None:
-        """Remove by ids or by filter; without either, everything of the scope."""
+        """Remove by ids, by filter, or those of the ids that match the filter; InvalidFilterError without either."""
         self._owned.run(self._deleting(ids, filter))
         return True
 
@@ -121,55 +158,113 @@ class VPAVectorStore(VectorStore):
         return True
 
     def _deleting(self, ids: list[str] | None, condition: FilterLike) -> Callable[[Collection], Any]:
-        if ids is not None:
-            return lambda collection: collection.delete(ids=ids, scope=self._scope)
-        chosen: FilterLike = {} if condition is None else condition
-        return lambda collection: collection.delete(filter=chosen, allow_all=condition is None, scope=self._scope)
+        check_targets(ids, condition)
+        return lambda collection: remove(collection, ids, condition, scope=self._scope)
 
     # Reading
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """The documents among these ids that exist, in the order asked."""
-        return [_document(one) for one in self._owned.run(self._getting(ids), default=[])]
+        return [document_of(one) for one in self._owned.run(self._getting(ids), default=[])]
 
     async def aget_by_ids(self, ids: Sequence[str], /) -> list[Document]:
-        return [_document(one) for one in await self._owned.arun(self._getting(ids), default=[])]
+        return [document_of(one) for one in await self._owned.arun(self._getting(ids), default=[])]
 
     def _getting(self, ids: Sequence[str]) -> Callable[[Collection], Any]:
         return lambda collection: collection.get(ids, include_vectors=False, scope=self._scope)
 
-    def similarity_search(self, query: str, k: int = 4, *, filter: FilterLike = None) -> list[Document]:
-        """The k nearest, best first."""
-        return [found for found, _ in self.similarity_search_with_score(query, k, filter=filter)]
+    def get(
+        self,
+        ids: Sequence[str] | None = None,
+        where: FilterLike = None,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> dict[str, list[Any]]:
+        """`{"ids": […], "documents": [texts], "metadatas": […]}` of ids, of a filter, or both; without ids, by id."""
+        return _columns(self._owned.run(self._listing(ids, where, limit=limit, offset=offset), default=[]))
 
-    async def asimilarity_search(self, query: str, k: int = 4, *, filter: FilterLike = None) -> list[Document]:
-        return [found for found, _ in await self.asimilarity_search_with_score(query, k, filter=filter)]
+    async def aget(
+        self,
+        ids: Sequence[str] | None = None,
+        where: FilterLike = None,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> dict[str, list[Any]]:
+        return _columns(await self._owned.arun(self._listing(ids, where, limit=limit, offset=offset), default=[]))
+
+    def _listing(
+        self, ids: Sequence[str] | None, where: FilterLike, *, limit: int | None, offset: int
+    ) -> Callable[[Collection], Any]:
+        return lambda collection: table(collection, ids, where, limit=limit, offset=offset, scope=self._scope)
+
+    # Searching
+
+    def similarity_search(
+        self, query: str, k: int = 4, filter: FilterLike = None, *, score_threshold: float | None = None
+    ) -> list[Document]:
+        """The k nearest, best first."""
+        return [
+            document
+            for document, _ in self.similarity_search_with_score(query, k, filter, score_threshold=score_threshold)
+        ]
+
+    async def asimilarity_search(
+        self, query: str, k: int = 4, filter: FilterLike = None, *, score_threshold: float | None = None
+    ) -> list[Document]:
+        pairs = await self.asimilarity_search_with_score(query, k, filter, score_threshold=score_threshold)
+        return [document for document, _ in pairs]
 
     def similarity_search_with_score(
-        self, query: str, k: int = 4, *, filter: FilterLike = None, score_threshold: float | None = None
+        self, query: str, k: int = 4, filter: FilterLike = None, *, score_threshold: float | None = None
     ) -> list[tuple[Document, float]]:
         """With scores: higher is better, on every store."""
+        self._owned.check_open()
         vector = self._embedding.embed_query(query)
-        found = self._owned.run(self._searching(vector, k, filter, threshold=score_threshold), default=[])
-        return [(_document(match), match.score) for match in found]
+        return self.similarity_search_with_score_by_vector(vector, k, filter, score_threshold=score_threshold)
 
     async def asimilarity_search_with_score(
-        self, query: str, k: int = 4, *, filter: FilterLike = None, score_threshold: float | None = None
+        self, query: str, k: int = 4, filter: FilterLike = None, *, score_threshold: float | None = None
     ) -> list[tuple[Document, float]]:
+        self._owned.check_open()
         vector = await self._embedding.aembed_query(query)
-        found = await self._owned.arun(self._searching(vector, k, filter, threshold=score_threshold), default=[])
-        return [(_document(match), match.score) for match in found]
+        return await self.asimilarity_search_with_score_by_vector(vector, k, filter, score_threshold=score_threshold)
+
+    def similarity_search_with_score_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        filter: FilterLike = None,
+        *,
+        score_threshold: float | None = None,
+    ) -> list[tuple[Document, float]]:
+        """As similarity_search_with_score, for a vector."""
+        work = self._searching(embedding, k, filter, threshold=score_threshold)
+        return [(document_of(match), match.score) for match in self._owned.run(work, default=[])]
+
+    async def asimilarity_search_with_score_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        filter: FilterLike = None,
+        *,
+        score_threshold: float | None = None,
+    ) -> list[tuple[Document, float]]:
+        work = self._searching(embedding, k, filter, threshold=score_threshold)
+        return [(document_of(match), match.score) for match in await self._owned.arun(work, default=[])]
 
     def similarity_search_by_vector(
-        self, embedding: list[float], k: int = 4, *, filter: FilterLike = None
+        self, embedding: list[float], k: int = 4, filter: FilterLike = None
     ) -> list[Document]:
         """As similarity_search, for a vector."""
-        return [_document(match) for match in self._owned.run(self._searching(embedding, k, filter), default=[])]
+        return [document for document, _ in self.similarity_search_with_score_by_vector(embedding, k, filter)]
 
     async def asimilarity_search_by_vector(
-        self, embedding: list[float], k: int = 4, *, filter: FilterLike = None
+        self, embedding: list[float], k: int = 4, filter: FilterLike = None
     ) -> list[Document]:
-        return [_document(match) for match in await self._owned.arun(self._searching(embedding, k, filter), default=[])]
+        pairs = await self.asimilarity_search_with_score_by_vector(embedding, k, filter)
+        return [document for document, _ in pairs]
 
     def _searching(
         self,
@@ -190,23 +285,49 @@ class VPAVectorStore(VectorStore):
         )
 
     def max_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, *, filter: FilterLike = None
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, filter: FilterLike = None
     ) -> list[Document]:
         """k of the fetch_k nearest that satisfy the filter, near to the query and unlike each other."""
+        self._owned.check_open()
         vector = self._embedding.embed_query(query)
-        found = self._owned.run(self._searching(vector, fetch_k, filter, vectors=True), default=[])
-        return _diverse(vector, found, k=k, share=lambda_mult)
+        return self.max_marginal_relevance_search_by_vector(vector, k, fetch_k, lambda_mult, filter)
 
     async def amax_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, *, filter: FilterLike = None
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, filter: FilterLike = None
     ) -> list[Document]:
+        self._owned.check_open()
         vector = await self._embedding.aembed_query(query)
-        found = await self._owned.arun(self._searching(vector, fetch_k, filter, vectors=True), default=[])
-        return _diverse(vector, found, k=k, share=lambda_mult)
+        return await self.amax_marginal_relevance_search_by_vector(vector, k, fetch_k, lambda_mult, filter)
+
+    def max_marginal_relevance_search_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        filter: FilterLike = None,
+    ) -> list[Document]:
+        """As max_marginal_relevance_search, for a vector."""
+        work = self._searching(embedding, max(k, fetch_k), filter, vectors=True)
+        near: list[Match] = self._owned.run(work, default=[])
+        return diverse(embedding, near, top_k=k, share=lambda_mult)
+
+    async def amax_marginal_relevance_search_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        filter: FilterLike = None,
+    ) -> list[Document]:
+        work = self._searching(embedding, max(k, fetch_k), filter, vectors=True)
+        near: list[Match] = await self._owned.arun(work, default=[])
+        return diverse(embedding, near, top_k=k, share=lambda_mult)
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
-        # Cosine from [-1, 1] to [0, 1]; the others' scores are taken as they are.
-        return lambda score: (score + 1.0) / 2.0
+        return in_unit_range
+
+    # Making
 
     @classmethod
     def from_texts(
@@ -216,23 +337,47 @@ class VPAVectorStore(VectorStore):
         metadatas: list[dict[str, Any]] | None = None,
         *,
         ids: list[str] | None = None,
+        batch_size: int | None = None,
         **options: Any,
     ) -> Self:
         """A store with these texts; `options` are those of the constructor."""
         store = cls(embedding, **options)
-        store.add_texts(texts, metadatas, ids=ids)
+        store.add_texts(texts, metadatas, ids=ids, batch_size=batch_size)
+        return store
+
+    @classmethod
+    async def afrom_texts(
+        cls,
+        texts: list[str],
+        embedding: Embeddings | Any,
+        metadatas: list[dict[str, Any]] | None = None,
+        *,
+        ids: list[str] | None = None,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> Self:
+        store = cls(embedding, **options)
+        await store.aadd_texts(texts, metadatas, ids=ids, batch_size=batch_size)
+        return store
+
+    @classmethod
+    def from_existing(cls, embedding: Embeddings | Any, **options: Any) -> Self:
+        """A store over a collection that exists; raises CollectionNotFoundError. `options` as in the constructor."""
+        store = cls(embedding, **options)
+        if not store._owned.run(_is_there, default=False):
+            name = store.collection_name
+            store.close()
+            raise CollectionNotFoundError(f"no collection {name!r} there; from_texts makes one", collection=name)
         return store
 
 
-def _size(texts: Sequence[str], store: VPAVectorStore) -> Mapping[str, Any]:
-    return {"dimension": store._dimension if texts else None, "default": []}
+async def _is_there(collection: Collection) -> bool:
+    return True
 
 
-def _document(source: Record | Match) -> Document:
-    return Document(id=source.id, page_content=source.text or "", metadata=dict(source.metadata))
-
-
-def _diverse(query: Sequence[float], matches: Sequence[Match], *, k: int, share: float) -> list[Document]:
-    vectors = [np.asarray(match.vector).tolist() for match in matches]
-    chosen = maximal_marginal_relevance(np.asarray(query, dtype=np.float32), vectors, lambda_mult=share, k=k)
-    return [_document(matches[position]) for position in chosen]
+def _columns(documents: Sequence[Document]) -> dict[str, list[Any]]:
+    return {
+        "ids": [document.id for document in documents],
+        "documents": [document.page_content for document in documents],
+        "metadatas": [document.metadata for document in documents],
+    }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
 import weakref
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -20,7 +18,7 @@ from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
 from vpa.integrations.given import CallersLoop, Runner
-from vpa.integrations.shared import HeldLoop, SharedPlace, closed, shared_place
+from vpa.integrations.shared import HeldLoop, SharedPlace, closed, end_apart, shared_place
 from vpa.stores.config import VectorDatabaseConfig
 
 T = TypeVar("T")
@@ -61,13 +59,13 @@ class OwnedCollection:
         self._closed = False
         self._own: _Own | None = None
         self._manager: VectorDatabaseManager | None = None
-        self._finalizer: Callable[[], object] = _nothing
+        self._forget: Callable[[], object] | None = None
         if isinstance(place, str | VectorDatabaseConfig):
             self._own = _Own(place, api_key)
             self._runner: Runner = self._own.loop
-            finalizer = weakref.finalize(self, _end_apart, self._own)
+            finalizer = weakref.finalize(self, end_apart, self._own.end)
             finalizer.atexit = False
-            self._finalizer = finalizer.detach
+            self._forget = finalizer.detach
         else:
             if api_key is not None:
                 raise ConfigurationError("api_key belongs to a URL; a manager or collection has its own")
@@ -93,9 +91,8 @@ class OwnedCollection:
         return self._collection
 
     async def _opened(self, manager: VectorDatabaseManager, dimension: int | None) -> Collection | None:
-        metric = None if self._metric is None else str(self._metric)
         if self.name in await manager.list_collections():
-            collection = await manager.collection(self.name, dimension=dimension, metric=metric)
+            collection = await manager.collection(self.name, dimension=dimension, metric=self._metric)
             self._check(collection.info, dimension)
             return collection
         if dimension is None:
@@ -103,7 +100,7 @@ class OwnedCollection:
         return await manager.create_collection(
             self.name,
             dimension=dimension,
-            metric=metric or self._metric_if_new,
+            metric=self._metric or self._metric_if_new,
             embedding=None if self._embedding is None else self._embedding(dimension),
             exist_ok=True,
         )
@@ -140,6 +137,11 @@ class OwnedCollection:
                 self._collection = None
         return default
 
+    def check_open(self) -> None:
+        """Raise ClosedError after `close`."""
+        if self._closed:
+            raise closed()
+
     def run(
         self, work: Callable[[Collection], Awaitable[T]], *, default: Any = None, dimension: int | None = None
     ) -> T:
@@ -147,8 +149,7 @@ class OwnedCollection:
 
         Raises ClosedError after `close`.
         """
-        if self._closed:
-            raise closed()
+        self.check_open()
         answer: T = self._runner.run(self._work(work, default, dimension))
         return answer
 
@@ -156,8 +157,7 @@ class OwnedCollection:
         self, work: Callable[[Collection], Awaitable[T]], *, default: Any = None, dimension: int | None = None
     ) -> T:
         """The same, awaited on the caller's loop."""
-        if self._closed:
-            raise closed()
+        self.check_open()
         return await self._runner.arun(self._work(work, default, dimension))
 
     def drop(self) -> None:
@@ -182,8 +182,8 @@ class OwnedCollection:
         """Let the place go; it is closed with the last who uses it. May be called twice."""
         self._closed = True
         self._collection = None
-        if self._own is not None:
-            self._finalizer()
+        if self._own is not None and self._forget is not None:
+            self._forget()
             self._own.end()
 
     async def aclose(self) -> None:
@@ -250,21 +250,11 @@ class _Own:
         await self.place.leave()
 
 
-def _end_apart(own: _Own) -> None:
-    # The garbage collector comes in any thread, that of the loop among them, and whoever holds a lock.
-    # Where the program ends no thread begins any more, and everything ends with it.
-    with contextlib.suppress(RuntimeError, MemoryError):
-        threading.Thread(target=own.end, name="vpa-closing", daemon=True).start()
-
-
-def _nothing() -> None:
-    pass
-
-
 def _parts(place: Any) -> tuple[Runner, VectorDatabaseManager | None, Collection | None]:
     if isinstance(place, vpa.sync.VectorDatabaseManager | vpa.sync.Collection):
-        _, inner_manager, inner_collection = _parts(place._inner)
-        return place._owner, inner_manager, inner_collection
+        facade: Any = place  # Its types are those that users see.
+        _, inner_manager, inner_collection = _parts(facade._inner)
+        return facade._owner, inner_manager, inner_collection
     if isinstance(place, VectorDatabaseManager):
         return CallersLoop(), place, None
     if isinstance(place, Collection):

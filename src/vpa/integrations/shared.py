@@ -20,7 +20,7 @@ from vpa.kit.owner import OwnerLoop
 from vpa.stores.config import DEFAULT_INDEX, VectorDatabaseConfig, parse_url
 
 T = TypeVar("T")
-# Python has no way to give up a lock that a forked thread held: a child begins with new ones.
+# Without an address these are in memory.
 _LOCAL: Final = (VectorDatabaseProvider.MOCK, VectorDatabaseProvider.CHROMADB, VectorDatabaseProvider.QDRANT)
 
 
@@ -31,7 +31,7 @@ class _Loop:
         self.forget()
 
     def forget(self) -> None:
-        """In a forked process: neither loop nor places are its own."""
+        """In a forked process: no loop and no place is its own, and a thread that is not there may hold the lock."""
         self.lock = threading.Lock()
         self.places: dict[Hashable, SharedPlace] = {}
         self._owner: OwnerLoop | None = None
@@ -170,3 +170,10 @@ def _key(config: VectorDatabaseConfig) -> Hashable:
 def closed() -> ClosedError:
     """What every call raises after `close`."""
     return ClosedError("the store was closed; make a new one")
+
+
+def end_apart(end: Callable[[], object]) -> None:
+    """Call `end` in a thread of its own: the garbage collector comes in any thread, that of the loop among them."""
+    # Where the program ends no thread begins any more, and everything ends with it.
+    with contextlib.suppress(RuntimeError, MemoryError):
+        threading.Thread(target=end, name="vpa-closing", daemon=True).start()

@@ -1,0 +1,238 @@
+"""A LlamaIndex vector store over a vpa collection, on any of its stores."""
+
+# mypy: disable-error-code="override,misc"
+# LlamaIndex's types are not read here; its keywords are any, and these name what they know.
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.indices.query.embedding_utils import get_top_k_mmr_embeddings
+from llama_index.core.schema import BaseNode
+from llama_index.core.vector_stores.types import (
+    BasePydanticVectorStore,
+    MetadataFilters,
+    VectorStoreQuery,
+    VectorStoreQueryMode,
+    VectorStoreQueryResult,
+)
+
+from vpa.base.errors import InvalidFilterError, InvalidQueryError
+from vpa.base.records import Match
+from vpa.base.scope import Scope
+from vpa.client.collection import Collection
+from vpa.filters import F, Filter
+from vpa.integrations.llamaindex_nodes import REF_DOC_ID, condition_of, node_of, record_of
+from vpa.integrations.owned import Closing, OwnedCollection, Place
+
+# So many times the nodes that were asked for are looked at for diversity.
+_PREFETCH: Final = 4
+_MODES: Final = (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR)
+
+
+class VPAVectorStore(Closing, BasePydanticVectorStore):
+    """`VPAVectorStore(place="qdrant://localhost:6333", collection_name="docs")`.
+
+    `place`: a URL, a VectorDatabaseConfig, or a manager or collection that is open. The collection is made at the first
+    `add`, with the dimension of its nodes; `metric` None is cosine then, and its own where it exists. Similarities are
+    vpa's scores: higher is better. A durable place keeps the nodes: `persist` has nothing to do. `close()`, `with`,
+    `async with` or the garbage collector let the place go. Only a URL survives serialisation, and never `api_key`.
+    """
+
+    stores_text: bool = True
+    flat_metadata: bool = False
+    place: str | None = "mock://"
+    collection_name: str = "llamaindex"
+    metric: str | None = None
+    tenant: str = ""
+    namespace: str = ""
+    _owned: OwnedCollection = PrivateAttr()
+
+    def __init__(
+        self,
+        *,
+        place: Place = "mock://",
+        collection_name: str = "llamaindex",
+        api_key: str | None = None,
+        metric: str | None = None,
+        tenant: str = "",
+        namespace: str = "",
+        **fields: Any,
+    ) -> None:
+        owned = OwnedCollection(place, collection_name, api_key=api_key, metric=metric)
+        super().__init__(
+            place=place if isinstance(place, str) else None,
+            collection_name=owned.name,
+            metric=metric,
+            tenant=tenant,
+            namespace=namespace,
+            **fields,
+        )
+        self._owned = owned
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name that serialised stores carry."""
+        return "VPAVectorStore"
+
+    @classmethod
+    def from_params(cls, place: Place = "mock://", collection_name: str = "llamaindex", **options: Any) -> Any:
+        """As the constructor."""
+        return cls(place=place, collection_name=collection_name, **options)
+
+    @property
+    def client(self) -> OwnedCollection:
+        """The collection below, with `run` and `arun` for work of your own on it."""
+        return self._owned
+
+    @property
+    def _scope(self) -> Scope:
+        return Scope(self.tenant, self.namespace)
+
+    # Writing
+
+    def add(self, nodes: Sequence[BaseNode], **_: Any) -> list[str]:
+        """Write nodes that are embedded; returns their ids. One that exists is replaced."""
+        if nodes:
+            self._owned.run(self._adding(nodes), dimension=_dimension(nodes))
+        return [node.node_id for node in nodes]
+
+    async def async_add(self, nodes: Sequence[BaseNode], **_: Any) -> list[str]:
+        if nodes:
+            await self._owned.arun(self._adding(nodes), dimension=_dimension(nodes))
+        return [node.node_id for node in nodes]
+
+    def _adding(self, nodes: Sequence[BaseNode]) -> Callable[[Collection], Any]:
+        records = {node.node_id: record_of(node) for node in nodes}
+        return lambda collection: collection.upsert(list(records.values()), scope=self._scope)
+
+    def delete(self, ref_doc_id: str, **_: Any) -> None:
+        """Remove the nodes of a document."""
+        self._owned.run(self._deleting(F.system(REF_DOC_ID) == ref_doc_id))
+
+    async def adelete(self, ref_doc_id: str, **_: Any) -> None:
+        await self._owned.arun(self._deleting(F.system(REF_DOC_ID) == ref_doc_id))
+
+    def delete_nodes(self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None, **_: Any) -> None:
+        """Remove nodes by ids, by filters, or those of the ids that match; InvalidFilterError without either."""
+        self._owned.run(self._deleting(_targets(node_ids, filters)))
+
+    async def adelete_nodes(
+        self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None, **_: Any
+    ) -> None:
+        await self._owned.arun(self._deleting(_targets(node_ids, filters)))
+
+    def _deleting(self, condition: Filter) -> Callable[[Collection], Any]:
+        return lambda collection: collection.delete(filter=condition, scope=self._scope)
+
+    def clear(self) -> None:
+        """Remove every node of the tenant and namespace."""
+        self._owned.run(lambda collection: collection.delete(filter={}, allow_all=True, scope=self._scope))
+
+    async def aclear(self) -> None:
+        await self._owned.arun(lambda collection: collection.delete(filter={}, allow_all=True, scope=self._scope))
+
+    def delete_collection(self) -> None:
+        """Remove the collection, with every tenant and namespace."""
+        self._owned.drop()
+
+    # Reading
+
+    def get_nodes(self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None) -> list[BaseNode]:
+        """The nodes of ids, of filters, or both; in the order of the ids, else by id. All of them without either."""
+        nodes: list[BaseNode] = self._owned.run(self._getting(node_ids, filters), default=[])
+        return nodes
+
+    async def aget_nodes(
+        self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
+    ) -> list[BaseNode]:
+        return await self._owned.arun(self._getting(node_ids, filters), default=[])
+
+    def _getting(self, ids: list[str] | None, filters: MetadataFilters | None) -> Callable[[Collection], Any]:
+        condition = condition_of(filters, node_ids=ids)
+
+        async def read(collection: Collection) -> list[BaseNode]:
+            if ids is not None and filters is None:
+                return [node_of(one) for one in await collection.get(ids, include_vectors=False, scope=self._scope)]
+            scan = collection.scan(filter=condition, include_vectors=False, scope=self._scope)
+            nodes = {record.id: node_of(record) async for record in scan}
+            return [nodes[name] for name in (ids or sorted(nodes)) if name in nodes]
+
+        return read
+
+    # Searching
+
+    def query(self, query: VectorStoreQuery, **options: Any) -> VectorStoreQueryResult:
+        """The nearest nodes, best first. Modes: DEFAULT, and MMR with `mmr_threshold` and `mmr_prefetch_factor`.
+
+        Raises InvalidQueryError for other modes, UnsupportedFilterError for text_match.
+        """
+        work, choose = self._querying(query, options)
+        return choose(self._owned.run(work, default=[]))
+
+    async def aquery(self, query: VectorStoreQuery, **options: Any) -> VectorStoreQueryResult:
+        work, choose = self._querying(query, options)
+        return choose(await self._owned.arun(work, default=[]))
+
+    def _querying(
+        self, query: VectorStoreQuery, options: dict[str, Any]
+    ) -> tuple[Callable[[Collection], Any], Callable[[Sequence[Match]], VectorStoreQueryResult]]:
+        if query.mode not in _MODES:
+            modes = " and ".join(mode.value for mode in _MODES)
+            raise InvalidQueryError(f"query mode {query.mode.value!r} is not one that vpa has: use {modes}")
+        if query.query_embedding is None:
+            raise InvalidQueryError(f"query mode {query.mode.value!r} needs a query_embedding, and has none")
+        is_diverse = query.mode == VectorStoreQueryMode.MMR
+        factor = options.get("mmr_prefetch_factor", _PREFETCH) if is_diverse else 1
+        top_k = max(1, query.similarity_top_k)
+        # The retriever of an index writes an empty list for no restriction.
+        condition = condition_of(query.filters, node_ids=query.node_ids or None, document_ids=query.doc_ids or None)
+        threshold = options.get("mmr_threshold", query.mmr_threshold)
+
+        async def search(collection: Collection) -> Any:
+            return await collection.search(
+                vector=query.query_embedding,
+                top_k=max(top_k, int(top_k * factor)),
+                filter=condition,
+                include_vectors=is_diverse,
+                scope=self._scope,
+            )
+
+        def choose(near: Sequence[Match]) -> VectorStoreQueryResult:
+            return _result(
+                _diverse(query.query_embedding, near, top_k=top_k, threshold=threshold) if is_diverse and near else near
+            )
+
+        return search, choose
+
+
+def _dimension(nodes: Sequence[BaseNode]) -> int | None:
+    return None if nodes[0].embedding is None else len(nodes[0].embedding)
+
+
+def _targets(node_ids: list[str] | None, filters: MetadataFilters | None) -> Filter:
+    if node_ids is None and (filters is None or not filters.filters):
+        raise InvalidFilterError("delete_nodes takes node_ids=, filters=, or both, and had neither: clear() empties")
+    return condition_of(filters, node_ids=node_ids)
+
+
+def _diverse(query: Any, near: Sequence[Match], *, top_k: int, threshold: float | None) -> list[Match]:
+    _, positions = get_top_k_mmr_embeddings(
+        query,
+        [np.asarray(match.vector).tolist() for match in near],
+        similarity_top_k=top_k,
+        embedding_ids=list(range(len(near))),
+        mmr_threshold=threshold,
+    )
+    return [near[position] for position in positions]
+
+
+def _result(near: Sequence[Match]) -> VectorStoreQueryResult:
+    return VectorStoreQueryResult(
+        nodes=[node_of(match) for match in near],
+        similarities=[match.score for match in near],
+        ids=[match.id for match in near],
+    )

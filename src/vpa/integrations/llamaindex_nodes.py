@@ -1,0 +1,104 @@
+"""Between LlamaIndex's nodes and records, and its metadata filters in vpa's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from llama_index.core.schema import BaseNode, MetadataMode
+from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
+from llama_index.core.vector_stores.utils import metadata_dict_to_node
+
+from vpa.base.errors import InvalidRecordError, UnsupportedFilterError
+from vpa.base.records import Match, Record
+from vpa.filters import F, Filter
+from vpa.filters.ast import ALWAYS, And, Not, Or
+from vpa.integrations.payload import pack, unpack
+
+# Names in `Record.system`.
+NODE_ID: Final = "node_id"
+REF_DOC_ID: Final = "ref_doc_id"
+_NODE: Final = "node_json"
+_TYPE: Final = "node_type"
+# Kept apart from the rest of a node: in the record's own columns.
+_APART: Final = ("metadata", "embedding", "text", "text_resource")
+# What LlamaIndex's own stores write into metadata for the id of a node's document.
+_DOCUMENT_KEYS: Final = ("ref_doc_id", "doc_id")
+_OPERATORS: Final[Mapping[FilterOperator, Callable[[F, Any], Filter]]] = {
+    FilterOperator.EQ: lambda field, value: field == value,
+    FilterOperator.NE: lambda field, value: field != value,
+    FilterOperator.GT: lambda field, value: field > value,
+    FilterOperator.GTE: lambda field, value: field >= value,
+    FilterOperator.LT: lambda field, value: field < value,
+    FilterOperator.LTE: lambda field, value: field <= value,
+    FilterOperator.IN: lambda field, value: field.is_in(value),
+    FilterOperator.NIN: lambda field, value: field.not_in(value),
+    FilterOperator.ANY: lambda field, value: field.contains_any(*value),
+    FilterOperator.ALL: lambda field, value: field.contains_all(*value),
+    FilterOperator.CONTAINS: lambda field, value: field.contains(value),
+    FilterOperator.IS_EMPTY: lambda field, value: field.missing() | (field == ""),
+}
+
+
+def record_of(node: BaseNode) -> Record:
+    """The record of a node that is embedded; raises InvalidRecordError for one that is not."""
+    if node.embedding is None:
+        raise InvalidRecordError(f"node {node.node_id!r} has no embedding; an index embeds nodes before it adds them")
+    rest = {name: value for name, value in node.model_dump(mode="json").items() if name not in _APART}
+    metadata, system = pack(node.metadata)
+    system |= {
+        NODE_ID: node.node_id,
+        REF_DOC_ID: node.ref_doc_id,
+        _NODE: json.dumps(rest, ensure_ascii=False),
+        _TYPE: node.class_name(),
+    }
+    text = node.get_content(metadata_mode=MetadataMode.NONE)
+    return Record(node.node_id, vector=node.embedding, text=text, metadata=metadata, system=system)
+
+
+def node_of(source: Record | Match) -> BaseNode:
+    """The node of a record; its metadata is the record's, also where that was changed by others since."""
+    kept = source.system.get(_NODE, json.dumps({"id_": source.id}))
+    content = {"_node_content": kept, "_node_type": source.system.get(_TYPE)}
+    node: BaseNode = metadata_dict_to_node(content, text=source.text or None)
+    node.metadata = unpack(source.metadata, source.system)
+    return node
+
+
+def condition_of(
+    filters: MetadataFilters | None,
+    *,
+    node_ids: Sequence[str] | None = None,
+    document_ids: Sequence[str] | None = None,
+) -> Filter:
+    """All three at once; raises UnsupportedFilterError for operators that vpa does not have."""
+    parts: list[Filter] = []
+    if filters is not None:
+        parts.append(_all_of(filters))
+    if node_ids is not None:
+        parts.append(F.system(NODE_ID).is_in(node_ids))
+    if document_ids is not None:
+        parts.append(F.system(REF_DOC_ID).is_in(document_ids))
+    return And(tuple(parts)) if parts else ALWAYS
+
+
+def _all_of(filters: MetadataFilters) -> Filter:
+    parts = tuple(_all_of(part) if isinstance(part, MetadataFilters) else _single(part) for part in filters.filters)
+    if not parts:
+        return ALWAYS
+    if filters.condition == FilterCondition.OR:
+        return Or(parts)
+    # LlamaIndex's NOT: none of them.
+    return Not(Or(parts)) if filters.condition == FilterCondition.NOT else And(parts)
+
+
+def _single(condition: MetadataFilter) -> Filter:
+    build = _OPERATORS.get(condition.operator)
+    if build is None:
+        raise UnsupportedFilterError(
+            f"vpa has no {condition.operator.value!r} ({condition.key!r}, {condition.value!r}); it has "
+            f"{', '.join(operator.value for operator in _OPERATORS)}"
+        )
+    field = F.system(REF_DOC_ID) if condition.key in _DOCUMENT_KEYS else F(condition.key)
+    return build(field, condition.value)
