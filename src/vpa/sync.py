@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from vpa.base.errors import ConfigurationError
+from vpa.base.showing import shown
 from vpa.client.collection import Collection as _AsyncCollection
 from vpa.client.connect import connect as _connect
 from vpa.client.manager import VectorDatabaseManager as _AsyncManager
@@ -230,7 +231,7 @@ def _function(function: Any) -> Any:
             value for value in (*args, *kwargs.values()) if isinstance(value, _AsyncCollection | _AsyncManager)
         ]:
             raise ConfigurationError(
-                f"vpa.sync.{function.__name__} takes what vpa.sync made, not {foreign[0]!r:.80} of vpa, which "
+                f"vpa.sync.{function.__name__} takes what vpa.sync made, not {shown(foreign[0])} of vpa, which "
                 f"belongs to another event loop: use await vpa.{function.__name__}"
             )
         owners = {id(facade._owner): facade._owner for facade in facades}

@@ -16,7 +16,7 @@ from vpa.stores.registry import create_store  # noqa: E402
 
 # One leaf in fourteen asks how a text begins, which only the engine and PostgreSQL say of every text in a list.
 LEAST = {
-    "mock": 1.0,
+    "embedded": 1.0,
     "pgvector": 1.0,
     "chromadb": 0.89,
     "milvus": 0.89,

@@ -97,7 +97,7 @@ def test_store_options_are_json_and_of_the_target(
     for text, message in (
         ("{m: 8}", "--store-options cannot be read as JSON"),
         ("[8]", "--store-options must be a JSON object"),
-        ('{"m": 8}', "mock takes no store_options"),
+        ('{"m": 8}', "embedded takes no store_options"),
     ):
         assert run(*move, text) == 2
         assert message in capsys.readouterr().err

@@ -92,7 +92,7 @@ def test_a_source_that_is_read_while_another_thread_closes_ends_by_name(tmp_path
     def source() -> Any:
         for number in range(1000):
             time.sleep(0.01)
-            yield f"r{number}", "text"
+            yield vpa.Record(f"r{number}", vector=[1, 2])
 
     def work() -> None:
         try:

@@ -7,6 +7,7 @@ import json
 
 from vpa.base.errors import InvalidQueryError
 from vpa.base.scope import Scope
+from vpa.base.showing import shown
 
 
 def encode_cursor(scope: Scope, last_id: str) -> str:
@@ -20,4 +21,4 @@ def decode_cursor(cursor: str) -> tuple[Scope, str]:
         tenant, namespace, last_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         return Scope(tenant, namespace), str(last_id)
     except (ValueError, TypeError) as error:
-        raise InvalidQueryError(f"the cursor {cursor!r:.60} is not one that a scan returned") from error
+        raise InvalidQueryError(f"the cursor {shown(cursor)} is not one that a scan returned") from error

@@ -392,9 +392,9 @@ def check_stored_name(name: str) -> str:
         try:
             return check_text(name)
         except ValueRuleError as error:
-            raise ConfigurationError(f"collection name {name!r:.80} {error}") from None
+            raise ConfigurationError(f"collection name {shown(name)} {error}") from None
     raise ConfigurationError(
-        f"collection name {name!r:.80} is not allowed: a name is a text of 1 to {_LONGEST} characters"
+        f"collection name {shown(name)} is not allowed: a name is a text of 1 to {_LONGEST} characters"
     )
 
 

@@ -40,7 +40,7 @@ class AllScopes:
 def check_scope(scope: object) -> Scope:
     """Return a scope, or raise InvalidQueryError: one scope, not a name and not all of them."""
     if not isinstance(scope, Scope):
-        raise InvalidQueryError(f"scope must be a vpa.Scope, not {scope!r}; only scan takes ALL_SCOPES")
+        raise InvalidQueryError(f"scope must be a vpa.Scope, not {shown(scope)}; only scan takes ALL_SCOPES")
     return scope
 
 

@@ -60,7 +60,7 @@ def id_steps(ids: str | Iterable[str]) -> Steps[list[str]]:
     if isinstance(ids, str):
         return [check_id(ids)]
     if isinstance(ids, bytes):
-        raise InvalidRecordError(f"ids are strings, not bytes: {ids!r:.80}")
+        raise InvalidRecordError(f"ids are strings, not bytes: {shown(ids)}")
     if isinstance(ids, Mapping):
         raise InvalidRecordError("ids must be a list of strings, not a mapping; a condition is given as filter=")
     return (yield from _each(list(ids), check_id, together=_IDS))
@@ -119,7 +119,7 @@ def _as_columns(records: RecordLike | Iterable[RecordLike], *, info: CollectionI
     if isinstance(records, Record | Mapping):
         records = [records]
     if isinstance(records, str):
-        raise InvalidRecordError(f"upsert takes records, not a string: {records!r:.80}")
+        raise InvalidRecordError(f"upsert takes records, not a string: {shown(records)}")
     rows: list[Record] = []
     listed = list(records)
     matrix = np.empty((len(listed), info.dimension), dtype=np.float32)

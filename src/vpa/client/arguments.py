@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Any
 
 from vpa.base.errors import ConfigurationError, InvalidQueryError
+from vpa.base.showing import shown
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
 
@@ -51,7 +52,7 @@ def check_sample(value: object, *, needed: str = "at least 1") -> int:
     """Return how many records are to be drawn; raises InvalidQueryError, saying what is `needed`."""
     if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1:
         return int(value)
-    raise InvalidQueryError(f"sample must be a whole number of {needed}, not {value!r:.80}")
+    raise InvalidQueryError(f"sample must be a whole number of {needed}, not {shown(value)}")
 
 
 def _refused(value: Any, *, function: str, argument: str, needed: str) -> ConfigurationError:
@@ -72,4 +73,4 @@ def _described(value: object) -> str:
         return "a manager"
     if isinstance(value, Collection):
         return f"the collection {value.name!r}"
-    return f"the text {value!r:.80}" if isinstance(value, str) else f"a {type(value).__name__}"
+    return f"the text {shown(value)}" if isinstance(value, str) else f"a {type(value).__name__}"

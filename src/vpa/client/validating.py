@@ -16,6 +16,7 @@ from vpa.base.errors import InvalidRecordError
 from vpa.base.ids import new_id
 from vpa.base.mappings import RecordLike
 from vpa.base.records import CollectionInfo, Record, RecordBatch
+from vpa.base.showing import shown
 from vpa.base.validation import batch_steps, check_query_vectors, id_steps
 from vpa.filters import FilterLike, NormalFilter, normal
 from vpa.filters.parse import is_long
@@ -80,17 +81,17 @@ async def checked_texts(
 ) -> RecordBatch:
     """Texts as records without vectors, checked as if they had some. Raises InvalidRecordError."""
     if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
-        raise InvalidRecordError(f"texts is a list of strings, not {texts!r:.80}")
+        raise InvalidRecordError(f"texts is a list of strings, not {shown(texts)}")
     listed = await _listed(texts)
     for position, text in enumerate(listed):
         if not isinstance(text, str) or not text.strip():
-            raise InvalidRecordError(f"text {position} is {text!r:.80}; it must be a string that is not blank")
+            raise InvalidRecordError(f"text {position} is {shown(text)}; it must be a string that is not blank")
     if metadata is None or isinstance(metadata, Mapping):
         fields = [metadata or {}] * len(listed)
     else:
         fields = [{} if one is None else one for one in await _listed(metadata)]
     if isinstance(ids, str):
-        raise InvalidRecordError(f"ids is a list with one id for each text, not {ids!r:.80}")
+        raise InvalidRecordError(f"ids is a list with one id for each text, not {shown(ids)}")
     names = [new_id() for _ in listed] if ids is None else list(await _listed(ids))
     for name, column in (("ids", names), ("metadata", fields)):
         if len(column) != len(listed):

@@ -18,6 +18,7 @@ from vpa.base.errors import (
 )
 from vpa.base.providers import VectorDatabaseProvider
 from vpa.base.scope import Scope
+from vpa.base.showing import shown
 from vpa.config.sections.store import VectorDatabaseConfig
 from vpa.config.settings import DeploymentConfig, get_config
 from vpa.config.store_url import absolute_path
@@ -95,9 +96,9 @@ def _json_object(text: str, what: str, kind: type[VectorDatabaseError]) -> dict[
     try:
         value = parse_json(text)
     except ValueError as error:
-        raise kind(f"{what} cannot be read as JSON ({error}): {text!r:.200}; put it in single quotes") from None
+        raise kind(f"{what} cannot be read as JSON ({error}): {shown(text)}; put it in single quotes") from None
     if not isinstance(value, dict):
-        raise kind(f"{what} must be a JSON object, not {text!r:.200}")
+        raise kind(f"{what} must be a JSON object, not {shown(text)}")
     return value
 
 

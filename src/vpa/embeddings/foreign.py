@@ -14,6 +14,7 @@ from typing import Any, Final
 from vpa.base.arrays import FloatMatrix
 from vpa.base.errors import EmbedderError
 from vpa.base.records import EmbeddingIdentity
+from vpa.base.showing import shown
 from vpa.embeddings.contract import Embedder, Kind, prefix_of
 from vpa.embeddings.failures import embedder_error
 from vpa.embeddings.shape import as_vectors
@@ -212,7 +213,7 @@ def _name_of(model: Any) -> str:
             return value
     named = model if hasattr(model, "__qualname__") else type(model)
     if not hasattr(named, "__qualname__"):
-        raise EmbedderError(f"{model!r:.80} has no name to store with its vectors; pass name=")
+        raise EmbedderError(f"{shown(model)} has no name to store with its vectors; pass name=")
     if "<" in named.__qualname__ or named.__module__ == "__main__":
         _log.warning(
             "embedder_without_a_name_of_its_own",

@@ -6,6 +6,7 @@ from typing import Any
 
 from vpa.base.arrays import FloatMatrix, VectorFormatError, as_float32, first_row_not_finite
 from vpa.base.errors import EmbedderError
+from vpa.base.showing import shown
 
 
 def as_vectors(returned: Any, *, count: int, model: str, dimension: int | None = None) -> FloatMatrix:
@@ -38,4 +39,4 @@ def _shown(returned: Any) -> str:
     if isinstance(returned, list | tuple):
         inner = type(returned[0]).__name__ if returned else "nothing"
         return f"a {type(returned).__name__} of {len(returned)} ({inner} first)"
-    return f"{type(returned).__name__} ({returned!r:.60})"
+    return f"{type(returned).__name__} ({shown(returned)})"

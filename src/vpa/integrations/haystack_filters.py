@@ -15,6 +15,7 @@ from haystack.errors import FilterError
 
 from vpa.base.errors import InvalidFilterError
 from vpa.base.records import Match, Record
+from vpa.base.showing import shown
 from vpa.filters import F, Filter, matches, normal, split
 from vpa.filters.ast import ALWAYS, NEVER, And, Eq, Field, In, Not, Or
 from vpa.integrations.haystack_documents import NO_EMBEDDING, as_literal
@@ -96,12 +97,12 @@ def _is_native(leaf: Filter) -> bool:
 
 def _node(condition: Any) -> Filter:
     if not isinstance(condition, Mapping):
-        raise FilterError(f"a filter is a dictionary, not {condition!r:.80}")
+        raise FilterError(f"a filter is a dictionary, not {shown(condition)}")
     if "field" in condition:
         return _comparison(condition)
     for key in ("operator", "conditions"):
         if key not in condition:
-            raise FilterError(f"the filter {condition!r:.200} lacks {key!r}")
+            raise FilterError(f"the filter {shown(condition)} lacks {key!r}")
     if not isinstance(condition["conditions"], list | tuple):
         raise FilterError(f"conditions is a list of filters, not {condition['conditions']!r:.80}")
     parts = tuple(map(_node, condition["conditions"]))
@@ -118,10 +119,10 @@ def _node(condition: Any) -> Filter:
 def _comparison(condition: Mapping[str, Any]) -> Filter:
     for key in ("operator", "value"):
         if key not in condition:
-            raise FilterError(f"the condition {condition!r:.200} lacks {key!r}")
+            raise FilterError(f"the condition {shown(condition)} lacks {key!r}")
     symbol, value = condition["operator"], condition["value"]
     if symbol not in _COMPARISONS:
-        raise FilterError(f"unknown operator {symbol!r:.80}: use one of {', '.join(_COMPARISONS)}")
+        raise FilterError(f"unknown operator {shown(symbol)}: use one of {', '.join(_COMPARISONS)}")
     if condition["field"] == "embedding":
         return _embedding(symbol, value)
     field = _field(condition["field"])
@@ -134,19 +135,19 @@ def _comparison(condition: Mapping[str, Any]) -> Filter:
 
 def _check(symbol: str, value: Any) -> None:
     if symbol in _RANGES and isinstance(value, str) and not _is_date(value):
-        raise FilterError(f"{symbol} compares numbers and ISO dates, not {value!r:.80}")
+        raise FilterError(f"{symbol} compares numbers and ISO dates, not {shown(value)}")
     if symbol in _LISTS and not isinstance(value, list):
-        raise FilterError(f"{symbol} takes a list, not {value!r:.80}")
+        raise FilterError(f"{symbol} takes a list, not {shown(value)}")
     if symbol in ("==", "!=") and isinstance(value, list | Mapping):
         raise FilterError(
-            f"{symbol} takes one value, not {value!r:.80}; a list in the metadata is matched by any of its elements, "
+            f"{symbol} takes one value, not {shown(value)}; a list in the metadata is matched by any of its elements, "
             "and what is kept as JSON is not filtered"
         )
 
 
 def _field(name: Any) -> F:
     if not isinstance(name, str) or name in _UNFILTERED:
-        raise FilterError(f"{name!r:.80} cannot be filtered: use id, content, embedding, or a metadata field")
+        raise FilterError(f"{shown(name)} cannot be filtered: use id, content, embedding, or a metadata field")
     return F.system(name) if name in _RECORD else F(name.removeprefix("meta."))
 
 

@@ -15,6 +15,7 @@ from vpa.base.errors import (
     EmbeddingMismatchError,
 )
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric
+from vpa.base.showing import shown
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
 from vpa.integrations.given import CallersLoop, Runner
@@ -260,7 +261,7 @@ def _parts(place: Any) -> tuple[Runner, VectorDatabaseManager | None, Collection
     if isinstance(place, Collection):
         return CallersLoop(), None, place
     raise ConfigurationError(
-        f"place is a store URL, a VectorDatabaseConfig, a manager or a collection, not {place!r:.80}"
+        f"place is a store URL, a VectorDatabaseConfig, a manager or a collection, not {shown(place)}"
     )
 
 

@@ -13,6 +13,7 @@ from vpa.base.errors import EmbedderError, InvalidQueryError, InvalidRecordError
 from vpa.base.ids import VersionStamps
 from vpa.base.records import Record, RecordBatch
 from vpa.base.scope import Scope
+from vpa.base.showing import shown
 from vpa.client.verbs import CollectionVerbs
 from vpa.embeddings.batched import BatchedEmbedder
 from vpa.filters import Filter
@@ -121,7 +122,7 @@ class Ingestion:
     ) -> IngestReport:
         """Write every document of `source`, reading it no faster than it is written."""
         if not isinstance(concurrency, int) or concurrency < 1:
-            raise InvalidQueryError(f"concurrency is a whole number from 1 up, not {concurrency!r:.80}")
+            raise InvalidQueryError(f"concurrency is a whole number from 1 up, not {shown(concurrency)}")
         report = IngestReport()
         gate = asyncio.Semaphore(concurrency)
 

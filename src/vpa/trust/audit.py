@@ -13,6 +13,7 @@ import numpy as np
 from vpa.base.errors import InvalidRecordError
 from vpa.base.records import Record, RecordBatch
 from vpa.base.scope import Scope, check_scope
+from vpa.base.showing import shown
 from vpa.base.validation import check_batch
 from vpa.client.arguments import check_collection
 from vpa.client.collection import Collection
@@ -104,7 +105,7 @@ async def _batches(source: Source) -> AsyncIterator[list[Record]]:
     batch: list[Record] = []
     async for record in _each(source):
         if not isinstance(record, Record):
-            raise InvalidRecordError(f"the source gave a {type(record).__name__}, not a Record: {record!r:.80}")
+            raise InvalidRecordError(f"the source gave a {type(record).__name__}, not a Record: {shown(record)}")
         batch.append(record)
         if len(batch) == _BATCH:
             yield batch

@@ -8,23 +8,18 @@ from vpa import Record
 
 async def verbs(docs: vpa.Collection) -> None:
     await docs.search(vector=[1, 2], topk=3)  # wrong
-    await docs.search([1, 2])  # wrong
     await docs.search(vector=[1, 2], top_k="3")  # wrong
-    await docs.search(top_k=3)  # wrong
     await docs.search(vector=[1, 2], filter="n > 1")  # wrong
     await docs.search(vector=[1, 2], where={"n": 1})  # wrong
     await docs.search(vector=[1, 2], scope="acme")  # wrong
     await docs.search(vector=[1, 2], score_threshold="high")  # wrong
-    await docs.upsert(Record("a", vector=[1, 2]))  # wrong
     await docs.upsert(5)  # wrong
     await docs.upsert([Record("a", [1, 2])])  # wrong
     await docs.upsert([Record("a", vector=[1, 2], meta={})])  # wrong
     await docs.upsert([Record("a", vector=[1, 2], text=5)])  # wrong
-    await docs.delete(["a"])  # wrong
     await docs.delete(id="a")  # wrong
     await docs.get(5)  # wrong
     await docs.update_metadata(ids=["a"], metadata={"n": 1})  # wrong
-    await docs.count({"n": 1})  # wrong
     await docs.upser([])  # wrong
 
 
@@ -51,8 +46,8 @@ async def connections() -> None:
     vpa.connect("mock://", api="key")  # wrong
     vpa.connect(5)  # wrong
     async with vpa.connect("mock://") as db:
-        await db.create_collection("docs")  # wrong
         await db.create_collection("docs", dimension="2")  # wrong
+        await db.create_collection("docs", dimension=2, metric="cosin")  # wrong
         db.create_collection("docs", dimension=2).upsert([])  # wrong
         print((await db.health())["speed"])  # wrong
         print(db.is_connected())  # wrong

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from vpa.base.showing import shown
 from vpa.filters.foreign.message import told
 from vpa.filters.foreign.ours import Ours, UntranslatableError, joined, leaf, meaning
 
@@ -46,7 +47,7 @@ def parse_text(text: str) -> Ours:
     reader = _Reader(_tokens(text))
     ours = reader.alternatives(0)
     if reader.tokens:
-        raise UntranslatableError(f"it cannot be read from {reader.tokens[0].text!r:.40} on")
+        raise UntranslatableError(f"it cannot be read from {shown(reader.tokens[0].text)} on")
     return ours
 
 
@@ -132,7 +133,7 @@ class _Reader:
             self._needs("and")
             condition = leaf(path, "between", [low, self._value()])
         elif meaning(sign) is None:
-            raise UntranslatableError(f"{sign!r:.40} is no comparison")
+            raise UntranslatableError(f"{shown(sign)} is no comparison")
         else:
             condition = leaf(path, sign, self._value())
         return joined([condition], by="$nor") if negated else condition

@@ -24,6 +24,7 @@ from vpa.base.errors import (
 )
 from vpa.base.records import FOREIGN, CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
 from vpa.base.scope import Scope
+from vpa.base.showing import shown
 from vpa.filters import Filter, NormalFilter, Split, split
 from vpa.filters.ast import ALWAYS, NEVER
 from vpa.stores.contract import Sender, VectorStore
@@ -329,5 +330,5 @@ def _key_of(cursor: str | None, *, foreign: bool) -> str:
     if cursor is None:
         return ""
     if not foreign and not (len(cursor) == 36 and all(letter in "0123456789abcdef-" for letter in cursor)):
-        raise InvalidQueryError(f"the cursor {cursor!r:.60} is not one that a scan returned")
+        raise InvalidQueryError(f"the cursor {shown(cursor)} is not one that a scan returned")
     return cursor
