@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 from vpa.base.errors import InvalidRecordError
 from vpa.base.ids import new_id
 from vpa.base.records import Record
+from vpa.base.showing import shown
 
 RecordLike: TypeAlias = Record | Mapping[str, Any]
 _PARTS: Final = ("id", "vector", "text", "metadata", "system")
@@ -33,7 +34,7 @@ def record_of(item: object, *, position: int) -> Record:
         )
     for key in item:
         if key not in _PARTS:
-            raise InvalidRecordError(f"item {position}{_named(item)} has a key {key!r}; {_hint(key)}")
+            raise InvalidRecordError(f"item {position}{_named(item)} has a key {shown(key)}; {_hint(key)}")
     if "vector" not in item:
         raise InvalidRecordError(f"item {position}{_named(item)} has no vector; a record is {_SHAPE}")
     return Record(
@@ -50,11 +51,11 @@ def _or_empty(part: Any) -> Any:
 
 
 def _named(item: Mapping[Any, Any]) -> str:
-    return f" ({item['id']!r:.60})" if "id" in item else ""
+    return f" ({shown(item['id'])})" if "id" in item else ""
 
 
 def _hint(key: object) -> str:
-    text = str(key).lower()
+    text = key.lower() if isinstance(key, str) else ""
     near = difflib.get_close_matches(text, _PARTS[:4], n=1)
     meant = _MEANT.get(text) or (near[0] if near else None)
     if meant is None:
