@@ -57,7 +57,8 @@ the `__cause__`. The classes are in `vpa.errors`, and in `vpa` itself.
 import vpa
 
 try:
-    vpa.connect("nowhere://")
+    with vpa.sync.connect("nowhere://"):
+        pass
 except vpa.errors.ConfigurationError as error:
     assert error.code == "configuration_error"
 ```

@@ -144,11 +144,12 @@ async def test_a_collection_that_is_opened_again_promises_what_the_new_one_promi
         for recall in (0.99, 0.99, None):
             await two.other.drop_collection("docs")
             await two.other.create_collection("docs", dimension=2, metric="dot", recall=recall)
-            before = docs._bound().promise
-            bound = (await two.here.collection("docs"))._bound()
-            assert (None if bound.promise is None else bound.promise.promised) == recall
-            assert bound.promise is not before
-        assert docs.generation > generation
+            again = await two.here.collection("docs")
+            promise = again._bound().promise
+            assert (None if promise is None else promise.promised) == recall
+            assert docs._bound().promise is None
+            assert again.generation > generation
+            generation = again.generation
 
 
 async def test_two_descriptions_that_differ_in_their_identity_alone_are_equal() -> None:
@@ -157,3 +158,26 @@ async def test_two_descriptions_that_differ_in_their_identity_alone_are_equal() 
         info = (await two.here.create_collection("docs", dimension=2, metric="dot")).info
     other = replace(info, identity="another")
     assert (info == other, info.is_same_collection(other)) == (True, False)
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+async def test_a_handle_does_not_become_one_on_the_successor_that_this_manager_made(dimension: int) -> None:
+    two = Two()
+    async with two.here as db:
+        old = await db.create_collection("docs", dimension=2)
+        await db.drop_collection("docs")
+        new = await db.create_collection("docs", dimension=dimension)
+        assert (old.info.identity, old.info.dimension) != (new.info.identity, new.info.dimension)
+        two.clock.seconds += LOOKS_EVERY_S
+        with pytest.raises(errors.CollectionNotFoundError):
+            await old.upsert([Record("a", vector=[1, 2])])
+        assert await new.count() == 0
+
+
+async def test_an_embedder_ends_with_its_collection() -> None:
+    async with VectorDatabaseManager() as db:
+        docs = await db.create_collection("docs", embedder="hashing")
+        await db.drop_collection("docs")
+        await db.create_collection("docs", dimension=docs.info.dimension)
+        with pytest.raises(errors.ConfigurationError, match="embedder"):
+            await (await db.collection("docs")).add_texts(["x"])

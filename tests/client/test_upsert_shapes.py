@@ -94,3 +94,34 @@ async def test_misspelt_keys_are_answered_with_ours_and_nothing_is_written(
 async def test_one_string_is_no_record(docs: vpa.Collection) -> None:
     with pytest.raises(errors.InvalidRecordError, match="not a string"):
         await docs.upsert("abc")  # type: ignore[arg-type]
+
+
+async def test_a_batch_of_a_scan_goes_into_its_own_scope() -> None:
+    async with vpa.connect("mock://") as db:
+        here = await db.create_collection("here", dimension=2)
+        there = await db.create_collection("there", dimension=2)
+        for tenant in ("acme", "other"):
+            await here.upsert({"id": "a", "vector": [1, 0], "text": tenant}, scope=vpa.Scope(tenant))
+        async for batch in here.scan_batches(scope=vpa.ALL_SCOPES):
+            await there.upsert(batch)
+        for tenant in ("acme", "other"):
+            assert [record.text for record in await there.get("a", scope=vpa.Scope(tenant))] == [tenant]
+        assert await there.count() == 0
+
+
+async def test_replacing_everything_is_refused() -> None:
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        await docs.upsert([{"id": f"r{n}", "vector": [1, n]} for n in range(5)])
+        with pytest.raises(vpa.errors.InvalidFilterError, match="matches every record"):
+            await docs.upsert([], replacing={})
+        assert await docs.count() == 5
+
+
+async def test_ids_that_are_the_index_of_a_frame_are_ids() -> None:
+    frame = pd.DataFrame({"id": ["a", "b"], "vector": [[1.0, 0.0], [0.0, 1.0]]}).set_index("id")
+    async with vpa.connect("mock://") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        for _ in range(2):
+            assert (await docs.upsert(frame)).ids == ("a", "b")
+        assert await docs.count() == 2

@@ -211,3 +211,42 @@ def _takes_async_iterators(call: Any) -> bool:
 
 def test_whatever_takes_an_asynchronous_source_streams_a_synchronous_one() -> None:
     assert {name for name, call in _calls().items() if _takes_async_iterators(call)} == set(sync._STREAMING)
+
+
+@pytest.mark.parametrize("form", ["progress", "source"])
+def test_a_callback_may_call_what_the_call_around_it_holds(form: str) -> None:
+    """The documents that are being added are locked until the caller's thread has embedded them."""
+
+    def embed(texts: list[str]) -> list[list[float]]:
+        return [[float(len(text)), 1.0] for text in texts]
+
+    documents = [{"document_id": f"d{n}", "content": f"text {n}"} for n in range(300)]
+    with vpa.sync.create_enhanced_rag_system(manager=vpa.sync.connect("mock://"), embedder=embed) as rag:
+
+        def deleting(report: Any) -> None:
+            for number in range(0, 300, 10):
+                rag.delete_document(f"d{number}")
+
+        def source() -> Any:
+            for number, document in enumerate(documents):
+                if number % 50 == 49:
+                    rag.delete_document(f"d{number - 1}")
+                yield document
+
+        if form == "progress":
+            rag.add_documents(documents, progress=deleting)
+        else:
+            rag.add_documents(source())
+        assert len(rag.list_documents()) <= 300
+
+
+def test_what_a_callback_raises_is_raised_by_the_call_that_it_belongs_to() -> None:
+    with vpa.sync.create_enhanced_rag_system(manager=vpa.sync.connect("mock://"), embedder="hashing") as rag:
+
+        def failing(report: Any) -> None:
+            rag.list_documents()
+            raise KeyError("progress")
+
+        with pytest.raises(KeyError, match="progress"):
+            rag.add_documents([{"document_id": "x", "content": "y"}], progress=failing)
+        assert [one.document_id for one in rag.list_documents()] in (["x"], [])

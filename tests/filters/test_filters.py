@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vpa.base.errors import InvalidFilterError
-from vpa.filters import F, as_filter, canonical_text, matches, normalize
+from vpa.filters import F, as_filter, canonical_text, matches, normalize, to_json
 from vpa.filters.ast import ALWAYS, NEVER, Eq, Field
 
 
@@ -78,3 +78,9 @@ def test_an_unknown_operator_gets_a_suggestion() -> None:
 def test_python_filters_refuse_what_json_refuses(bad) -> None:
     with pytest.raises(InvalidFilterError):
         bad()
+
+
+@pytest.mark.parametrize("name", ["query", "where", "bool", "nested", "must", "has_id", "not", "OR", "key", "operator"])
+def test_a_field_with_a_name_of_other_notations_is_compared_by_operators(name: str) -> None:
+    for node in (F(name) == "x", F(name) != "x", F(name).is_in(["x", "y"]), F(name).exists()):
+        assert as_filter(to_json(node)) == node

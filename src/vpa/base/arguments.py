@@ -51,14 +51,21 @@ FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("embedding_function", "embed_fn", "embedding_model", "embeddings_model", "model"), ("embedder",)),
     **dict.fromkeys(("id", "doc_id", "document_ids", "uuid", "uuids", "points_selector"), ("ids", "document_id")),
     **dict.fromkeys(("collection_name", "index", "index_name", "class_name", "table_name"), _COLLECTION),
-    **dict.fromkeys(("threshold", "min_score", "score_cutoff", "distance_threshold"), ("score_threshold",)),
-    **dict.fromkeys(("get_or_create", "if_not_exists", "overwrite"), ("exist_ok",)),
+    **dict.fromkeys(("threshold", "min_score", "score_cutoff"), ("score_threshold",)),
+    **dict.fromkeys(("get_or_create", "if_not_exists"), ("exist_ok",)),
     **dict.fromkeys(("timeout", "timeout_s", "request_timeout"), ("timeout_seconds",)),
     **dict.fromkeys(("retries", "max_attempts"), ("max_retries",)),
     **dict.fromkeys(("token", "key", "password", "apikey"), ("api_key",)),
     **dict.fromkeys(("uri", "host", "address", "endpoint", "path", "persist_directory"), ("url",)),
     **dict.fromkeys(("offset", "page", "next_page_offset", "start_cursor", "after"), ("cursor",)),
     **dict.fromkeys(("field_name", "property", "column"), ("field",)),
+}
+# Arguments of other libraries that none of ours stands for.
+_WITHOUT_EQUAL: Final[Mapping[str, str]] = {
+    "distance_threshold": "score_threshold is the least score, and a higher score is better",
+    "max_distance": "score_threshold is the least score, and a higher score is better",
+    "overwrite": "drop_collection first, or open the one that exists with exist_ok=True",
+    "recreate": "drop_collection first, or open the one that exists with exist_ok=True",
 }
 # How the value of such an argument looks, where its name alone does not say it.
 _SHAPES: Final[Mapping[str, str]] = {
@@ -92,6 +99,8 @@ def _unknown(verb: str, keyword: str, *, parameters: list[str], passed: Mapping[
     meant = [name for name in FOREIGN.get(keyword.lower(), ()) if name in parameters]
     # One that was given as well is not what this one stands for.
     meant = [name for name in meant if name not in passed] or meant
+    if not meant and keyword in _WITHOUT_EQUAL:
+        return f"{verb} takes no {keyword}: {_WITHOUT_EQUAL[keyword]}"
     if not meant:
         meant = difflib.get_close_matches(keyword, parameters, n=1)
     if not meant:

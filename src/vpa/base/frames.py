@@ -31,6 +31,8 @@ def batch_from_columns(
     matrix = _matrix(vectors)
     if ids is None:
         ids = [new_id() for _ in range(len(matrix))]
+    if isinstance(ids, str) or isinstance(texts, str):
+        raise InvalidRecordError("ids and texts of a batch are lists of strings, one for each vector, not one string")
     given = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
     try:
         metadata = MetadataColumns(columns, length=len(given))
@@ -128,6 +130,11 @@ def _arrow(table: Any) -> pa.Table:
     )
 
 
+def _with_named_index(frame: Any) -> Any:
+    names = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    return frame.reset_index(names) if names else frame
+
+
 def _from_pandas(frame: Any) -> pa.Table:
     """pandas writes a missing value as NaN; Arrow knows the difference. Raises InvalidRecordError naming the column."""
     import pyarrow as pa
@@ -135,7 +142,8 @@ def _from_pandas(frame: Any) -> pa.Table:
     if getattr(frame, "columns", None) is None:
         raise InvalidRecordError(f"a {type(frame).__name__} of pandas is no table: give a DataFrame")
     try:
-        return pa.Table.from_pandas(frame, preserve_index=False)
+        # An index with a name is a column that was made the index.
+        return pa.Table.from_pandas(_with_named_index(frame), preserve_index=False)
     except _UNCONVERTED:
         for place, name in enumerate(frame.columns):
             try:

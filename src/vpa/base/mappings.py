@@ -38,7 +38,7 @@ def record_of(item: object, *, position: int) -> Record:
     if "vector" not in item:
         raise InvalidRecordError(f"item {position}{_named(item)} has no vector; a record is {_SHAPE}")
     return Record(
-        new_id() if item.get("id") is None else item["id"],
+        item["id"] if "id" in item else new_id(),
         vector=item["vector"],
         text=item.get("text"),
         metadata=_or_empty(item.get("metadata")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -16,7 +15,8 @@ from vpa.base.calibration import Calibration
 from vpa.base.errors import ConfigurationError
 from vpa.base.ids import new_id
 from vpa.base.index_options import IndexOptions
-from vpa.base.metadata import Scalar, ValueRuleError, check_text
+from vpa.base.metadata import Scalar, canonical_metadata
+from vpa.base.names import check_stored_name
 from vpa.base.plain import MATRIX, VECTOR, as_list, same_arrays, vector_of
 from vpa.base.scope import Scope
 from vpa.base.showing import shown
@@ -24,10 +24,8 @@ from vpa.base.showing import shown
 # Of a described collection, and of the layout in a store; raised when readers of the old one would misread it.
 FORMAT_VERSION: Final = 1
 LAYOUT_VERSION: Final = 2
-_LONGEST: Final = 255  # Qdrant's, Milvus' and Weaviate's limit of a name.
 # The layout_version of a collection that others wrote.
 FOREIGN: Final = 0
-_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{1,44}")
 MetricName: TypeAlias = Literal["cosine", "dot", "euclidean"]
 
 
@@ -75,7 +73,9 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back; the vector is a list of numbers, or None."""
         vector = None if self.vector is None else as_list(np.asarray(self.vector))
-        parts = {"text": self.text, "metadata": dict(self.metadata), "system": dict(self.system)}
+        # Moments become text, as a store keeps them.
+        metadata = canonical_metadata(self.metadata)
+        parts = {"text": self.text, "metadata": metadata, "system": dict(self.system)}
         return {"id": self.id, "vector": vector, **parts}
 
     @classmethod
@@ -366,38 +366,3 @@ class CollectionInfo:
                 "store_options": dict(description.get("store_options") or {}),
             }
         )
-
-
-def is_collection_name(name: str) -> bool:
-    """Whether a collection can be made under it."""
-    return isinstance(name, str) and _NAME.fullmatch(name) is not None
-
-
-def check_collection_name(name: str) -> str:
-    """Return the name of a new collection, or raise ConfigurationError with the rule that it breaks."""
-    if not is_collection_name(name):
-        raise ConfigurationError(
-            f"collection name {shown(name)} is not allowed for a new collection: 2 to 45 characters, a-z 0-9 _ -, "
-            f"starting with a letter{_instead(name)}"
-        )
-    return name
-
-
-def check_stored_name(name: str) -> str:
-    """Return the name of a collection that may exist, also one of others: any text of 1 to 255 characters.
-
-    Raises ConfigurationError.
-    """
-    if isinstance(name, str) and 1 <= len(name) <= _LONGEST:
-        try:
-            return check_text(name)
-        except ValueRuleError as error:
-            raise ConfigurationError(f"collection name {shown(name)} {error}") from None
-    raise ConfigurationError(
-        f"collection name {shown(name)} is not allowed: a name is a text of 1 to {_LONGEST} characters"
-    )
-
-
-def _instead(name: object) -> str:
-    plain = re.sub(r"[^a-z0-9_-]+", "-", str(name).lower()).strip("-_")[:45]
-    return f"; for example {plain!r}" if is_collection_name(plain) else ""

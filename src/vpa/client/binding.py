@@ -39,17 +39,30 @@ class Binding:
     noted: Noted = field(default_factory=Noted)
 
     async def open(self, info: CollectionInfo, *, is_new: bool) -> None:
-        """Take over a description that was read, or written, just now."""
-        same = self.info.is_same_collection(info)
-        if self.promise is not None and not (same and self.promise.promised == info.recall):
-            # It was made for another collection, or promises something else.
-            promise, self.promise = self.promise, None
-            await promise.close()
-        if not same:
-            # No cache serves what was dropped.
-            self.generation += 1
+        """Take over a description of the same collection that was read, or written, just now."""
+        if self.promise is not None and self.promise.promised != info.recall:
+            await self.forget_promise()
         self.info, self.described_at = info, self.clock.monotonic()
         self.note_promise(is_new=is_new)
+
+    async def succeeded_by(self, info: CollectionInfo) -> Binding:
+        """That of a collection which was made under the same name. Handles of the old one keep the old one's.
+
+        It goes on counting, so that no cache serves what was dropped.
+        """
+        await self.forget_promise()
+        self.generation += 1
+        return Binding(info, self.store, self.pipeline, self.clock, generation=self.generation)
+
+    async def forget_promise(self) -> None:
+        """End what measures it."""
+        promise, self.promise = self.promise, None
+        if promise is not None:
+            await promise.close()
+
+    def doubt(self) -> None:
+        """Have the next call on a remote store ask whether the collection is still there."""
+        self.described_at = -math.inf
 
     async def check_identity(self) -> None:
         """Ask a remote store now and then whether the collection is still the one that was opened.

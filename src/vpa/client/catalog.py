@@ -16,14 +16,8 @@ from vpa.base.errors import (
     EmbeddingMismatchError,
 )
 from vpa.base.index_options import IndexOptions
-from vpa.base.records import (
-    CollectionInfo,
-    EmbeddingIdentity,
-    Metric,
-    MetricName,
-    check_collection_name,
-    check_stored_name,
-)
+from vpa.base.names import check_collection_name, check_stored_name
+from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, MetricName
 from vpa.client.binding import Binding
 from vpa.client.collection import Collection
 from vpa.client.embedding import Embedders, OpenedModel, check_dimension
@@ -194,10 +188,7 @@ class CollectionCatalog(ABC):
         call = Call(DropCollection(name), store.provider, name)
         await self._pipeline.run(call, lambda: store.drop_collection(name))
         if name in self._bindings:
-            promise, self._bindings[name].promise = self._bindings[name].promise, None
-            if promise is not None:
-                await promise.close()
-            self._bindings[name].embedder = None
+            await self._bindings[name].forget_promise()
             # Kept: a collection made again under this name goes on counting, so that no cache serves what was dropped.
             self._bindings[name].generation += 1
 
@@ -217,6 +208,8 @@ class CollectionCatalog(ABC):
         binding = self._bindings.get(info.name)
         if binding is None:
             binding = self._bindings[info.name] = Binding(info, self._open_store(), self._pipeline, self._clock)
+        elif not binding.info.is_same_collection(info):
+            binding = self._bindings[info.name] = await binding.succeeded_by(info)
         await binding.open(info, is_new=is_new)
         if embedder is not None:
             binding.embedder = embedder[0]

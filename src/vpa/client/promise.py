@@ -47,6 +47,10 @@ class Bound(Protocol):
     store: VectorStore
     clock: Clock
 
+    def doubt(self) -> None:
+        """Have the next call ask whether the collection is still there."""
+        ...
+
     async def run(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
         """Through the pipeline."""
         ...
@@ -159,12 +163,13 @@ class Promise:
         await self._use(replace(bound.info, calibration=found), before)
         self._warn(found)
         request = SetCalibration(bound.info.name, found)
+        # Measuring takes long enough for another process to make a collection anew under this name.
+        bound.doubt()
         try:
             info = await bound.run(request, lambda: bound.store.set_calibration(request.name, found))
         except VectorDatabaseError as error:
             self._error = f"not stored with the collection: {type(error).__name__}: {error}"
             raise
-        # Another process may have made a collection anew under this name: what was measured is not of that one.
         if info.is_same_collection(bound.info):
             bound.info = info
         return found

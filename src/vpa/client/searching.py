@@ -19,7 +19,7 @@ from vpa.base.validation import check_query_vectors
 from vpa.client import residual
 from vpa.client.embedding import embedder_of
 from vpa.client.located import Located, located
-from vpa.client.unknown import unknown_fields
+from vpa.client.unknown import tell, unknown_fields
 from vpa.client.validating import checked_filter, checked_queries
 from vpa.filters import FilterLike
 from vpa.stores.requests import ALWAYS, Search, SearchBatch
@@ -129,6 +129,7 @@ class SearchingVerbs(Located):
         time_s = bound.clock.monotonic() - started
         is_empty = not all(answers) and request.filter is not ALWAYS
         unknown = await unknown_fields(bound, request.filter, scope=request.scope) if is_empty else ()
+        await tell(bound, unknown, scope=request.scope)
         return [
             Matches(
                 answer.items,

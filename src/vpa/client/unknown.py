@@ -109,11 +109,16 @@ async def told(bound: Binding, number: int, request: Count | Delete | UpdateMeta
     if number or request.filter is ALWAYS or not isinstance(request.scope, Scope):
         return number
     unknown = await unknown_fields(bound, request.filter, scope=request.scope)
+    await tell(bound, unknown, scope=request.scope)
+    return number
+
+
+async def tell(bound: Binding, unknown: Sequence[str], *, scope: Scope) -> None:
+    """Log these fields, each once per connection, with the most similar name."""
     fresh = [path for path in unknown if path not in bound.noted.logged]
-    for path, near in (await nearest(bound, fresh, scope=request.scope)).items():
+    for path, near in (await nearest(bound, fresh, scope=scope)).items():
         bound.noted.logged.add(path)
         _log.warning(sentence(path, near), collection=bound.info.name)
-    return number
 
 
 async def _exists(bound: Binding, path: str, *, scope: Scope) -> bool:

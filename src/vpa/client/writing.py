@@ -9,7 +9,7 @@ from typing import Any
 from vpa.base.errors import InvalidFilterError, InvalidRecordError
 from vpa.base.metadata import canonical_metadata
 from vpa.base.query import ConflictName, OnConflict
-from vpa.base.records import Written
+from vpa.base.records import RecordBatch, Written
 from vpa.base.scope import Scope
 from vpa.base.showing import shown
 from vpa.client import residual
@@ -38,13 +38,22 @@ class WritingVerbs(Located):
         `records`: a list or an async iterable of `Record`s or of mappings `{"id": …, "vector": …, "text": …,
         "metadata": {…}}`, one alone, a `RecordBatch`, or a table (Arrow, pandas, polars) as `RecordBatch.from_table`
         takes it. A record without an id gets one. `on_conflict`: "replace", "skip" or "error" for ids that exist.
-        `replacing`: also remove what this filter matches and is not among `records`. Raises InvalidRecordError,
+        `replacing`: also remove what this filter matches and is not among `records`. A batch of a scan goes into its
+        own scope, unless `scope` names another. Raises InvalidRecordError, InvalidFilterError,
         DimensionMismatchError, RecordExistsError, PartialWriteError; invalid input writes nothing.
         """
         bound = self._bound()
         choice = OnConflict.parse(on_conflict)
+        if scope is None and isinstance(records, RecordBatch):
+            # A batch of a scan knows whose its records are.
+            scope = records.scope
         batch = await checked_batch(records, info=bound.info)
         old = None if replacing is None else await checked_filter(replacing)
+        if old is ALWAYS:
+            raise InvalidFilterError(
+                "the filter of replacing= matches every record; "
+                "to begin anew, call delete(filter={}, allow_all=True) first"
+            )
         if not len(batch) and old is None:
             return Written(0)
         request = Upsert(batch=batch, scope=self._single_scope(scope), on_conflict=choice, replacing=old)

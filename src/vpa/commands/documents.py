@@ -59,7 +59,7 @@ async def _show(args: Namespace) -> int:
 
 
 async def _delete(args: Namespace) -> int:
-    if bool(args.ids) is (args.filter is not None):
+    if bool(args.ids) is (parse_filter(args.filter) not in (None, {})):
         raise InvalidFilterError(
             "documents delete takes either document ids or --filter; list them with: vpa documents list"
         )

@@ -13,7 +13,8 @@ from vpa.base.errors import (
     StorageError,
     VectorDatabaseError,
 )
-from vpa.base.records import CollectionInfo, EmbeddingIdentity, is_collection_name
+from vpa.base.names import is_collection_name
+from vpa.base.records import CollectionInfo, EmbeddingIdentity
 from vpa.engine.opened import OpenedDirectory
 from vpa.engine.persist.files import FileSystem, OSFiles
 from vpa.engine.persist.follow import Follower

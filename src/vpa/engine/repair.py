@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from vpa.base.errors import StorageCorruptedError, StorageError, VectorDatabaseError
-from vpa.base.records import is_collection_name
+from vpa.base.names import is_collection_name
 from vpa.engine.persist.files import FileSystem, OSFiles
 from vpa.engine.persist.lock import DirectoryLock
 from vpa.engine.persist.manifest import StoreFile, manifest_of, new_id, read_manifest, read_store, write_store

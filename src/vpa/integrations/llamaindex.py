@@ -33,6 +33,9 @@ _PREFETCH: Final = 4
 _MODES: Final = (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR)
 
 
+_ARGUMENTS: Final = ("place", "collection_name", "api_key", "metric", "tenant", "namespace")
+
+
 class VPAVectorStore(Closing, BasePydanticVectorStore):
     """`VPAVectorStore(place="qdrant://localhost:6333", collection_name="docs")`.
 
@@ -62,6 +65,9 @@ class VPAVectorStore(Closing, BasePydanticVectorStore):
         namespace: str = "",
         **fields: Any,
     ) -> None:
+        if strange := sorted(set(fields) - set(type(self).model_fields)):
+            # Pydantic would pass over them: the nodes would go to another place than was meant.
+            raise TypeError(f"VPAVectorStore takes no {strange[0]}; it takes {', '.join(_ARGUMENTS)}")
         owned = OwnedCollection(place, collection_name, api_key=api_key, metric=metric)
         super().__init__(
             place=place if isinstance(place, str) else None,

@@ -12,13 +12,14 @@ import functools
 import inspect
 import queue
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from copy import deepcopy
 from dataclasses import is_dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from vpa.base.records import Record
 from vpa.kit.tally import Tally, start_tally
@@ -40,13 +41,21 @@ _current: ContextVar[Crossing | None] = ContextVar("vpa_crossing", default=None)
 _blocking: ContextVar[bool] = ContextVar("vpa_blocking", default=False)
 
 
+# What the call of a thread that is outermost there is asked, and by which call.
+_thread: Final = threading.local()
+_Ask: TypeAlias = "tuple[Crossing, Callable[[], None] | None]"
+
+
 class Crossing:
     """One call, from the thread that made it to `loop` and back."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._is_over = False
+        # A callback may make a call of its own, and what serves that one has to serve this one too: the loop may be
+        # holding what that one waits for until it is answered.
+        self._asked: queue.SimpleQueue[_Ask] = getattr(_thread, "asked", None) or queue.SimpleQueue()
+        self._is_finished = self._is_over = False
+        self._raised: BaseException | None = None
         self.tally = Tally()
 
     def enter(self) -> None:
@@ -57,20 +66,39 @@ class Crossing:
 
     def finish(self) -> None:
         """The call has ended: `serve` returns once it has served what was asked before."""
-        self._asked.put(None)
+        self._asked.put((self, None))
 
     def serve(self, is_alive: Callable[[], bool]) -> None:
         """In the caller's thread: do what the loop asks, until the call ends or the loop is gone.
 
-        Raises what a callback raises.
+        Raises what a callback raises. What calls around this one are asked meanwhile is done too.
         """
+        is_outermost = not hasattr(_thread, "asked")
+        if is_outermost:
+            _thread.asked = self._asked
         try:
-            while (ask := self._next(is_alive)) is not None:
-                ask()
+            while not self._is_finished and (asked := self._next(is_alive)) is not None:
+                asked[0]._do(asked[1], within=self)
+                if self._raised is not None:
+                    raise self._raised
         finally:
             self._is_over = True
+            if is_outermost:
+                del _thread.asked
 
-    def _next(self, is_alive: Callable[[], bool]) -> Callable[[], None] | None:
+    def _do(self, ask: Callable[[], None] | None, *, within: Crossing) -> None:
+        if ask is None:
+            self._is_finished = True
+            return
+        try:
+            ask()
+        except BaseException as error:
+            if within is self:
+                raise
+            # A callback of a call around this one: it is raised there, once this one has ended.
+            self._raised = error
+
+    def _next(self, is_alive: Callable[[], bool]) -> _Ask | None:
         while True:
             with contextlib.suppress(queue.Empty):
                 return self._asked.get(timeout=LOOK_S)
@@ -97,7 +125,7 @@ class Crossing:
         if self._is_over:
             callback(*told)
         else:
-            self._asked.put(lambda: callback(*told))
+            self._asked.put((self, lambda: callback(*told)))
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """The result of `function`, called in the caller's thread; in another one where that call is over."""
@@ -113,7 +141,7 @@ class Crossing:
             else:
                 self._settle(answer, functools.partial(answer.set_result, result))
 
-        self._asked.put(serve)
+        self._asked.put((self, serve))
         return await answer
 
     def _settle(self, answer: asyncio.Future[Any], give: Callable[[], None]) -> None:

@@ -45,7 +45,10 @@ async def _end(work: Coroutine[Any, Any, Any]) -> bool:
 
 def _note(records: int, *, ended: bool) -> str:
     if ended:
-        return f"vpa: the call had ended before it could be interrupted; {records:,} records were written"
+        written = f"; {records:,} records were written" if records else ": what it was to do is done"
+        return f"vpa: the call had ended before it could be interrupted{written}"
+    if not records:
+        return "vpa: no record is known to be written; what was on its way at the interrupt may be done: count() tells"
     return (
         f"vpa: {records:,} records were written before the interrupt; a write that was on its way then may be done as "
         "well: count() tells"

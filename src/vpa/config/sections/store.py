@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from vpa.base.errors import ConfigurationError
+from vpa.base.names import check_collection_name
 from vpa.base.providers import VectorDatabaseProvider, provider_name
-from vpa.base.records import Metric, MetricName, check_collection_name
+from vpa.base.records import Metric, MetricName
 from vpa.config.sections.setting import check_settings, setting
 from vpa.config.store_url import absolute_path, host_of_url, parse_url, provider_of_url
 from vpa.observe.redact import redact, redact_url

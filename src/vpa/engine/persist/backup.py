@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from vpa.base.errors import StorageCorruptedError, StorageError, VectorDatabaseError
-from vpa.base.records import is_collection_name
+from vpa.base.names import is_collection_name
 from vpa.engine.persist.files import FileSystem, OSFiles
 from vpa.engine.persist.frames import read_log
 from vpa.engine.persist.manifest import (

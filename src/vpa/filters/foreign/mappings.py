@@ -9,7 +9,7 @@ from vpa.filters.foreign.message import told
 from vpa.filters.foreign.operators import on_field
 from vpa.filters.foreign.ours import Ours, UntranslatableError, joined, leaf, meaning
 
-_CONNECTIVES: Final[Mapping[str, str]] = {"and": "$and", "or": "$or", "not": "$nor", "nor": "$nor"}
+_CONNECTIVES: Final[Mapping[str, str]] = {"and": "$and", "or": "$or", "not": "$not", "nor": "$nor"}
 _QDRANT_CLAUSES: Final = ("must", "should", "must_not", "min_should")
 _QDRANT_CONDITIONS: Final = ("match", "range", "values_count", "geo_radius", "geo_bounding_box", "geo_polygon")
 _QDRANT_OTHERS: Final = ("is_empty", "is_null", "has_id", "has_vector", "nested")
@@ -20,13 +20,24 @@ MARKS: Final = frozenset(
     | {case(name) for name in _CONNECTIVES for case in (str.lower, str.upper)}
 )
 
+# Chroma's own words, which no field is called.
+_NO_FIELDS: Final = frozenset({"where_document", "#document", "#id"})
+
 
 def of_mapping(condition: Mapping[Any, Any]) -> str | None:
     """The text of the error for a filter in a known notation, or None."""
+    if any(_is_operator_object(condition[key]) for key in (MARKS - _NO_FIELDS) & condition.keys()):
+        # `{"query": {"$in": […]}}` is a field of that name, and our own notation.
+        return None
     for owner, recognised, translate in _NOTATIONS:
         if recognised(condition):
             return told(owner, lambda translate=translate: translate(condition))  # type: ignore[misc]
     return None
+
+
+def _is_operator_object(value: object) -> bool:
+    """Whether it is what a field is compared by: every key is an operator."""
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(key, str) and key[:1] == "$" for key in value)
 
 
 def translated(condition: Any) -> Ours:
@@ -40,8 +51,9 @@ def translated(condition: Any) -> Ours:
 
 
 def _member(key: Any, value: Any) -> Ours:
-    if isinstance(value, list | tuple) and str(key).lstrip("$").lower() in _CONNECTIVES:
-        return _connected(str(key).lstrip("$"), value)
+    if isinstance(value, list | tuple) and (word := str(key).lstrip("$").lower()) in _CONNECTIVES:
+        # A key NOT with a list, as mem0 has it, holds where none of them does.
+        return _connected("nor" if word == "not" else word, value)
     if isinstance(value, Mapping):
         return on_field(str(key), value)
     return leaf(key, "exists", True) if value == "*" else leaf(key, "eq", value)
@@ -110,8 +122,8 @@ def _llamaindex(condition: Mapping[Any, Any]) -> Ours:
     if "filters" not in condition:
         return leaf(condition["key"], condition.get("operator") or "eq", condition.get("value"))
     parts = [_llamaindex(part) for part in condition["filters"]]
-    word = condition.get("condition") or "and"
-    return joined(parts, by=_CONNECTIVES[str(getattr(word, "value", word)).lower()])
+    word = str(getattr(condition.get("condition"), "value", condition.get("condition")) or "and").lower()
+    return joined(parts, by="$nor" if word == "not" else _CONNECTIVES[word])
 
 
 def _is_qdrant(condition: Mapping[Any, Any]) -> bool:

@@ -97,7 +97,7 @@ def _by_dict(condition: Any, level: int) -> Ours:
 
 def _word(operator: Any) -> str:
     word = str(getattr(operator, "value", operator)).lower()
-    return {"and": "$and", "or": "$or", "not": "$nor"}[word]
+    return {"and": "$and", "or": "$or", "not": "$not"}[word]
 
 
 _BY_PACKAGE: Final[Mapping[str, Callable[[Any, int], Ours]]] = {

@@ -90,6 +90,8 @@ def joined(parts: Iterable[Ours], *, by: str = "$and") -> Ours:
     listed = [part for part in parts if part]
     if not listed:
         return {}
+    if by == "$not":
+        return {"$not": joined(listed)}
     if by == "$nor":
         return {"$not": listed[0]} if len(listed) == 1 else {"$nor": listed}
     if len(listed) == 1:

@@ -15,15 +15,8 @@ from vpa.base.capabilities import Capabilities
 from vpa.base.errors import ClosedError, CollectionNotFoundError, ConfigurationError
 from vpa.base.index_options import IndexOptions, Quantization
 from vpa.base.metadata import Scalar
-from vpa.base.records import (
-    CollectionInfo,
-    EmbeddingIdentity,
-    Matches,
-    Record,
-    RecordBatch,
-    Usage,
-    is_collection_name,
-)
+from vpa.base.names import is_collection_name
+from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch, Usage
 from vpa.engine.database import Database
 from vpa.engine.facets import distinct_values, field_types
 from vpa.engine.persist.files import FileSystem
