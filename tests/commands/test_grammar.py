@@ -96,8 +96,8 @@ def test_documents_are_listed_shown_and_deleted(vpa: Run, tmp_path: Path) -> Non
     assert "no document 'nobody'" in err
     status, out, _ = vpa("documents", "list", "--json")
     assert [one["document_id"] for one in json.loads(out)] == ["7", "docs/notes.md", "docs/plain.txt"]
-    for words in (["documents", "delete"], ["documents", "delete", "7", "--filter", "{}"]):
-        status, _, err = vpa(*words)
+    for words in (["delete"], ["delete", "7", "--filter", '{"a": 1}'], ["delete", "--filter", "{}"]):
+        status, _, err = vpa("documents", *words)
         assert status == 2
         assert "takes either document ids or --filter" in err
 

@@ -386,6 +386,9 @@ async def test_a_collection_that_was_made_again_is_not_answered_from_the_cache()
         await rag.manager.drop_collection("vpa-index")
         await rag.manager.create_collection("vpa-index", dimension=384, embedding=info.embedding)
         assert await rag.search_knowledge("words") == []
+        await rag.manager.drop_collection("vpa-index")
+        await rag.add_document(document_id="b", content="new words")
+        assert [one.document_id for one in await rag.search_knowledge("words")] == ["b"]
 
 
 async def test_updates_and_deletes_of_one_document_at_once_follow_one_another(rag: EnhancedRAGSystem) -> None:

@@ -36,6 +36,8 @@ class Binding:
     gauges: dict[str, float] = field(default_factory=dict)
     promise: Promise | None = None
     described_at: float = -math.inf
+    # The collection was dropped by this manager, or another one has taken its name.
+    is_over: bool = False
     noted: Noted = field(default_factory=Noted)
 
     async def open(self, info: CollectionInfo, *, is_new: bool) -> None:
@@ -51,6 +53,7 @@ class Binding:
         It goes on counting, so that no cache serves what was dropped.
         """
         await self.forget_promise()
+        self.is_over = True
         self.generation += 1
         return Binding(info, self.store, self.pipeline, self.clock, generation=self.generation)
 

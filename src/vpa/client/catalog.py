@@ -189,6 +189,7 @@ class CollectionCatalog(ABC):
         await self._pipeline.run(call, lambda: store.drop_collection(name))
         if name in self._bindings:
             await self._bindings[name].forget_promise()
+            self._bindings[name].is_over = True
             # Kept: a collection made again under this name goes on counting, so that no cache serves what was dropped.
             self._bindings[name].generation += 1
 
@@ -208,7 +209,7 @@ class CollectionCatalog(ABC):
         binding = self._bindings.get(info.name)
         if binding is None:
             binding = self._bindings[info.name] = Binding(info, self._open_store(), self._pipeline, self._clock)
-        elif not binding.info.is_same_collection(info):
+        elif binding.is_over or not binding.info.is_same_collection(info):
             binding = self._bindings[info.name] = await binding.succeeded_by(info)
         await binding.open(info, is_new=is_new)
         if embedder is not None:

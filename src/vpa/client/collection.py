@@ -41,6 +41,11 @@ class Collection(CollectionVerbs):
         """Changes with every write through this manager, also one that was cancelled and took effect later."""
         return self._binding.generation, self._binding.store.revision(self._binding.info)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether this manager dropped the collection, or knows of another one under its name; open it again."""
+        return self._binding.is_over
+
     def note(self, name: str, value: float) -> None:
         """Keep a measured number about this collection; `manager.get_statistics()` shows it under `gauges`."""
         self._binding.gauges[name] = value

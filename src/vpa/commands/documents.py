@@ -59,7 +59,8 @@ async def _show(args: Namespace) -> int:
 
 
 async def _delete(args: Namespace) -> int:
-    if bool(args.ids) is (parse_filter(args.filter) not in (None, {})):
+    # A script whose variable is empty shall not delete everything.
+    if bool(args.ids) is (args.filter is not None) or parse_filter(args.filter) == {}:
         raise InvalidFilterError(
             "documents delete takes either document ids or --filter; list them with: vpa documents list"
         )

@@ -139,9 +139,12 @@ class RunningSystem:
         """The system's own collection, or another one; raises CollectionNotFoundError unless it is to be made."""
         own = self._open()
         if name is None or name == own.name:
+            if own.is_over:
+                # Made anew by whoever has the manager too: its documents are those of now on.
+                self._collection = own = await self._made(own.name)
             return own
         collection = self._others.get(name)
-        if collection is None:
+        if collection is None or collection.is_over:
             collection = await (self._made(name) if make else self.manager.collection(name))
             if not make:
                 await collection.adopt_embedding(await self._embedder.open())
