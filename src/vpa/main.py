@@ -45,6 +45,9 @@ def _interrupt_when_terminated() -> threading.Event:
     def interrupt(number: int, frame: object) -> None:
         del number, frame
         terminated.set()
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # A shell's background job: Ctrl-C is not meant for it, but SIGTERM is.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.raise_signal(signal.SIGINT)
 
     # Of another thread, signals are not its business.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ _START = """
 import _thread, os, signal, sys, threading, time
 import vpa
 from vpa import Record, sync
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def interrupted(call, after=0.0):
     def interrupt():
@@ -34,6 +38,18 @@ def interrupted(call, after=0.0):
     print("was not interrupted")
 """
 
+
+@pytest.fixture(autouse=True)
+def handler() -> Iterator[None]:
+    """That of Python: whoever starts the tests in the background may have SIGINT ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 _PROGRAMS = {
     "documents": """
 class Slow(vpa.Embedder):
@@ -45,6 +61,7 @@ class Slow(vpa.Embedder):
 with sync.create_enhanced_rag_system(embedder=Slow()) as rag:
     documents = [{"document_id": str(n), "content": f"text {n}"} for n in range(20_000)]
     interrupted(lambda: rag.add_documents(documents), after=1.0)
+    time.sleep(0.5)  # A write that a thread was at ends by itself.
     now = rag.manager.count()
     time.sleep(0.5)
     print("stored", now, rag.manager.count())

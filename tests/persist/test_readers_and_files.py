@@ -239,7 +239,9 @@ async def test_a_reader_keeps_no_table_of_a_collection_that_was_made_anew(tmp_pa
         old = weakref.ref(store._database.find("docs"))
         await db.drop_collection("docs")
         await (await db.create_collection("docs", dimension=2)).upsert(_records(1))
-        assert await theirs.count() == 1
+        with pytest.raises(errors.CollectionNotFoundError, match="made anew"):
+            await theirs.count()
+        assert await (await reader.collection("docs")).count() == 1
         gc.collect()
         assert old() is None
 
