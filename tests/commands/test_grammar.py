@@ -136,6 +136,11 @@ def test_a_shell_completes_commands_and_options(vpa: Run, shell: str) -> None:
     assert "--top-k" in out or "top-k" in out
 
 
+def _default_interrupt() -> None:
+    """Whoever starts the tests in the background may have SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     ("number", "status", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
@@ -146,7 +151,9 @@ def test_an_interrupted_ingest_says_what_is_stored_and_how_to_go_on(
     (tmp_path / "many.jsonl").write_text(many)
     environment = {**os.environ, "VPA_EMBEDDING_MODEL": "hashing", "VPA_LOG_LEVEL": "ERROR"}
     command = [sys.executable, "-m", "vpa.main", "ingest", "many.jsonl"]
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=_default_interrupt
+    ) as process:
         while not (tmp_path / ".vpa").exists() and process.poll() is None:
             time.sleep(0.05)
         time.sleep(1.5)
