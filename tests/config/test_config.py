@@ -59,7 +59,7 @@ def test_the_environment_asked_for_wins_over_the_variable(monkeypatch: pytest.Mo
     ("name", "value", "allowed"),
     [
         ("VPA_VECTOR_DB_PROVIDER", "foo", "embedded, mock, numpy, chromadb"),
-        ("VPA_VECTOR_DB_METRIC", "manhattan", "'cosine', 'dot' or 'euclidean'"),
+        ("VPA_VECTOR_DB_METRIC", "manhattan", "cosine, dot, euclidean"),
         ("VPA_LOG_LEVEL", "LOUD", "DEBUG"),
         ("VPA_LOG_FORMAT", "xml", "console, json"),
         ("VPA_CHUNK_SIZE", "many", "integer"),

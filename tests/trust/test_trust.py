@@ -140,7 +140,7 @@ async def test_a_sample_is_a_number_and_a_scope_is_one(wrong: Any) -> None:
         if wrong is not None:
             with pytest.raises(errors.InvalidQueryError, match="sample must be"):
                 await vpa.check(docs, sample=wrong)
-        for scope in ("acme", vpa.ALL_SCOPES):
+        for scope in ("acme", vpa.ALL_SCOPES, None):
             with pytest.raises(errors.InvalidQueryError, match=r"scope must be a vpa\.Scope"):
                 await vpa.check_recall(docs, scope=scope)  # type: ignore[arg-type]
 

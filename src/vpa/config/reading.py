@@ -75,7 +75,9 @@ def read_value(declared: Declared, written: Any) -> Any:
     try:
         value = _adapter(declared.section, declared.field).validate_python(value)
     except ValidationError as error:
-        raise ConfigurationError(_allowed(error)) from None
+        # Of a choice the message of the setting: it names what may stand there as every other does.
+        chosen = declared.setting.problem(value) if declared.setting.choices else None
+        raise ConfigurationError(chosen or _allowed(error)) from None
     problem = _provider_problem(value) if declared.setting.key == "vector_db_provider" else None
     problem = problem or declared.setting.problem(value)
     if problem is not None:

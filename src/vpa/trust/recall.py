@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from vpa.base.arrays import FloatMatrix
 from vpa.base.query import check_top_k
 from vpa.base.recall import found_share
-from vpa.base.scope import Scope
+from vpa.base.scope import Scope, check_scope
 from vpa.client.arguments import check_collection, check_sample
 from vpa.client.collection import Collection
 from vpa.client.selectivity import filters_by_share
@@ -90,7 +90,7 @@ async def check_recall(
     check_collection(collection, function="check_recall")
     count, top_k = check_sample(sample), check_top_k(top_k)
     own = None if queries is None else await own_queries(collection, queries)
-    total = await collection.count(scope=scope)
+    total = await collection.count(scope=check_scope(scope))
     records = await draw(collection, scope=scope, seed=seed)
     if not records:
         return RecallReport(0, top_k, math.nan, math.nan)
