@@ -14,12 +14,13 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from vpa.base.errors import InvalidRecordError, RecordExistsError, RecordNotFoundError
+from vpa.base.errors import InvalidFilterError, InvalidRecordError, RecordExistsError, RecordNotFoundError
 from vpa.base.metadata import canonical_metadata
 from vpa.base.records import Record
 from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.client.manager import VectorDatabaseManager
-from vpa.filters import as_filter, matches
+from vpa.filters import as_filter, matches, normal
+from vpa.filters.ast import ALWAYS
 from vpa.testing import strategies
 
 DIMENSION = 3
@@ -85,6 +86,10 @@ class CollectionMachine(RuleBasedStateMachine):
     def replace(self, rows: list[Any], pair: strategies.Pair, scope: Scope) -> None:
         """Write, and remove what a filter matches."""
         given = [Record(name, vector=v, metadata=m, text=t) for name, v, m, t in rows]
+        if normal(pair.json) is ALWAYS:
+            with pytest.raises(InvalidFilterError):
+                self.run(self.docs.upsert(given, replacing=pair.json, scope=scope))
+            return
         assert self.run(self.docs.upsert(given, replacing=pair.json, scope=scope)) == len(rows)
         for name in self.matching(pair, scope):
             del self.model[scope][name]
