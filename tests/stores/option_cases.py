@@ -44,16 +44,16 @@ async def check_answers(
 ) -> None:
     """Ten records, the exact ones in the exact order with the exact scores, with a filter and without.
 
-    `may_miss`: an index that is built with random numbers leaves out one record, once in thousands of collections.
+    `may_miss`: an index that is built with random numbers leaves out a record or two, once in thousands of collections.
     """
     query = vectors(1, seed=15)[0]
     expected = distances(rows, query, docs.info.metric)
     for filter, chosen in ((None, np.arange(len(rows))), ({"even": True}, np.arange(0, len(rows), 2))):
         best = chosen[np.argsort(expected[chosen], kind="stable")][:11]
         answer = await docs.search(vector=query, top_k=10, filter=filter, exact=exact, scope=scope)
-        missed = sorted({f"r{n}" for n in best[:10]} - set(answer.ids))[:1] if may_miss and not exact else []
+        missed = sorted({f"r{n}" for n in best[:10]} - set(answer.ids))[:2] if may_miss and not exact else []
         best = [n for n in best if f"r{n}" not in missed][:10]
-        assert answer.ids == [f"r{n}" for n in best], (filter, scope, exact, answer.exact)
+        assert answer.ids == [f"r{n}" for n in best], (filter, scope, exact, answer.exact, missed, [f"r{n}" for n in best])
         assert [match.distance for match in answer] == pytest.approx([expected[n] for n in best], abs=1e-4)
         assert answer.exact or not exact
 
