@@ -115,7 +115,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         try:
             if args.url or provider == "mock":
-                manager = vpa.connect(args.url or (f"mock://{directory}" if args.durable else "mock://"))
+                manager = vpa.connect(args.url or (f"embedded://{directory}" if args.durable else "embedded://"))
             else:
                 config = get_config()
                 config.vector_db_provider = provider

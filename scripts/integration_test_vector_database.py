@@ -223,7 +223,7 @@ def main() -> int:
             if args.url:
                 manager = vpa.connect(args.url)
             elif provider == "mock":
-                manager = vpa.connect(f"mock://{directory}")
+                manager = vpa.connect(f"embedded://{directory}")
             else:
                 config = get_config()
                 config.vector_db_provider = provider

@@ -19,12 +19,14 @@ def test_there_are_twenty_tasks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "code"), [task for task in TASKS if "mock://" in task[1]], ids=lambda value: value.partition("\n")[0][:40]
+    ("title", "code"),
+    [task for task in TASKS if "embedded://" in task[1]],
+    ids=lambda value: value.partition("\n")[0][:40],
 )
 async def test_a_task_runs_on_postgresql(
     stores: RunningStores, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, title: str, code: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     url = str(stores.config("pgvector").url)
-    program = compile(code.replace("mock://", url, 1), title, "exec")
+    program = compile(code.replace("embedded://", url, 1), title, "exec")
     await asyncio.to_thread(exec, program, {"__name__": "__main__"})

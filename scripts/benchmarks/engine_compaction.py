@@ -37,7 +37,7 @@ def shown(times: list[float]) -> str:
 
 async def main() -> None:
     vectors, queries = dataset(ROWS)
-    async with vpa.connect("mock://") as db:
+    async with vpa.connect("embedded://") as db:
         docs = await db.create_collection("bench", dimension=vectors.shape[1])
         fields = {"n": np.arange(ROWS), "kind": np.char.add("kind-", (np.arange(ROWS) % 8).astype(str))}
         ids = [str(n) for n in range(ROWS)]

@@ -28,7 +28,7 @@ async def measure(kind: str) -> None:
     ids = [f"id{n}" for n in range(ROWS)]
     process = psutil.Process()
     with tempfile.TemporaryDirectory() as directory:
-        async with vpa.connect(f"mock://{directory}" if kind == "durable" else "mock://") as db:
+        async with vpa.connect(f"embedded://{directory}" if kind == "durable" else "embedded://") as db:
             docs = await db.create_collection("docs", dimension=DIMENSION)
             await docs.upsert([vpa.Record("warm", vector=vectors[0])])
             given = vpa.RecordBatch(ids=ids, vectors=vectors, metadata=fields)

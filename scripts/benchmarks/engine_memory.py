@@ -38,7 +38,7 @@ async def store(kind: type[Ours], dimension: int, path: str) -> None:
 async def measure(name: str, dimension: int, path: str) -> None:
     """In the fresh process."""
     queries, expected = dataset(10_000, dimension)[1][:200], truths(ROWS, dimension)["all"]
-    async with vpa.connect("mock://") as warm:
+    async with vpa.connect("embedded://") as warm:
         await warm.create_collection("warm", dimension=4)
     before = resident()
     engine = KINDS[name](dimension, path)

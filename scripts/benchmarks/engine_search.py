@@ -23,7 +23,7 @@ async def main() -> None:
     unit = raw / np.linalg.norm(raw, axis=1, keepdims=True)
     queries = matrix(RUNS, seed=1)
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    async with vpa.connect("mock://") as db:
+    async with vpa.connect("embedded://") as db:
         docs = await db.create_collection("docs", dimension=DIMENSION, index={"index_type": "flat"})
         await docs.upsert(vpa.RecordBatch(ids=[f"id{n}" for n in range(ROWS)], vectors=raw, metadata=metadata()))
         plain, ours, agree = [], [], 0

@@ -31,7 +31,7 @@ def batch(first: int, vectors: np.ndarray, version: int) -> vpa.RecordBatch:
 async def main(seconds: float, path: str | None) -> None:
     vectors = np.random.default_rng(0).standard_normal((ROWS, DIMENSION)).astype(np.float32)
     memory = psutil.Process()
-    async with vpa.connect("mock://" if path is None else f"mock://{path}") as db:
+    async with vpa.connect("embedded://" if path is None else f"embedded://{path}") as db:
         docs = await db.create_collection("docs", dimension=DIMENSION)
         for first in range(0, ROWS, EACH):
             await docs.upsert(batch(first, vectors, 0))

@@ -194,7 +194,7 @@ async def main(path: str | None, names: list[str]) -> None:
     collections = Collections()
     gc.callbacks.append(collections)
     everything: list[float] = []
-    async with vpa.connect("mock://" if path is None else f"mock://{path}") as db:
+    async with vpa.connect("embedded://" if path is None else f"embedded://{path}") as db:
         for name in wanted(names):
             cells = []
             for count in SIZES:

@@ -30,10 +30,10 @@ def records(count: int, dimension: int) -> vpa.RecordBatch:
 async def main(count: int, dimension: int) -> None:
     with running() as stores, tempfile.TemporaryDirectory() as directory:
         places = [
-            vpa.connect("mock://"),
+            vpa.connect("embedded://"),
             VectorDatabaseManager(stores.config("pgvector", timeout_seconds=120.0)),
             VectorDatabaseManager(stores.config("qdrant engine", timeout_seconds=120.0)),
-            vpa.connect("mock://"),
+            vpa.connect("embedded://"),
         ]
         for place in places:
             await place.connect()

@@ -73,7 +73,7 @@ class Ours(Engine):
         import vpa
 
         self.vpa = vpa
-        self.db = vpa.connect("mock://" if self.path is None else f"mock://{self.path}")
+        self.db = vpa.connect("embedded://" if self.path is None else f"embedded://{self.path}")
         await self.db.connect()
         index = {"first_pass": self.first_pass, "recall": self.recall, "quantization": self.quantization}
         self.docs = await self.db.create_collection("bench", dimension=self.dimension, index=index, exist_ok=True)

@@ -223,7 +223,11 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(_HOME[name]), name)
     if name.endswith("Error") and name in __all__:
         return getattr(importlib.import_module("vpa.base.errors"), name)
-    raise AttributeError(f"module 'vpa' has no attribute {name!r}")
+    if name.startswith("_"):
+        raise AttributeError(f"module 'vpa' has no attribute {name!r}")
+    from vpa.base.guessed import unknown_name
+
+    raise unknown_name(name, module="vpa", known=__all__)
 
 
 def __dir__() -> list[str]:

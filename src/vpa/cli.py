@@ -79,7 +79,7 @@ def _add_documents(commands: argparse._SubParsersAction[CommandParser], common: 
 
 def _add_tools(commands: argparse._SubParsersAction[CommandParser]) -> None:
     conformance = commands.add_parser("conformance", help="run the public conformance suite against a store")
-    conformance.add_argument("url", metavar="URL", help="provider://host:port/path, for example mock://")
+    conformance.add_argument("url", metavar="URL", help="provider://host:port/path, for example embedded://")
     conformance.add_argument(
         "--report", type=_place, default="conformance.json", metavar="FILE", help="where to write the report"
     )

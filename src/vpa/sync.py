@@ -1,18 +1,20 @@
 """The same names without `await`: each connection runs on one owner loop in a thread of its own.
 
-`with vpa.sync.connect("mock://") as db: …`. The classes are made from the asynchronous ones, verb by verb, so that
-signatures, docstrings and errors are theirs. What the caller gives (iterators, callbacks, functions that embed) runs in
-the caller's thread: see `vpa.kit.crossing`.
+`with vpa.sync.connect("embedded://") as db: …`. The classes are made from the asynchronous ones, verb by verb, so
+that signatures, docstrings and errors are theirs. What the caller gives (iterators, callbacks, functions that embed)
+runs in the caller's thread: see `vpa.kit.crossing`.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from vpa.base.errors import ConfigurationError
+from vpa.base.guessed import Guessed, unknown_name
 from vpa.base.showing import shown
 from vpa.client.collection import Collection as _AsyncCollection
 from vpa.client.connect import connect as _connect
@@ -23,12 +25,13 @@ from vpa.embeddings.adapt import as_embedder as _as_embedder
 from vpa.kit.crossing import Crossing, as_blocking_call, called_here, read_here
 from vpa.kit.owner import OwnerLoop, call_alone
 from vpa.rag.system import EnhancedRAGSystem as _AsyncRAG
+from vpa.stores.config import VectorDatabaseConfig
 
 # What takes asynchronous iterators too: there a source is read no faster than it is used.
 _STREAMING: Final = frozenset({"add_documents", "audit", "repair"})
 
 
-class _Facade:
+class _Facade(Guessed):
     """An asynchronous object and the loop that owns it."""
 
     def __init__(self, inner: Any, owner: OwnerLoop) -> None:
@@ -157,9 +160,19 @@ def _adopt(facade: type[_Facade], asynchronous: type[Any], *, opening: str = "",
 class Collection(_Facade):
     """As `vpa.Collection`, without `await`."""
 
+    _GUESSES = _AsyncCollection._GUESSES
+
 
 class VectorDatabaseManager(_Opened):
     """As `vpa.VectorDatabaseManager`, without `await`; a context manager."""
+
+    _GUESSES = _AsyncManager._GUESSES
+
+    @property
+    def config(self) -> VectorDatabaseConfig:
+        """What the manager was made with."""
+        config: VectorDatabaseConfig = self._inner.config
+        return config
 
     def __enter__(self) -> VectorDatabaseManager:
         self._enter(self._inner.connect)
@@ -171,6 +184,8 @@ class VectorDatabaseManager(_Opened):
 
 class EnhancedRAGSystem(_Opened):
     """As `vpa.EnhancedRAGSystem`, without `await`; a context manager."""
+
+    _GUESSES = _AsyncRAG._GUESSES
 
     @property
     def manager(self) -> VectorDatabaseManager:
@@ -195,7 +210,7 @@ def _manager(inner: _AsyncManager) -> VectorDatabaseManager:
 
 
 @functools.wraps(_connect)
-def connect(url: str, **options: Any) -> VectorDatabaseManager:
+def connect(url: str | os.PathLike[str], **options: Any) -> VectorDatabaseManager:
     """As `vpa.connect`, for `with`."""
     return _manager(_connect(url, **options))
 
@@ -258,4 +273,4 @@ def __getattr__(name: str) -> Any:
     if name in vpa.__all__:
         value = getattr(vpa, name)
         return _function(value) if inspect.iscoroutinefunction(value) else value
-    raise AttributeError(f"module 'vpa.sync' has no attribute {name!r}")
+    raise unknown_name(name, module="vpa.sync", known=vpa.__all__)

@@ -1,5 +1,6 @@
 # Made by scripts/sync_stub.py from the asynchronous classes; not to be edited.
 
+import os as os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -97,9 +98,11 @@ class Collection:
         *,
         ids: Sequence[str] | None = ...,
         metadata: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None = ...,
+        on_conflict: OnConflict | ConflictName = ...,
         scope: Scope | None = ...,
     ) -> list[str]: ...
     def adopt_embedding(self, embedding: EmbeddingIdentity, *, vouched: bool = ...) -> None: ...
+    def check_embedding(self, embedding: EmbeddingIdentity) -> None: ...
     def count(self, filter: FilterLike = ..., *, scope: Scope | None = ...) -> int: ...
     def delete(
         self,
@@ -229,6 +232,7 @@ class VectorDatabaseManager:
         *,
         ids: Sequence[str] | None = ...,
         metadata: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None = ...,
+        on_conflict: OnConflict | ConflictName = ...,
         scope: Scope | None = ...,
     ) -> list[str]: ...
     @property
@@ -415,7 +419,7 @@ class EnhancedRAGSystem:
     def get_system_stats(self) -> dict[str, Any]: ...
     def initialize(self) -> Self: ...
     def list_documents(
-        self, *, filters: FilterLike = ..., limit: int | None = ..., collection: str | None = ..., scope: Scope = ...
+        self, *, filter: FilterLike = ..., limit: int | None = ..., collection: str | None = ..., scope: Scope = ...
     ) -> list[DocumentSummary]: ...
     def search_knowledge(
         self,
@@ -463,7 +467,7 @@ def check_recall(
     seed: int = ...,
 ) -> RecallReport: ...
 def connect(
-    url: str,
+    url: str | os.PathLike[str],
     *,
     index_name: str | None = ...,
     dimension: int | None = ...,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,6 +144,79 @@ async def test_an_embedder_of_the_caller_stays_open_one_by_name_is_loaded_once()
         assert (await named.search(text="word"))[0].text == "one word"
         assert (await db.open_collection("third", embedder="hashing")).info.embedding == named.info.embedding
     assert model.closed == 0
+
+
+async def test_each_handle_has_its_own_embedder_and_opening_takes_the_callers_word(
+    db: vpa.VectorDatabaseManager,
+) -> None:
+    filled = await db.create_collection("filled", dimension=2)
+    await filled.upsert([vpa.Record("a", vector=[1, 0], text="aa")])
+    one, two = Counting("one"), Counting("two")
+    first, second = await db.collection("filled", embedder=one), await db.open_collection("filled", embedder=two)
+    await first.search(text="first")
+    await second.within(vpa.Scope("acme")).search(text="second")
+    assert (one.texts, two.texts) == (["first"], ["second"])
+    # Neither is known to be the model of the records: a handle without one has none.
+    with pytest.raises(errors.ConfigurationError, match="opened without one"):
+        await filled.search(text="third")
+    # Another handle of the model that a collection is known to have serves one that was given none.
+    await db.create_collection("known", embedder=one)
+    await (await db.collection("known")).search(text="fourth")
+    assert one.texts[-1] == "fourth"
+
+
+async def test_a_method_of_an_object_is_one_model() -> None:
+    class Model:
+        def __init__(self) -> None:
+            self.calls = 0
+
+        def embed(self, texts: list[str]) -> list[list[float]]:
+            self.calls += 1
+            return [[1.0, 0.0] for _ in texts]
+
+    model = Model()
+    async with vpa.connect("mock://") as db:
+        for _ in range(5):
+            await db.open_collection("docs", embedder=model.embed)
+    # Asked once for its dimension.
+    assert model.calls == 1
+    model.calls = 0
+    with vpa.sync.connect("mock://") as twin:
+        for _ in range(5):
+            twin.open_collection("docs", embedder=model.embed)
+    assert model.calls == 1
+
+
+async def test_opening_an_empty_collection_to_read_writes_nothing(tmp_path: Path) -> None:
+    async with vpa.connect(tmp_path) as db:
+        await db.create_collection("docs", dimension=2)
+        async with vpa.connect(tmp_path, read_only=True) as reader:
+            docs = await reader.collection("docs", embedder=Counting())
+            assert docs.info.embedding is None
+            assert (await docs.search(text="a")).ids == []
+
+
+async def test_texts_whose_ids_exist_are_replaced_skipped_or_refused(db: vpa.VectorDatabaseManager) -> None:
+    model = Counting()
+    docs = await db.create_collection("docs", embedder=model)
+    await docs.add_texts(["old"], ids=["a"], metadata={"n": 1})
+    assert await docs.add_texts(["new", "b"], ids=["a", "b"], metadata=[{"n": 2}, {"n": 3}], on_conflict="skip") == [
+        "a",
+        "b",
+    ]
+    assert model.texts == ["old", "b"]
+    assert [(one.text, one.metadata) for one in await docs.get(["a", "b"])] == [("old", {"n": 1}), ("b", {"n": 3})]
+    with pytest.raises(errors.RecordExistsError, match="1 ids exist, nothing was written: 'a'"):
+        await docs.add_texts(["new", "c"], ids=["a", "c"], on_conflict="error")
+    assert model.texts == ["old", "b"]
+    await docs.add_texts(["new"], ids=["a"])
+    assert (await docs.get(["a"]))[0].text == "new"
+    with pytest.raises(errors.InvalidQueryError, match="on_conflict"):
+        await docs.add_texts(["x"], on_conflict="merge")  # type: ignore[arg-type]
+    with pytest.raises(errors.InvalidRecordError, match=r"text 1.*'n'"):
+        await docs.add_texts(["x", "y"], metadata=[{"n": 1}, {"n": float("nan")}])
+    with pytest.raises(errors.InvalidRecordError, match="texts alone are embedded by add_texts"):
+        await docs.upsert([{"id": "t", "text": "alone"}])
 
 
 def test_the_synchronous_names_do_the_same() -> None:

@@ -39,18 +39,18 @@ async def test_metadata_becomes_typed_columns(docs: vpa.Collection) -> None:
         "b": "bool",
         "s": "string",
         "l": "list<item: string>",
-        "m": "string",
-        "d": "string",
-        "w": "string",
+        "json.m": "string",
+        "json.d": "string",
+        "json.w": "string",
         "metadata.id": "string",
     }
     columns = table.to_pydict()
     assert columns["n"] == [1, 2**60, None]
     assert columns["f"] == [1.0, 0.5, None]
     assert columns["l"] == [["p", "q"], None, []]
-    assert columns["m"] == [None, "1", '"one"']
-    assert columns["d"] == [None, '{"e": [1]}', None]
-    assert columns["w"] == [None, str(2**60), "0.5"]
+    assert columns["json.m"] == [None, "1", '"one"']
+    assert columns["json.d"] == [None, '{"e": [1]}', None]
+    assert columns["json.w"] == [None, str(2**60), "0.5"]
     assert columns["metadata.id"] == [None, None, "own"]
     assert columns["vector"] == [[1, 0], [0, 1], [1, 1]]
 

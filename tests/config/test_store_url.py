@@ -190,7 +190,7 @@ def test_what_a_url_says_without_being_followed(url: str, provider: str | None, 
     assert host_of_url(url) == host
 
 
-@pytest.mark.parametrize("url", [None, 5, b"mock://", Path("x")])
+@pytest.mark.parametrize("url", [None, 5, b"mock://"])
 def test_what_is_no_text_is_no_url(url: object) -> None:
     with pytest.raises(ConfigurationError, match="a store URL is a text such as 'embedded:///data/dir', not "):
         vpa.connect(url)  # type: ignore[arg-type]
@@ -220,3 +220,22 @@ def test_a_server_without_a_provider_is_not_taken_for_the_embedded_store(
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match="name the provider \\(VPA_VECTOR_DB_PROVIDER\\)"):
         create_vector_database_manager()
+
+
+@pytest.mark.parametrize("place", ["./data", "data/x", "/data", "~/data", "..", Path("data"), "there"])
+def test_a_directory_is_one_of_the_embedded_engine(
+    place: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path)
+    absolute = os.path.abspath(os.path.expanduser(place))
+    assert parse_url(place) == {"provider": "embedded", "path": absolute}
+
+
+@pytest.mark.parametrize("place", ["data", "localhost:6333", "qdrant", ":memory:", "host:6333/x"])
+def test_what_may_be_meant_otherwise_is_no_directory(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"a directory for the embedded engine, for example \./data"):
+        parse_url(place)

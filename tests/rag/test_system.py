@@ -182,9 +182,9 @@ async def test_deleting_a_document_removes_all_of_it(rag: EnhancedRAGSystem) -> 
 
 async def test_documents_are_listed_with_filter_and_limit(rag: EnhancedRAGSystem) -> None:
     await fill(rag)
-    assert [d.document_id for d in await rag.list_documents(filters={"kind": "pet"})] == ["cats", "dogs"]
+    assert [d.document_id for d in await rag.list_documents(filter={"kind": "pet"})] == ["cats", "dogs"]
     assert [d.document_id for d in await rag.list_documents(limit=1)] == ["cats"]
-    [long] = await rag.list_documents(filters={"kind": "text"})
+    [long] = await rag.list_documents(filter={"kind": "text"})
     assert long.length == len(LONG)
 
 

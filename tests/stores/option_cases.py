@@ -53,7 +53,8 @@ async def check_answers(
         answer = await docs.search(vector=query, top_k=10, filter=filter, exact=exact, scope=scope)
         missed = sorted({f"r{n}" for n in best[:10]} - set(answer.ids))[:2] if may_miss and not exact else []
         best = [n for n in best if f"r{n}" not in missed][:10]
-        assert answer.ids == [f"r{n}" for n in best], (filter, scope, exact, answer.exact, missed, [f"r{n}" for n in best])
+        expected_ids = [f"r{n}" for n in best]
+        assert answer.ids == expected_ids, (filter, scope, exact, answer.exact, missed, expected_ids)
         assert [match.distance for match in answer] == pytest.approx([expected[n] for n in best], abs=1e-4)
         assert answer.exact or not exact
 

@@ -74,7 +74,7 @@ _SHAPES: Final[Mapping[str, str]] = {
     "vpa.RecordBatch.from_columns(ids=…, vectors=…)",
     "include_vectors": "texts and metadata always come along",
     "cursor": "the cursor of an earlier batch",
-    "url": "such as qdrant://host:6333, or mock://./directory",
+    "url": "such as qdrant://host:6333, or embedded://./directory",
     "ids": "one id or a list of them",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -10,13 +11,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vpa.base.arrays import FloatMatrix, VectorFormatError, as_float32
-from vpa.base.errors import ConfigurationError, InvalidRecordError
+from vpa.base.errors import ConfigurationError, InvalidQueryError, InvalidRecordError
 from vpa.base.ids import new_id
+from vpa.base.mappings import FOREIGN_PARTS
 from vpa.base.metadata import ValueRuleError
 from vpa.base.records import RecordBatch
+from vpa.base.scope import Scope, check_scope
+from vpa.base.showing import shown
 from vpa.base.tables import Column, ColumnRuleError, MetadataColumns, NumberColumn, TextColumn, as_column
+from vpa.base.typed import PREFIX, key_of
 
 _LIKE_ID: Final = frozenset({"id", "ids", "uuid", "doc_id", "document_id", "record_id", "key", "pk", "primary_key"})
+_PLACE: Final = ("tenant", "namespace")
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +35,11 @@ def batch_from_columns(
 ) -> RecordBatch:
     """What RecordBatch.from_columns does, in a module that is imported when it is called."""
     matrix = _matrix(vectors)
+    if not isinstance(columns, Mapping):
+        raise InvalidRecordError(
+            'metadata of columns is one mapping with a list for each key, as in {"year": years}, not '
+            f"{shown(columns)}; for a mapping a record use RecordBatch(ids=…, vectors=…, metadata=…)"
+        )
     if ids is None:
         ids = [new_id() for _ in range(len(matrix))]
     if isinstance(ids, str) or isinstance(texts, str):
@@ -65,17 +76,11 @@ def batch_from_table(
         raise InvalidRecordError(f"the table has {names.count(repeated)} columns {repeated!r}; rename all but one")
     for name in (*_id_columns(id_column, names), *([] if vectors is not None else [vector_column])):
         if name not in names:
-            raise InvalidRecordError(
-                f"the table has no column {name!r}, it has {', '.join(names) or 'none'}; say which it is with id= and "
-                "vector="
-            )
+            raise InvalidRecordError(_missing(name, names, option="vector" if name == vector_column else "id"))
     id_column = id_column or "id"
     ids = _ids(arrow.column(id_column), id_column) if id_column in names else [new_id() for _ in range(len(arrow))]
     matrix = _vectors(arrow.column(vector_column), ids, vector_column) if vectors is None else _matrix(vectors)
-    apart = {id_column, vector_column, text_column}
     said: list[str] = []
-    lists = {name for name in names if name not in apart and _is_list_of_plain(arrow.column(name).type)}
-    columns = {name: _typed(arrow.column(name), ids, name, said) for name in names if name not in apart | lists}
     texts = None
     if text_column is not None and text_column in names:
         texts = _typed(arrow.column(text_column), ids, text_column, said)
@@ -83,12 +88,104 @@ def batch_from_table(
             raise InvalidRecordError(
                 f"column {text_column!r} holds {arrow.column(text_column).type}, not text; cast it, or give text=None"
             )
-    batch = batch_from_columns(ids, matrix, columns=columns, texts=texts)
-    if lists:
-        listed = {name: arrow.column(name).to_pylist() for name in sorted(lists)}
-        rows = [{**row, **{name: listed[name][n] for name in listed}} for n, row in enumerate(batch.metadata or ())]
-        batch = replace(batch, metadata=rows)
-    return replace(batch, conversions=tuple(said))
+    elif text_column is not None and (like := _like("text", names)) is not None:
+        said.append(f"{like}: kept as a field of the metadata; text={like!r} makes it the text")
+    rest = [name for name in names if name not in (id_column, vector_column, text_column)]
+    scope = _scope(arrow) if set(_PLACE) <= set(rest) else None
+    if scope is not None:
+        rest = [name for name in rest if name not in _PLACE]
+    if (exported := _exported(arrow, rest, ids)) is not None:
+        return RecordBatch(ids=ids, vectors=matrix, texts=texts, **exported, scope=scope, conversions=tuple(said))
+    batch = batch_from_columns(ids, matrix, columns=_columns(arrow, rest, ids, said), texts=texts)
+    if apart := _apart(arrow, rest, ids):
+        batch = replace(batch, metadata=_merged(batch.metadata or (), apart))
+    return replace(batch, scope=scope, conversions=tuple(said))
+
+
+def _columns(arrow: pa.Table, names: Sequence[str], ids: Sequence[str], said: list[str]) -> dict[str, Any]:
+    """Those that become columns of ours, by their keys."""
+    columns: dict[str, Any] = {}
+    for name in names:
+        key, is_json = key_of(name)
+        if not is_json and not _is_list_of_plain(arrow.column(name).type):
+            if key in columns:
+                raise InvalidRecordError(f"the columns {key!r} and {name!r} are one field; rename one of them")
+            columns[key] = _typed(arrow.column(name), ids, name, said)
+    return columns
+
+
+def _apart(arrow: pa.Table, names: Sequence[str], ids: Sequence[str]) -> dict[str, list[Any]]:
+    """The values of lists and of JSON, by their keys: they have no columns of ours."""
+    values: dict[str, list[Any]] = {}
+    for name in sorted(names):
+        key, is_json = key_of(name)
+        if is_json:
+            values[key] = _from_json(arrow.column(name), ids, name)
+        elif _is_list_of_plain(arrow.column(name).type):
+            values[key] = arrow.column(name).to_pylist()
+    return values
+
+
+def _merged(rows: Sequence[Mapping[str, Any]], apart: Mapping[str, list[Any]]) -> list[Mapping[str, Any]]:
+    # A place without a value of JSON is no field at all; that of a list is None, as in every column.
+    return [{**row, **{key: values[n] for key, values in apart.items()}} for n, row in enumerate(rows)]
+
+
+def _from_json(column: pa.ChunkedArray, ids: Sequence[str], name: str) -> list[Any]:
+    values: list[Any] = []
+    for row, text in enumerate(column.to_pylist()):
+        try:
+            values.append(None if text is None else json.loads(text))
+        except (ValueError, TypeError, RecursionError):
+            raise InvalidRecordError(
+                f"record {ids[row]!r}: column {name!r} holds {shown(text)}, which is no JSON; a field of that name is "
+                f"in the column {PREFIX + name!r}"
+            ) from None
+    return values
+
+
+def _scope(arrow: pa.Table) -> Scope:
+    """That of the columns tenant and namespace, as `to_arrow(scope=ALL_SCOPES)` writes them."""
+    pairs = set(zip(*(arrow.column(name).to_pylist() for name in _PLACE), strict=True))
+    instead = "; a field of such a name is in a column 'metadata.tenant' or 'metadata.namespace'"
+    if len(pairs) > 1:
+        raise InvalidRecordError(
+            f"the table has records of {len(pairs)} scopes in its columns tenant and namespace: write one scope after "
+            f"the other, or leave the two columns out{instead}"
+        )
+    [(tenant, namespace)] = pairs
+    try:
+        return check_scope(Scope(tenant, namespace))
+    except InvalidQueryError as error:
+        raise InvalidRecordError(f"the columns tenant and namespace: {error.message}{instead}") from None
+
+
+def _exported(arrow: pa.Table, names: Sequence[str], ids: Sequence[str]) -> dict[str, Any] | None:
+    """Metadata and system fields of a file that `export_parquet` wrote, read with another library; else None."""
+    import pyarrow as pa
+
+    if not {"metadata", "system"} <= set(names) or any(
+        not name.startswith(PREFIX) for name in names if name not in ("metadata", "system")
+    ):
+        return None
+    kinds = [arrow.column(name).type for name in ("metadata", "system")]
+    if not all(pa.types.is_string(kind) or pa.types.is_large_string(kind) for kind in kinds):
+        return None
+    read = {name: _from_json(arrow.column(name), ids, name) for name in ("metadata", "system")}
+    return {name: [value or {} for value in values] for name, values in read.items()}
+
+
+def _like(part: str, names: Sequence[str]) -> str | None:
+    """The first column whose name is what other libraries call a part of a record."""
+    return next((name for name in names if FOREIGN_PARTS.get(name.lower()) == part), None)
+
+
+def _missing(name: str, names: Sequence[str], *, option: str) -> str:
+    like = _like(option, names)
+    said = f"the table has no column {name!r}, it has {', '.join(names) or 'none'}; "
+    if like is None:
+        return f"{said}say which it is with id= and vector= of RecordBatch.from_table"
+    return f"{said}write RecordBatch.from_table(table, {option}={like!r})"
 
 
 def _id_columns(id_column: str | None, names: Sequence[str]) -> list[str]:

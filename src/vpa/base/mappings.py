@@ -14,7 +14,7 @@ from vpa.base.showing import shown
 RecordLike: TypeAlias = Record | Mapping[str, Any]
 _PARTS: Final = ("id", "vector", "text", "metadata", "system")
 # What other libraries call them.
-_MEANT: Final[Mapping[str, str]] = {
+FOREIGN_PARTS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("_id", "ids", "uuid", "key", "pk", "doc_id", "document_id", "record_id"), "id"),
     **dict.fromkeys(("embedding", "embeddings", "values", "value", "vectors", "vec", "dense_vector"), "vector"),
     **dict.fromkeys(("document", "documents", "page_content", "content", "texts", "body", "chunk"), "text"),
@@ -36,7 +36,8 @@ def record_of(item: object, *, position: int) -> Record:
         if key not in _PARTS:
             raise InvalidRecordError(f"item {position}{_named(item)} has a key {shown(key)}; {_hint(key)}")
     if "vector" not in item:
-        raise InvalidRecordError(f"item {position}{_named(item)} has no vector; a record is {_SHAPE}")
+        texts = "; texts alone are embedded by add_texts(texts, ids=…, metadata=…)" if "text" in item else ""
+        raise InvalidRecordError(f"item {position}{_named(item)} has no vector; a record is {_SHAPE}{texts}")
     return Record(
         item["id"] if "id" in item else new_id(),
         vector=item["vector"],
@@ -57,7 +58,7 @@ def _named(item: Mapping[Any, Any]) -> str:
 def _hint(key: object) -> str:
     text = key.lower() if isinstance(key, str) else ""
     near = difflib.get_close_matches(text, _PARTS[:4], n=1)
-    meant = _MEANT.get(text) or (near[0] if near else None)
+    meant = FOREIGN_PARTS.get(text) or (near[0] if near else None)
     if meant is None:
         return f"a record is {_SHAPE}: fields of your own go into its metadata"
     if text in ("ids", "vectors", "embeddings", "documents", "metadatas", "texts"):

@@ -7,6 +7,7 @@ object's own `__repr__` raises.
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Sequence
 from typing import Any, Final
 
 _LIMIT: Final = 80
@@ -54,3 +55,9 @@ def shown(value: object, *, limit: int = _LIMIT) -> str:
     """`repr(value)` up to `limit` characters, on one line."""
     text = repr(value[: limit + 1]) if type(value) is str else _SHORTENED.repr(value)
     return " ".join(text[:limit].splitlines())
+
+
+def some(values: Sequence[str]) -> str:
+    """The first ten, quoted, for a message."""
+    first = ", ".join(repr(value) for value in values[:10])
+    return f"{first}, …" if len(values) > 10 else first

@@ -2,7 +2,8 @@
 
 A key whose values are all booleans, integers, numbers, texts, or lists of one of them has a column of that type;
 integers beside floats become floats where all are exact as such. Any other key has its values as JSON text. A value
-that is missing or None is null. With Arrow imported by whoever calls.
+that is missing or None is null. With Arrow imported by whoever calls. `column_of` and `key_of` say what the column of a
+key is called, so that `RecordBatch.from_table` reads what `to_arrow` wrote.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PREFIX: Final = "metadata."
+JSON_PREFIX: Final = "json."
 _OWN: Final = ("tenant", "namespace", "id", "vector", "text", "metadata", "system")
 _EXACT: Final = 2**53  # Up to here every integer is a float64.
 _LIST: Final = "list"
@@ -54,6 +56,10 @@ class MetadataTypes:
             values = [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
         return pa.array(values, _types()[kind])
 
+    def is_json(self, key: str) -> bool:
+        """Whether the values of `key` are written as JSON."""
+        return self._kind(key) == _JSON
+
     def type_of(self, key: str) -> pa.DataType:
         """Of the column of `key`."""
         return _types()[self._kind(key)]
@@ -70,6 +76,20 @@ class MetadataTypes:
             elements = {"int"} if elements in ({"wide"}, {"wide", "int"}) else {_JSON}
         [element] = elements or {"str"}
         return _JSON if element == _JSON else f"{_LIST if lists else ''}{element}"
+
+
+def column_of(key: str, *, is_json: bool) -> str:
+    """What the column of a key is called beside id, vector and text: as the key, unless that says something else."""
+    if is_json:
+        return JSON_PREFIX + key
+    return PREFIX + key if key in _OWN or key.startswith((PREFIX, JSON_PREFIX)) else key
+
+
+def key_of(column: str) -> tuple[str, bool]:
+    """The key that `column_of` was given, and whether the values are JSON."""
+    if column.startswith(JSON_PREFIX) and len(column) > len(JSON_PREFIX):
+        return column.removeprefix(JSON_PREFIX), True
+    return (column.removeprefix(PREFIX) if len(column) > len(PREFIX) else column), False
 
 
 def _note(value: Any, kinds: set[str]) -> None:
@@ -110,7 +130,8 @@ def vector_column(vectors: FloatMatrix) -> pa.Array:
 def arrow_table(batches: Sequence[RecordBatch], *, dimension: int, vectors: bool, scopes: bool) -> pa.Table:
     """Columns id, vector, text, then the metadata; with `scopes` tenant and namespace before them.
 
-    A key that is called as one of these columns has the column "metadata.<key>".
+    A key that is called as one of these columns has the column "metadata.<key>", one with values of several kinds, or
+    with mappings, "json.<key>".
     """
     import pyarrow as pa
 
@@ -131,5 +152,5 @@ def arrow_table(batches: Sequence[RecordBatch], *, dimension: int, vectors: bool
     texts = [batch.texts or [None] * len(batch) for batch in batches]
     columns["text"] = pa.array([text for part in texts for text in part], pa.string())
     for key in types.keys():  # noqa: SIM118 - no mapping
-        columns[PREFIX + key if key in _OWN else key] = types.column(key, rows)
+        columns[column_of(key, is_json=types.is_json(key))] = types.column(key, rows)
     return pa.table(columns)

@@ -14,7 +14,7 @@ from vpa.base.records import CollectionInfo
 from vpa.client.policy.pipeline import Call, Pipeline
 from vpa.client.promise import Promise
 from vpa.client.unknown import Noted
-from vpa.embeddings.batched import BatchedEmbedder
+from vpa.embeddings.batched import OpenedModel
 from vpa.kit.tally import note_began, one_write
 from vpa.stores.contract import VectorStore
 from vpa.stores.requests import DescribeCollection, Request
@@ -39,6 +39,8 @@ class Binding:
     # The collection was dropped by this manager, or another one has taken its name.
     is_over: bool = False
     noted: Noted = field(default_factory=Noted)
+    # The one that was opened last, for handles that were given none.
+    model: OpenedModel | None = None
 
     async def open(self, info: CollectionInfo, *, is_new: bool) -> None:
         """Take over a description of the same collection that was read, or written, just now."""
@@ -96,8 +98,6 @@ class Binding:
             error = CollectionNotFoundError(f"no collection {name!r}: it was dropped", collection=name)
         error.provider = provider
         return error
-
-    embedder: BatchedEmbedder | None = None
 
     def note_promise(self, *, is_new: bool) -> None:
         """Keep the recall that the collection promises, where its store has an index of its own.

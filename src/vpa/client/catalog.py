@@ -20,9 +20,11 @@ from vpa.base.names import check_collection_name, check_stored_name
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, MetricName
 from vpa.client.binding import Binding
 from vpa.client.collection import Collection
-from vpa.client.embedding import Embedders, OpenedModel, check_dimension
+from vpa.client.embedding import Embedders, check_dimension
 from vpa.client.options import check_same, check_searched
 from vpa.client.policy.pipeline import Call, Pipeline
+from vpa.embeddings.batched import OpenedModel
+from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import VectorStore
 from vpa.stores.options import StoreOptions
 from vpa.stores.requests import CreateCollection, DescribeCollection, DropCollection, ListCollections
@@ -36,6 +38,7 @@ class CollectionCatalog(ABC):
     _embedders: Embedders
     _pipeline: Pipeline
     _clock: Clock
+    config: VectorDatabaseConfig
 
     @abstractmethod
     def _open_store(self) -> VectorStore:
@@ -69,14 +72,15 @@ class CollectionCatalog(ABC):
         store = self._open_store()
         check_stored_name(name)
         model = None if embedder is None else await self._embedders.open(embedder)
+        identity = embedding
         if model is not None:
-            dimension, embedding = check_dimension(dimension, model[1]), _same_identity(embedding, model[1])
+            dimension, identity = check_dimension(dimension, model[1]), _same_identity(embedding, model[1])
         searched = check_searched(store, index=index, recall=recall, store_options=store_options)
         info = CollectionInfo(
             name=name,
             dimension=_needed(dimension),
             metric=Metric.parse(metric),
-            embedding=embedding,
+            embedding=identity,
             native_fields=native_fields,  # type: ignore[arg-type]  # It becomes a tuple once it is checked.
             index=searched.index,
             recall=searched.recall,
@@ -85,19 +89,26 @@ class CollectionCatalog(ABC):
         )
         stored = await self._describe(name) or await self._make(store, info)
         if stored is None:
-            return await self._handle(info, is_new=True, embedder=model)
+            return await self._handle(info, is_new=True, model=model)
         check_same(stored, dimension=dimension, metric=info.metric, searched=searched)
         if not exist_ok:
             raise _exists(stored).located(provider=store.provider, collection=name)
-        return await self._with_model(stored, embedding, model)
+        return await self._present(stored, embedding=embedding, model=model)
 
-    async def _with_model(
-        self, present: CollectionInfo, embedding: EmbeddingIdentity | None, model: OpenedModel | None
+    async def _present(
+        self, present: CollectionInfo, *, embedding: EmbeddingIdentity | None = None, model: OpenedModel | None
     ) -> Collection:
-        handle = await self._handle(present)
+        """A handle on a collection that exists. `model` must be the one that it was made for; a collection that knows
+        of none takes it where it is empty, and its records are the caller's word where it is not.
+        """
+        handle = await self._handle(present, model=model)
+        if model is not None and present.embedding is not None:
+            await handle.check_embedding(model[1])
+        elif model is not None and not self.config.read_only and await handle.is_empty():
+            embedding = model[1]
         if embedding is not None:
             await handle.adopt_embedding(embedding)
-        return handle if model is None else await self._handle(handle.info, embedder=model)
+        return handle
 
     async def _make(self, store: VectorStore, info: CollectionInfo) -> CollectionInfo | None:
         """None, or the description of the collection that another process made in the meantime: the same rules hold
@@ -135,12 +146,10 @@ class CollectionCatalog(ABC):
                 collection=name,
             )
         check_same(stored, dimension=dimension, metric=None if metric is None else Metric.parse(metric))
-        if embedder is None:
-            return await self._handle(stored)
-        model = await self._embedders.open(embedder)
-        check_same(stored, dimension=model[1].dimension, metric=None)
-        binds = stored.embedding is not None or await (await self._handle(stored)).is_empty()
-        return await self._with_model(stored, model[1] if binds else None, model)
+        model = None if embedder is None else await self._embedders.open(embedder)
+        if model is not None:
+            check_same(stored, dimension=model[1].dimension, metric=None)
+        return await self._present(stored, model=model)
 
     async def open_collection(
         self,
@@ -204,7 +213,7 @@ class CollectionCatalog(ABC):
         info: CollectionInfo,
         *,
         is_new: bool = False,
-        embedder: OpenedModel | None = None,
+        model: OpenedModel | None = None,
     ) -> Collection:
         binding = self._bindings.get(info.name)
         if binding is None:
@@ -212,9 +221,9 @@ class CollectionCatalog(ABC):
         elif binding.is_over or not binding.info.is_same_collection(info):
             binding = self._bindings[info.name] = await binding.succeeded_by(info)
         await binding.open(info, is_new=is_new)
-        if embedder is not None:
-            binding.embedder = embedder[0]
-        return Collection(binding, self._open_store)
+        if model is not None:
+            binding.model = model
+        return Collection(binding, self._open_store, model=model)
 
 
 def _needed(dimension: int | None) -> int:

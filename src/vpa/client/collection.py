@@ -10,21 +10,37 @@ from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.client.binding import Binding
 from vpa.client.options import check_same
 from vpa.client.verbs import CollectionVerbs
+from vpa.embeddings.batched import OpenedModel
 from vpa.stores.requests import SetEmbedding
 
 
 class Collection(CollectionVerbs):
     """The records of one collection; made by `manager.create_collection` and `manager.collection`."""
 
-    def __init__(self, binding: Binding, check_open: Callable[[], object], *, within: Scope | None = None) -> None:
+    def __init__(
+        self,
+        binding: Binding,
+        check_open: Callable[[], object],
+        *,
+        within: Scope | None = None,
+        model: OpenedModel | None = None,
+    ) -> None:
         self._binding = binding
         self._check_open = check_open
+        self._given_model = model
         if within is not None:
             self._scope, self._is_confined = within, True
 
     def _bound(self) -> Binding:
         self._check_open()
         return self._binding
+
+    def _model(self) -> OpenedModel | None:
+        if self._given_model is not None:
+            return self._given_model
+        # Another handle's serves this one where it is known to be the collection's.
+        other = self._bound().model
+        return other if other is not None and other[1] == self._binding.info.embedding else None
 
     @property
     def info(self) -> CollectionInfo:
@@ -60,7 +76,7 @@ class Collection(CollectionVerbs):
 
         `optimize` and `adopt_embedding` know no scopes and work on the whole collection.
         """
-        return Collection(self._binding, self._check_open, within=self._single_scope(scope))
+        return Collection(self._binding, self._check_open, within=self._single_scope(scope), model=self._given_model)
 
     async def adopt_embedding(self, embedding: EmbeddingIdentity, *, vouched: bool = False) -> None:
         """Bind an empty collection to a model, or check that it is the one it has; raises EmbeddingMismatchError.
@@ -69,21 +85,31 @@ class Collection(CollectionVerbs):
         because another program wrote them with it. Raises DimensionMismatchError where that cannot be.
         """
         bound = self._bound()
+        if not vouched or bound.info.embedding is not None:
+            await self.check_embedding(embedding)
+        if bound.info.embedding is not None:
+            return
+        check_same(bound.info, dimension=embedding.dimension, metric=None)
+        request = SetEmbedding(bound.info.name, embedding)
+        bound.info = await bound.run(request, lambda: bound.store.set_embedding(request.name, embedding))
+
+    async def check_embedding(self, embedding: EmbeddingIdentity) -> None:
+        """Raise EmbeddingMismatchError unless the vectors are known to be from this model, or there are none.
+
+        Raises DimensionMismatchError where they cannot be. Changes nothing.
+        """
+        bound = self._bound()
         if bound.info.embedding == embedding:
             return
         check_same(bound.info, dimension=embedding.dimension, metric=None)
-        if bound.info.embedding is not None or not (vouched or await self.is_empty()):
+        if bound.info.embedding is not None or not await self.is_empty():
             raise EmbeddingMismatchError(
                 f"collection {bound.info.name!r} holds vectors of {bound.info.embedding or 'an unknown model'}, the "
-                "model in "
-                f"use is {embedding}: their vectors are not comparable; set VPA_EMBEDDING_MODEL back, use another "
-                "index name, "
-                "or drop the collection and add the documents again",
+                f"model in use is {embedding}: their vectors are not comparable; set VPA_EMBEDDING_MODEL back, use "
+                "another index name, or drop the collection and add the documents again",
                 provider=bound.store.provider,
                 collection=bound.info.name,
             )
-        request = SetEmbedding(bound.info.name, embedding)
-        bound.info = await bound.run(request, lambda: bound.store.set_embedding(request.name, embedding))
 
     async def is_empty(self) -> bool:
         """Whether no scope has a record."""

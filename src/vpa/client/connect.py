@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from vpa.base.arguments import explained
 from vpa.base.records import Metric, MetricName
 from vpa.client.manager import VectorDatabaseManager
@@ -10,7 +12,7 @@ from vpa.stores.config import VectorDatabaseConfig, parse_url
 
 @explained
 def connect(
-    url: str,
+    url: str | os.PathLike[str],
     *,
     index_name: str | None = None,
     dimension: int | None = None,
@@ -24,7 +26,8 @@ def connect(
 ) -> VectorDatabaseManager:
     """A manager for `provider://host:port/path`, to be used as `async with vpa.connect(url) as db`.
 
-    `mock://` is the embedded engine in memory, `mock:///abs/path` and `mock://./rel` keep its data on disk.
+    `embedded://` is the embedded engine in memory, `embedded:///abs/path` and `embedded://./rel` keep its data on disk;
+    so does the path of a directory alone, as in `vpa.connect("./data")`.
     `read_only` reads a directory beside the process that writes to it, as it grows; writes raise ReadOnlyError.
     Secrets go in `api_key`, never in the URL. Raises ConfigurationError for a URL that cannot be right.
     """

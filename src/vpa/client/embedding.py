@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from vpa.base.errors import ConfigurationError, DimensionMismatchError
-from vpa.base.records import EmbeddingIdentity
-from vpa.client.binding import Binding
-from vpa.embeddings.batched import BatchedEmbedder
+from vpa.base.records import CollectionInfo, EmbeddingIdentity
+from vpa.embeddings.batched import BatchedEmbedder, OpenedModel
 from vpa.embeddings.catalog import load_embedder
 from vpa.embeddings.contract import Embedder
 
-OpenedModel: TypeAlias = tuple[BatchedEmbedder, EmbeddingIdentity]
 # Texts in one call of a model; the model cuts it as it likes.
 _BATCH: Final = 64
 
 
 class Embedders:
-    """By what was given for them: a model named twice is loaded once."""
+    """By what was given for them: a model given twice is loaded once."""
 
     def __init__(self) -> None:
         self._by_model: dict[object, BatchedEmbedder] = {}
 
     async def open(self, model: Any) -> OpenedModel:
         """Load a model by name, or take what `as_embedder` accepts; raises EmbedderError."""
-        key = model if isinstance(model, str) else id(model)
+        key = _key(model)
         embedder = self._by_model.get(key)
         if embedder is None:
             load = partial(load_embedder, model) if isinstance(model, str) else lambda: model
@@ -41,16 +40,25 @@ class Embedders:
             await embedder.close()
 
 
-def embedder_of(bound: Binding, *, verb: str) -> BatchedEmbedder:
-    """The embedder that the collection was opened with; raises ConfigurationError that says how to give one."""
-    if bound.embedder is None:
-        name = bound.info.name
-        model = "minilm" if bound.info.embedding is None else bound.info.embedding.name
+def _key(model: Any) -> object:
+    """What two mentions of one model have in common. A method of an object is made anew by each look at it."""
+    if isinstance(model, str):
+        return model
+    given = inspect.unwrap(model) if callable(model) else model
+    function, owner = getattr(given, "__func__", None), getattr(given, "__self__", None)
+    return id(given) if function is None else (id(function), id(owner))
+
+
+def embedder_of(model: OpenedModel | None, info: CollectionInfo, *, verb: str) -> BatchedEmbedder:
+    """The embedder that a handle was opened with; raises ConfigurationError that says how to give one."""
+    if model is None:
+        name = info.name
+        known = "minilm" if info.embedding is None else info.embedding.name
         raise ConfigurationError(
             f"{verb} of a text needs an embedder, and collection {name!r} was opened without one; open it with "
-            f"db.collection({name!r}, embedder={model!r}), or with your own model: embedder=model"
+            f"db.collection({name!r}, embedder={known!r}), or with your own model: embedder=model"
         )
-    return bound.embedder
+    return model[0]
 
 
 def check_dimension(dimension: int | None, identity: EmbeddingIdentity) -> int:

@@ -13,6 +13,7 @@ from vpa.base.errors import InvalidQueryError, VectorDatabaseError
 from vpa.base.scope import DEFAULT_SCOPE, AllScopes, Scope, check_scope
 from vpa.base.showing import shown
 from vpa.client.binding import Binding
+from vpa.embeddings.batched import OpenedModel
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,6 +29,10 @@ class Located(ABC):
     @abstractmethod
     def _bound(self) -> Binding:
         """The collection that the verbs work on; raises ClosedError or ConfigurationError."""
+
+    def _model(self) -> OpenedModel | None:
+        """The embedder of texts: the one that was opened last with the collection."""
+        return self._bound().model
 
     def _single_scope(self, scope: Scope | None) -> Scope:
         if scope is None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from functools import partial
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from vpa.base.answers import Health, Statistics
@@ -19,6 +19,7 @@ from vpa.base.errors import (
     ConfigurationError,
     VectorDatabaseError,
 )
+from vpa.base.guessed import RECORD_VERBS, STORE_VERBS
 from vpa.client.binding import Binding
 from vpa.client.catalog import CollectionCatalog
 from vpa.client.describe import as_json
@@ -46,6 +47,8 @@ class VectorDatabaseManager(CollectionCatalog, CollectionVerbs):
 
     The verbs of a collection, called on the manager itself, work on the collection `config.index_name`.
     """
+
+    _GUESSES = MappingProxyType({**RECORD_VERBS, **STORE_VERBS})
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import islice
 
 from vpa.base.answers import Explanation
+from vpa.base.cursor import marked, unmarked
 from vpa.base.errors import InvalidQueryError, InvalidRecordError, VectorDatabaseError
 from vpa.base.metadata import Scalar
 from vpa.base.records import Record, RecordBatch
@@ -87,18 +88,20 @@ class ReadingVerbs(Located):
         scope: Scope | AllScopes | None = None,
     ) -> AsyncGenerator[RecordBatch, None]:
         """As `scan`, in batches of one scope each. `batch.cursor` continues after the batch, also in another
-        process.
+        process; one of another collection or scope is refused.
         """
         bound = self._bound()
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= 100_000:
             raise InvalidQueryError(f"batch_size must be an integer from 1 to 100000, not {shown(batch_size)}")
         if cursor is not None and not isinstance(cursor, str):
             raise InvalidQueryError(f"cursor is that of an earlier batch, a string, not {shown(cursor)}")
+        place = self._any_scope(scope)
+        origin = f"{bound.info.name} {bound.info.identity}"
         request = Scan(
             filter=await checked_filter(filter),
-            scope=self._any_scope(scope),
+            scope=place,
             batch_size=batch_size,
-            cursor=cursor,
+            cursor=None if cursor is None else unmarked(cursor, collection=origin, scope=place),
             include_vectors=include_vectors,
         )
         batches = residual.scan(bound.store, bound.info, request)
@@ -114,7 +117,11 @@ class ReadingVerbs(Located):
 
         while (batch := await bound.run(request, step)) is not None:
             request = replace(request, cursor=batch.cursor)
-            yield batch
+            yield (
+                batch
+                if batch.cursor is None
+                else replace(batch, cursor=marked(batch.cursor, collection=origin, scope=place))
+            )
 
     @located
     async def fields(self, *, filter: FilterLike = None, scope: Scope | None = None) -> dict[str, dict[str, int]]:

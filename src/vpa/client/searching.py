@@ -106,7 +106,7 @@ class SearchingVerbs(Located):
 
     async def _embedded_queries(self, texts: list[str]) -> FloatMatrix:
         """`(m, d) float32`; every text is checked before any is embedded."""
-        embedder = embedder_of(self._bound(), verb="search")
+        embedder = embedder_of(self._model(), self._bound().info, verb="search")
         for text in texts:
             if not isinstance(text, str) or not text.strip():
                 raise InvalidQueryError(f"a text to search for is a non-empty string, not {shown(text)}")

@@ -25,8 +25,9 @@ _ROWS = 1000
 class TableVerbs(ReadingVerbs):
     """Columns id, vector, text, then one typed column for each top-level key of the metadata.
 
-    A key that is called as one of these is "metadata.<key>"; values of several types, and mappings, are JSON text. With
-    `scope=ALL_SCOPES` there are columns tenant and namespace too. All of it is held in memory: give a `limit`, or read
+    A key that is called as one of these is "metadata.<key>"; one with values of several types, or with mappings, is
+    "json.<key>" and has JSON text. `upsert` reads such a table back. With `scope=ALL_SCOPES` there are columns tenant
+    and namespace too. All of it is held in memory: give a `limit`, or read
     `scan_batches`. Raises ProviderNotInstalledError with the line to run where the library is missing.
     """
 

@@ -55,7 +55,8 @@ async def checked_batch(records: Records, *, info: CollectionInfo) -> RecordBatc
             f"{'None' if records is None else type(records).__name__}"
         )
     listed = records if isinstance(records, RecordBatch | Record | Mapping | str) else await _listed(records)
-    return await finish_beside(batch_steps(listed, info=info))
+    checked = await finish_beside(batch_steps(listed, info=info))
+    return replace(checked, scope=listed.scope) if isinstance(listed, RecordBatch) else checked
 
 
 def _is_table(records: object) -> bool:
@@ -99,7 +100,14 @@ async def checked_texts(
     # Any vector that is sound: what is checked here is the rest.
     vectors = np.ones((len(listed), info.dimension), dtype=np.float32)
     batch = RecordBatch(ids=names, vectors=vectors, texts=listed, metadata=fields)
-    return replace(await finish_beside(batch_steps(batch, info=info)), vectors=None)
+    try:
+        return replace(await finish_beside(batch_steps(batch, info=info)), vectors=None)
+    except InvalidRecordError as error:
+        if ids is None:
+            # The caller does not know the ids that were made.
+            for position, name in enumerate(names):
+                error.message = error.message.replace(f"record {name!r}", f"text {position}")
+        raise
 
 
 async def checked_filter(condition: FilterLike) -> NormalFilter:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from vpa.base.guessed import RECORD_VERBS, Guessed
 from vpa.client.located import located
 from vpa.client.searching import SearchingVerbs
 from vpa.client.tables import TableVerbs
@@ -12,12 +13,14 @@ from vpa.client.writing import WritingVerbs
 from vpa.stores.requests import Optimize
 
 
-class CollectionVerbs(TableVerbs, SearchingVerbs, WritingVerbs):
+class CollectionVerbs(TableVerbs, SearchingVerbs, WritingVerbs, Guessed):
     """Everything that can be done with the records of one collection. Options are keyword-only.
 
     Filters are `F` expressions or MongoDB-style mappings; `scope` says whose records are meant.
     Every verb may raise ClosedError, CollectionNotFoundError and the connection errors of `vpa.base.errors`.
     """
+
+    _GUESSES = RECORD_VERBS
 
     @located
     async def optimize(self) -> None:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from vpa.base.errors import InvalidFilterError, InvalidRecordError
+from vpa.base.errors import InvalidFilterError, InvalidRecordError, RecordExistsError
 from vpa.base.metadata import canonical_metadata
 from vpa.base.query import ConflictName, OnConflict
 from vpa.base.records import RecordBatch, Written
 from vpa.base.scope import Scope
-from vpa.base.showing import shown
+from vpa.base.showing import shown, some
 from vpa.client import residual
 from vpa.client.embedding import embedder_of
 from vpa.client.located import Located, located
 from vpa.client.unknown import told
 from vpa.client.validating import Records, checked_batch, checked_filter, checked_ids, checked_texts
 from vpa.filters import FilterLike, NormalFilter
-from vpa.stores.requests import ALWAYS, Delete, UpdateMetadata, Upsert
+from vpa.stores.requests import ALWAYS, Delete, Get, UpdateMetadata, Upsert
 
 
 class WritingVerbs(Located):
@@ -44,10 +45,10 @@ class WritingVerbs(Located):
         """
         bound = self._bound()
         choice = OnConflict.parse(on_conflict)
-        if scope is None and isinstance(records, RecordBatch):
-            # A batch of a scan knows whose its records are.
-            scope = records.scope
         batch = await checked_batch(records, info=bound.info)
+        if scope is None:
+            # A batch of a scan, or a table of one scope, knows whose its records are.
+            scope = batch.scope
         old = None if replacing is None else await checked_filter(replacing)
         if old is ALWAYS:
             raise InvalidFilterError(
@@ -69,22 +70,41 @@ class WritingVerbs(Located):
         *,
         ids: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None = None,
+        on_conflict: OnConflict | ConflictName = "replace",
         scope: Scope | None = None,
     ) -> list[str]:
         """Embed texts and write them as records; returns their ids, in order. Needs an embedder.
 
         `ids`: one for each text; without them new ones are made. `metadata`: one mapping for each text, or one for all.
-        Everything is checked before any text is embedded. Raises InvalidRecordError, EmbedderError,
+        `on_conflict`: "replace", "skip" or "error" for ids that exist; what is to be skipped is not embedded.
+        Everything is checked before any text is embedded. Raises InvalidRecordError, RecordExistsError, EmbedderError,
         ConfigurationError.
         """
         bound = self._bound()
-        embedder = embedder_of(bound, verb="add_texts")
+        embedder = embedder_of(self._model(), bound.info, verb="add_texts")
         place = self._single_scope(scope)
+        choice = OnConflict.parse(on_conflict)
         batch = await checked_texts(texts, ids=ids, metadata=metadata, info=bound.info)
+        names = list(batch.ids)
+        if ids is not None and choice != OnConflict.REPLACE:
+            batch = await self._unwritten(batch, choice, place)
         if len(batch):
             vectors = await embedder.documents([str(text) for text in batch.texts or ()])
-            await self.upsert(replace(batch, vectors=vectors), scope=place)
-        return list(batch.ids)
+            await self.upsert(replace(batch, vectors=vectors), on_conflict=choice, scope=place)
+        return names
+
+    async def _unwritten(self, batch: RecordBatch, choice: OnConflict, scope: Scope) -> RecordBatch:
+        """What is not there yet. Raises RecordExistsError where that is an error."""
+        bound, size = self._bound(), 1000
+        there: set[str] = set()
+        for start in range(0, len(batch), size):
+            request = Get(ids=list(batch.ids[start : start + size]), scope=scope, include_vectors=False)
+            found = await bound.run(request, partial(bound.store.get, bound.info, request))
+            there.update(record.id for record in found)
+        if there and choice == OnConflict.ERROR:
+            ids = sorted(there)
+            raise RecordExistsError(f"{len(ids)} ids exist, nothing was written: {some(ids)}", ids=ids)
+        return _rows(batch, [row for row, name in enumerate(batch.ids) if name not in there])
 
     @located
     async def delete(
@@ -132,6 +152,18 @@ class WritingVerbs(Located):
         )
         matched = await bound.run(request, lambda: residual.update_metadata(bound.store, bound.info, request))
         return await told(bound, matched, request)
+
+
+def _rows(batch: RecordBatch, rows: Sequence[int]) -> RecordBatch:
+    """Some records of a batch without vectors."""
+    texts, metadata = batch.texts or (), batch.metadata or ()
+    return replace(
+        batch,
+        ids=[batch.ids[row] for row in rows],
+        texts=[texts[row] for row in rows],
+        metadata=[metadata[row] for row in rows],
+        system=None,
+    )
 
 
 def _removed(remove: Iterable[str], *, assigned: Mapping[str, Any]) -> frozenset[str]:

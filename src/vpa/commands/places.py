@@ -26,7 +26,7 @@ async def place(
     """
     if "://" not in url:
         # A directory of the embedded store, as `--path` takes it.
-        url = f"mock://{absolute_path(url)}"
+        url = f"embedded://{absolute_path(url)}"
     fields = parse_url(url)
     follows = reads and fields["provider"] == VectorDatabaseProvider.MOCK and fields["path"] is not None
     key = os.environ.get(variable) or os.environ.get("VPA_VECTOR_DB_API_KEY") or None

@@ -42,7 +42,7 @@ async def _search(args: Namespace) -> tuple[list[SearchResult], int]:
         exists = config.vector_db_index_name in names
         # A search makes no collection; what is wrong with the question is told first.
         if not exists:
-            manager = await stack.enter_async_context(connect("mock://", index_name=config.vector_db_index_name))
+            manager = await stack.enter_async_context(connect("embedded://", index_name=config.vector_db_index_name))
         system = await stack.enter_async_context(create_enhanced_rag_system(config, manager=manager))
         results = await system.search_knowledge(
             args.query,

@@ -56,13 +56,15 @@ def absolute_path(path: str) -> str:
     return os.path.abspath(expanded)
 
 
-def parse_url(url: str) -> dict[str, Any]:
+def parse_url(url: str | os.PathLike[str]) -> dict[str, Any]:
     """Fields of VectorDatabaseConfig from `provider://host:port/path?option=value`; raises ConfigurationError.
 
-    `mock://` is in memory; `mock:///abs/path`, `mock://./rel` and `mock://~/in/home` are durable. `provider+https://…`
-    asks for TLS.
+    `embedded://` is in memory; `embedded:///abs/path`, `embedded://./rel` and `embedded://~/in/home` are durable, and
+    so are paths alone: `./rel`. `provider+https://…` asks for TLS.
     A `postgresql://` URL is a DSN as PostgreSQL's own tools take it.
     """
+    if isinstance(url, os.PathLike) or _is_path(url):
+        return {"provider": VectorDatabaseProvider.MOCK, "path": absolute_path(os.fspath(url))}
     if not isinstance(url, str):
         raise ConfigurationError(f"a store URL is a text such as 'embedded:///data/dir', not {shown(url)}")
     if unprintable := next((one for one in url if one < " " or one == "\x7f"), None):
@@ -79,7 +81,8 @@ def parse_url(url: str) -> dict[str, Any]:
         raise ConfigurationError(_unreadable(url, str(error))) from None
     if not parts.scheme or not url.startswith(f"{url[: len(parts.scheme)]}://"):
         raise ConfigurationError(
-            f"{_shown(url)} is no store URL; write provider://host:port/path, for example embedded:///data/dir"
+            f"{_shown(url)} is no store URL; write provider://host:port/path, for example qdrant://localhost:6333, or "
+            "a directory for the embedded engine, for example ./data; embedded:// keeps it in memory"
         )
     scheme, _, transport = parts.scheme.partition("+")
     provider = provider_name(scheme)
@@ -104,6 +107,14 @@ def parse_url(url: str) -> dict[str, Any]:
     if parts.path.strip("/"):
         raise ConfigurationError(f"{_shown(url)}: a server's URL has no path; collections are named with index_name=…")
     return {**fields, "encrypt_in_transit": True} if transport == "https" else fields
+
+
+def _is_path(place: object) -> bool:
+    """Whether a text can only be meant as a directory: `localhost:6333` and `qdrant` may be meant otherwise."""
+    if not isinstance(place, str) or "://" in place:
+        return False
+    begins = place in (".", "..", "~") or place.startswith(("/", "./", "../", "~/"))
+    return begins or ("/" in place and ":" not in place) or (":" not in place and os.path.isdir(place))
 
 
 def _checked_host(parts: SplitResult) -> str | None:

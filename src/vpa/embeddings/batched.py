@@ -60,6 +60,7 @@ class BatchedEmbedder:
                 embedder = as_embedder(await self._loader.run(self._load))
                 await embedder.open()
                 self._embedder = embedder
+                await self._loader.close()
         return self._embedder.identity
 
     @property
@@ -151,6 +152,10 @@ class BatchedEmbedder:
         if embedder is not None and self._owns_embedder:
             await embedder.close()
         await self._loader.close()
+
+
+# A model that is loaded, with its identity.
+OpenedModel: TypeAlias = tuple[BatchedEmbedder, EmbeddingIdentity]
 
 
 def _say(state: tenacity.RetryCallState) -> None:

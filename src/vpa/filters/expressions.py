@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vpa.base.guessed import FILTER_VERBS, Guessed
 from vpa.filters import build
 from vpa.filters.ast import Comparison, Filter
 
 
-class F:
+class F(Guessed):
     """A field of the metadata by its dotted path; comparing it gives a filter.
 
     A field is a set of values: missing and None are the empty set, a scalar a set of one, a list its elements.
@@ -18,6 +19,7 @@ class F:
     """
 
     __slots__ = ("_field",)
+    _GUESSES = FILTER_VERBS
 
     def __init__(self, path: str) -> None:
         self._field = build.field(path)

@@ -48,7 +48,7 @@ class VPADocumentStore:
     def __init__(
         self,
         *,
-        place: Place | Secret = "mock://",
+        place: Place | Secret = "embedded://",
         collection: str = "haystack",
         dimension: int | None = None,
         metric: str | None = None,

@@ -51,7 +51,7 @@ class VPAVectorStore(Closing, VectorStore):
         self,
         embedding: Embeddings | Any,
         *,
-        place: Place = "mock://",
+        place: Place = "embedded://",
         collection: str | None = None,
         collection_name: str | None = None,
         api_key: str | None = None,

@@ -16,7 +16,7 @@ from vpa.integrations.owned import Closing, OwnedCollection, Place
 
 
 class VPAByteStore(Closing, ByteStore):
-    """`VPAByteStore(place="mock://./data", collection_name="cache")`: `BaseStore[str, bytes]` on any store.
+    """`VPAByteStore(place="embedded://./data", collection_name="cache")`: `BaseStore[str, bytes]` on any store.
 
     Values are kept as base64 text. `namespace` parts one collection into several such stores.
     """
@@ -24,7 +24,7 @@ class VPAByteStore(Closing, ByteStore):
     def __init__(
         self,
         *,
-        place: Place = "mock://",
+        place: Place = "embedded://",
         collection_name: str = "langchain-bytes",
         namespace: str = "",
         api_key: str | None = None,

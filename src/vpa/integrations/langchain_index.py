@@ -18,7 +18,7 @@ _UPDATED: Final = "updated_at"
 
 
 class VPARecordManager(Closing, RecordManager):
-    """`VPARecordManager("docs", place="mock://./data")`: one namespace of a collection of its own.
+    """`VPARecordManager("docs", place="embedded://./data")`: one namespace of a collection of its own.
 
     Times are those of this machine: programs on several that index into one namespace need clocks that agree.
     """
@@ -27,7 +27,7 @@ class VPARecordManager(Closing, RecordManager):
         self,
         namespace: str,
         *,
-        place: Place = "mock://",
+        place: Place = "embedded://",
         collection_name: str = "langchain-index",
         api_key: str | None = None,
         scope: Scope = Scope(),

@@ -47,7 +47,7 @@ class VPAVectorStore(Closing, BasePydanticVectorStore):
 
     stores_text: bool = True
     flat_metadata: bool = False
-    place: str | None = "mock://"
+    place: str | None = "embedded://"
     collection_name: str = "llamaindex"
     metric: str | None = None
     tenant: str = ""
@@ -57,7 +57,7 @@ class VPAVectorStore(Closing, BasePydanticVectorStore):
     def __init__(
         self,
         *,
-        place: Place = "mock://",
+        place: Place = "embedded://",
         collection_name: str = "llamaindex",
         api_key: str | None = None,
         metric: str | None = None,
@@ -85,7 +85,7 @@ class VPAVectorStore(Closing, BasePydanticVectorStore):
         return "VPAVectorStore"
 
     @classmethod
-    def from_params(cls, place: Place = "mock://", collection_name: str = "llamaindex", **options: Any) -> Any:
+    def from_params(cls, place: Place = "embedded://", collection_name: str = "llamaindex", **options: Any) -> Any:
         """As the constructor."""
         return cls(place=place, collection_name=collection_name, **options)
 

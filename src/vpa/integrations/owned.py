@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import weakref
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -25,6 +26,7 @@ from vpa.stores.config import VectorDatabaseConfig
 T = TypeVar("T")
 Place: TypeAlias = (
     str
+    | os.PathLike[str]
     | VectorDatabaseConfig
     | VectorDatabaseManager
     | Collection
@@ -36,8 +38,8 @@ Place: TypeAlias = (
 class OwnedCollection:
     """One collection of a place, connected when it is first used.
 
-    `place`: a URL or a VectorDatabaseConfig, which is opened once in a process and closed with the last who uses it;
-    or a manager or collection of the caller, who closes it. `metric` None: `metric_if_new` where the collection is
+    `place`: a URL, a directory or a VectorDatabaseConfig, opened once in a process and closed with the last who uses
+    it; or a manager or collection of the caller, who closes it. `metric` None: `metric_if_new` where the collection is
     made, and whatever one that exists has. `embedding` says which model its vectors are of, where that is known.
     """
 
@@ -61,7 +63,7 @@ class OwnedCollection:
         self._own: _Own | None = None
         self._manager: VectorDatabaseManager | None = None
         self._forget: Callable[[], object] | None = None
-        if isinstance(place, str | VectorDatabaseConfig):
+        if isinstance(place, str | os.PathLike | VectorDatabaseConfig):
             self._own = _Own(place, api_key)
             self._runner: Runner = self._own.loop
             finalizer = weakref.finalize(self, end_apart, self._own.end)
@@ -225,7 +227,7 @@ class Closing:
 class _Own:
     """A hold on the shared loop and on a place, apart from who has it, so that it can be ended after them."""
 
-    def __init__(self, place: str | VectorDatabaseConfig, api_key: str | None) -> None:
+    def __init__(self, place: str | os.PathLike[str] | VectorDatabaseConfig, api_key: str | None) -> None:
         self.loop = HeldLoop()
         try:
             self.place: SharedPlace = shared_place(place, api_key=api_key)

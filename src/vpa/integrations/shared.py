@@ -135,13 +135,13 @@ class SharedPlace:
                 del _LOOP.places[self._key]
 
 
-def shared_place(place: str | VectorDatabaseConfig, *, api_key: str | None) -> SharedPlace:
+def shared_place(place: str | os.PathLike[str] | VectorDatabaseConfig, *, api_key: str | None) -> SharedPlace:
     """The place of a URL or config, counted for the caller, who calls `leave` on the shared loop in the end.
 
     What is in memory only is nobody else's: each call makes its own. Raises ConfigurationError.
     """
     config = place
-    if isinstance(config, str):
+    if isinstance(config, str | os.PathLike):
         config = VectorDatabaseConfig(**parse_url(config), api_key=api_key)
     elif api_key is not None:
         config = replace(config, api_key=api_key)

@@ -147,7 +147,7 @@ class RunningSystem:
         if collection is None or collection.is_over:
             collection = await (self._made(name) if make else self.manager.collection(name))
             if not make:
-                await collection.adopt_embedding(await self._embedder.open())
+                await collection.check_embedding(await self._embedder.open())
             self._others[name] = collection
         return collection
 

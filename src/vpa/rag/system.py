@@ -9,6 +9,7 @@ from typing import Any
 
 from vpa.base.arguments import explains
 from vpa.base.errors import DocumentNotFoundError, InvalidFilterError, InvalidQueryError, VectorDatabaseError
+from vpa.base.guessed import DOCUMENT_VERBS, Guessed
 from vpa.base.ids import check_document_id
 from vpa.base.metadata import ValueRuleError, check_text
 from vpa.base.query import check_threshold, check_top_k
@@ -32,13 +33,15 @@ _SCOPE = Scope()
 
 
 @explains
-class EnhancedRAGSystem(RunningSystem):
+class EnhancedRAGSystem(RunningSystem, Guessed):
     """Documents in, answers out, over any store. Options are keyword-only.
 
     Use it as `async with`, or call `initialize()` and `shutdown()`. Every verb may raise ClosedError before and after.
     Each verb works on the collection of the configuration, or on the one that `collection` names; all of them hold
     vectors of the system's one model.
     """
+
+    _GUESSES = DOCUMENT_VERBS
 
     # Documents in
 
@@ -165,7 +168,7 @@ class EnhancedRAGSystem(RunningSystem):
     async def list_documents(
         self,
         *,
-        filters: FilterLike = None,
+        filter: FilterLike = None,
         limit: int | None = None,
         collection: str | None = None,
         scope: Scope = _SCOPE,
@@ -173,7 +176,7 @@ class EnhancedRAGSystem(RunningSystem):
         """Documents without content, in id order, at most `limit`. Raises InvalidQueryError for one below 0."""
         if limit is not None and (not isinstance(limit, int) or limit < 0):
             raise InvalidQueryError(f"limit is a whole number from 0 up, or None for all, not {shown(limit)}")
-        node = normal(first_chunks() & await checked_filter(filters))
+        node = normal(first_chunks() & await checked_filter(filter))
         return await read_summaries(await self._of(collection), node, limit=limit, scope=scope, workers=self._workers)
 
     # Results out

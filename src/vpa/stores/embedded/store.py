@@ -173,7 +173,7 @@ class EmbeddedStore(VectorStore):
             raise ConfigurationError(
                 f"quantization={str(info.index.quantization)!r} keeps the original vectors on the disk, and this "
                 "store is in memory: give it a "
-                "directory (mock:///path), or let the originals go with originals=False"
+                "directory (embedded:///path), or let the originals go with originals=False"
             )
         await self._workers.run(self._open_database().create, info)
 

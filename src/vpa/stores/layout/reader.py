@@ -21,6 +21,7 @@ from vpa.base.errors import ProviderError, UnsupportedFilterError, VectorDatabas
 from vpa.base.query import SearchRequest
 from vpa.base.records import FOREIGN, CollectionInfo, Match, Record
 from vpa.base.scope import AllScopes, Scope
+from vpa.base.showing import some
 from vpa.filters import NormalFilter, matches
 from vpa.filters.ast import ALWAYS
 from vpa.stores.layout import scoring
@@ -318,9 +319,3 @@ async def first_that_exist(
             # Whole scopes may have been deleted: each time twice as many are asked for.
             start, step = start + step, 2 * step
     return heapq.nsmallest(limit, rows, key=lambda row: rank(row.key))
-
-
-def some(values: Sequence[str]) -> str:
-    """The first ten, quoted, for a message."""
-    shown = ", ".join(repr(value) for value in values[:10])
-    return f"{shown}, …" if len(values) > 10 else shown

@@ -13,11 +13,12 @@ from vpa.base.metadata import canonical_metadata
 from vpa.base.query import OnConflict
 from vpa.base.records import CollectionInfo, Record, RecordBatch
 from vpa.base.scope import Scope
+from vpa.base.showing import some
 from vpa.filters import matches
 from vpa.kit.locks import SharedLock
 from vpa.stores.layout import rows as layout
 from vpa.stores.layout.driver import LayoutDriver
-from vpa.stores.layout.reader import Reader, some
+from vpa.stores.layout.reader import Reader
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.tokens import record_key
 from vpa.stores.remote.fence import Fence

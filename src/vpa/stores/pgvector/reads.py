@@ -14,7 +14,7 @@ import numpy as np
 from vpa.base.arrays import FloatVector
 from vpa.base.calibration import EXACT
 from vpa.base.cursor import decode_cursor, encode_cursor
-from vpa.base.errors import InvalidQueryError, ProviderError
+from vpa.base.errors import ProviderError
 from vpa.base.records import CollectionInfo, Match, Matches, Record, RecordBatch, Usage
 from vpa.base.scope import AllScopes, Scope
 from vpa.filters.ast import NEVER
@@ -154,8 +154,6 @@ class Reads:
         after: tuple[str, str, str] | None = None
         if request.cursor is not None:
             start, last = decode_cursor(request.cursor)
-            if isinstance(request.scope, Scope) and start != request.scope:
-                raise InvalidQueryError(f"the cursor is that of a scan in {start}, {request.scope} was asked for")
             after = (start.tenant, start.namespace, last)
         size, most = request.batch_size, _PAGE_BYTES // (4 * info.dimension * request.include_vectors + _ROW_BYTES)
         # Whoever asks for the first batch only shall not wait for more.
