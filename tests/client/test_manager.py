@@ -95,7 +95,7 @@ def test_unknown_options_of_connect_are_type_errors() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"dimension": 0}, {"timeout_seconds": 0}, {"max_retries": -1}, {"index_name": "NO"}, {"metric": "x"}]
+    "options", [{"dimension": 0}, {"timeout_seconds": 0}, {"max_retries": -1}, {"index_name": ""}, {"metric": "x"}]
 )
 def test_a_config_that_cannot_be_right_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(errors.ConfigurationError):

@@ -26,11 +26,69 @@ async def test_a_collection_of_chroma_is_read_whatever_it_is_called(tmp_path: Pa
         assert await (await target.collection("brought-in")).count() == 1
 
 
-@pytest.mark.parametrize("url", ["mock://", "mock://{}/store"])
+OURS = (
+    "RAG files",
+    "Docs.2024",
+    "docs.2024",
+    "ä",
+    "a/b",
+    "..",
+    "CON",
+    "-x",
+    "7",
+    "x" * 128,
+    "ß" * 64,
+    "%2e",
+    "=a",
+    "a_",
+)
+
+
+@pytest.mark.parametrize("url", ["embedded://", "embedded://{}/store"])
+async def test_a_collection_is_called_what_its_owner_likes(tmp_path: Path, url: str) -> None:
+    place = url.format(tmp_path)
+    async with vpa.connect(place) as db:
+        for number, name in enumerate(OURS):
+            docs = await db.create_collection(name, dimension=2)
+            await docs.upsert([vpa.Record(id=str(number), vector=[1.0, 0.0], text=name)])
+        assert sorted(await db.list_collections()) == sorted(OURS)
+        await _check(db)
+        if url == "embedded://":
+            return
+    inside = sorted(one.name for one in (tmp_path / "store" / "collections").iterdir())
+    assert len({one.lower() for one in inside}) == len(OURS)
+    assert all(len(one) <= 208 for one in inside)
+    assert [one.name for one in tmp_path.iterdir()] == ["store"]
+    async with vpa.connect(place) as db:
+        await _check(db)
+    async with vpa.connect(place, read_only=True) as db:
+        await _check(db)
+    await vpa.backup(tmp_path / "store", tmp_path / "copy")
+    async with vpa.connect(f"embedded://{tmp_path}/copy") as db:
+        await _check(db)
+        for name in OURS:
+            await db.drop_collection(name)
+        assert await db.list_collections() == []
+    assert list((tmp_path / "copy" / "collections").iterdir()) == []
+
+
+async def _check(db: vpa.VectorDatabaseManager) -> None:
+    for number, name in enumerate(OURS):
+        docs = await db.collection(name)
+        assert docs.name == name
+        assert [record.id async for record in docs.scan()] == [str(number)]
+
+
+@pytest.mark.parametrize("url", ["embedded://", "embedded://{}/store"])
 async def test_a_new_name_that_is_not_allowed_is_answered_with_one_that_is(tmp_path: Path, url: str) -> None:
     async with vpa.connect(url.format(tmp_path)) as db:
-        with pytest.raises(errors.ConfigurationError, match="for example 'rag-files'"):
-            await db.create_collection("RAG files", dimension=2)
+        for wrong, why in (
+            ("RAG files ", "blank"),
+            ("RAG\nfiles", "holds"),
+            ("RAG files" + "x" * 120, "has 129 bytes"),
+        ):
+            with pytest.raises(errors.ConfigurationError, match=f"{why}.*for example 'rag-files"):
+                await db.create_collection(wrong, dimension=2)
         for name in ("RAG_files", "../x", "a/b", ".", "ä" * 255):
             with pytest.raises(errors.CollectionNotFoundError):
                 await db.collection(name)

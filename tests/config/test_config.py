@@ -67,7 +67,7 @@ def test_the_environment_asked_for_wins_over_the_variable(monkeypatch: pytest.Mo
         ("VPA_DEBUG", "maybe", "boolean"),
         ("VPA_VECTOR_DB_PORT", "http", "integer"),
         ("VPA_VECTOR_DB_TIMEOUT_SECONDS", "-1", "at least 0.001"),
-        ("VPA_VECTOR_DB_INDEX_NAME", "Not Allowed", "2 to 45 characters"),
+        ("VPA_VECTOR_DB_INDEX_NAME", "Not allowed ", "1 to 128 bytes"),
         ("VPA_VECTOR_DB_DIMENSION", "0", "from 1 to 65535"),
         ("VPA_ENVIRONMENT", "prod", "development, staging, production"),
     ],
@@ -118,7 +118,7 @@ def test_every_problem_comes_at_once() -> None:
     config = get_config("production")
     config.debug = True
     config.chunk_size = "many"
-    config.vector_db_index_name = "Not Allowed"
+    config.vector_db_index_name = "Not allowed "
     config.vector_db_dimension = 0
     config.embedding_batch_size = 0
     config.vector_db_url = "http://me:hunter2@host"

@@ -17,7 +17,6 @@ from vpa.base.errors import (
     StorageError,
     VectorDatabaseError,
 )
-from vpa.base.names import is_collection_name
 from vpa.base.records import CollectionInfo, EmbeddingIdentity
 from vpa.engine.opened import OpenedDirectory
 from vpa.engine.persist.creation import begin
@@ -25,7 +24,16 @@ from vpa.engine.persist.files import FileSystem, HalfDoneError, OSFiles
 from vpa.engine.persist.journal import DurableJournal
 from vpa.engine.persist.lock import NAME, DirectoryLock
 from vpa.engine.persist.manifest import StoreFile, find_store, manifest_of, new_id, read_manifest, write_store
-from vpa.engine.persist.names import COLLECTION, COLLECTIONS, CREATING, DROPPED, is_ours
+from vpa.engine.persist.names import (
+    COLLECTION,
+    COLLECTIONS,
+    CREATING,
+    DROPPED,
+    collection_path,
+    entry_of,
+    is_ours,
+    name_of_entry,
+)
 from vpa.engine.persist.recover import RecoveryReport
 from vpa.engine.persist.replace import finish_replacements
 from vpa.engine.persist.reserve import Reserve
@@ -86,8 +94,12 @@ class Database(OpenedDirectory):
             self._reserve = Reserve(self._files, directory)
             self._reserve.fill()
             finish_replacements(self._files, directory, store)
-            for name in sorted({*self._files.list_directory(f"{directory}/{COLLECTIONS}"), *store.collections}):
-                self._open_entry(name)
+            entries = self._files.list_directory(f"{directory}/{COLLECTIONS}")
+            for entry in sorted(entries):
+                self._open_entry(entry)
+            for name in sorted(store.collections):
+                if entry_of(name) not in entries:
+                    self._open_named(name)
         except OSError as error:
             self.close()
             hint = "; with read_only=True it can be read" if error.errno in (EACCES, EROFS) else ""
@@ -100,14 +112,24 @@ class Database(OpenedDirectory):
             raise
 
     def _path(self, name: str) -> str:
-        return f"{self.directory}/{COLLECTIONS}/{name}"
+        return collection_path(str(self.directory), name)
 
-    def _open_entry(self, name: str) -> None:
-        if not self._files.is_directory(self._path(name)) and name not in self._store.collections:
+    def _apart(self, beginning: str) -> str:
+        """A new path beside the collections, of none."""
+        return f"{self.directory}/{COLLECTIONS}/{beginning}{new_id(self._random_bytes)}"
+
+    def _open_entry(self, entry: str) -> None:
+        path = f"{self.directory}/{COLLECTIONS}/{entry}"
+        if not self._files.is_directory(path):
             return
-        if name.startswith((CREATING, DROPPED)):
-            self._sweep(name)
+        if entry.startswith((CREATING, DROPPED)):
+            self._sweep(path)
             return
+        name = name_of_entry(entry)
+        if name is not None:
+            self._open_named(name)
+
+    def _open_named(self, name: str) -> None:
         try:
             self._open_collection(name)
         except VectorDatabaseError as error:
@@ -127,9 +149,8 @@ class Database(OpenedDirectory):
     def _make_room(self) -> bool:
         return self._reserve is not None and self._reserve.give()
 
-    def _sweep(self, name: str) -> None:
+    def _sweep(self, path: str) -> None:
         """Finish a drop, or undo a create, that was cut short: what this store wrote goes, anything else stays."""
-        path = self._path(name)
         names = self._files.list_directory(path)
         if COLLECTION in names:
             try:
@@ -167,7 +188,7 @@ class Database(OpenedDirectory):
     def names(self) -> list[str]:
         """Names of the collections, sorted; also of those that cannot be opened, see `damaged`."""
         self.check_open()
-        return sorted({*self._collections, *filter(is_collection_name, self._damaged)})
+        return sorted({*self._collections, *self._damaged})
 
     def _opened(self, name: str) -> Table | None:
         return self._collections.get(name)
@@ -193,7 +214,7 @@ class Database(OpenedDirectory):
 
     def _create_durable(self, info: CollectionInfo) -> Table:
         self._check_in_place()
-        path, building = self._path(info.name), self._path(CREATING + new_id(self._random_bytes))
+        path, building = self._path(info.name), self._apart(CREATING)
         try:
             if info.name in self._unmade:
                 self._take_back(info.name)
@@ -233,7 +254,7 @@ class Database(OpenedDirectory):
         self._unmade.add(name)
         self._write_store({key: value for key, value in self._store.collections.items() if key != name})
         if self._files.is_directory(self._path(name)):
-            self._files.rename(self._path(name), self._path(CREATING + new_id(self._random_bytes)))
+            self._files.rename(self._path(name), self._apart(CREATING))
         self._unmade.discard(name)
 
     def _write_store(self, collections: Mapping[str, str]) -> None:
@@ -281,14 +302,14 @@ class Database(OpenedDirectory):
                 raise _not_dropped(error, name) from error
             collection.close()
             del self._collections[name]
-            gone = self._path(DROPPED + new_id(self._random_bytes))
+            gone = self._apart(DROPPED)
             try:
                 self._journals.pop(name).abandon()
                 self._files.rename(self._path(name), gone)
             except BaseException as error:
                 self._write_store_back(named)
                 try:
-                    self._open_entry(name)
+                    self._open_named(name)
                 except (OSError, MemoryError) as second:
                     found = StorageError(
                         f"collection {name!r} could not be opened again ({second}); open the store anew"

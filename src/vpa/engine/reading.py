@@ -13,13 +13,12 @@ from vpa.base.errors import (
     StorageError,
     VectorDatabaseError,
 )
-from vpa.base.names import is_collection_name
 from vpa.base.records import CollectionInfo, EmbeddingIdentity
 from vpa.engine.opened import OpenedDirectory
 from vpa.engine.persist.files import FileSystem, OSFiles
 from vpa.engine.persist.follow import Follower
 from vpa.engine.persist.manifest import StoreFile, find_store
-from vpa.engine.persist.names import COLLECTIONS
+from vpa.engine.persist.names import COLLECTIONS, collection_path, name_of_entry
 from vpa.engine.persist.recover import RecoveryReport
 from vpa.engine.persist.wal import storage_error
 from vpa.engine.table import Table
@@ -72,11 +71,11 @@ class ReadOnlyDatabase(OpenedDirectory):
                 self._load(name)
 
     def _names_there(self) -> list[str]:
-        names = self._files.list_directory(f"{self.directory}/{COLLECTIONS}")
-        return [name for name in names if is_collection_name(name) and self._files.is_directory(self._path(name))]
+        names = map(name_of_entry, self._files.list_directory(f"{self.directory}/{COLLECTIONS}"))
+        return [name for name in names if name is not None and self._files.is_directory(self._path(name))]
 
     def _path(self, name: str) -> str:
-        return f"{self.directory}/{COLLECTIONS}/{name}"
+        return collection_path(self.directory, name)
 
     def _load(self, name: str) -> None:
         try:

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from vpa.base.errors import StorageCorruptedError, StorageError, VectorDatabaseError
-from vpa.base.names import is_collection_name
 from vpa.engine.persist.files import FileSystem, OSFiles
 from vpa.engine.persist.lock import DirectoryLock
 from vpa.engine.persist.manifest import StoreFile, manifest_of, new_id, read_manifest, read_store, write_store
-from vpa.engine.persist.names import COLLECTIONS, DAMAGED, STORE, free_path
+from vpa.engine.persist.names import COLLECTIONS, DAMAGED, STORE, collection_path, free_path, name_of_entry
 from vpa.engine.persist.recover import Recovery
 from vpa.engine.persist.replace import finish_replacements, replace_collection
 from vpa.engine.persist.salvage import Salvaged, examine
@@ -66,11 +65,11 @@ class Repair:
         return StoreFile(owners.most_common(1)[0][0]), False, True
 
     def _names(self) -> list[str]:
-        names = self._files.list_directory(f"{self._directory}/{COLLECTIONS}")
-        return [name for name in names if is_collection_name(name) and self._files.is_directory(self._path(name))]
+        names = map(name_of_entry, self._files.list_directory(f"{self._directory}/{COLLECTIONS}"))
+        return [name for name in names if name is not None and self._files.is_directory(self._path(name))]
 
     def _path(self, name: str) -> str:
-        return f"{self._directory}/{COLLECTIONS}/{name}"
+        return collection_path(self._directory, name)
 
     def plan(self) -> Plan:
         """Look at every collection; nothing is written."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from vpa.base.errors import StorageCorruptedError, StorageError, VectorDatabaseError
-from vpa.base.names import is_collection_name
 from vpa.engine.persist.files import FileSystem, OSFiles
 from vpa.engine.persist.frames import read_log
 from vpa.engine.persist.manifest import (
@@ -23,7 +22,7 @@ from vpa.engine.persist.manifest import (
     write_manifest,
     write_store,
 )
-from vpa.engine.persist.names import COLLECTIONS, is_ours, log_path, snapshot_path
+from vpa.engine.persist.names import COLLECTIONS, collection_path, is_ours, log_path, name_of_entry, snapshot_path
 from vpa.engine.persist.recover import check_log
 from vpa.engine.persist.wal import storage_error
 from vpa.engine.reading import ReadOnlyDatabase
@@ -90,8 +89,8 @@ class _Backup:
 
     def run(self, target: str) -> dict[str, Copied]:
         files, base = self._files, f"{self._source}/{COLLECTIONS}"
-        there = [name for name in files.list_directory(base) if is_collection_name(name)]
-        names = {*self._store.collections, *(name for name in there if files.is_directory(f"{base}/{name}"))}
+        there = [entry for entry in files.list_directory(base) if files.is_directory(f"{base}/{entry}")]
+        names = {*self._store.collections, *(name for name in map(name_of_entry, there) if name is not None)}
         copied = {name: self._copy_if_there(name) for name in sorted(names)}
         manifests = {name: manifest for name, manifest in copied.items() if manifest is not None}
         catalogue = {name: manifest.owner.collection for name, manifest in manifests.items()}
@@ -104,7 +103,7 @@ class _Backup:
 
     def _copy_if_there(self, name: str) -> Manifest | None:
         """None where the collection was dropped meanwhile; the one that was made instead, where it was."""
-        source, target = (f"{base}/{COLLECTIONS}/{name}" for base in (self._source, self._building))
+        source, target = (collection_path(base, name) for base in (self._source, self._building))
         for attempt in range(_ATTEMPTS):
             judged_by = self._store.collections.get(name)
             try:
@@ -128,7 +127,7 @@ class _Backup:
         self._files.remove_directory(target)
 
     def _copy_collection(self, name: str) -> Manifest:
-        source, target = f"{self._source}/{COLLECTIONS}/{name}", f"{self._building}/{COLLECTIONS}/{name}"
+        source, target = (collection_path(base, name) for base in (self._source, self._building))
         self._files.make_directory(target)
         for _ in range(_ATTEMPTS):
             manifest = manifest_of(self._files, source, name, self._store)
@@ -207,7 +206,7 @@ class _Backup:
             report = copy.reports()[name]
             if not report.clean or report.last_change != manifest.logs[-1].last:
                 raise StorageCorruptedError(f"the copy of collection {name!r} is not what was copied: {report.damage}")
-            directory = f"{self._building}/{COLLECTIONS}/{name}"
+            directory = collection_path(self._building, name)
             sizes = [self._files.status(f"{directory}/{one}") for one in self._files.list_directory(directory)]
             done[name] = Copied(records, report.last_change, sum(one.size_bytes for one in sizes if one is not None))
         copy.close()

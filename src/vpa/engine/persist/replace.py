@@ -12,7 +12,17 @@ from vpa.engine.persist.creation import begin
 from vpa.engine.persist.files import FileSystem, write_whole
 from vpa.engine.persist.journal import DurableJournal
 from vpa.engine.persist.manifest import Manifest, StoreFile, new_id, read_manifest
-from vpa.engine.persist.names import COLLECTION, COLLECTIONS, CREATING, SALVAGED, SET_ASIDE, free_path, is_ours
+from vpa.engine.persist.names import (
+    COLLECTION,
+    COLLECTIONS,
+    CREATING,
+    SALVAGED,
+    SET_ASIDE,
+    collection_path,
+    entry_of,
+    free_path,
+    is_ours,
+)
 from vpa.engine.persist.recover import Recovery
 from vpa.engine.persist.salvage import Salvaged
 
@@ -41,12 +51,12 @@ def replace_collection(
     files.rename(building, whole)
     files.sync_directory(f"{directory}/{COLLECTIONS}")
     files.make_directory(f"{directory}/{SET_ASIDE}", parents=True)
-    aside = free_path(files, f"{directory}/{SET_ASIDE}/{name}")
-    files.rename(f"{directory}/{COLLECTIONS}/{name}", aside)
+    aside = free_path(files, f"{directory}/{SET_ASIDE}/{entry_of(name)}")
+    files.rename(collection_path(directory, name), aside)
     if salvaged.remains:
         lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in salvaged.remains)
         write_whole(files, f"{aside}/{REMAINS}", [lines.encode()])
-    files.rename(whole, f"{directory}/{COLLECTIONS}/{name}")
+    files.rename(whole, collection_path(directory, name))
     _remove_leftovers(files, directory, name, store.id)
     for path in (f"{directory}/{SET_ASIDE}", f"{directory}/{COLLECTIONS}", directory):
         files.sync_directory(path)
@@ -64,8 +74,8 @@ def finish_replacements(files: FileSystem, directory: str, store: StoreFile, *, 
         name = manifest.info.name
         if named and store.collections.get(name) != manifest.owner.collection:
             continue
-        if files.status(f"{base}/{name}") is None:
-            files.rename(path, f"{base}/{name}")
+        if files.status(collection_path(directory, name)) is None:
+            files.rename(path, collection_path(directory, name))
             files.sync_directory(base)
 
 

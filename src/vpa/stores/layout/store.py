@@ -152,7 +152,9 @@ class LayoutStore(VectorStore):
         info = await self.driver.find(name)
         if info is not None and info.name != name:
             raise ConfigurationError(
-                f"the store holds collection {info.name!r} where {name!r} should be", collection=name
+                f"the store keeps collection {info.name!r} under the name that {name!r} would have there; "
+                "take another name",
+                collection=name,
             )
         return None if info is None else check_layout(info)
 

@@ -126,7 +126,7 @@ def native_name(
 
     What others made thus keeps its name, as long as it consists of `allowed` and begins and ends as stores like it.
     """
-    spelled = "".join(letter if letter in allowed else separator for letter in name)
+    spelled = "".join(next((one for one in (letter, letter.lower()) if one in allowed), separator) for letter in name)
     first = name[:1].isalpha() if letter_first else name[:1].isalnum()
     if spelled == name and shortest <= len(name) <= longest and first and name[-1] not in "-_.":
         return name

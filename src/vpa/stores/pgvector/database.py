@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from string import ascii_letters, digits
+from typing import Any, Final, TypeVar
 
+from vpa.stores.layout.tokens import native_name
 from vpa.stores.pgvector.connection import Connection, Effort
 from vpa.stores.remote.session import Session
 
 T = TypeVar("T")
+
+_NAME: Final = f"{ascii_letters}{digits}_-"
 
 
 class Database:
@@ -31,15 +35,15 @@ class Database:
 
     def table(self, name: str) -> str:
         """The table of a collection, quoted."""
-        return self._connection.relation(f"vpa_{name}")
+        return self._connection.relation(_table(name))
 
     def partitions(self, name: str, count: int) -> list[str]:
         """The tables of a collection's partitions, quoted; `#` is in no collection's name."""
-        return [self._connection.relation(f"vpa_{name}#{position}") for position in range(count)]
+        return [self._connection.relation(f"{_table(name)}#{position}") for position in range(count)]
 
     def place(self, name: str) -> dict[str, str | None]:
         """The same for COPY, which takes table and schema apart."""
-        return {"table_name": f"vpa_{name}", "schema_name": self._connection.schema}
+        return {"table_name": _table(name), "schema_name": self._connection.schema}
 
     async def fetch(self, verb: str, sql: str, parameters: Sequence[Any], *, effort: Effort | None = None) -> list[Any]:
         """The rows of one statement; `effort` is how far a search by index looks."""
@@ -74,3 +78,8 @@ class Database:
                 return await work(lent)
 
         return await self._session.ask(verb, run, idempotent=idempotent)
+
+
+def _table(name: str) -> str:
+    """Its name for people too; PostgreSQL cuts names at 63 bytes, and an index or a partition adds some."""
+    return f"vpa_{native_name(name, allowed=_NAME, separator='_', longest=45)}"

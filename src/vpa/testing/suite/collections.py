@@ -9,7 +9,8 @@ from vpa.base.records import FORMAT_VERSION, LAYOUT_VERSION, EmbeddingIdentity, 
 from vpa.client.manager import VectorDatabaseManager
 from vpa.testing.suite.base import DIMENSION, StoreSuite, vector
 
-BAD_NAMES = ("", "a", "A1", "1a", "-ab", "a b", "ä1", "a" * 46, "a.b", "../x", "x/y", "_ab")
+BAD_NAMES = ("", " ab", "ab ", "a\nb", "a\0b", "a\u200bb", "\ud800", "a" * 129, "ä" * 65)
+NAMES = ("RAG files {}", "Docs.{}", "7-{}_", "../{}", "ä'\"{}", "%{}\\", "{}" + "_" * 60, "ß" * 40 + "{}")
 MODEL = EmbeddingIdentity(name="model-a", revision="1", dimension=DIMENSION)
 OTHER = EmbeddingIdentity(name="model-b", revision="1", dimension=DIMENSION)
 
@@ -48,10 +49,27 @@ class CollectionSuite(StoreSuite):
         names = [found for found in await db.list_collections() if found.startswith(name)]
         assert names == [name + "a", name + "b", name + "c"]
 
-    async def test_names_with_every_allowed_character_are_kept(self, db: VectorDatabaseManager, name: str) -> None:
-        odd = ("a-b_c-" + name)[:45].ljust(45, "9")
-        await db.create_collection(odd, dimension=2)
-        assert odd in await db.list_collections()
+    @pytest.mark.parametrize("form", NAMES)
+    async def test_a_name_of_any_characters_is_kept(self, db: VectorDatabaseManager, name: str, form: str) -> None:
+        odd = form.format(name)
+        docs = await db.create_collection(odd, dimension=2)
+        await docs.upsert([Record(id="a", vector=[1.0, 0.0], metadata={"n": 1})])
+        assert (await db.list_collections()).count(odd) == 1
+        again = await db.collection(odd)
+        assert again.name == odd
+        assert [match.id for match in await again.search(vector=[1.0, 0.0])] == ["a"]
+        assert [record.metadata async for record in again.scan()] == [{"n": 1}]
+        await db.drop_collection(odd)
+        assert odd not in await db.list_collections()
+        with pytest.raises(errors.CollectionNotFoundError):
+            await db.collection(odd)
+
+    async def test_names_of_another_case_are_others(self, db: VectorDatabaseManager, name: str) -> None:
+        for position, one in enumerate((f"ab-{name}", f"AB-{name}", f"Ab-{name}", f"aB-{name}")):
+            docs = await db.create_collection(one, dimension=2)
+            await docs.upsert([Record(id=str(position), vector=[1.0, 0.0])])
+        for position, one in enumerate((f"ab-{name}", f"AB-{name}", f"Ab-{name}", f"aB-{name}")):
+            assert [record.id async for record in (await db.collection(one)).scan()] == [str(position)]
 
     @pytest.mark.parametrize("bad", BAD_NAMES)
     async def test_a_bad_name_is_refused(self, db: VectorDatabaseManager, bad: str) -> None:
