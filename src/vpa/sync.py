@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from vpa.base.arguments import explained
 from vpa.base.errors import ConfigurationError
 from vpa.base.guessed import Guessed, unknown_name
 from vpa.base.showing import shown
@@ -209,18 +210,21 @@ def _manager(inner: _AsyncManager) -> VectorDatabaseManager:
     return VectorDatabaseManager(inner, OwnerLoop(), end=inner.close)
 
 
+@explained
 @functools.wraps(_connect)
 def connect(url: str | os.PathLike[str], **options: Any) -> VectorDatabaseManager:
     """As `vpa.connect`, for `with`."""
     return _manager(_connect(url, **options))
 
 
+@explained
 @functools.wraps(_create_manager)
 def create_vector_database_manager(config: Any = None) -> VectorDatabaseManager:
     """As `vpa.create_vector_database_manager`, for `with`."""
     return _manager(_create_manager(config))
 
 
+@explained
 @functools.wraps(_create_rag)
 def create_enhanced_rag_system(config: Any = None, *, manager: Any = None, embedder: Any = None) -> EnhancedRAGSystem:
     """As `vpa.create_enhanced_rag_system`, for `with`; on the loop of `manager`, where one is given."""
@@ -230,6 +234,7 @@ def create_enhanced_rag_system(config: Any = None, *, manager: Any = None, embed
     return EnhancedRAGSystem(inner, OwnerLoop(), end=inner.shutdown)
 
 
+@explained
 @functools.wraps(_as_embedder)
 def as_embedder(model: Any, *, name: str | None = None) -> Any:
     """As `vpa.as_embedder`; a function is called in the thread of whoever calls `vpa.sync`."""

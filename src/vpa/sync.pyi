@@ -248,7 +248,7 @@ class VectorDatabaseManager:
         name: str,
         *,
         dimension: int | None = ...,
-        metric: Metric | MetricName = ...,
+        metric: Metric | MetricName | None = ...,
         embedder: Any = ...,
         embedding: EmbeddingIdentity | None = ...,
         native_fields: Sequence[str] = ...,

@@ -64,8 +64,35 @@ ASKED: list[tuple[str, dict[str, Any], str]] = [
     ("update_metadata", {"payload": {}}, "update_metadata takes set, not payload"),
     ("delete", {"where": {}}, "delete takes filter, not where"),
     ("get", {"id": "a"}, "get takes ids, not id"),
+    ("get", {"where": {}}, r"no where: get takes ids; records by filter: scan\(filter=…"),
+    ("get", {"limit": 3}, r"no limit: get takes ids; some records, whichever: scan\("),
+    ("get", {"offset": 3}, r"scan_batches\(batch_size=…, cursor=…\)"),
+    ("upsert", {"ids": ["a"], "embeddings": [[1, 0]]}, r"upsert takes records, not ids: .*from_columns"),
+    ("update_metadata", {"ids": ["a"]}, r"nothing is to be changed; give set="),
     ("upsert", {}, "upsert: missing a required argument: 'records'"),
 ]
+
+
+async def test_what_exists_is_opened_whatever_was_not_asked_for(db: vpa.VectorDatabaseManager) -> None:
+    made = await db.create_collection("dot", dimension=2, metric="dot", native_fields=["a"])
+    assert (await db.create_collection("dot", dimension=2, exist_ok=True)).info == made.info
+    assert (await db.create_collection("dot", dimension=2, native_fields=["a"], exist_ok=True)).info == made.info
+    for asked in ({"metric": "cosine"}, {"native_fields": ["b"]}):
+        with pytest.raises(errors.ConfigurationError, match="asked for"):
+            await db.create_collection("dot", dimension=2, exist_ok=True, **asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("module", [vpa, vpa.sync])
+@pytest.mark.parametrize("name", [name for name in vpa.__all__ if inspect.isfunction(getattr(vpa, name))])
+async def test_every_function_says_what_it_takes(module: Any, name: str) -> None:
+    function = getattr(module, name)
+    with pytest.raises(errors.ArgumentError, match=f"{name} takes"):
+        await function(zzz=1)
+
+
+def test_a_place_given_to_the_rag_system_is_one_of_a_manager() -> None:
+    with pytest.raises(errors.ArgumentError, match=r"takes manager, not path: vpa\.connect"):
+        vpa.sync.create_enhanced_rag_system(path="./x")  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(("verb", "keywords", "message"), ASKED, ids=[f"{verb}-{[*k]}" for verb, k, _ in ASKED])

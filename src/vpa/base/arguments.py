@@ -49,14 +49,15 @@ FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
         ("distance", "distance_metric", "space", "similarity", "distance_fn", "metric_type", "similarity_fn"), _METRIC
     ),
     **dict.fromkeys(("embedding_function", "embed_fn", "embedding_model", "embeddings_model", "model"), ("embedder",)),
-    **dict.fromkeys(("id", "doc_id", "document_ids", "uuid", "uuids", "points_selector"), ("ids", "document_id")),
+    **dict.fromkeys(("id", "ids", "doc_id", "uuid", "uuids", "points_selector"), ("ids", "document_id", "records")),
+    "document_ids": ("ids", "document_id"),
     **dict.fromkeys(("collection_name", "index", "index_name", "class_name", "table_name"), _COLLECTION),
     **dict.fromkeys(("threshold", "min_score", "score_cutoff"), ("score_threshold",)),
     **dict.fromkeys(("get_or_create", "if_not_exists"), ("exist_ok",)),
     **dict.fromkeys(("timeout", "timeout_s", "request_timeout"), ("timeout_seconds",)),
     **dict.fromkeys(("retries", "max_attempts"), ("max_retries",)),
     **dict.fromkeys(("token", "key", "password", "apikey"), ("api_key",)),
-    **dict.fromkeys(("uri", "host", "address", "endpoint", "path", "persist_directory"), ("url",)),
+    **dict.fromkeys(("uri", "host", "address", "endpoint", "path", "persist_directory", "url"), ("url", "manager")),
     **dict.fromkeys(("offset", "page", "next_page_offset", "start_cursor", "after"), ("cursor",)),
     **dict.fromkeys(("field_name", "property", "column"), ("field",)),
 }
@@ -67,6 +68,12 @@ _WITHOUT_EQUAL: Final[Mapping[str, str]] = {
     "overwrite": "drop_collection first, or open the one that exists with exist_ok=True",
     "recreate": "drop_collection first, or open the one that exists with exist_ok=True",
 }
+# What a verb does not do, and another does.
+_OTHER_VERBS: Final[Mapping[tuple[str, tuple[str, ...]], str]] = {
+    ("get", _CONDITION): "get takes ids; records by filter: scan(filter=…, limit=…)",
+    ("get", _COUNT): "get takes ids; some records, whichever: scan(filter=…, limit=…)",
+    ("get", ("cursor",)): "get takes ids; records page by page: scan_batches(batch_size=…, cursor=…)",
+}
 # How the value of such an argument looks, where its name alone does not say it.
 _SHAPES: Final[Mapping[str, str]] = {
     "scope": "scope=vpa.Scope(tenant, namespace)",
@@ -76,6 +83,7 @@ _SHAPES: Final[Mapping[str, str]] = {
     "cursor": "the cursor of an earlier batch",
     "url": "such as qdrant://host:6333, or embedded://./directory",
     "ids": "one id or a list of them",
+    "manager": 'vpa.connect("embedded://./directory")',
 }
 
 
@@ -99,6 +107,9 @@ def _unknown(verb: str, keyword: str, *, parameters: list[str], passed: Mapping[
     meant = [name for name in FOREIGN.get(keyword.lower(), ()) if name in parameters]
     # One that was given as well is not what this one stands for.
     meant = [name for name in meant if name not in passed] or meant
+    elsewhere = _OTHER_VERBS.get((verb, FOREIGN.get(keyword.lower(), ())))
+    if not meant and elsewhere is not None:
+        return f"no {keyword}: {elsewhere}"
     if not meant and keyword in _WITHOUT_EQUAL:
         return f"{verb} takes no {keyword}: {_WITHOUT_EQUAL[keyword]}"
     if not meant:

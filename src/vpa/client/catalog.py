@@ -49,7 +49,7 @@ class CollectionCatalog(ABC):
         name: str,
         *,
         dimension: int | None = None,
-        metric: Metric | MetricName = Metric.COSINE,
+        metric: Metric | MetricName | None = None,
         embedder: Any = None,
         embedding: EmbeddingIdentity | None = None,
         native_fields: Sequence[str] = (),
@@ -58,15 +58,15 @@ class CollectionCatalog(ABC):
         store_options: StoreOptions | Mapping[str, Any] | None = None,
         exist_ok: bool = False,
     ) -> Collection:
-        """Make a collection, or with `exist_ok` open the one that has the same dimension and metric.
+        """Make a collection, or with `exist_ok` open the one that has what is asked for here.
 
-        `embedder`: the name of a model, or anything that `vpa.as_embedder` takes; it embeds the texts of `add_texts`
-        and `search(text=…)`, gives the dimension, and its identity is stored. `recall`: the share of the exact top 10
-        that ordinary searches find on average, above 0 and at most 1; it is measured on the collection's own
-        records, and the store's search is set so that it is kept (docs/recall.md). `index`: how the embedded engine
-        searches (`IndexOptions`, or a mapping with its fields). `store_options`: what another store is told
-        (`QdrantOptions`, `PgvectorOptions`, …, or a mapping). `native_fields`: metadata paths that the store also keeps
-        under their own names, for its own tools. Raises CollectionExistsError,
+        `metric`: cosine where none is named. `embedder`: the name of a model, or anything that `vpa.as_embedder` takes;
+        it embeds the texts of `add_texts` and `search(text=…)`, gives the dimension, and its identity is stored.
+        `recall`: the share of the exact top 10 that ordinary searches find on average, above 0 and at most 1; it is
+        measured on the collection's own records, and the store's search is set so that it is kept (docs/recall.md).
+        `index`: how the embedded engine searches (`IndexOptions`, or a mapping with its fields). `store_options`: what
+        another store is told (`QdrantOptions`, `PgvectorOptions`, …, or a mapping). `native_fields`: metadata paths
+        that the store also keeps under their own names, for its own tools. Raises CollectionExistsError,
         DimensionMismatchError, ConfigurationError, EmbeddingMismatchError.
         """
         store = self._open_store()
@@ -76,10 +76,11 @@ class CollectionCatalog(ABC):
         if model is not None:
             dimension, identity = check_dimension(dimension, model[1]), _same_identity(embedding, model[1])
         searched = check_searched(store, index=index, recall=recall, store_options=store_options)
+        asked = None if metric is None else Metric.parse(metric)
         info = CollectionInfo(
             name=name,
             dimension=_needed(dimension),
-            metric=Metric.parse(metric),
+            metric=Metric.COSINE if asked is None else asked,
             embedding=identity,
             native_fields=native_fields,  # type: ignore[arg-type]  # It becomes a tuple once it is checked.
             index=searched.index,
@@ -90,7 +91,7 @@ class CollectionCatalog(ABC):
         stored = await self._describe(name) or await self._make(store, info)
         if stored is None:
             return await self._handle(info, is_new=True, model=model)
-        check_same(stored, dimension=dimension, metric=info.metric, searched=searched)
+        check_same(stored, dimension=dimension, metric=asked, native_fields=info.native_fields, searched=searched)
         if not exist_ok:
             raise _exists(stored).located(provider=store.provider, collection=name)
         return await self._present(stored, embedding=embedding, model=model)
@@ -171,12 +172,10 @@ class CollectionCatalog(ABC):
         stored = await self._describe(name)
         if stored is not None and embedder is None and dimension is None:
             dimension = stored.dimension
-        if stored is not None and metric is None:
-            metric = stored.metric
         return await self.create_collection(
             name,
             dimension=dimension,
-            metric=Metric.COSINE if metric is None else metric,
+            metric=metric,
             embedder=embedder,
             native_fields=native_fields,
             recall=recall,

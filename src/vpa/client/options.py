@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,6 +84,7 @@ def check_same(
     *,
     dimension: int | None,
     metric: Metric | None,
+    native_fields: Sequence[str] = (),
     searched: Searched | None = None,
 ) -> None:
     """Raise DimensionMismatchError or ConfigurationError, with both values, where a collection is not what was
@@ -102,8 +103,11 @@ def check_same(
             "changed later",
             collection=present.name,
         )
-    for name in () if searched is None else searched.named:
-        has, asked = getattr(present, name), getattr(searched, name)
+    asked_for = {} if searched is None else {name: getattr(searched, name) for name in searched.named}
+    if native_fields:
+        asked_for["native_fields"] = tuple(native_fields)
+    for name, asked in asked_for.items():
+        has = getattr(present, name)
         if has != asked:
             raise ConfigurationError(
                 f"collection {present.name!r} has {name} {has}, {asked} was asked for; leave {name} out to use it as "

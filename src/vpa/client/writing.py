@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from vpa.base.errors import InvalidFilterError, InvalidRecordError, RecordExistsError
+from vpa.base.errors import ArgumentError, InvalidFilterError, InvalidRecordError, RecordExistsError
 from vpa.base.metadata import canonical_metadata
 from vpa.base.query import ConflictName, OnConflict
 from vpa.base.records import RecordBatch, Written
@@ -141,6 +141,8 @@ class WritingVerbs(Located):
         either way nothing was changed.
         """
         bound = self._bound()
+        if set is None and isinstance(remove, tuple) and not remove and not dry_run:
+            raise ArgumentError("update_metadata: nothing is to be changed; give set={key: value} or remove=[key]")
         chosen, node = await _targets(ids, filter, allow_all=allow_all, verb=UpdateMetadata.verb)
         request = UpdateMetadata(
             ids=chosen,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from vpa.base.arguments import explained
 from vpa.base.errors import EmbedderError
 from vpa.base.records import EmbeddingIdentity
 from vpa.embeddings import foreign
 from vpa.embeddings.contract import Embedder
 
 
+@explained
 def as_embedder(model: Any, *, name: str | None = None) -> Embedder:
     """Accepts an Embedder, a callable on a list of texts, a LangChain or LlamaIndex embedding, or a
     sentence-transformers model.

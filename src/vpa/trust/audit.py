@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
+from vpa.base.arguments import explained
 from vpa.base.errors import InvalidRecordError
 from vpa.base.records import Record, RecordBatch
 from vpa.base.scope import Scope, check_scope
@@ -42,6 +43,7 @@ class Audit:
         return not (self.missing or self.stale or self.orphaned)
 
 
+@explained
 async def audit(collection: Collection, source: Source, *, scope: Scope = Scope()) -> Audit:
     """Compare with the records that should be there: ids, text, metadata, system fields, and vectors where given.
 
@@ -62,6 +64,7 @@ async def audit(collection: Collection, source: Source, *, scope: Scope = Scope(
     return report
 
 
+@explained
 async def repair(
     collection: Collection, source: Source, *, scope: Scope = Scope(), delete_orphans: bool = False
 ) -> Audit:

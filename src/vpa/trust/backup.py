@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vpa.base.arguments import explained
 from vpa.client.arguments import check_directory
 from vpa.config.store_url import absolute_path
 from vpa.engine.persist.backup import Copied, copy_store
@@ -30,6 +31,7 @@ class Backup:
         return sum(one.size_bytes for one in self.collections.values())
 
 
+@explained
 async def backup(source: str | Path, target: str | Path) -> Backup:
     """Copy the store in directory `source` to a new directory `target`, read it back and verify it.
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from vpa.base.arguments import explained
 from vpa.base.distances import scores
 from vpa.base.errors import StorageCorruptedError
 from vpa.base.query import MAX_TOP_K
@@ -108,6 +109,7 @@ def _json(fact: Apart | Count) -> dict[str, Any]:
     return {"tenant": fact.scope.tenant, "namespace": fact.scope.namespace, **plain}
 
 
+@explained
 async def check(
     collection: Collection,
     *,

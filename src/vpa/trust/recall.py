@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vpa.base.arguments import explained
 from vpa.base.arrays import FloatMatrix
 from vpa.base.query import check_top_k
 from vpa.base.recall import found_share
@@ -70,6 +71,7 @@ class RecallReport:
         return plain if self.measured else {**plain, "recall": None, "least": None}
 
 
+@explained
 async def check_recall(
     collection: Collection,
     *,

@@ -20,6 +20,8 @@ MARKS: Final = frozenset(
     | {case(name) for name in _CONNECTIVES for case in (str.lower, str.upper)}
 )
 
+# Fields of Haystack's documents that are no metadata.
+_HAYSTACK_OWN: Final = ("id", "content", "embedding", "sparse_embedding", "blob")
 # Chroma's own words, which no field is called.
 _NO_FIELDS: Final = frozenset({"where_document", "#document", "#id"})
 
@@ -83,6 +85,8 @@ def _is_haystack(condition: Mapping[Any, Any]) -> bool:
 def _haystack(condition: Mapping[Any, Any]) -> Ours:
     if "conditions" in condition:
         return _connected(condition["operator"], condition["conditions"])
+    if condition["field"] in _HAYSTACK_OWN:
+        raise UntranslatableError("filters see the metadata, not the text, the id or the vector of a record")
     return leaf(str(condition["field"]).removeprefix("meta."), condition["operator"], condition["value"])
 
 
@@ -153,7 +157,8 @@ def _qdrant_leaves(condition: Mapping[Any, Any]) -> list[Ours]:
     if not set(_QDRANT_CLAUSES).isdisjoint(condition):
         return []
     path = _payload(condition["key"])
-    if not ({"match", "range"} & set(condition)):
+    asked = {key for key, value in condition.items() if value is not None} - {"key"}
+    if not asked or not asked <= {"match", "range"}:
         raise UntranslatableError("vpa has no such condition of Qdrant")
     parts = [leaf(path, key, bound) for key, bound in (condition.get("range") or {}).items() if bound is not None]
     for kind, value in (condition.get("match") or {}).items():

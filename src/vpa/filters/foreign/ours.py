@@ -87,7 +87,10 @@ def leaf(path: object, operator: object, value: Any = None) -> Ours:
 
 def joined(parts: Iterable[Ours], *, by: str = "$and") -> Ours:
     """Several conditions in one; by `$and`, in one object where no key comes twice."""
-    listed = [part for part in parts if part]
+    every = list(parts)
+    listed = [part for part in every if part]
+    if by != "$and" and len(listed) < len(every):
+        raise UntranslatableError("an empty condition in it holds for every record")
     if not listed:
         return {}
     if by == "$not":

@@ -28,6 +28,14 @@ _LOOKS_SO: Final = re.compile(
 )
 _JOINS: Final[Mapping[str, str]] = {"and": "and", "&&": "and", "or": "or", "||": "or"}
 _WORDS: Final[Mapping[str, Any]] = {"true": True, "false": False, "null": None, "none": None}
+# A comparison that is read from the other side.
+_TURNED: Final[Mapping[str, str]] = {
+    "<": ">",
+    ">": "<",
+    "<=": ">=",
+    ">=": "<=",
+    **{sign: sign for sign in ("=", "==", "!=", "<>")},
+}
 _FUNCTIONS_JOIN: Final[Mapping[str, str]] = {"and": "$and", "or": "$or", "not": "$nor"}
 
 
@@ -98,6 +106,8 @@ class _Reader:
             inner = self.alternatives(level + 1)
             self._needs(")")
             return inner
+        if self._is_value():
+            return self._turned()
         name = self._next()
         if name.kind == "sign":
             raise UntranslatableError(f"it cannot be read from {name.text!r} on")
@@ -106,6 +116,29 @@ class _Reader:
         if name.text.lower() == "exists":
             return leaf(_path(self._next().text), "exists", True)
         return self._compared(_path(_unquoted(name)))
+
+    def _is_value(self) -> bool:
+        """Whether a value begins, not a field: double quotes are around names in SQL, and single ones in OData."""
+        first = self.tokens[0] if self.tokens else _Token("end", "")
+        sign = self._peek(2 if self._peek(1) == "not" else 1)
+        if first.kind == "text":
+            return sign == "in" and not self._peek(3 if self._peek(1) == "not" else 2).startswith(("(", "["))
+        return first.kind == "number"
+
+    def _turned(self) -> Ours:
+        """`3 < n`, and `'a' in tags` as Milvus and Python write it."""
+        value = self._value()
+        negated = self._takes("not")
+        sign = self._next().text.lower()
+        path = _path(_unquoted(self._next()))
+        if sign == "in":
+            condition = leaf(path, "contains", value)
+            return joined([condition], by="$nor") if negated else condition
+        if sign not in _TURNED:
+            raise UntranslatableError(f"{shown(sign)} is no comparison")
+        if _TURNED.get(self._peek()) is not None:
+            raise UntranslatableError("a chain of comparisons is written as several; a range is $gte and $lte")
+        return _compare(path, _TURNED[sign], value)
 
     def _call(self, name: str, level: int) -> Ours:
         word = name.lower()
@@ -135,7 +168,7 @@ class _Reader:
         elif meaning(sign) is None:
             raise UntranslatableError(f"{shown(sign)} is no comparison")
         else:
-            condition = leaf(path, sign, self._value())
+            condition = _compare(path, sign, self._value())
         return joined([condition], by="$nor") if negated else condition
 
     def _value(self) -> Any:
@@ -151,7 +184,14 @@ class _Reader:
             return float(token.text) if set(token.text) & set(".eE") else int(token.text)
         if token.kind == "sign":
             raise UntranslatableError(f"it cannot be read from {token.text!r} on")
-        return _WORDS.get(token.text.lower(), token.text) if token.kind == "word" else _unquoted(token)
+        if token.kind == "text":
+            return _unquoted(token)
+        if token.text.lower() in _WORDS:
+            return _WORDS[token.text.lower()]
+        raise UntranslatableError(
+            f"{shown(token.text)} stands there without quotes, as fields do; vpa compares a field with values, not "
+            "with other fields"
+        )
 
     def _is_join(self, word: str) -> bool:
         if self.tokens and _JOINS.get(self._peek()) == word:
@@ -177,6 +217,12 @@ class _Reader:
     def _needs(self, text: str) -> None:
         if not self._takes(text):
             raise UntranslatableError(f"{text!r} is missing in it")
+
+
+def _compare(path: str, sign: str, value: Any) -> Ours:
+    """`<>` is SQL's, and finds no row without a value; ours would."""
+    condition = leaf(path, sign, value)
+    return {path: {**condition[path], "$exists": True}} if sign == "<>" and value is not None else condition
 
 
 def _unquoted(token: _Token) -> str:
