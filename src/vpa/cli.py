@@ -72,9 +72,15 @@ def _add_documents(commands: argparse._SubParsersAction[CommandParser], common: 
     delete.add_argument("--dry-run", action="store_true", help="only say how many there are")
 
     adopt = commands.add_parser(
-        "adopt", parents=[common], help="say which model the vectors of a collection are from, where it does not"
+        "adopt",
+        parents=[common],
+        help="say which model the vectors of a collection are from, where it does not",
+        description="Notes with the collection which model its vectors are from, where others wrote them. It is your "
+        "word: only the dimension can be checked. A collection keeps it for good; its copy (vpa migrate) may get "
+        "another.",
     )
-    adopt.add_argument("--embedding", metavar="MODEL", help="for example minilm (default: VPA_EMBEDDING_MODEL)")
+    adopt.add_argument("--embedding", metavar="MODEL", help="for example minilm; there is no default")
+    adopt.add_argument("--dry-run", action="store_true", help="only look whether it fits")
 
 
 def _add_tools(commands: argparse._SubParsersAction[CommandParser]) -> None:

@@ -120,12 +120,57 @@ def test_vectors_of_an_unknown_model_are_adopted(vpa: Run, tmp_path: Path) -> No
     status, _, err = vpa("search", "x", *place)
     assert status == 3
     assert "an unknown model" in err
+    status, _, err = vpa("adopt", *place)
+    assert status == 2
+    assert "needs --embedding MODEL" in err
+    status, out, _ = vpa("adopt", "--embedding", "hashing", "--dry-run", *place)
+    assert (status, "nothing was changed" in out) == (0, True)
+    assert vpa("search", "x", *place)[0] == 3
     assert vpa("adopt", "--embedding", "hashing", *place)[0] == 0
+    status, out, _ = vpa("adopt", "--embedding", "hashing", *place)
+    assert (status, "already" in out) == (0, True)
+    status, _, err = vpa("documents", "show", "a", *place)
+    assert status == 1
+    assert "a record that was not ingested" in err
     assert vpa("search", "x", *place)[0] == 0
     status, _, err = vpa("adopt", "--embedding", "minilm", *place)
     assert status == 3
     assert "holds vectors of" in err
-    assert vpa("adopt", "--path", "there", "--collection", "nowhere")[0] == 3
+    assert vpa("adopt", "--embedding", "hashing", "--path", "there", "--collection", "nowhere")[0] == 3
+
+
+def test_misspelt_and_foreign_fields_are_told_by_every_command(
+    vpa: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VPA_LOG_LEVEL", "WARNING")
+    (tmp_path / "a\nb.md").write_text("# Cats\n\ncats sleep")
+    assert vpa("ingest", ".")[0] == 0
+    assert "a b.md" in vpa("documents", "list")[1]
+    for command in (["documents", "list"], ["documents", "delete"]):
+        status, _, err = vpa(*command, "--filter", '{"sourc": "x"}')
+        assert status == 0
+        assert err.count("no record has a field 'sourc'; did you mean 'source'?") == 1
+    status, _, err = vpa("search", "cats", "--filter", '{"title": "Cats"}')
+    assert status == 2
+    assert "titles and ids of documents stand beside the metadata" in err
+
+
+def test_files_of_another_kind_are_not_taken_for_stores_or_parquet(vpa: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("cats sleep")
+    assert vpa("ingest", ".")[0] == 0
+    status, _, err = vpa("export", "embedded://./.vpa", "out.csv")
+    assert (status, "call it 'out.parquet'" in err) == (2, True)
+    assert vpa("export", "embedded://./.vpa", "out.parquet")[0] == 0
+    status, _, err = vpa("import", "out.parquet", "embedded://./new")
+    assert (status, "a file where a directory should be" in err) == (3, True)
+    assert sorted(one.name for one in tmp_path.iterdir()) == [".vpa", "a.md", "out.parquet"]
+
+
+@pytest.mark.parametrize("words", [["search", "--\x1b[31mx", "y"], ["\x1b[31m"], ["stats", "--environment", "\x1b[1m"]])
+def test_control_characters_of_an_argument_are_shown(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert "\x1b" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])

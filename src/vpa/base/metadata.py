@@ -72,7 +72,10 @@ def check_text(text: str) -> str:
 def utc_text(moment: datetime) -> str:
     """An aware datetime as RFC 3339 in UTC with six fractional digits, so that text order is time order."""
     if moment.tzinfo is None or moment.utcoffset() is None:
-        raise ValueRuleError("is a datetime without a time zone; use an aware one, for example datetime.now(UTC)")
+        raise ValueRuleError(
+            "is a datetime without a time zone; use an aware one, for example datetime.now(UTC), or "
+            "in pandas column.dt.tz_localize('UTC')"
+        )
     try:
         return in_utc(moment)
     except OverflowError:

@@ -213,7 +213,9 @@ def _numbers(values: NDArray[Any], valid: RowMask | None) -> NumberColumn:
         raise ValueRuleError(f"must have one dimension, it has shape {values.shape}")
     kind = values.dtype.kind
     if kind == "M":
-        raise ValueRuleError("holds datetimes without a time zone; use Arrow timestamps with one, or text")
+        raise ValueRuleError(
+            "holds datetimes without a time zone; give them one, in pandas column.dt.tz_localize('UTC'), or pass text"
+        )
     if kind not in "biuf" or values.dtype.itemsize > 8:
         raise ValueRuleError(f"has type {values.dtype}, which is not a boolean, an integer, a float or text")
     if valid is not None:

@@ -2,14 +2,14 @@
 
 Asked only where a filtered answer is empty, and at a bounded cost: one record that has the field is enough, so each
 field costs one request at most; where the store does not evaluate `$exists` itself, the first records of the scope are
-looked at, and nothing is said of larger ones. A field that exists is asked about once per connection.
+looked at, and nothing is said of larger ones. A field that exists is asked about again after five minutes at most.
 """
 
 from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -33,14 +33,25 @@ MOST_FIELDS: Final = 8  # Of one filter; further ones are not looked at.
 SAMPLE: Final = 256  # Records that are looked at for names, and where `$exists` is not evaluated by the store.
 _PATIENCE_S: Final = 1.0  # For all fields of a filter: an answer is not held up for longer.
 _REMEMBERED_S: Final = 30.0  # Others may write the field meanwhile.
+_KNOWN_S: Final = 300.0  # Its last record may be deleted meanwhile.
+# What filters do not see, by the names that people give it.
+_BESIDE: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("id", "_id", "ids", "record_id"), "the id of a record is none: get(ids), delete(ids)"),
+    **dict.fromkeys(
+        ("text", "content", "document", "page_content", "_text"), "filters see the metadata, not the text of a record"
+    ),
+    **dict.fromkeys(
+        ("title", "document_id", "doc_id"), "titles and ids of documents stand beside the metadata that filters see"
+    ),
+}
 _log = get_logger("vpa.client")
 
 
 @dataclass(slots=True)
 class Noted:
-    """What was learnt about fields of one collection: those that exist, and until when others were without a record."""
+    """What was learnt about fields of one collection, and until when it is taken for true."""
 
-    present: set[tuple[Scope, str]] = field(default_factory=set)
+    present: dict[tuple[Scope, str], float] = field(default_factory=dict)
     absent: dict[tuple[Scope, str], tuple[float, int]] = field(default_factory=dict)
     quiet_until: float = 0.0
     logged: set[str] = field(default_factory=set)
@@ -63,7 +74,7 @@ async def unknown_fields(bound: Binding, node: NormalFilter, *, scope: Scope) ->
     cheaply. Never raises an error of the store.
     """
     noted, now = bound.noted, bound.clock.monotonic()
-    paths = [path for path in paths_of(node) if (scope, path) not in noted.present]
+    paths = [path for path in paths_of(node) if now >= noted.present.get((scope, path), 0.0)]
     if not paths or now < noted.quiet_until:
         return ()
     try:
@@ -101,7 +112,8 @@ def nearest_name(path: str, names: Sequence[str]) -> str | None:
 
 def sentence(path: str, near: str | None) -> str:
     """One line for people."""
-    return f"no record has a field {path!r}" + (f"; did you mean {near!r}?" if near else "")
+    hint = _BESIDE.get(path) if near is None else f"did you mean {near!r}?"
+    return f"no record has a field {path!r}" + (f"; {hint}" if hint else "")
 
 
 async def told(bound: Binding, number: int, request: Count | Delete | UpdateMetadata) -> int:
@@ -136,7 +148,7 @@ async def _exists(bound: Binding, path: str, *, scope: Scope) -> bool:
         is_whole = batch is None or len(batch) < SAMPLE
         present = not is_whole or any(name == path or name.startswith(f"{path}.") for name in paths)
     if present:
-        bound.noted.present.add(key)
+        bound.noted.present[key] = bound.clock.monotonic() + _KNOWN_S
     else:
         bound.noted.absent[key] = (bound.clock.monotonic() + _REMEMBERED_S, version)
     return present

@@ -141,9 +141,9 @@ class WritingVerbs(Located):
         either way nothing was changed.
         """
         bound = self._bound()
+        chosen, node = await _targets(ids, filter, allow_all=allow_all, verb=UpdateMetadata.verb)
         if set is None and isinstance(remove, tuple) and not remove and not dry_run:
             raise ArgumentError("update_metadata: nothing is to be changed; give set={key: value} or remove=[key]")
-        chosen, node = await _targets(ids, filter, allow_all=allow_all, verb=UpdateMetadata.verb)
         request = UpdateMetadata(
             ids=chosen,
             filter=node,

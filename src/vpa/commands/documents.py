@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -13,10 +12,20 @@ from vpa.base.errors import InvalidFilterError
 from vpa.base.ids import check_document_id
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
-from vpa.commands.common import nothing_stored, parse_filter, print_json, print_line, print_table, reading, scope
+from vpa.commands.common import (
+    nothing_stored,
+    parse_filter,
+    print_json,
+    print_line,
+    print_problem,
+    print_table,
+    reading,
+    scope,
+)
 from vpa.commands.common import settings as settings_of
 from vpa.filters import Filter, as_filter, normal
 from vpa.kit.threads import Workers
+from vpa.observe.printable import one_line
 from vpa.rag.chunks import first_chunks, of_documents
 from vpa.rag.documents import Document, DocumentSummary
 from vpa.rag.reading import read_document, read_summaries
@@ -37,7 +46,10 @@ async def _list(args: Namespace) -> int:
     if args.json:
         print_json([asdict(one) for one in found])
         return 0
-    rows = [(one.document_id, one.title, one.chunk_count, one.length, _facts(one)) for one in found]
+    rows = [
+        (one_line(one.document_id), one_line(one.title), one.chunk_count, one.length, one_line(_facts(one)))
+        for one in found
+    ]
     print_table(["document", "title", "chunks", "characters", "metadata"], rows)
     print_line(f"{len(found)} of {total} documents" + (" (--limit 0 lists all)" if len(found) < total else ""))
     return 0
@@ -49,6 +61,13 @@ async def _show(args: Namespace) -> int:
         wanted = of_documents([check_document_id(args.id)])
         workers = await stack.enter_async_context(_Workers())
         document = await read_document(documents, wanted, scope=scope(args), workers=workers.pool)
+        record = await documents.get_one(args.id, scope=scope(args)) if document is None else None
+    if record is not None:
+        print_problem(
+            f"vpa: {args.id!r} is a record that was not ingested, so it is no document; the library's get({args.id!r}) "
+            "shows it"
+        )
+        return 1
     if document is None:
         return _missing([args.id])
     if args.json:
@@ -70,6 +89,9 @@ async def _delete(args: Namespace) -> int:
         node = as_filter(parse_filter(args.filter)) if chosen is None else of_documents(chosen)
         found = await _summaries(documents, first_chunks() & node, limit=None, args=args)
         names = [one.document_id for one in found]
+        if not names and chosen is None:
+            # Says which field no record has, as `documents list` does.
+            await documents.count(filter=first_chunks() & node, scope=scope(args))
         if names and not args.dry_run:
             # By document, not by the filter: the chunks of one document need not all match it.
             await documents.delete(filter=of_documents(names), scope=scope(args))
@@ -83,7 +105,7 @@ async def _delete(args: Namespace) -> int:
 
 
 def _missing(names: Sequence[str]) -> int:
-    sys.stderr.write(f"vpa: no document {', '.join(map(repr, names))}; list what exists with: vpa documents list\n")
+    print_problem(f"vpa: no document {', '.join(map(repr, names))}; list what exists with: vpa documents list")
     return 1
 
 

@@ -8,7 +8,9 @@ import argparse
 import difflib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
+
+from vpa.observe.printable import printable
 
 # Options of other programs, and what they are here.
 _ELSEWHERE: Final[Mapping[str, str]] = {
@@ -38,6 +40,10 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
 
 class CommandParser(argparse.ArgumentParser):
     """An ArgumentParser that names what was meant. Its commands are parsers of the same class."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Words that were typed are repeated in it; control characters among them are shown, not obeyed."""
+        super()._print_message(printable(message), file)
 
     def parse(self, words: Sequence[str] | None = None) -> argparse.Namespace:
         """As `parse_args`; an unknown option is reported with the usage of the command that it was given to."""

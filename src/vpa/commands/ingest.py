@@ -6,13 +6,17 @@ import asyncio
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Final
 
 from vpa.commands.common import print_json, print_line, print_problem, scope, settings
 from vpa.commands.progress import shown_progress
 from vpa.compose import create_enhanced_rag_system
-from vpa.ingest.files import count_documents, read_files
+from vpa.ingest.files import count_documents, passed_over, read_files
 from vpa.ingest.source import SourceDocument, SourceProblem
+from vpa.observe.printable import one_line
 from vpa.rag.documents import IngestReport, NewDocument
+
+_ENDINGS: Final = 8  # So many are named.
 
 
 def run(args: Namespace) -> int:
@@ -26,6 +30,7 @@ async def _run(args: Namespace) -> int:
     system = create_enhanced_rag_system(settings(args))
     async with system:
         report = await _with_progress(args, system.add_documents, problems=problems, origins=origins)
+    skipped = passed_over(args.paths)
     problems += [SourceProblem(origins.get(name, name), message) for name, message in report.failed.items()]
     if args.json:
         print_json(
@@ -35,6 +40,7 @@ async def _run(args: Namespace) -> int:
                 "reused": report.reused,
                 "recut": report.recut,
                 "shortened_titles": report.shortened_titles,
+                "passed_over": skipped,
                 "problems": [{"origin": one.origin, "message": one.message} for one in problems],
             }
         )
@@ -42,6 +48,10 @@ async def _run(args: Namespace) -> int:
         for problem in problems:
             print_problem(str(problem))
         print_line(f"{report.documents} documents added as {report.chunks} chunks, {_problems(len(problems))}")
+        if skipped:
+            some = ", ".join(f"{count} {one_line(ending)}" for ending, count in list(skipped.items())[:_ENDINGS])
+            more = " …" if len(skipped) > _ENDINGS else ""
+            print_line(f"{sum(skipped.values())} files passed over, whose endings no reader knows: {some}{more}")
         if report.reused:
             print_line(f"{report.reused} chunks were stored already and not embedded again")
         if report.recut or report.shortened_titles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -78,6 +79,20 @@ def _inside(root: Path) -> Iterator[tuple[Path, str] | SourceProblem]:
             yield path, path.as_posix()
     if not found:
         yield SourceProblem(str(root), f"holds no file with a known ending ({', '.join(sorted(READERS))})")
+
+
+def passed_over(paths: Sequence[str]) -> dict[str, int]:
+    """How many files of folders are left out since no reader knows their ending, by ending; hidden ones not counted."""
+    endings = Counter(
+        path.suffix.lower() or path.name
+        for root in map(Path, paths)
+        if root.is_dir()
+        for path in root.rglob("*")
+        if path.is_file()
+        and reader_of(path) is None
+        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    )
+    return dict(sorted(endings.items()))
 
 
 def read_files(paths: Sequence[str]) -> Iterator[Item]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from errno import EDQUOT, ENOSPC
+from errno import EDQUOT, ENOSPC, ENOTDIR
 from typing import Final
 
 from vpa.base.errors import ClosedError, ReadOnlyError, StorageError, StorageFullError, StorageLockedError
@@ -177,4 +177,6 @@ def storage_error(error: OSError, consequence: str) -> StorageError:
     """The error of ours for a failed file call."""
     if error.errno in (ENOSPC, EDQUOT):
         return StorageFullError(f"no room on the disk ({error}): {consequence}; free some space and try again")
+    if error.errno == ENOTDIR:
+        return StorageError(f"{consequence}: there is a file where a directory should be ({error.filename})")
     return StorageError(f"a file call failed ({error}): {consequence}")

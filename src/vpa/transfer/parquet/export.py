@@ -23,6 +23,8 @@ from vpa.kit.threads import Workers
 from vpa.transfer.parquet.format import DIGEST_KEY, INFO_KEY, ROWS, ContentDigest, pyarrow
 from vpa.transfer.parquet.typed import add_typed_columns, behind
 
+# Endings that promise something else.
+_OTHER_KINDS: Final = frozenset((".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".xlsx", ".arrow", ".feather"))
 _MAGIC: Final = b"PAR1"  # A Parquet file begins with it.
 
 
@@ -108,6 +110,10 @@ def _reserve(path: Path, partial: Path) -> None:
             raise ConfigurationError(f"{str(path)!r} cannot be written: there is no directory {str(path.parent)!r}")
         if path.exists() and _head(path) not in (b"", _MAGIC):
             raise ConfigurationError(f"{str(path)!r} exists and is no Parquet file; it is not overwritten")
+        if path.suffix.lower() in _OTHER_KINDS:
+            raise ConfigurationError(
+                f"{str(path)!r}: a Parquet file is written; call it {path.with_suffix('.parquet').name!r}"
+            )
         partial.touch(exist_ok=False)
     except OSError as error:
         raise ConfigurationError(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
