@@ -197,6 +197,22 @@ async def test_a_filter_that_means_nothing_is_a_filter_error(store: VPADocumentS
         await store.embedding_retrieval_async([0.0, 1.0], filters=filters)
 
 
+def test_filters_of_vpa_are_answered_with_haystacks(store: VPADocumentStore) -> None:
+    for wrong in (vpa.F("n") > 3, {"n": {"$gt": 3}}, [{"field": "meta.n"}]):
+        with pytest.raises(FilterError, match=r'Haystack\'s notation.*"field": "meta\.year"'):
+            store.filter_documents(wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="filter_documents takes filters, not where"):
+        store.filter_documents(where={})  # type: ignore[call-arg]
+
+
+def test_a_policy_may_be_its_name(store: VPADocumentStore) -> None:
+    document = Document(id="p", content="x", embedding=[1.0, 2.0])
+    assert store.write_documents([document], policy="overwrite") == 1
+    assert store.write_documents([document], policy="SKIP") == 0
+    with pytest.raises(ValueError, match="policy is one of"):
+        store.write_documents([document], policy="replace")
+
+
 def test_an_empty_filter_changes_nothing(store: VPADocumentStore) -> None:
     store.write_documents(line(2))
     with pytest.raises(FilterError, match="delete_all_documents"):

@@ -38,6 +38,33 @@ class Counting(Embeddings):
         return [float(text.count("a")), float(text.count("b"))]
 
 
+@pytest.mark.parametrize(
+    ("verb", "keywords", "message"),
+    [
+        ("similarity_search", {"query": "a", "where": {}}, "similarity_search takes filter, not where"),
+        ("similarity_search", {"query": "a", "filters": {}}, "similarity_search takes filter, not filters"),
+        ("similarity_search", {"query": "a", "top_k": 2}, "similarity_search takes k, not top_k"),
+        ("similarity_search_by_vector", {"query_vector": [1.0]}, "takes embedding, not query_vector"),
+        ("add_texts", {"texts": ["a"], "metadata": [{}]}, "add_texts takes metadatas, not metadata"),
+        ("delete", {"where": {}}, "delete takes filter, not where"),
+        ("get", {"filter": {}}, "get takes where, not filter"),
+    ],
+)
+def test_an_argument_of_another_library_is_answered_with_ours(
+    store: VPAVectorStore, verb: str, keywords: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        getattr(store, verb)(**keywords)
+
+
+def test_the_constructor_says_what_it_takes() -> None:
+    for wrong, message in (({"url": "x"}, "takes place, not url"), ({"persist_directory": "x"}, "takes place, not")):
+        with pytest.raises(TypeError, match=f"VPAVectorStore {message}"):
+            VPAVectorStore(Counting(), **wrong)
+    with pytest.raises(TypeError, match="VPAByteStore takes place, not path"):
+        VPAByteStore(path="x")  # type: ignore[call-arg]
+
+
 @pytest.fixture
 def store() -> Iterator[VPAVectorStore]:
     with VPAVectorStore(Counting(), collection_name="ways") as made:

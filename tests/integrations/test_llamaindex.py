@@ -166,6 +166,14 @@ def test_what_vpa_does_not_have_is_named_in_a_line(memory: VPAVectorStore) -> No
         memory.add([TextNode(text="x")])
 
 
+def test_filters_of_another_kind_are_named(memory: VPAVectorStore) -> None:
+    for wrong in ({"year": 1}, [{"key": "year", "value": 1}]):
+        with pytest.raises(vpa.InvalidFilterError, match=r"filters is LlamaIndex's MetadataFilters\("):
+            memory.get_nodes(filters=wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="VPAVectorStore takes place, not url"):
+        VPAVectorStore(url="x")
+
+
 def test_diversity_skips_what_is_alike(memory: VPAVectorStore) -> None:
     options = {"mode": VectorStoreQueryMode.MMR, "similarity_top_k": 2, "query_embedding": [1.0, 0.1, 0.1]}
     assert asked(memory, similarity_top_k=2) == ["n1", "n2"] or asked(memory, similarity_top_k=2) == ["n2", "n1"]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 import vpa
 from vpa.integrations.owned import OwnedCollection
@@ -184,6 +185,27 @@ def test_a_collection_that_another_store_dropped_is_made_again(tmp_path: Path) -
     assert other.run(put, dimension=2) == 1
     first.close()
     other.close()
+
+
+def test_a_collection_that_another_store_made_with_another_dimension_is_taken_as_it_is(tmp_path: Path) -> None:
+    first, other = owned(f"mock://{tmp_path}"), owned(f"mock://{tmp_path}")
+    assert first.run(put, dimension=2) == other.run(count) == 1
+    first.drop()
+    wide = {"id": "w", "vector": [1.0, 2.0, 3.0]}
+    assert first.run(lambda docs: docs.upsert([wide]), dimension=3) == 1
+    assert other.run(lambda docs: docs.upsert([{**wide, "id": "x"}]), dimension=3) == 1
+    assert other.run(count) == 2
+    with pytest.raises(vpa.DimensionMismatchError):
+        other.run(put, dimension=2)
+    first.close()
+    other.close()
+
+
+def test_a_key_may_be_wrapped_so_that_it_is_not_printed() -> None:
+    assert vpa.connect("qdrant://localhost", api_key=SecretStr("hunter2")).config.api_key == "hunter2"  # type: ignore[arg-type]
+    OwnedCollection("qdrant://localhost", "docs", api_key=SecretStr("hunter2")).close()
+    with pytest.raises(vpa.ConfigurationError, match=r"api_key .* is a text or a SecretStr, not int"):
+        vpa.connect("qdrant://localhost", api_key=3)  # type: ignore[arg-type]
 
 
 def test_what_is_no_place_is_named() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final, TypeVar
 
@@ -18,21 +18,25 @@ from vpa.base.errors import ArgumentError
 C = TypeVar("C", bound=Callable[..., Any])
 T = TypeVar("T")
 
-_COUNT: Final = ("top_k", "limit", "batch_size")
-_CONDITION: Final = ("filter", "filters")
+_COUNT: Final = ("top_k", "k", "limit", "batch_size")
+_CONDITION: Final = ("filter", "filters", "where")
 _QUERY: Final = ("vector", "vectors", "query", "records")
 _DIMENSION: Final = ("dimension",)
 _METRIC: Final = ("metric",)
 _VECTORS: Final = ("include_vectors",)
-_COLLECTION: Final = ("collection", "index_name", "name")
+_COLLECTION: Final = ("collection", "collection_name", "index_name", "name")
+_RECEIVERS: Final = ("self", "cls")
 # By a name of other libraries, the names of ours that may be meant: the first that the call takes is named.
 FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("limit", "k", "n", "n_results", "topk", "num_results", "size", "max_results", "top_k"), _COUNT),
     **dict.fromkeys(
         ("where", "filters", "filter", "expr", "query_filter", "metadata_filter", "conditions", "condition"), _CONDITION
     ),
-    **dict.fromkeys(("query_vector", "embedding", "query_embedding", "values"), ("vector", "vectors", "records")),
-    **dict.fromkeys(("query_embeddings", "query_vectors", "embeddings"), ("vectors", "vector", "records")),
+    **dict.fromkeys(
+        ("query_vector", "embedding", "query_embedding", "values", "vector"),
+        ("vector", "embedding", "vectors", "records"),
+    ),
+    **dict.fromkeys(("query_embeddings", "query_vectors"), ("vectors", "vector", "records")),
     **dict.fromkeys(("query", "query_text"), ("query", "text", "texts", "vector")),
     **dict.fromkeys(("query_texts", "queries"), ("texts", "text", "query")),
     **dict.fromkeys(("namespace", "tenant", "partition_key", "partition", "partition_name", "database"), ("scope",)),
@@ -48,7 +52,10 @@ FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(
         ("distance", "distance_metric", "space", "similarity", "distance_fn", "metric_type", "similarity_fn"), _METRIC
     ),
-    **dict.fromkeys(("embedding_function", "embed_fn", "embedding_model", "embeddings_model", "model"), ("embedder",)),
+    **dict.fromkeys(
+        ("embedding_function", "embed_fn", "embedding_model", "embeddings_model", "model", "embeddings"),
+        ("embedder", "embedding", "vectors", "vector", "records"),
+    ),
     **dict.fromkeys(("id", "ids", "doc_id", "uuid", "uuids", "points_selector"), ("ids", "document_id", "records")),
     "document_ids": ("ids", "document_id"),
     **dict.fromkeys(("collection_name", "index", "index_name", "class_name", "table_name"), _COLLECTION),
@@ -57,7 +64,10 @@ FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("timeout", "timeout_s", "request_timeout"), ("timeout_seconds",)),
     **dict.fromkeys(("retries", "max_attempts"), ("max_retries",)),
     **dict.fromkeys(("token", "key", "password", "apikey"), ("api_key",)),
-    **dict.fromkeys(("uri", "host", "address", "endpoint", "path", "persist_directory", "url"), ("url", "manager")),
+    **dict.fromkeys(
+        ("uri", "host", "address", "endpoint", "path", "persist_directory", "url", "client"),
+        ("url", "manager", "place"),
+    ),
     **dict.fromkeys(("offset", "page", "next_page_offset", "start_cursor", "after"), ("cursor",)),
     **dict.fromkeys(("field_name", "property", "column"), ("field",)),
 }
@@ -84,6 +94,7 @@ _SHAPES: Final[Mapping[str, str]] = {
     "url": "such as qdrant://host:6333, or embedded://./directory",
     "ids": "one id or a list of them",
     "manager": 'vpa.connect("embedded://./directory")',
+    "place": 'a URL, such as "embedded://./directory", or a manager',
 }
 
 
@@ -95,12 +106,18 @@ def argument_error(
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        parameters = [name for name in signature.parameters if name != "self"]
+        parameters = [name for name in signature.parameters if name not in _RECEIVERS]
+        called = function.__qualname__.split(".")[-2] if function.__name__ == "__init__" else function.__name__
         unknown = next((name for name in kwargs if name not in signature.parameters), None)
         if unknown is not None:
-            return ArgumentError(_unknown(function.__name__, unknown, parameters=parameters, passed=kwargs))
-        return ArgumentError(_misfit(function.__name__, signature, error))
+            return ArgumentError(_unknown(called, unknown, parameters=parameters, passed=kwargs))
+        return ArgumentError(_misfit(called, signature, error))
     return None
+
+
+def unknown_argument(verb: str, keyword: str, *, taken: Sequence[str]) -> ArgumentError:
+    """For a call that takes `taken`, which Python does not check itself."""
+    return ArgumentError(_unknown(verb, keyword, parameters=list(taken), passed={}))
 
 
 def _unknown(verb: str, keyword: str, *, parameters: list[str], passed: Mapping[str, Any]) -> str:
@@ -124,13 +141,18 @@ def _misfit(verb: str, signature: inspect.Signature, error: TypeError) -> str:
     positional = [
         parameter.name
         for parameter in signature.parameters.values()
-        if parameter.kind is not parameter.KEYWORD_ONLY and parameter.name != "self"
+        if parameter.kind is not parameter.KEYWORD_ONLY and parameter.name not in _RECEIVERS
     ]
     if "too many positional" not in str(error):
         return f"{verb}: {error}"
     taken = f"{', '.join(positional)} by position" if positional else "nothing by position"
-    others = [parameter for parameter in signature.parameters if parameter not in positional and parameter != "self"]
+    others = [name for name in signature.parameters if name not in positional and name not in _RECEIVERS]
     return f"{verb} takes {taken}; give the others by name: {', '.join(f'{name}=' for name in others)}"
+
+
+def takes_any(function: Callable[..., Any]) -> bool:
+    """Whether it passes on keywords that it does not know."""
+    return any(one.kind is one.VAR_KEYWORD for one in inspect.signature(function).parameters.values())
 
 
 def explained(function: C) -> C:
@@ -162,8 +184,12 @@ def explained(function: C) -> C:
 
 
 def explains(kind: type[T]) -> type[T]:
-    """The class, with every public method of its own `explained`."""
+    """The class, with its constructor and every public method of its own `explained`."""
     for name, member in list(vars(kind).items()):
-        if not name.startswith("_") and inspect.isfunction(member):
+        if name.startswith("_") and name != "__init__":
+            continue
+        if inspect.isfunction(member):
             setattr(kind, name, explained(member))
+        elif isinstance(member, classmethod) and not takes_any(member.__func__):
+            setattr(kind, name, classmethod(explained(member.__func__)))
     return kind

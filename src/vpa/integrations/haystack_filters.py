@@ -34,6 +34,7 @@ _COMPARISONS: Final[Mapping[str, Callable[[F, Any], Filter]]] = {
     "in": F.is_in,
     "not in": F.not_in,
 }
+_LIKE_THIS: Final = '{"field": "meta.year", "operator": ">=", "value": 2020}'
 _RANGES: Final = (">", ">=", "<", "<=")
 _LISTS: Final = ("in", "not in")
 
@@ -74,7 +75,7 @@ EVERYTHING: Final = Condition()
 
 def as_condition(filters: Mapping[str, Any] | None) -> Condition:
     """Haystack's filter, divided; raises FilterError for one that is malformed."""
-    if not filters:
+    if filters is None or (isinstance(filters, Mapping) and not filters):
         return EVERYTHING
     try:
         parts = split(normal(_node(filters)), _is_native)
@@ -85,7 +86,7 @@ def as_condition(filters: Mapping[str, Any] | None) -> Condition:
 
 def selective(filters: Mapping[str, Any] | None, *, instead: str) -> Condition:
     """As `as_condition`, for verbs that change what matches: without a filter they raise FilterError."""
-    if not filters:
+    if filters is None or (isinstance(filters, Mapping) and not filters):
         raise FilterError(f"the filter is empty, which would mean every document; {instead}")
     return as_condition(filters)
 
@@ -97,12 +98,12 @@ def _is_native(leaf: Filter) -> bool:
 
 def _node(condition: Any) -> Filter:
     if not isinstance(condition, Mapping):
-        raise FilterError(f"a filter is a dictionary, not {shown(condition)}")
+        raise FilterError(f"a filter is a dictionary in Haystack's notation, {_LIKE_THIS}, not {shown(condition)}")
     if "field" in condition:
         return _comparison(condition)
     for key in ("operator", "conditions"):
         if key not in condition:
-            raise FilterError(f"the filter {shown(condition)} lacks {key!r}")
+            raise FilterError(f"the filter {shown(condition)} lacks {key!r}; Haystack's notation is {_LIKE_THIS}")
     if not isinstance(condition["conditions"], list | tuple):
         raise FilterError(f"conditions is a list of filters, not {condition['conditions']!r:.80}")
     parts = tuple(map(_node, condition["conditions"]))

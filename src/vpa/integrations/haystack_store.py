@@ -13,6 +13,7 @@ from haystack.document_stores.types import DuplicatePolicy
 from haystack.utils import Secret
 
 import vpa.sync
+from vpa.base.arguments import explains
 from vpa.base.errors import ClosedError
 from vpa.base.records import Metric
 from vpa.base.scope import Scope
@@ -30,6 +31,7 @@ _USUAL_DIMENSION: Final = 768
 _ABSENT: Final = object()
 
 
+@explains
 class VPADocumentStore:
     """`VPADocumentStore(place="qdrant://localhost:6333", collection="docs")`.
 
@@ -151,11 +153,12 @@ class VPADocumentStore:
 
     # Writing
 
-    def write_documents(self, documents: list[Document], policy: DuplicatePolicy = DuplicatePolicy.NONE) -> int:
+    def write_documents(self, documents: list[Document], policy: DuplicatePolicy | str = DuplicatePolicy.NONE) -> int:
         """Write; returns how many. With NONE, as with FAIL, an id that exists raises DuplicateDocumentError.
 
         Nothing is written then. OVERWRITE returns the number of documents that were passed, as Haystack's stores do.
         """
+        policy = verbs.policy_of(policy)
         unique = verbs.check_documents(documents, policy)
         if not unique:
             return 0
@@ -167,8 +170,9 @@ class VPADocumentStore:
         return len(documents) if policy is DuplicatePolicy.OVERWRITE else int(written)
 
     async def write_documents_async(
-        self, documents: list[Document], policy: DuplicatePolicy = DuplicatePolicy.NONE
+        self, documents: list[Document], policy: DuplicatePolicy | str = DuplicatePolicy.NONE
     ) -> int:
+        policy = verbs.policy_of(policy)
         unique = verbs.check_documents(documents, policy)
         if not unique:
             return 0

@@ -19,6 +19,7 @@ from vpa.base.metadata import Scalar
 from vpa.base.query import MAX_TOP_K, ConflictName
 from vpa.base.records import Match, Record
 from vpa.base.scope import ALL_SCOPES, Scope
+from vpa.base.showing import shown
 from vpa.base.validation import check_id, check_query_vectors
 from vpa.client import describe
 from vpa.client.collection import Collection
@@ -48,6 +49,16 @@ _EMBEDDED: Final = F.system(NO_EMBEDDING) != True  # noqa: E712 (a filter expres
 
 
 # Writing
+
+
+def policy_of(policy: DuplicatePolicy | str) -> DuplicatePolicy:
+    """A policy, also by its name; raises ValueError."""
+    if isinstance(policy, DuplicatePolicy):
+        return policy
+    for known in DuplicatePolicy:
+        if isinstance(policy, str) and policy.upper() == known.name:
+            return known
+    raise ValueError(f"policy is one of {', '.join(map(str, DuplicatePolicy))}, not {shown(policy)}")
 
 
 def check_documents(documents: Any, policy: DuplicatePolicy) -> list[Document]:

@@ -11,7 +11,9 @@ from typing import Any, Self
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
+from pydantic import SecretStr
 
+from vpa.base.arguments import explains
 from vpa.base.errors import CollectionNotFoundError, ConfigurationError
 from vpa.base.records import Match
 from vpa.base.scope import Scope
@@ -34,6 +36,7 @@ from vpa.integrations.owned import Closing, OwnedCollection, Place
 _COLLECTION = "langchain"
 
 
+@explains
 class VPAVectorStore(Closing, VectorStore):
     """`VPAVectorStore(embedding, place="qdrant://localhost:6333", collection_name="docs")`.
 
@@ -54,7 +57,7 @@ class VPAVectorStore(Closing, VectorStore):
         place: Place = "embedded://",
         collection: str | None = None,
         collection_name: str | None = None,
-        api_key: str | None = None,
+        api_key: str | SecretStr | None = None,
         metric: str | None = None,
         scope: Scope = Scope(),
     ) -> None:

@@ -8,13 +8,16 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 from langchain_core.stores import ByteStore
+from pydantic import SecretStr
 
+from vpa.base.arguments import explains
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
 from vpa.integrations.keyed import DIMENSION, KEY, METRIC, TABLE, forget, keyed, keyed_record
 from vpa.integrations.owned import Closing, OwnedCollection, Place
 
 
+@explains
 class VPAByteStore(Closing, ByteStore):
     """`VPAByteStore(place="embedded://./data", collection_name="cache")`: `BaseStore[str, bytes]` on any store.
 
@@ -27,7 +30,7 @@ class VPAByteStore(Closing, ByteStore):
         place: Place = "embedded://",
         collection_name: str = "langchain-bytes",
         namespace: str = "",
-        api_key: str | None = None,
+        api_key: str | SecretStr | None = None,
         scope: Scope = Scope(),
     ) -> None:
         self._owned = OwnedCollection(place, collection_name, api_key=api_key, metric=METRIC)

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from langchain_core.indexing import RecordManager
+from pydantic import SecretStr
 
+from vpa.base.arguments import explains
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
 from vpa.integrations.keyed import DIMENSION, KEY, METRIC, TABLE, forget, keyed, keyed_record
@@ -17,6 +19,7 @@ _GROUP: Final = "group_id"
 _UPDATED: Final = "updated_at"
 
 
+@explains
 class VPARecordManager(Closing, RecordManager):
     """`VPARecordManager("docs", place="embedded://./data")`: one namespace of a collection of its own.
 
@@ -29,7 +32,7 @@ class VPARecordManager(Closing, RecordManager):
         *,
         place: Place = "embedded://",
         collection_name: str = "langchain-index",
-        api_key: str | None = None,
+        api_key: str | SecretStr | None = None,
         scope: Scope = Scope(),
         clock: Callable[[], float] = time.time,
     ) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
-from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.bridge.pydantic import PrivateAttr, SecretStr
 from llama_index.core.indices.query.embedding_utils import get_top_k_mmr_embeddings
 from llama_index.core.schema import BaseNode
 from llama_index.core.vector_stores.types import (
@@ -20,6 +20,7 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 
+from vpa.base.arguments import unknown_argument
 from vpa.base.errors import InvalidFilterError, InvalidQueryError
 from vpa.base.records import Match
 from vpa.base.scope import Scope
@@ -59,7 +60,7 @@ class VPAVectorStore(Closing, BasePydanticVectorStore):
         *,
         place: Place = "embedded://",
         collection_name: str = "llamaindex",
-        api_key: str | None = None,
+        api_key: str | SecretStr | None = None,
         metric: str | None = None,
         tenant: str = "",
         namespace: str = "",
@@ -67,7 +68,7 @@ class VPAVectorStore(Closing, BasePydanticVectorStore):
     ) -> None:
         if strange := sorted(set(fields) - set(type(self).model_fields)):
             # Pydantic would pass over them: the nodes would go to another place than was meant.
-            raise TypeError(f"VPAVectorStore takes no {strange[0]}; it takes {', '.join(_ARGUMENTS)}")
+            raise unknown_argument("VPAVectorStore", strange[0], taken=_ARGUMENTS)
         owned = OwnedCollection(place, collection_name, api_key=api_key, metric=metric)
         super().__init__(
             place=place if isinstance(place, str) else None,

@@ -10,8 +10,9 @@ from llama_index.core.schema import BaseNode, MetadataMode
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
 from llama_index.core.vector_stores.utils import metadata_dict_to_node
 
-from vpa.base.errors import InvalidRecordError, UnsupportedFilterError
+from vpa.base.errors import InvalidFilterError, InvalidRecordError, UnsupportedFilterError
 from vpa.base.records import Match, Record
+from vpa.base.showing import shown
 from vpa.filters import F, Filter
 from vpa.filters.ast import ALWAYS, And, Not, Or
 from vpa.integrations.payload import pack, unpack
@@ -84,6 +85,11 @@ def condition_of(
 
 
 def _all_of(filters: MetadataFilters) -> Filter:
+    if not isinstance(filters, MetadataFilters):
+        raise InvalidFilterError(
+            "filters is LlamaIndex's MetadataFilters(filters=[MetadataFilter(key=…, value=…, operator=…)]), not "
+            f"{shown(filters)}"
+        )
     parts = tuple(_all_of(part) if isinstance(part, MetadataFilters) else _single(part) for part in filters.filters)
     if not parts:
         return ALWAYS

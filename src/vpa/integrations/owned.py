@@ -9,10 +9,13 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 
+from pydantic import SecretStr
+
 import vpa.sync
 from vpa.base.errors import (
     CollectionNotFoundError,
     ConfigurationError,
+    DimensionMismatchError,
     EmbeddingMismatchError,
 )
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric
@@ -48,7 +51,7 @@ class OwnedCollection:
         place: Place,
         name: str,
         *,
-        api_key: str | None = None,
+        api_key: str | SecretStr | None = None,
         metric: str | None = None,
         metric_if_new: str = Metric.COSINE,
         embedding: Callable[[int | None], EmbeddingIdentity | None] | None = None,
@@ -93,6 +96,13 @@ class OwnedCollection:
             self._check(self._collection.info, dimension)
         return self._collection
 
+    async def _reopen(self) -> bool:
+        """Forget what was opened, where it can be opened again."""
+        if await self._connected() is None:
+            return False
+        self._collection = None
+        return True
+
     async def _opened(self, manager: VectorDatabaseManager, dimension: int | None) -> Collection | None:
         if self.name in await manager.list_collections():
             collection = await manager.collection(self.name, dimension=dimension, metric=self._metric)
@@ -128,16 +138,15 @@ class OwnedCollection:
         if self._own is not None:
             self._own.note(asyncio.current_task())
         for is_last in (False, True):
-            collection = await self._open(dimension)
-            if collection is None:
-                return default
             try:
+                collection = await self._open(dimension)
+                if collection is None:
+                    return default
                 return await work(collection)
-            except CollectionNotFoundError:
-                # Another user of the place dropped it since: make or miss it as if it were asked for the first time.
-                if is_last or await self._connected() is None:
+            except (CollectionNotFoundError, DimensionMismatchError):
+                # Another user of the place dropped it since, or made it anew: as if it were asked for the first time.
+                if is_last or not await self._reopen():
                     raise
-                self._collection = None
         return default
 
     def check_open(self) -> None:
@@ -227,7 +236,7 @@ class Closing:
 class _Own:
     """A hold on the shared loop and on a place, apart from who has it, so that it can be ended after them."""
 
-    def __init__(self, place: str | os.PathLike[str] | VectorDatabaseConfig, api_key: str | None) -> None:
+    def __init__(self, place: str | os.PathLike[str] | VectorDatabaseConfig, api_key: str | SecretStr | None) -> None:
         self.loop = HeldLoop()
         try:
             self.place: SharedPlace = shared_place(place, api_key=api_key)

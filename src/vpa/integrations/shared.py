@@ -135,7 +135,7 @@ class SharedPlace:
                 del _LOOP.places[self._key]
 
 
-def shared_place(place: str | os.PathLike[str] | VectorDatabaseConfig, *, api_key: str | None) -> SharedPlace:
+def shared_place(place: str | os.PathLike[str] | VectorDatabaseConfig, *, api_key: Any) -> SharedPlace:
     """The place of a URL or config, counted for the caller, who calls `leave` on the shared loop in the end.
 
     What is in memory only is nobody else's: each call makes its own. Raises ConfigurationError.

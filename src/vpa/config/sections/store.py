@@ -55,6 +55,7 @@ class VectorDatabaseConfig:
     read_only: bool = False
 
     def __post_init__(self) -> None:
+        self._set("api_key", _revealed(self.api_key))
         if self.provider:
             self._set("provider", provider_name(self.provider))
         if self.path is not None:
@@ -138,3 +139,12 @@ class VectorDatabaseConfig:
                 f"url (VPA_VECTOR_DB_URL) and host (VPA_VECTOR_DB_HOST, {self.host!r}) both say where the store is; "
                 "leave one of them out"
             )
+
+
+def _revealed(key: Any) -> str | None:
+    """The text of a key that may be wrapped, as pydantic's SecretStr, so that it is not printed."""
+    reveal = getattr(key, "get_secret_value", None)
+    text = key if reveal is None else reveal()
+    if text is not None and not isinstance(text, str):
+        raise ConfigurationError(f"api_key (VPA_VECTOR_DB_API_KEY) is a text or a SecretStr, not {type(key).__name__}")
+    return text
