@@ -15,6 +15,7 @@ import structlog
 
 import vpa
 import vpa.filters
+import vpa.sync
 from vpa.base import errors
 from vpa.base.records import Record
 from vpa.client.connect import connect
@@ -427,3 +428,28 @@ async def test_two_tasks_that_connect_at_once_have_one_connection(tmp_path: Path
         await asyncio.gather(*(db.connect() for _ in range(5)), docs.upsert([Record("a", vector=[1, 0])]))
         assert await docs.count() == 1
         await db.close()
+
+
+async def test_what_was_closed_says_so_and_what_was_never_opened_how_to() -> None:
+    async with connect("embedded://") as db:
+        docs = await db.create_collection("docs", dimension=2)
+    for call in (docs.count, db.list_collections):
+        with pytest.raises(errors.ClosedError, match="was closed, by close"):
+            await call()
+    with pytest.raises(errors.ClosedError, match="use it in `async with`"):
+        await connect("embedded://").list_collections()
+    rag = vpa.create_enhanced_rag_system(embedder="hashing")
+    with pytest.raises(errors.ClosedError, match="is not initialized"):
+        await rag.search_knowledge("x")
+    async with rag:
+        pass
+    with pytest.raises(errors.ClosedError, match="was shut down"):
+        await rag.search_knowledge("x")
+
+
+def test_without_await_it_says_the_same() -> None:
+    with vpa.sync.connect("embedded://") as db:
+        docs = db.create_collection("docs", dimension=2)
+    for call in (docs.count, db.list_collections):
+        with pytest.raises(errors.ClosedError, match="was closed, by close"):
+            call()

@@ -68,6 +68,7 @@ class VectorDatabaseManager(CollectionCatalog, CollectionVerbs):
         self._bindings: dict[str, Binding] = {}
         self._embedders = Embedders()
         self._connected = False
+        self._was_closed = False
         self._connecting = asyncio.Lock()
 
     # Lifecycle
@@ -135,6 +136,7 @@ class VectorDatabaseManager(CollectionCatalog, CollectionVerbs):
 
     async def close(self) -> None:
         """Let everything go. May be called twice, and without `connect`."""
+        self._was_closed = self._was_closed or self._connected
         store, self._connected = self._store, False
         promises = [bound.promise for bound in self._bindings.values() if bound.promise is not None]
         self._bindings.clear()
@@ -172,6 +174,8 @@ class VectorDatabaseManager(CollectionCatalog, CollectionVerbs):
 
     def _open_store(self) -> VectorStore:
         if self._store is None or not self._connected:
+            if self._was_closed:
+                raise ClosedError("the connection was closed, by close() or at the end of `with`; make a new one")
             raise ClosedError(f"the manager is not connected: {ways_to_open('connect')}")
         return self._store
 

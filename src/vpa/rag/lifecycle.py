@@ -56,6 +56,7 @@ class RunningSystem:
         self._collection: Collection | None = None
         self._others: dict[str, Collection] = {}
         self._opening = asyncio.Lock()
+        self._was_shut_down = False
         self._turns = KeyedLocks()
 
     # Lifecycle
@@ -89,6 +90,7 @@ class RunningSystem:
     async def shutdown(self) -> None:
         """Let store, model and cache go. May be called twice."""
         async with self._opening:
+            self._was_shut_down = self._was_shut_down or self._collection is not None
             self._collection = None
             self._others.clear()
             self._cache.clear()
@@ -121,6 +123,8 @@ class RunningSystem:
 
     def _open(self) -> Collection:
         if self._collection is None:
+            if self._was_shut_down:
+                raise ClosedError("the RAG system was shut down, by shutdown() or at the end of `with`; make a new one")
             raise ClosedError(f"the RAG system is not initialized: {ways_to_open('initialize')}")
         return self._collection
 
