@@ -7,7 +7,7 @@ user would index for filters is indexed.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -240,6 +240,30 @@ class BarePgvector(Bare):
 
 class BarePgvectorIndexed(BarePgvector):
     index = True
+
+
+class BarePgvectorTuned(BarePgvectorIndexed):
+    """As who knows the setting that finds as much as was promised, for these very questions, and sets it for all."""
+
+    settings: ClassVar[tuple[int, ...]] = (40, 60, 100, 150, 200, 300, 400, 600, 800, 1000)
+
+    async def tune(self, reaches: Callable[[], Awaitable[bool]]) -> int:
+        """The least `ef_search` with which `reaches` holds."""
+        for setting in self.settings:
+            await self.pool.close()
+            self.pool = await self._connected(setting)
+            if await reaches():
+                break
+        return setting
+
+    async def _connected(self, setting: int) -> Any:
+        import asyncpg
+        from pgvector.asyncpg import register_vector
+
+        options = {"hnsw.ef_search": str(setting), "hnsw.iterative_scan": "strict_order"}
+        return await asyncpg.create_pool(
+            self.config.url, min_size=1, max_size=4, init=register_vector, server_settings=options
+        )
 
 
 class BareWeaviate(Bare):

@@ -23,7 +23,7 @@ REF_DOC_ID: Final = "ref_doc_id"
 _NODE: Final = "node_json"
 _TYPE: Final = "node_type"
 # Kept apart from the rest of a node: in the record's own columns.
-_APART: Final = ("metadata", "embedding", "text", "text_resource")
+_APART: Final = {"metadata", "embedding", "text", "text_resource"}
 # What LlamaIndex's own stores write into metadata for the id of a node's document.
 _DOCUMENT_KEYS: Final = ("ref_doc_id", "doc_id")
 _OPERATORS: Final[Mapping[FilterOperator, Callable[[F, Any], Filter]]] = {
@@ -46,7 +46,8 @@ def record_of(node: BaseNode) -> Record:
     """The record of a node that is embedded; raises InvalidRecordError for one that is not."""
     if node.embedding is None:
         raise InvalidRecordError(f"node {node.node_id!r} has no embedding; an index embeds nodes before it adds them")
-    rest = {name: value for name, value in node.model_dump(mode="json").items() if name not in _APART}
+    # What is left out is not turned into JSON first: the embedding would be most of it.
+    rest = {name: value for name, value in node.model_dump(mode="json", exclude=_APART).items() if name not in _APART}
     metadata, system = pack(node.metadata)
     system |= {
         NODE_ID: node.node_id,
