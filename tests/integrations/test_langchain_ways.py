@@ -17,6 +17,7 @@ from langchain_core.structured_query import Comparator, Comparison, Operation, O
 from langchain_tests.integration_tests.base_store import BaseStoreAsyncTests, BaseStoreSyncTests
 
 import vpa
+from deployments import PROVIDERS, RunningStores
 from vpa.integrations.langchain import VPAVectorStore
 from vpa.integrations.langchain_cache import VPAByteStore
 from vpa.integrations.langchain_index import VPARecordManager
@@ -51,9 +52,9 @@ class Counting(Embeddings):
     ],
 )
 def test_an_argument_of_another_library_is_answered_with_ours(
-    store: VPAVectorStore, verb: str, keywords: dict[str, Any], message: str
+    verb: str, keywords: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(TypeError, match=message):
+    with VPAVectorStore(Counting()) as store, pytest.raises(TypeError, match=message):
         getattr(store, verb)(**keywords)
 
 
@@ -65,15 +66,18 @@ def test_the_constructor_says_what_it_takes() -> None:
         VPAByteStore(path="x")  # type: ignore[call-arg]
 
 
-@pytest.fixture
-def store() -> Iterator[VPAVectorStore]:
-    with VPAVectorStore(Counting(), collection_name="ways") as made:
+@pytest.fixture(params=PROVIDERS)
+def store(request: pytest.FixtureRequest, stores: RunningStores) -> Iterator[VPAVectorStore]:
+    place = stores.config(PROVIDERS[request.param])
+    with VPAVectorStore(Counting(), place=place, collection_name="ways") as made:
         made.add_texts(
             ["aaa", "aab", "abb", "bbb"],
             [{"n": 0}, {"n": 1}, {"n": 2, "kind": "mixed"}, {"n": 3}],
             ids=["d0", "d1", "d2", "d3"],
         )
         yield made
+    with VPAVectorStore(Counting(), place=place, collection_name="ways") as again:
+        again.delete_collection()
 
 
 def ids(documents: list[Document]) -> list[str | None]:
