@@ -23,6 +23,7 @@ ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
     "integrations/haystack_retriever.py": ("filters",),
     "integrations/haystack_store.py": ("filters", "meta"),
     "integrations/langchain.py": ("filters", "metadatas"),  # As LangChain does.
+    "integrations/mem0.py": ("metadatas",),
     "integrations/llamaindex.py": ("filters", "ref_doc_id"),  # As LlamaIndex does.
     "integrations/llamaindex_nodes.py": ("filters", "ref_doc_id"),
     "testing/machine.py": ("teardown",),  # As Hypothesis does.
