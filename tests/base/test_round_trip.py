@@ -30,11 +30,7 @@ async def filled(db: vpa.VectorDatabaseManager) -> vpa.Collection:
 
 
 def plain(records: list[vpa.Record]) -> list[Any]:
-    """A column holds None where a record has no value: both are the empty set."""
-    return [
-        (one.id, one.text, {key: value for key, value in one.metadata.items() if value is not None})
-        for one in sorted(records, key=lambda one: one.id)
-    ]
+    return [(one.id, one.text, dict(one.metadata), one.system) for one in sorted(records, key=lambda one: one.id)]
 
 
 @pytest.mark.parametrize("form", ["to_arrow", "to_pandas", "to_polars"])
@@ -89,3 +85,30 @@ def test_columns_of_other_libraries_are_answered() -> None:
     mappings: Any = [{"a": 1}]
     with pytest.raises(errors.InvalidRecordError, match="a list for each key"):
         vpa.RecordBatch.from_columns(vectors=np.ones((1, 2)), metadata=mappings)
+
+
+@pytest.mark.parametrize("form", ["to_arrow", "to_pandas", "to_polars"])
+async def test_documents_are_documents_again(form: str) -> None:
+    async with vpa.create_enhanced_rag_system(embedder="hashing") as rag:
+        await rag.add_document(document_id="d", title="Ice", content="Sea ice forms.", metadata={"year": 2021})
+        chunks = await rag.manager.collection(rag.manager.config.index_name)
+        await chunks.upsert([vpa.Record("own", vector=[1.0] + [0.0] * (chunks.info.dimension - 1))])
+        before = await rag.list_documents()
+        table = await getattr(chunks, form)()
+        await chunks.upsert(table)
+        assert await rag.list_documents() == before
+        assert (await chunks.get_one("own")).system == {}  # type: ignore[union-attr]
+
+
+def test_two_columns_of_one_field_are_refused_and_renamed_ones_are_said() -> None:
+    pa = pytest.importorskip("pyarrow")
+    table = {"id": ["a"], "vector": [[1.0, 2.0]]}
+    for twice in ({"tags": [["x"]], "metadata.tags": [["y"]]}, {"n": [7], "json.n": ["5"]}):
+        with pytest.raises(errors.InvalidRecordError, match="are one field"):
+            vpa.RecordBatch.from_table(pa.table({**table, **twice}))
+    moved = {"metadata.author": ["x"], "tenant": ["acme"], "namespace": ["n"]}
+    batch = vpa.RecordBatch.from_table(pa.table({**table, **moved}))
+    assert batch.conversions == (
+        "tenant, namespace: the scope of the records ('acme', 'n'), no fields",
+        "metadata.author: the field 'author'",
+    )

@@ -19,7 +19,7 @@ from vpa.base.records import RecordBatch
 from vpa.base.scope import Scope, check_scope
 from vpa.base.showing import shown
 from vpa.base.tables import Column, ColumnRuleError, MetadataColumns, NumberColumn, TextColumn, as_column
-from vpa.base.typed import PREFIX, key_of
+from vpa.base.typed import PREFIX, SYSTEM, key_of
 
 _LIKE_ID: Final = frozenset({"id", "ids", "uuid", "doc_id", "document_id", "record_id", "key", "pk", "primary_key"})
 _PLACE: Final = ("tenant", "namespace")
@@ -90,15 +90,21 @@ def batch_from_table(
             )
     elif text_column is not None and (like := _like("text", names)) is not None:
         said.append(f"{like}: kept as a field of the metadata; text={like!r} makes it the text")
-    rest = [name for name in names if name not in (id_column, vector_column, text_column)]
+    rest = [name for name in names if name not in (id_column, vector_column, text_column, SYSTEM)]
     scope = _scope(arrow) if set(_PLACE) <= set(rest) else None
     if scope is not None:
         rest = [name for name in rest if name not in _PLACE]
+        said.append(f"tenant, namespace: the scope of the records ({scope.tenant!r}, {scope.namespace!r}), no fields")
+    _check_apart(rest)
+    # `to_arrow` writes such names for fields that are called as a column of its own.
+    said += [f"{name}: the field {key_of(name)[0]!r}" for name in rest if key_of(name)[0] != name]
     if (exported := _exported(arrow, rest, ids)) is not None:
         return RecordBatch(ids=ids, vectors=matrix, texts=texts, **exported, scope=scope, conversions=tuple(said))
     batch = batch_from_columns(ids, matrix, columns=_columns(arrow, rest, ids, said), texts=texts)
     if apart := _apart(arrow, rest, ids):
         batch = replace(batch, metadata=_merged(batch.metadata or (), apart))
+    if SYSTEM in names:
+        batch = replace(batch, system=[row or {} for row in _from_json(arrow.column(SYSTEM), ids, SYSTEM)])
     return replace(batch, scope=scope, conversions=tuple(said))
 
 
@@ -108,10 +114,18 @@ def _columns(arrow: pa.Table, names: Sequence[str], ids: Sequence[str], said: li
     for name in names:
         key, is_json = key_of(name)
         if not is_json and not _is_list_of_plain(arrow.column(name).type):
-            if key in columns:
-                raise InvalidRecordError(f"the columns {key!r} and {name!r} are one field; rename one of them")
             columns[key] = _typed(arrow.column(name), ids, name, said)
     return columns
+
+
+def _check_apart(names: Sequence[str]) -> None:
+    """No two columns are one field of the metadata."""
+    columns: dict[str, str] = {}
+    for name in names:
+        key, _ = key_of(name)
+        if key in columns:
+            raise InvalidRecordError(f"the columns {columns[key]!r} and {name!r} are one field; rename one of them")
+        columns[key] = name
 
 
 def _apart(arrow: pa.Table, names: Sequence[str], ids: Sequence[str]) -> dict[str, list[Any]]:
@@ -127,8 +141,10 @@ def _apart(arrow: pa.Table, names: Sequence[str], ids: Sequence[str]) -> dict[st
 
 
 def _merged(rows: Sequence[Mapping[str, Any]], apart: Mapping[str, list[Any]]) -> list[Mapping[str, Any]]:
-    # A place without a value of JSON is no field at all; that of a list is None, as in every column.
-    return [{**row, **{key: values[n] for key, values in apart.items()}} for n, row in enumerate(rows)]
+    return [
+        {**row, **{key: values[n] for key, values in apart.items() if values[n] is not None}}
+        for n, row in enumerate(rows)
+    ]
 
 
 def _from_json(column: pa.ChunkedArray, ids: Sequence[str], name: str) -> list[Any]:

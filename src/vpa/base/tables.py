@@ -142,7 +142,7 @@ class MetadataColumns(Sequence[dict[str, Any]]):
     """The metadata of many records as one column a key, and at the same time a sequence of mappings, made when they are
     asked for.
 
-    A value that is not there is None in its mapping.
+    A value that is not there is no key of its mapping.
     """
 
     def __init__(self, columns: Mapping[str, Any], *, length: int | None = None) -> None:
@@ -182,7 +182,8 @@ class MetadataColumns(Sequence[dict[str, Any]]):
         if isinstance(row, slice):
             return [self[place] for place in range(*row.indices(self._length))]
         row = range(self._length)[row]
-        return {key: column[row] for key, column in self.columns.items()}
+        values = ((key, column[row]) for key, column in self.columns.items())
+        return {key: value for key, value in values if value is not None}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[row] for row in range(self._length))

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "metadata."
 JSON_PREFIX: Final = "json."
-_OWN: Final = ("tenant", "namespace", "id", "vector", "text", "metadata", "system")
+# The system fields of a record, as JSON text; a field of the user's that is called so has "metadata." before it.
+SYSTEM: Final = "vpa.system"
+_OWN: Final = (SYSTEM, "tenant", "namespace", "id", "vector", "text", "metadata", "system")
 _EXACT: Final = 2**53  # Up to here every integer is a float64.
 _LIST: Final = "list"
 _JSON: Final = "json"
@@ -130,6 +132,8 @@ def vector_column(vectors: FloatMatrix) -> pa.Array:
 def arrow_table(batches: Sequence[RecordBatch], *, dimension: int, vectors: bool, scopes: bool) -> pa.Table:
     """Columns id, vector, text, then the metadata; with `scopes` tenant and namespace before them.
 
+    Where records have system fields, as the chunks of documents do, "vpa.system" has them as JSON.
+
     A key that is called as one of these columns has the column "metadata.<key>", one with values of several kinds, or
     with mappings, "json.<key>".
     """
@@ -151,6 +155,11 @@ def arrow_table(batches: Sequence[RecordBatch], *, dimension: int, vectors: bool
         columns["vector"] = vector_column(np.concatenate([np.empty((0, dimension), np.float32), *parts]))
     texts = [batch.texts or [None] * len(batch) for batch in batches]
     columns["text"] = pa.array([text for part in texts for text in part], pa.string())
+    system = [dict(row) for batch in batches for row in batch.system or [{}] * len(batch)]
+    if any(system):
+        columns[SYSTEM] = pa.array(
+            [json.dumps(row, ensure_ascii=False) if row else None for row in system], pa.string()
+        )
     for key in types.keys():  # noqa: SIM118 - no mapping
         columns[column_of(key, is_json=types.is_json(key))] = types.column(key, rows)
     return pa.table(columns)
