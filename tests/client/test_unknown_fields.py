@@ -34,7 +34,7 @@ async def test_an_empty_answer_names_the_fields_that_no_record_has(docs: vpa.Col
 async def test_an_empty_answer_over_known_fields_names_none(docs: vpa.Collection) -> None:
     for condition in ({"year": 1}, {"author": {"$exists": False}}, {"author.name": "bob"}, {"$nor": [{}]}):
         assert (await docs.search(vector=[1, 0], filter=condition)).usage.unknown_fields == ()
-    assert (await docs.search(vector=[1, 0], filter={"yaer": {"$ne": 1}})).usage.unknown_fields == ()
+    assert (await docs.search(vector=[1, 0], filter={"year": {"$ne": 1}})).usage.unknown_fields == ()
     assert (await docs.search(vector=[1, 0], score_threshold=0.99, filter={"year": {"$gt": 2001}})).ids == []
 
 
@@ -74,4 +74,41 @@ async def test_verbs_that_answer_with_a_number_log_it_once(docs: vpa.Collection)
         "no record has a field 'yaer'; did you mean 'year'?",
         "no record has a field 'autor.name'; did you mean 'author.name'?",
         "no record has a field 'yeer'; did you mean 'year'?",
+    ]
+
+
+async def test_a_denied_condition_on_a_field_that_no_record_has_is_told_before_it_matches_everything(
+    docs: vpa.Collection,
+) -> None:
+    for condition in ({"yaer": {"$ne": 1}}, {"$nor": [{"yaer": 1}]}, {"year": {"$gt": 1}, "yaer": {"$nin": [1]}}):
+        found = await docs.search(vector=[1, 0], filter=condition)
+        assert (len(found), found.usage.unknown_fields) == (10, ("yaer",))
+    with structlog.testing.capture_logs() as logged:
+        assert await docs.delete(filter={"atuhor.name": {"$ne": "x"}}, dry_run=True) == 20
+        assert [line["event"] for line in logged] == [
+            "no record has a field 'atuhor.name'; did you mean 'author.name'?"
+        ]
+        assert await docs.update_metadata(filter={"kidn": {"$ne": 1}}, set={"a": 1}) == 20
+        assert await docs.count({"other": {"$exists": False}}) == 20
+        assert await docs.count({"deep.x": {"$ne": 1}}) == 20
+    assert [line["event"] for line in logged[1:]] == ["no record has a field 'kidn'", "no record has a field 'deep.x'"]
+
+
+async def test_verbs_that_find_nothing_say_why(docs: vpa.Collection) -> None:
+    with structlog.testing.capture_logs() as logged:
+        assert [record async for record in docs.scan(filter={"a1": 1})] == []
+        assert await docs.distinct("a2") == []
+        assert await docs.min_max("a3") == {}
+        assert await docs.distinct("year", filter={"a4": 1}) == []
+    assert [line["event"] for line in logged] == [f"no record has a field 'a{n}'" for n in range(1, 5)]
+
+
+async def test_values_of_another_kind_are_told(docs: vpa.Collection) -> None:
+    with structlog.testing.capture_logs() as logged:
+        for condition in ({"year": "2001"}, {"year": {"$gte": "2001"}}, {"author.name": {"$in": [1, 2]}}):
+            assert await docs.count(condition) == 0
+        assert await docs.count({"year": 1}) == 0
+    assert [line["event"] for line in logged] == [
+        "the field 'year' holds numbers, and the filter compares it with texts, which never match",
+        "the field 'author.name' holds texts, and the filter compares it with numbers, which never match",
     ]

@@ -16,7 +16,7 @@ from vpa.base.scope import AllScopes, Scope
 from vpa.base.showing import shown
 from vpa.client import describe, residual
 from vpa.client.located import Located, located, located_scan
-from vpa.client.unknown import nearest, told, unknown_fields
+from vpa.client.unknown import nearest, tell_empty, told, unknown_fields
 from vpa.client.validating import checked_filter, checked_ids
 from vpa.filters import FilterLike
 from vpa.stores.requests import Count, Distinct, Explain, FieldTypes, Get, MinMax, Scan
@@ -115,13 +115,17 @@ class ReadingVerbs(Located):
                 batches = residual.scan(bound.store, bound.info, request)
                 raise
 
+        is_empty = True
         while (batch := await bound.run(request, step)) is not None:
+            is_empty = False
             request = replace(request, cursor=batch.cursor)
             yield (
                 batch
                 if batch.cursor is None
                 else replace(batch, cursor=marked(batch.cursor, collection=origin, scope=place))
             )
+        if is_empty and cursor is None:
+            await tell_empty(bound, request.filter, scope=place)
 
     @located
     async def fields(self, *, filter: FilterLike = None, scope: Scope | None = None) -> dict[str, dict[str, int]]:
@@ -139,7 +143,10 @@ class ReadingVerbs(Located):
         request = Distinct(
             field=describe.check_field(field), filter=await checked_filter(filter), scope=self._single_scope(scope)
         )
-        return await describe.ordered(await self._values(request))
+        values = await self._values(request)
+        if not values:
+            await tell_empty(self._bound(), request.filter, scope=request.scope, also=(request.field,))
+        return await describe.ordered(values)
 
     @located
     async def min_max(
@@ -149,7 +156,10 @@ class ReadingVerbs(Located):
         request = MinMax(
             field=describe.check_field(field), filter=await checked_filter(filter), scope=self._single_scope(scope)
         )
-        return await describe.extremes(await self._values(request))
+        values = await self._values(request)
+        if not values:
+            await tell_empty(self._bound(), request.filter, scope=request.scope, also=(request.field,))
+        return await describe.extremes(values)
 
     async def _values(self, request: Distinct) -> list[Scalar]:
         bound = self._bound()

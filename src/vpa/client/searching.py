@@ -19,10 +19,10 @@ from vpa.base.validation import check_query_vectors
 from vpa.client import residual
 from vpa.client.embedding import embedder_of
 from vpa.client.located import Located, located
-from vpa.client.unknown import tell, unknown_fields
+from vpa.client.unknown import foresee, tell_empty
 from vpa.client.validating import checked_filter, checked_queries
 from vpa.filters import FilterLike
-from vpa.stores.requests import ALWAYS, Search, SearchBatch
+from vpa.stores.requests import Search, SearchBatch
 
 
 class SearchingVerbs(Located):
@@ -127,14 +127,13 @@ class SearchingVerbs(Located):
         started = bound.clock.monotonic()
         answers = await bound.run(request, lambda: residual.search(bound.store, bound.info, request))
         time_s = bound.clock.monotonic() - started
-        is_empty = not all(answers) and request.filter is not ALWAYS
-        unknown = await unknown_fields(bound, request.filter, scope=request.scope) if is_empty else ()
-        await tell(bound, unknown, scope=request.scope)
+        denied = await foresee(bound, request)
+        unknown = denied if all(answers) else await tell_empty(bound, request.filter, scope=request.scope)
         return [
             Matches(
                 answer.items,
                 answer.exact,
-                Usage(time_s, answer.usage.candidates, answer.usage.requests, () if answer else unknown),
+                Usage(time_s, answer.usage.candidates, answer.usage.requests, denied if answer else unknown),
             )
             for answer in answers
         ]

@@ -1,8 +1,11 @@
-"""Fields of a filter that no record of a scope has: most often misspelt, so an empty answer says so.
+"""Fields of a filter that no record of a scope has: most often misspelt, so an empty answer says so, and one for which
+a negated condition (`$ne`, `$nin`, `$not`) found every record; also fields that hold values of another kind than the
+filter compares them with.
 
-Asked only where a filtered answer is empty, and at a bounded cost: one record that has the field is enough, so each
-field costs one request at most; where the store does not evaluate `$exists` itself, the first records of the scope are
-looked at, and nothing is said of larger ones. A field that exists is asked about again after five minutes at most.
+Asked only where a filtered answer is empty, or a condition is negated, and at a bounded cost: one record that has the
+field is enough, so each field costs one request at most; where the store does not evaluate `$exists` itself, the first
+records of the scope are looked at, and nothing is said of larger ones. A field that exists is asked about again after
+five minutes at most.
 """
 
 from __future__ import annotations
@@ -15,21 +18,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from vpa.base.errors import VectorDatabaseError
-from vpa.base.metadata import leaves
+from vpa.base.metadata import kind_of, leaves
 from vpa.base.records import RecordBatch
-from vpa.base.scope import Scope
+from vpa.base.scope import AllScopes, Scope
 from vpa.client import residual
 from vpa.filters import Filter, NormalFilter
-from vpa.filters.ast import Constant, Exists, Field
+from vpa.filters.ast import Constant, Eq, Exists, Field, In, Not, Range, children
 from vpa.filters.ast import leaves as filter_leaves
 from vpa.filters.normalize import mark_normal
 from vpa.observe.log import get_logger
-from vpa.stores.requests import ALWAYS, Count, Delete, Scan, UpdateMetadata
+from vpa.stores.requests import ALWAYS, Count, Delete, Scan, Search, UpdateMetadata
 
 if TYPE_CHECKING:
     from vpa.client.binding import Binding
 
 MOST_FIELDS: Final = 8  # Of one filter; further ones are not looked at.
+_MOST_NOTED: Final = 4096
 SAMPLE: Final = 256  # Records that are looked at for names, and where `$exists` is not evaluated by the store.
 _PATIENCE_S: Final = 1.0  # For all fields of a filter: an answer is not held up for longer.
 _REMEMBERED_S: Final = 30.0  # Others may write the field meanwhile.
@@ -44,6 +48,7 @@ _BESIDE: Final[Mapping[str, str]] = {
         ("title", "document_id", "doc_id"), "titles and ids of documents stand beside the metadata that filters see"
     ),
 }
+_KINDS: Final = {"boolean": "booleans", "number": "numbers", "string": "texts"}
 _log = get_logger("vpa.client")
 
 
@@ -55,6 +60,12 @@ class Noted:
     absent: dict[tuple[Scope, str], tuple[float, int]] = field(default_factory=dict)
     quiet_until: float = 0.0
     logged: set[str] = field(default_factory=set)
+
+    def trim(self) -> None:
+        """Names come from users: nothing here grows without end."""
+        for kept in (self.present, self.absent, self.logged):
+            if len(kept) > _MOST_NOTED:
+                kept.clear()
 
 
 def paths_of(node: Filter) -> list[str]:
@@ -69,12 +80,28 @@ def paths_of(node: Filter) -> list[str]:
     return list(paths)
 
 
-async def unknown_fields(bound: Binding, node: NormalFilter, *, scope: Scope) -> tuple[str, ...]:
-    """The fields of the filter that no record of the scope has; empty where the scope is, or where it cannot be told
-    cheaply. Never raises an error of the store.
+def negated_paths(node: Filter, *, negated: bool = False) -> list[str]:
+    """Those that a condition denies something of: where no record has the field, it holds for every record."""
+    if isinstance(node, Not):
+        return negated_paths(node.part, negated=not negated)
+    below = children(node)
+    if below:
+        found = [path for part in below for path in negated_paths(part, negated=negated)]
+        return list(dict.fromkeys(found))[:MOST_FIELDS]
+    # Who asks for records without a field knows that there may be none with it.
+    return paths_of(node) if negated and not isinstance(node, Exists) else []
+
+
+async def unknown_fields(
+    bound: Binding, node: NormalFilter, *, scope: Scope, paths: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """The fields of the filter, or these, that no record of the scope has; empty where the scope is, or where it cannot
+    be told cheaply. Never raises an error of the store.
     """
     noted, now = bound.noted, bound.clock.monotonic()
-    paths = [path for path in paths_of(node) if now >= noted.present.get((scope, path), 0.0)]
+    noted.trim()
+    asked = paths_of(node) if paths is None else paths
+    paths = [path for path in asked if now >= noted.present.get((scope, path), 0.0)]
     if not paths or now < noted.quiet_until:
         return ()
     try:
@@ -112,17 +139,76 @@ def nearest_name(path: str, names: Sequence[str]) -> str | None:
 
 def sentence(path: str, near: str | None) -> str:
     """One line for people."""
-    hint = _BESIDE.get(path) if near is None else f"did you mean {near!r}?"
+    hint = _BESIDE.get(path, None if near is None else f"did you mean {near!r}?")
     return f"no record has a field {path!r}" + (f"; {hint}" if hint else "")
 
 
 async def told(bound: Binding, number: int, request: Count | Delete | UpdateMetadata) -> int:
     """The same number. Where a filter matched nothing its unknown fields are logged, each once per connection."""
-    if number or request.filter is ALWAYS or not isinstance(request.scope, Scope):
-        return number
-    unknown = await unknown_fields(bound, request.filter, scope=request.scope)
-    await tell(bound, unknown, scope=request.scope)
+    if not number:
+        await tell_empty(bound, request.filter, scope=request.scope)
+    elif isinstance(request, Count):
+        await foresee(bound, request)
     return number
+
+
+async def tell_empty(
+    bound: Binding, node: NormalFilter, *, scope: Scope | AllScopes, also: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Say why nothing was found, where the reason are unknown fields, which are returned, or values of another kind."""
+    if not isinstance(scope, Scope) or (node is ALWAYS and not also):
+        return ()
+    paths = list(dict.fromkeys([*paths_of(node), *also]))
+    unknown = await unknown_fields(bound, node, scope=scope, paths=paths)
+    await tell(bound, unknown, scope=scope)
+    if not unknown:
+        await _tell_kinds(bound, node, scope=scope)
+    return unknown
+
+
+async def foresee(bound: Binding, request: Count | Delete | UpdateMetadata | Search) -> tuple[str, ...]:
+    """Before a change, and after a look: say that a negated condition holds since no record has the field; those."""
+    paths = negated_paths(request.filter)
+    if not paths or not isinstance(request.scope, Scope):
+        return ()
+    unknown = await unknown_fields(bound, request.filter, scope=request.scope, paths=paths)
+    await tell(bound, unknown, scope=request.scope)
+    return unknown
+
+
+async def _tell_kinds(bound: Binding, node: NormalFilter, *, scope: Scope) -> None:
+    asked = {(leaf.field.path, kind) for leaf in filter_leaves(node) for kind in _kinds_of(leaf)}  # type: ignore[attr-defined]
+    fresh = sorted(one for one in asked if f"{one[0]} {one[1]}" not in bound.noted.logged)[:MOST_FIELDS]
+    if not fresh or bound.clock.monotonic() < bound.noted.quiet_until:
+        return
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            batch = await _sample(bound, scope=scope, size=SAMPLE)
+    except (TimeoutError, VectorDatabaseError):
+        return
+    held: dict[str, set[str]] = {}
+    for metadata in (batch and batch.metadata) or ():
+        for path, value in leaves(metadata):
+            for one in value if isinstance(value, list | tuple) else [value]:
+                if one is not None:
+                    held.setdefault(path, set()).add(kind_of(one))
+    for path, kind in fresh:
+        bound.noted.logged.add(f"{path} {kind}")
+        there = held.get(path, set())
+        if there and kind not in there:
+            words = " and ".join(_KINDS[one] for one in sorted(there))
+            _log.warning(
+                f"the field {path!r} holds {words}, and the filter compares it with {_KINDS[kind]}, which never match",
+                collection=bound.info.name,
+            )
+
+
+def _kinds_of(leaf: Filter) -> set[str]:
+    if isinstance(leaf, Constant | Exists) or leaf.field.system:  # type: ignore[attr-defined]
+        return set()
+    if isinstance(leaf, In):
+        return {kind_of(value) for value in leaf.values}
+    return {kind_of(leaf.value)} if isinstance(leaf, Eq | Range) else {"string"}
 
 
 async def tell(bound: Binding, unknown: Sequence[str], *, scope: Scope) -> None:

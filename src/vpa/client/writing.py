@@ -16,7 +16,7 @@ from vpa.base.showing import shown, some
 from vpa.client import residual
 from vpa.client.embedding import embedder_of
 from vpa.client.located import Located, located
-from vpa.client.unknown import told
+from vpa.client.unknown import foresee, told
 from vpa.client.validating import Records, checked_batch, checked_filter, checked_ids, checked_texts
 from vpa.filters import FilterLike, NormalFilter
 from vpa.stores.requests import ALWAYS, Delete, Get, UpdateMetadata, Upsert
@@ -120,6 +120,7 @@ class WritingVerbs(Located):
         bound = self._bound()
         chosen, node = await _targets(ids, filter, allow_all=allow_all, verb=Delete.verb)
         request = Delete(ids=chosen, filter=node, scope=self._single_scope(scope), dry_run=dry_run)
+        await foresee(bound, request)
         deleted = await bound.run(request, lambda: residual.delete(bound.store, bound.info, request))
         return await told(bound, deleted, request)
 
@@ -152,6 +153,7 @@ class WritingVerbs(Located):
             assign=canonical_metadata({} if set is None else set),
             remove=_removed(remove, assigned={} if set is None else set),
         )
+        await foresee(bound, request)
         matched = await bound.run(request, lambda: residual.update_metadata(bound.store, bound.info, request))
         return await told(bound, matched, request)
 
