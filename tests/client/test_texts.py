@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,17 +156,65 @@ async def test_each_handle_has_its_own_embedder_and_opening_takes_the_callers_wo
     filled = await db.create_collection("filled", dimension=2)
     await filled.upsert([vpa.Record("a", vector=[1, 0], text="aa")])
     one, two = Counting("one"), Counting("two")
-    first, second = await db.collection("filled", embedder=one), await db.open_collection("filled", embedder=two)
-    await first.search(text="first")
-    await second.within(vpa.Scope("acme")).search(text="second")
-    assert (one.texts, two.texts) == (["first"], ["second"])
-    # Neither is known to be the model of the records: a handle without one has none.
+    first = await db.collection("filled", embedder=one)
+    await first.within(vpa.Scope("acme")).search(text="first")
+    assert one.texts == ["first"]
+    # It is the caller's word, and only one; a handle without an embedder has none.
+    with pytest.raises(errors.EmbeddingMismatchError, match="is open here with one, not with two"):
+        await db.open_collection("filled", embedder=two)
     with pytest.raises(errors.ConfigurationError, match="opened without one"):
         await filled.search(text="third")
+    await filled.adopt_embedding(vpa.EmbeddingIdentity(name="two", dimension=2), vouched=True)
+    with pytest.raises(errors.EmbeddingMismatchError, match="holds vectors of two, the model in use is one"):
+        await first.add_texts(["written with the wrong one"])
     # Another handle of the model that a collection is known to have serves one that was given none.
     await db.create_collection("known", embedder=one)
     await (await db.collection("known")).search(text="fourth")
     assert one.texts[-1] == "fourth"
+
+
+async def test_of_two_models_that_open_an_empty_collection_at_once_one_is_refused(
+    db: vpa.VectorDatabaseManager,
+) -> None:
+    for _ in range(5):
+        await db.create_collection("empty", dimension=2)
+        handles = await asyncio.gather(
+            *(db.collection("empty", embedder=Counting(name)) for name in ("one", "two")), return_exceptions=True
+        )
+        refused = [one for one in handles if isinstance(one, errors.EmbeddingMismatchError)]
+        assert len(refused) == 1
+        await db.drop_collection("empty")
+
+
+async def test_a_decorated_function_is_another_model(db: vpa.VectorDatabaseManager) -> None:
+    def embed(texts: list[str]) -> list[list[float]]:
+        return [[float(len(text)), 1.0] for text in texts]
+
+    def prefixed(prefix: str, function: Any) -> Any:
+        @functools.wraps(function)
+        def call(texts: list[str]) -> Any:
+            return function([prefix + text for text in texts])
+
+        return call
+
+    plain = await db.open_collection("plain", embedder=embed)
+    other = await db.open_collection("other", embedder=prefixed("passage: ", embed))
+    for docs, length in ((plain, 1.0), (other, 10.0)):
+        await docs.add_texts(["x"], ids=["a"])
+        [record] = await docs.get(["a"])
+        assert record.vector is not None
+        assert float(record.vector[0] / record.vector[1]) == pytest.approx(length)
+
+
+async def test_one_model_wrapped_anew_for_each_opening_is_kept_once(db: vpa.VectorDatabaseManager) -> None:
+    def embed(texts: list[str]) -> list[list[float]]:
+        return [[float(len(text)), 1.0] for text in texts]
+
+    before = threading.active_count()
+    for _ in range(20):
+        docs = await db.open_collection("docs", embedder=vpa.as_embedder(embed, name="m"))
+        await docs.search(text="x")
+    assert threading.active_count() <= before + 3
 
 
 async def test_a_method_of_an_object_is_one_model() -> None:

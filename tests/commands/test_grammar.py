@@ -96,10 +96,14 @@ def test_documents_are_listed_shown_and_deleted(vpa: Run, tmp_path: Path) -> Non
     assert "no document 'nobody'" in err
     status, out, _ = vpa("documents", "list", "--json")
     assert [one["document_id"] for one in json.loads(out)] == ["7", "docs/notes.md", "docs/plain.txt"]
-    for words in (["delete"], ["delete", "7", "--filter", '{"a": 1}'], ["delete", "--filter", "{}"]):
+    for words in (["delete"], ["delete", "7", "--filter", '{"a": 1}']):
         status, _, err = vpa("documents", *words)
         assert status == 2
         assert "takes either document ids or --filter" in err
+    for everything in ("{}", '{"year": {"$nin": []}}', '{"$or": [{}, {"a": 1}]}'):
+        status, _, err = vpa("documents", "delete", "--filter", everything)
+        assert status == 2
+        assert "holds for every document" in err
 
 
 async def _written_elsewhere(place: str) -> None:

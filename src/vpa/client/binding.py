@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -41,6 +42,8 @@ class Binding:
     noted: Noted = field(default_factory=Noted)
     # The one that was opened last, for handles that were given none.
     model: OpenedModel | None = None
+    # Held while a model is noted with the collection: of two at once the second finds the first's.
+    adopting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def open(self, info: CollectionInfo, *, is_new: bool) -> None:
         """Take over a description of the same collection that was read, or written, just now."""

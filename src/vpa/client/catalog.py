@@ -221,6 +221,13 @@ class CollectionCatalog(ABC):
             binding = self._bindings[info.name] = await binding.succeeded_by(info)
         await binding.open(info, is_new=is_new)
         if model is not None:
+            other = None if binding.model is None else binding.model[1]
+            if binding.info.embedding is None and other not in (None, model[1]):
+                raise EmbeddingMismatchError(
+                    f"collection {info.name!r} does not know which model its vectors are from, and is open here with "
+                    f"{other}, not with {model[1]}; say which it is: adopt_embedding(identity, vouched=True)",
+                    collection=info.name,
+                )
             binding.model = model
         return Collection(binding, self._open_store, model=model)
 

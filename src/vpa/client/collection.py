@@ -36,11 +36,13 @@ class Collection(CollectionVerbs):
         return self._binding
 
     def _model(self) -> OpenedModel | None:
-        if self._given_model is not None:
-            return self._given_model
-        # Another handle's serves this one where it is known to be the collection's.
-        other = self._bound().model
-        return other if other is not None and other[1] == self._binding.info.embedding else None
+        if self._given_model is None:
+            return super()._model()
+        known = self._binding.info.embedding
+        if known is not None and known != self._given_model[1]:
+            # Noted since this handle was made.
+            raise _another_model(self._binding, self._given_model[1])
+        return self._given_model
 
     @property
     def info(self) -> CollectionInfo:
@@ -85,13 +87,14 @@ class Collection(CollectionVerbs):
         because another program wrote them with it. Raises DimensionMismatchError where that cannot be.
         """
         bound = self._bound()
-        if not vouched or bound.info.embedding is not None:
-            await self.check_embedding(embedding)
-        if bound.info.embedding is not None:
-            return
-        check_same(bound.info, dimension=embedding.dimension, metric=None)
-        request = SetEmbedding(bound.info.name, embedding)
-        bound.info = await bound.run(request, lambda: bound.store.set_embedding(request.name, embedding))
+        async with bound.adopting:
+            if not vouched or bound.info.embedding is not None:
+                await self.check_embedding(embedding)
+            if bound.info.embedding is not None:
+                return
+            check_same(bound.info, dimension=embedding.dimension, metric=None)
+            request = SetEmbedding(bound.info.name, embedding)
+            bound.info = await bound.run(request, lambda: bound.store.set_embedding(request.name, embedding))
 
     async def check_embedding(self, embedding: EmbeddingIdentity) -> None:
         """Raise EmbeddingMismatchError unless the vectors are known to be from this model, or there are none.
@@ -103,13 +106,7 @@ class Collection(CollectionVerbs):
             return
         check_same(bound.info, dimension=embedding.dimension, metric=None)
         if bound.info.embedding is not None or not await self.is_empty():
-            raise EmbeddingMismatchError(
-                f"collection {bound.info.name!r} holds vectors of {bound.info.embedding or 'an unknown model'}, the "
-                f"model in use is {embedding}: their vectors are not comparable; set VPA_EMBEDDING_MODEL back, use "
-                "another index name, or drop the collection and add the documents again",
-                provider=bound.store.provider,
-                collection=bound.info.name,
-            )
+            raise _another_model(bound, embedding)
 
     async def is_empty(self) -> bool:
         """Whether no scope has a record."""
@@ -121,3 +118,21 @@ class Collection(CollectionVerbs):
         info = self.info
         within = f", within={self._scope}" if self._is_confined else ""
         return f"Collection({info.name!r}, dimension={info.dimension}, metric={str(info.metric)!r}{within})"
+
+
+def _another_model(bound: Binding, embedding: EmbeddingIdentity) -> EmbeddingMismatchError:
+    name, known = bound.info.name, bound.info.embedding
+    if known is None:
+        return EmbeddingMismatchError(
+            f"collection {name!r} holds vectors of an unknown model, the model in use is {embedding}; if they are from "
+            f"this one, say so once: vpa adopt --collection {name} --embedding {embedding.name}, or "
+            f"adopt_embedding(identity, vouched=True); else use another collection",
+            provider=bound.store.provider,
+            collection=name,
+        )
+    return EmbeddingMismatchError(
+        f"collection {name!r} holds vectors of {known}, the model in use is {embedding}: their vectors are not "
+        f"comparable; use that model (embedder={known.name!r}, VPA_EMBEDDING_MODEL={known.name}) or another collection",
+        provider=bound.store.provider,
+        collection=name,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from functools import partial
 from typing import Any, Final
 
@@ -11,6 +10,8 @@ from vpa.base.records import CollectionInfo, EmbeddingIdentity
 from vpa.embeddings.batched import BatchedEmbedder, OpenedModel
 from vpa.embeddings.catalog import load_embedder
 from vpa.embeddings.contract import Embedder
+from vpa.embeddings.foreign import ForeignEmbedder
+from vpa.kit.crossing import original_of
 
 # Texts in one call of a model; the model cuts it as it likes.
 _BATCH: Final = 64
@@ -44,7 +45,14 @@ def _key(model: Any) -> object:
     """What two mentions of one model have in common. A method of an object is made anew by each look at it."""
     if isinstance(model, str):
         return model
-    given = inspect.unwrap(model) if callable(model) else model
+    given = original_of(model)
+    if isinstance(given, ForeignEmbedder):
+        return _place_of(given.origin), given.identity.name, given.identity.revision
+    return _place_of(given)
+
+
+def _place_of(given: Any) -> object:
+    given = original_of(given)
     function, owner = getattr(given, "__func__", None), getattr(given, "__self__", None)
     return id(given) if function is None else (id(function), id(owner))
 

@@ -31,8 +31,9 @@ class Located(ABC):
         """The collection that the verbs work on; raises ClosedError or ConfigurationError."""
 
     def _model(self) -> OpenedModel | None:
-        """The embedder of texts: the one that was opened last with the collection."""
-        return self._bound().model
+        """The embedder of texts: another handle's serves where it is known to be the collection's."""
+        bound = self._bound()
+        return bound.model if bound.model is not None and bound.model[1] == bound.info.embedding else None
 
     def _single_scope(self, scope: Scope | None) -> Scope:
         if scope is None:

@@ -29,6 +29,7 @@ from vpa.observe.printable import one_line
 from vpa.rag.chunks import first_chunks, of_documents
 from vpa.rag.documents import Document, DocumentSummary
 from vpa.rag.reading import read_document, read_summaries
+from vpa.stores.requests import ALWAYS
 
 
 def run(args: Namespace) -> int:
@@ -79,9 +80,14 @@ async def _show(args: Namespace) -> int:
 
 async def _delete(args: Namespace) -> int:
     # A script whose variable is empty shall not delete everything.
-    if bool(args.ids) is (args.filter is not None) or parse_filter(args.filter) == {}:
+    if bool(args.ids) is (args.filter is not None):
         raise InvalidFilterError(
             "documents delete takes either document ids or --filter; list them with: vpa documents list"
+        )
+    if args.filter is not None and normal(as_filter(parse_filter(args.filter))) is ALWAYS:
+        raise InvalidFilterError(
+            f"--filter {args.filter} holds for every document; to delete all of them use a filter that every one has, "
+            """for example '{"source": {"$exists": true}}', or drop the collection"""
         )
     async with AsyncExitStack() as stack:
         documents = await _open(args, stack, reads=args.dry_run)

@@ -34,9 +34,18 @@ class ForeignEmbedder(Embedder):
     """Calls another library's model: a coroutine on the loop, anything else in one thread of its own."""
 
     def __init__(
-        self, *, document: Call, query: Call, identity: EmbeddingIdentity, tokens: TokenCounter | None = None
+        self,
+        *,
+        document: Call,
+        query: Call,
+        identity: EmbeddingIdentity,
+        origin: Any,
+        tokens: TokenCounter | None = None,
     ) -> None:
-        """`identity` without a dimension: it is measured with one text when the embedder is opened."""
+        """`identity` without a dimension: it is measured with one text when the embedder is opened. `origin`: the model
+        that the calls are of, so that two embedders of one model are known to be one.
+        """
+        self.origin = origin
         self._calls: dict[Kind, Call] = {"document": document, "query": query}
         self._identity = identity
         self._tokens = tokens
@@ -106,7 +115,7 @@ def from_langchain(model: Any, *, name: str | None = None) -> ForeignEmbedder:
     document = (
         _own_async(model, "aembed_documents") or getattr(model, "embed_documents", None) or model.aembed_documents
     )
-    return ForeignEmbedder(document=document, query=_each(query), identity=_identity(model, name))
+    return ForeignEmbedder(document=document, query=_each(query), identity=_identity(model, name), origin=model)
 
 
 def from_llama_index(model: Any, *, name: str | None = None) -> ForeignEmbedder:
@@ -115,6 +124,7 @@ def from_llama_index(model: Any, *, name: str | None = None) -> ForeignEmbedder:
         document=model.get_text_embedding_batch,
         query=_each(model.get_query_embedding),
         identity=_identity(model, name),
+        origin=model,
     )
 
 
@@ -137,21 +147,24 @@ def from_sentence_transformers(model: Any, *, name: str | None = None, revision:
     def encode(texts: list[str]) -> Any:
         return model.encode(texts, **chosen)
 
-    return ForeignEmbedder(document=encode, query=encode, identity=identity, tokens=_window(model))
+    return ForeignEmbedder(document=encode, query=encode, identity=identity, origin=model, tokens=_window(model))
 
 
 def from_callable(model: Any, *, name: str | None = None) -> ForeignEmbedder:
     """A function, or an object with `__call__`, on a list of texts."""
-    return ForeignEmbedder(document=model, query=model, identity=_identity(model, name))
+    return ForeignEmbedder(document=model, query=model, identity=_identity(model, name), origin=model)
 
 
 def from_lookalike(model: Any) -> ForeignEmbedder:
     """An object with `identity` and `embed` that does not inherit from Embedder."""
     if "kind" in (_parameters(model.embed) or ()):
         return ForeignEmbedder(
-            document=_of_kind(model.embed, "document"), query=_of_kind(model.embed, "query"), identity=model.identity
+            document=_of_kind(model.embed, "document"),
+            query=_of_kind(model.embed, "query"),
+            identity=model.identity,
+            origin=model,
         )
-    return ForeignEmbedder(document=model.embed, query=model.embed, identity=model.identity)
+    return ForeignEmbedder(document=model.embed, query=model.embed, identity=model.identity, origin=model)
 
 
 def _of_kind(embed: Any, kind: Kind) -> Call:

@@ -88,7 +88,10 @@ def selective(filters: Mapping[str, Any] | None, *, instead: str) -> Condition:
     """As `as_condition`, for verbs that change what matches: without a filter they raise FilterError."""
     if filters is None or (isinstance(filters, Mapping) and not filters):
         raise FilterError(f"the filter is empty, which would mean every document; {instead}")
-    return as_condition(filters)
+    condition = as_condition(filters)
+    if condition.native is ALWAYS and condition.local is ALWAYS:
+        raise FilterError(f"the filter {shown(filters)} holds for every document; {instead}")
+    return condition
 
 
 def _is_native(leaf: Filter) -> bool:

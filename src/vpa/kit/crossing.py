@@ -248,7 +248,13 @@ def called_here(function: Any) -> Any:
         result = await crossing.call(function, *args)
         return await result if inspect.isawaitable(result) else result
 
+    call._vpa_original = function  # type: ignore[attr-defined]  # Not `__wrapped__`: that may be another function's.
     return call
+
+
+def original_of(function: Any) -> Any:
+    """What `called_here` was given; anything else as it is."""
+    return getattr(function, "_vpa_original", function)
 
 
 def ways_to_open(verb: str) -> str:

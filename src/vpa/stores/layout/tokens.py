@@ -120,9 +120,17 @@ def scope_range(scope: Scope) -> tuple[str, str]:
 
 
 def native_name(
-    name: str, *, allowed: str, separator: str, shortest: int = 1, longest: int = 255, letter_first: bool = False
+    name: str,
+    *,
+    allowed: str,
+    separator: str,
+    mark: str | None = None,
+    shortest: int = 1,
+    longest: int = 255,
+    letter_first: bool = False,
 ) -> str:
-    """A collection's name as a store takes it: itself where it can be, else spelled with `separator` and a hash.
+    """A collection's name as a store takes it: itself where it can be, else spelled with `separator`, then `mark` (or
+    the separator) and a hash.
 
     What others made thus keeps its name, as long as it consists of `allowed` and begins and ends as stores like it.
     """
@@ -133,4 +141,4 @@ def native_name(
     readable = spelled[:_SPELLED].strip("-_.")
     if not readable[:1].isalpha():
         readable = f"c{readable}"[:_SPELLED]
-    return f"{readable}{separator}{_digest(_TOKEN_BYTES, 'name', name).hexdigest()[:8]}"
+    return f"{readable}{mark or separator}{_digest(_TOKEN_BYTES, 'name', name).hexdigest()[:8]}"

@@ -14,6 +14,8 @@ from vpa.stores.remote.session import Session
 T = TypeVar("T")
 
 _NAME: Final = f"{ascii_letters}{digits}_-"
+_LETTERS: Final = frozenset(_NAME)
+_LONGEST: Final = 45
 
 
 class Database:
@@ -81,5 +83,10 @@ class Database:
 
 
 def _table(name: str) -> str:
-    """Its name for people too; PostgreSQL cuts names at 63 bytes, and an index or a partition adds some."""
-    return f"vpa_{native_name(name, allowed=_NAME, separator='_', longest=45)}"
+    """Its name for people too; PostgreSQL cuts names at 63 bytes, and an index or a partition adds some.
+
+    `$` before the hash is in no name that stands for itself, so that no two collections have one table.
+    """
+    if len(name) <= _LONGEST and not set(name) - _LETTERS:
+        return f"vpa_{name}"
+    return f"vpa_{native_name(name, allowed=_NAME, separator='_', mark='$', longest=0)}"
