@@ -150,13 +150,11 @@ def test_filters_see_a_documents_own_fields(store: VPADocumentStore, filters: An
     assert store.get_metadata_field_unique_values("n", filters=filters)[1] == len(expected)
     assert store.count_unique_metadata_by_filter(filters, ["meta.n"]) == {"n": len(expected)}
     assert ids(store.embedding_retrieval([0.0, 1.0], filters=filters)) == expected
-    if len(expected) == 4:
-        for change in (
-            lambda: store.update_by_filter(filters, {"seen": True}),
-            lambda: store.delete_by_filter(filters),
-        ):
-            with pytest.raises(FilterError, match="holds for every document"):
-                change()
+    if filters == {"operator": "AND", "conditions": []}:
+        with pytest.raises(FilterError, match="holds for every document"):
+            store.update_by_filter(filters, {"seen": True})
+        with pytest.raises(FilterError, match="holds for every document"):
+            store.delete_by_filter(filters)
         return
     assert store.update_by_filter(filters, {"seen": True}) == len(expected)
     assert ids(store.filter_documents(equal("meta.seen", True))) == expected
