@@ -104,7 +104,7 @@ def check_same(
             collection=present.name,
         )
     asked_for = {} if searched is None else {name: getattr(searched, name) for name in searched.named}
-    if native_fields:
+    if native_fields and set(native_fields) != set(present.native_fields):
         asked_for["native_fields"] = tuple(native_fields)
     for name, asked in asked_for.items():
         has = getattr(present, name)

@@ -163,7 +163,9 @@ def _condition(target: Field, value: object, *, at: str, level: int) -> Filter:
             or f"a field is not compared with an object; use the path {_below(target.path, name)!r}, $in or "
             "$contains_all",
         )
-    parts = tuple(_operator(target, key, operand, at=_below(at, key), level=level) for key, operand in value.items())
+    # Others' `$options` changes what stands beside it, so it is refused first.
+    operators = sorted(value.items(), key=lambda item: item[0] != "$options") if "$options" in value else value.items()
+    parts = tuple(_operator(target, key, operand, at=_below(at, key), level=level) for key, operand in operators)
     return parts[0] if len(parts) == 1 else And(parts)
 
 

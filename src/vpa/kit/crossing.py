@@ -201,7 +201,8 @@ def is_source(value: Any) -> bool:
 def _is_lazy(value: Any) -> bool:
     if not isinstance(value, Iterable) or isinstance(value, AsyncIterable | type):
         return False
-    return not _is_own(value) and not hasattr(value, "__array__")
+    # A model of pydantic yields its fields, and is meant as a whole.
+    return not _is_own(value) and not hasattr(value, "__array__") and not hasattr(value, "__pydantic_fields__")
 
 
 def _is_own(value: Any) -> bool:

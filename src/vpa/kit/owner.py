@@ -53,8 +53,11 @@ class OwnerLoop:
         """What closes the things that live on this loop, if the owner is let go without `close`."""
         self._owned = end
 
-    def __del__(self) -> None:
+    def __del__(self, _ends: Callable[[], bool] = sys.is_finalizing) -> None:
         # In any thread, this loop's own too, and in the midst of anything: it waits for nothing.
+        # While the interpreter ends, the names of this module may be gone already.
+        if self._stopping or _ends():
+            return
         if not self._is_over:
             self._stopping = True
             with contextlib.suppress(RuntimeError):

@@ -205,7 +205,9 @@ def _is_bare(condition: Mapping[Any, Any]) -> bool:
 
 def _worded(condition: Mapping[Any, Any]) -> Ours:
     return joined(
-        _connected(key, value) if str(key).lower() in _CONNECTIVES else _member(key, value)
+        _member(key, value)
+        if isinstance(value, list | tuple) or str(key).lower() not in _CONNECTIVES
+        else _connected(key, value)
         for key, value in condition.items()
     )
 

@@ -75,6 +75,8 @@ def of_operator(path: str | None, operator: str, operand: Any) -> str | None:
     if path is None:
         if operator in ("$contains", "$not_contains", "$regex", "$not_regex"):
             return f"{operator} without a field is Chroma's where_document: filters see the metadata, not the text"
+        if operator in _REFUSED:
+            return f"{operator} ({_OWNERS.get(operator, 'of others')}) is no operator here; {_REFUSED[operator]}"
         return f"{operator} stands below a field: {shown({'field': {operator: 1}})}" if meaning(operator) else None
     owner = _OWNERS.get(operator)
     if owner is None and meaning(operator) is None:
@@ -90,6 +92,8 @@ def of_operator(path: str | None, operator: str, operand: Any) -> str | None:
 
 def on_field(path: str, value: Mapping[Any, Any]) -> Ours:
     """The conditions on one field, in ours; raises UntranslatableError."""
+    if len(value) > 1 and any(str(key).lstrip("$").lower() in ("regex", "options") for key in value):
+        raise UntranslatableError("vpa has no patterns with options; for any case there is $iequals, for whole texts")
     parts = [leaf(path, key, operand) for key, operand in value.items()]
     if len(parts) > 1 and all(isinstance(part[path], dict) for part in parts):
         merged: Ours = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -57,6 +58,8 @@ def leaf(path: object, operator: object, value: Any = None) -> Ours:
     """One condition in ours; raises UntranslatableError."""
     field = ".".join(str(part) for part in path) if isinstance(path, list | tuple) else str(path)
     kind, value = meaning(operator), _plain(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UntranslatableError(f"{value} is no number that vpa stores")
     match kind:
         case None:
             raise UntranslatableError(
@@ -125,13 +128,14 @@ def _text_test(kind: str, value: Any) -> Any:
     if not isinstance(value, str):
         raise UntranslatableError(_NO_PATTERN)
     if kind == "regex":
-        begins, text, ends = value.startswith("^"), value.removeprefix("^"), value.endswith("$")
+        begins, text = value.startswith("^"), value.removeprefix("^")
+        ends = text.endswith("$") and not text.endswith(".*$")
         text = text.removesuffix("$").removesuffix(".*")
         if begins and text and not set(text) & set(r".^$*+?{}[]\|()"):
             return text if ends else {"$starts_with": text}
         raise UntranslatableError(_NO_PATTERN)
     text = value.rstrip("%*")
-    if not text or set(text) & set("%*_?") or (text != value and kind == "ilike"):
+    if not text or set(text) & set("%*_?\\") or (text != value and kind == "ilike"):
         raise UntranslatableError(_NO_PATTERN)
     if text != value:
         return {"$starts_with": text}

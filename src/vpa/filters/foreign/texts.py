@@ -13,6 +13,7 @@ from typing import Any, Final
 from vpa.base.showing import shown
 from vpa.filters.foreign.message import told
 from vpa.filters.foreign.ours import Ours, UntranslatableError, joined, leaf, meaning
+from vpa.filters.foreign.ours import shown as written
 
 _LONGEST: Final = 2_000  # Characters that are read; longer texts are named only.
 _DEPTH: Final = 16
@@ -151,6 +152,10 @@ class _Reader:
         path = _path(_unquoted(self._next()))
         value = self._value() if self._takes(",") else True
         self._needs(")")
+        if word == "contains" and isinstance(value, str):
+            raise UntranslatableError(
+                f"a part of a text has no condition; an element of a list is {_element(path, value)}"
+            )
         return leaf(path, word, value)
 
     def _compared(self, path: str) -> Ours:
@@ -181,6 +186,10 @@ class _Reader:
             self._needs(closing)
             return values
         if token.kind == "number":
+            if re.match(r"-?0\d", token.text):
+                raise UntranslatableError(
+                    f"{token.text} is a number with a zero before it; put it in quotes if it is text"
+                )
             return float(token.text) if set(token.text) & set(".eE") else int(token.text)
         if token.kind == "sign":
             raise UntranslatableError(f"it cannot be read from {token.text!r} on")
@@ -217,6 +226,10 @@ class _Reader:
     def _needs(self, text: str) -> None:
         if not self._takes(text):
             raise UntranslatableError(f"{text!r} is missing in it")
+
+
+def _element(path: str, value: str) -> str:
+    return written({path: {"$contains": value}})
 
 
 def _compare(path: str, sign: str, value: Any) -> Ours:
