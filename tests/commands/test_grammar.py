@@ -166,7 +166,7 @@ def test_files_of_another_kind_are_not_taken_for_stores_or_parquet(vpa: Run, tmp
     assert (status, "call it 'out.parquet'" in err) == (2, True)
     assert vpa("export", "embedded://./.vpa", "out.parquet")[0] == 0
     status, _, err = vpa("import", "out.parquet", "embedded://./new")
-    assert (status, "a file where a directory should be" in err) == (3, True)
+    assert (status, "is a file, where the URL or the directory of a store" in err) == (2, True)
     assert sorted(one.name for one in tmp_path.iterdir()) == [".vpa", "a.md", "out.parquet"]
 
 

@@ -222,20 +222,34 @@ def test_a_server_without_a_provider_is_not_taken_for_the_embedded_store(
         create_vector_database_manager()
 
 
-@pytest.mark.parametrize("place", ["./data", "data/x", "/data", "~/data", "..", Path("data"), "there"])
+@pytest.mark.parametrize("place", ["./data", "/data", "~/data", "..", Path("data"), Path("p%41q#x?y"), "there"])
 def test_a_directory_is_one_of_the_embedded_engine(
     place: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "store.json").touch()
     monkeypatch.chdir(tmp_path)
     absolute = os.path.abspath(os.path.expanduser(place))
     assert parse_url(place) == {"provider": "embedded", "path": absolute}
 
 
-@pytest.mark.parametrize("place", ["data", "localhost:6333", "qdrant", ":memory:", "host:6333/x"])
+@pytest.mark.parametrize(
+    "place",
+    ["data", "data/x", "localhost:6333", "localhost/6333", "host=/tmp dbname=x", "qdrant", ":memory:", "host:6333/x"],
+)
 def test_what_may_be_meant_otherwise_is_no_directory(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigurationError, match=r"a directory for the embedded engine, for example \./data"):
+    (tmp_path / "qdrant").mkdir()
+    with pytest.raises(ConfigurationError, match=r"a directory for the embedded engine, for example \./\w"):
         parse_url(place)
+    with pytest.raises(ConfigurationError):
+        VectorDatabaseConfig(url=place)
+
+
+def test_the_variable_takes_a_directory_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VPA_VECTOR_DB_URL", "./a%41#b")
+    store = get_config().store
+    assert (store.provider, store.path, store.url) == ("embedded", str(tmp_path / "a%41#b"), None)

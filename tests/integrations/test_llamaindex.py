@@ -174,6 +174,17 @@ def test_filters_of_another_kind_are_named(memory: VPAVectorStore) -> None:
         VPAVectorStore(url="x")
 
 
+def test_a_path_is_a_place_that_is_written_down_and_a_mode_may_be_its_name(tmp_path: Path) -> None:
+    with VPAVectorStore(place=tmp_path) as made:
+        again = VPAVectorStore.from_dict(made.to_dict())
+        assert again.place == str(tmp_path)
+        again.close()
+        for mode in ("hybrid", "sparse"):
+            query = VectorStoreQuery(query_embedding=[1.0, 0.0], mode=mode)  # type: ignore[arg-type]
+            with pytest.raises(vpa.InvalidQueryError, match=f"query mode '{mode}' is not one"):
+                made.query(query)
+
+
 def test_diversity_skips_what_is_alike(memory: VPAVectorStore) -> None:
     options = {"mode": VectorStoreQueryMode.MMR, "similarity_top_k": 2, "query_embedding": [1.0, 0.1, 0.1]}
     assert asked(memory, similarity_top_k=2) == ["n1", "n2"] or asked(memory, similarity_top_k=2) == ["n2", "n1"]

@@ -8,6 +8,8 @@ from argparse import Namespace
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
+from vpa.base.errors import ConfigurationError
+from vpa.base.providers import VectorDatabaseProvider
 from vpa.commands.common import print_json, print_line, print_problem, scope, settings
 from vpa.commands.progress import shown_progress
 from vpa.compose import create_enhanced_rag_system
@@ -27,7 +29,12 @@ def run(args: Namespace) -> int:
 async def _run(args: Namespace) -> int:
     problems: list[SourceProblem] = []
     origins: dict[str, str] = {}
-    system = create_enhanced_rag_system(settings(args))
+    config = settings(args)
+    if config.store.provider == VectorDatabaseProvider.MOCK and config.store.path is None:
+        raise ConfigurationError(
+            "embedded:// is in memory, and gone when this command ends; name a directory: --path ./data"
+        )
+    system = create_enhanced_rag_system(config)
     async with system:
         report = await _with_progress(args, system.add_documents, problems=problems, origins=origins)
     skipped = passed_over(args.paths)

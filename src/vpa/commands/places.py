@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from vpa.base.errors import ConfigurationError
 from vpa.base.providers import VectorDatabaseProvider
 from vpa.client.connect import connect
 from vpa.client.manager import VectorDatabaseManager
 from vpa.commands.progress import shown_progress
-from vpa.config.store_url import absolute_path, parse_url
+from vpa.config.store_url import parse_url
 from vpa.observe.log import configure_logging
 
 
@@ -24,9 +25,8 @@ async def place(
 
     `reads`: an embedded store is opened beside the process that writes to it.
     """
-    if "://" not in url:
-        # A directory of the embedded store, as `--path` takes it.
-        url = f"embedded://{absolute_path(url)}"
+    if os.path.isfile(url):
+        raise ConfigurationError(f"{url!r} is a file, where the URL or the directory of a store should be")
     fields = parse_url(url)
     follows = reads and fields["provider"] == VectorDatabaseProvider.MOCK and fields["path"] is not None
     key = os.environ.get(variable) or os.environ.get("VPA_VECTOR_DB_API_KEY") or None

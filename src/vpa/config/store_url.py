@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,6 +14,7 @@ from vpa.base.providers import VectorDatabaseProvider, provider_name
 from vpa.base.showing import shown
 from vpa.observe.redact import is_secret_name, redact_url
 
+_NAME: Final = re.compile(r"\w[\w./-]{0,80}")
 _SHOWN: Final = 200  # Characters of a URL in a message.
 
 
@@ -63,7 +65,7 @@ def parse_url(url: str | os.PathLike[str]) -> dict[str, Any]:
     so are paths alone: `./rel`. `provider+https://…` asks for TLS.
     A `postgresql://` URL is a DSN as PostgreSQL's own tools take it.
     """
-    if isinstance(url, os.PathLike) or _is_path(url):
+    if isinstance(url, os.PathLike) or is_path(url):
         return {"provider": VectorDatabaseProvider.MOCK, "path": absolute_path(os.fspath(url))}
     if not isinstance(url, str):
         raise ConfigurationError(f"a store URL is a text such as 'embedded:///data/dir', not {shown(url)}")
@@ -80,9 +82,10 @@ def parse_url(url: str | os.PathLike[str]) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigurationError(_unreadable(url, str(error))) from None
     if not parts.scheme or not url.startswith(f"{url[: len(parts.scheme)]}://"):
+        directory = url if _NAME.fullmatch(url) else "data"
         raise ConfigurationError(
             f"{_shown(url)} is no store URL; write provider://host:port/path, for example qdrant://localhost:6333, or "
-            "a directory for the embedded engine, for example ./data; embedded:// keeps it in memory"
+            f"a directory for the embedded engine, for example ./{directory}; embedded:// keeps it in memory"
         )
     scheme, _, transport = parts.scheme.partition("+")
     provider = provider_name(scheme)
@@ -109,12 +112,14 @@ def parse_url(url: str | os.PathLike[str]) -> dict[str, Any]:
     return {**fields, "encrypt_in_transit": True} if transport == "https" else fields
 
 
-def _is_path(place: object) -> bool:
-    """Whether a text can only be meant as a directory: `localhost:6333` and `qdrant` may be meant otherwise."""
+def is_path(place: object) -> bool:
+    """Whether a text is a directory: by how it begins, or since a store is there. An address that lacks its provider
+    (`localhost/6333`, `host=/tmp dbname=x`) must not become one.
+    """
     if not isinstance(place, str) or "://" in place:
         return False
     begins = place in (".", "..", "~") or place.startswith(("/", "./", "../", "~/"))
-    return begins or ("/" in place and ":" not in place) or (":" not in place and os.path.isdir(place))
+    return begins or os.path.isfile(os.path.join(place, "store.json"))
 
 
 def _checked_host(parts: SplitResult) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,8 +34,24 @@ def reader_of(path: Path) -> Reader | None:
 def find_files(paths: Sequence[str]) -> Iterator[tuple[Path, str] | SourceProblem]:
     """`(path, name)` for each file; folders are searched for known endings, hidden names are passed over.
 
-    The name is the path as given, so that files of the same name in two folders stay two documents.
+    The name is the path from the working directory, or the whole one where it leads elsewhere, however it was typed; a
+    file that several paths lead to comes once.
     """
+    seen: set[str] = set()
+    for found in _find(paths):
+        if isinstance(found, SourceProblem):
+            yield found
+        elif (name := _name(found)) not in seen:
+            seen.add(name)
+            yield found, name
+
+
+def _name(path: Path) -> str:
+    whole, here = Path(os.path.abspath(path)), Path.cwd()
+    return (whole.relative_to(here) if whole.is_relative_to(here) else whole).as_posix()
+
+
+def _find(paths: Sequence[str]) -> Iterator[Path | SourceProblem]:
     for given in paths:
         root = Path(given)
         if root.is_dir():
@@ -44,7 +61,7 @@ def find_files(paths: Sequence[str]) -> Iterator[tuple[Path, str] | SourceProble
         elif reader_of(root) is None:
             yield SourceProblem(given, f"has an ending that no reader knows; known: {', '.join(sorted(READERS))}")
         else:
-            yield root, root.as_posix()
+            yield root
 
 
 def _problem(path: Path) -> str:
@@ -66,7 +83,7 @@ def _outside(path: Path, root: Path) -> str:
     return f"is a link to {path.resolve()}, outside the folder; name the file itself to add it"
 
 
-def _inside(root: Path) -> Iterator[tuple[Path, str] | SourceProblem]:
+def _inside(root: Path) -> Iterator[Path | SourceProblem]:
     found = False
     for path in sorted(root.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
@@ -76,23 +93,23 @@ def _inside(root: Path) -> Iterator[tuple[Path, str] | SourceProblem]:
         if problem := _problem(path) or _outside(path, root):
             yield SourceProblem(path.as_posix(), problem)
         else:
-            yield path, path.as_posix()
+            yield path
     if not found:
         yield SourceProblem(str(root), f"holds no file with a known ending ({', '.join(sorted(READERS))})")
 
 
 def passed_over(paths: Sequence[str]) -> dict[str, int]:
     """How many files of folders are left out since no reader knows their ending, by ending; hidden ones not counted."""
-    endings = Counter(
-        path.suffix.lower() or path.name
+    strange = {
+        _name(path): path.suffix.lower() or path.name
         for root in map(Path, paths)
         if root.is_dir()
         for path in root.rglob("*")
         if path.is_file()
         and reader_of(path) is None
         and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    )
-    return dict(sorted(endings.items()))
+    }
+    return dict(sorted(Counter(strange.values()).items()))
 
 
 def read_files(paths: Sequence[str]) -> Iterator[Item]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Mapping
 from types import TracebackType
@@ -59,7 +60,7 @@ class VPADocumentStore:
         api_key: Secret | str | None = None,
         return_embedding: bool = True,
     ) -> None:
-        self._place = place
+        self._place = os.fspath(place) if isinstance(place, os.PathLike) else place
         self._api_key = Secret.from_token(api_key) if isinstance(api_key, str) else api_key
         self._options = {
             "collection": collection,
@@ -77,7 +78,7 @@ class VPADocumentStore:
         self._opening = threading.Lock()
         self._opened: OwnedCollection | None = None
         self._closed = False
-        if not isinstance(place, str | Secret | VectorDatabaseConfig):
+        if not isinstance(self._place, str | Secret | VectorDatabaseConfig):
             # It lives on the loop that runs now.
             self._owned()
 

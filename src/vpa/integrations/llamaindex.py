@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ from vpa.integrations.owned import Closing, OwnedCollection, Place
 
 # So many times the nodes that were asked for are looked at for diversity.
 _PREFETCH: Final = 4
-_MODES: Final = (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR)
+_MODES: Final = (VectorStoreQueryMode.DEFAULT.value, VectorStoreQueryMode.MMR.value)
 
 
 _ARGUMENTS: Final = ("place", "collection_name", "api_key", "metric", "tenant", "namespace")
@@ -71,7 +72,7 @@ class VPAVectorStore(Closing, BasePydanticVectorStore):
             raise unknown_argument("VPAVectorStore", strange[0], taken=_ARGUMENTS)
         owned = OwnedCollection(place, collection_name, api_key=api_key, metric=metric)
         super().__init__(
-            place=place if isinstance(place, str) else None,
+            place=os.fspath(place) if isinstance(place, str | os.PathLike) else None,
             collection_name=owned.name,
             metric=metric,
             tenant=tenant,
@@ -187,12 +188,13 @@ class VPAVectorStore(Closing, BasePydanticVectorStore):
     def _querying(
         self, query: VectorStoreQuery, options: dict[str, Any]
     ) -> tuple[Callable[[Collection], Any], Callable[[Sequence[Match]], VectorStoreQueryResult]]:
-        if query.mode not in _MODES:
-            modes = " and ".join(mode.value for mode in _MODES)
-            raise InvalidQueryError(f"query mode {query.mode.value!r} is not one that vpa has: use {modes}")
+        mode = str(getattr(query.mode, "value", query.mode))
+        if mode not in _MODES:
+            modes = " and ".join(_MODES)
+            raise InvalidQueryError(f"query mode {mode!r} is not one that vpa has: use {modes}")
         if query.query_embedding is None:
-            raise InvalidQueryError(f"query mode {query.mode.value!r} needs a query_embedding, and has none")
-        is_diverse = query.mode == VectorStoreQueryMode.MMR
+            raise InvalidQueryError(f"query mode {mode!r} needs a query_embedding, and has none")
+        is_diverse = mode == VectorStoreQueryMode.MMR.value
         factor = options.get("mmr_prefetch_factor", _PREFETCH) if is_diverse else 1
         top_k = max(1, query.similarity_top_k)
         # The retriever of an index writes an empty list for no restriction.

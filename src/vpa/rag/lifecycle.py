@@ -10,6 +10,7 @@ from vpa.base.arguments import explains
 from vpa.base.clock import Clock, SystemClock
 from vpa.base.errors import ClosedError, DimensionMismatchError
 from vpa.base.ids import VersionStamps
+from vpa.base.records import Metric
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
 from vpa.embeddings.batched import BatchedEmbedder
@@ -131,10 +132,12 @@ class RunningSystem:
     async def _made(self, name: str) -> Collection:
         """The collection of that name for this model, made if it is missing."""
         identity = await self._embedder.open()
+        metric = Metric.parse(self.manager.config.metric)
         return await self.manager.create_collection(
             name,
             dimension=identity.dimension,
-            metric=self.manager.config.metric,
+            # The default is for a new one; a collection that exists is searched by its own.
+            metric=None if metric is Metric.COSINE else metric,
             embedding=identity,
             exist_ok=True,
         )
