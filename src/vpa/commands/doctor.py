@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 
 from vpa.base.errors import ConfigurationError, VectorDatabaseError
 from vpa.base.scope import Scope
+from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
 from vpa.commands.common import Check, print_json, print_line, print_table, reading, scope, settings
 from vpa.commands.recall import measured, promised
@@ -156,20 +157,36 @@ async def _store(config: DeploymentConfig, place: Scope) -> list[Check]:
         sound = [name for name in names if name not in damaged]
         checks = [*_versions(manager, health)]
         if config.vector_db_index_name in sound:
-            checks += await measured(await manager.collection(config.vector_db_index_name), place)
+            collection = await manager.collection(config.vector_db_index_name)
+            checks += [*await _fits(collection), *await measured(collection, place)]
         statistics = (await manager.get_statistics())["collections"]
     except VectorDatabaseError as error:
         return [Check("store", "fail", str(error), _fix(error))]
     finally:
         await manager.close()
     checks = [
-        Check("store", "ok", f"{health['provider']} answers; collections: {', '.join(sound) or 'none yet'}"),
+        Check("store", "ok", f"{health['provider']} answers; collections: {', '.join(sound) or _none(damaged)}"),
         *(Check("store", "fail", str(error), _fix(error)) for error in damaged.values()),
         *checks,
     ]
     for name, facts in statistics.items():
         checks += [*promised(name, facts), *_recovered(name, facts.get("recovery", {}))]
     return checks
+
+
+async def _fits(collection: Collection) -> list[Check]:
+    """Whether `search` can work on it: it refuses vectors of which nobody says what model made them."""
+    if collection.info.embedding is not None or await collection.is_empty():
+        return []
+    return [
+        Check(
+            "store",
+            "warn",
+            f"{collection.name} holds vectors ({collection.info.dimension} dimensions) of an unknown model: search and "
+            "ingest refuse it",
+            f"vpa adopt --collection {collection.name} --embedding MODEL, if you know which it was",
+        )
+    ]
 
 
 async def _damaged(manager: VectorDatabaseManager, names: Sequence[str]) -> dict[str, VectorDatabaseError]:
@@ -180,6 +197,10 @@ async def _damaged(manager: VectorDatabaseManager, names: Sequence[str]) -> dict
         except VectorDatabaseError as error:
             found[name] = error
     return found
+
+
+def _none(damaged: Mapping[str, object]) -> str:
+    return "none that is sound" if damaged else "none yet"
 
 
 def _recovered(name: str, recovery: Mapping[str, Any]) -> Iterator[Check]:

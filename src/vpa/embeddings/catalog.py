@@ -32,7 +32,9 @@ def load_embedder(model: str | None, *, path: str | None = None) -> Embedder:
     """
     name = model or default_model(path)
     if name.lower() == HASHING:
-        _log.warning(
+        # Who names it knows; who got it since MiniLM is not there does not.
+        say = _log.info if model else _log.warning
+        say(
             "lexical embedder",
             model=HASHING,
             meaning="finds shared words, not shared meaning",

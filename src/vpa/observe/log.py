@@ -18,12 +18,16 @@ FORMATS: Final = ("console", "json")
 
 
 class Logger:
-    """A structured logger of one module. Until someone configures structlog, lines go to stderr, never to stdout."""
+    """A structured logger of one module. Until someone configures structlog, warnings go to stderr, never to stdout;
+    a level of `logging.getLogger("vpa")` holds for it too.
+    """
 
     def __init__(self, component: str) -> None:
         self._component = component
 
     def _log(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        if _is_silenced(self._component, level):
+            return
         if not structlog.is_configured():
             configure_logging(level="WARNING")
         getattr(structlog.get_logger(component=self._component), level)(event, **fields)
@@ -43,6 +47,17 @@ class Logger:
     def error(self, event: str, **fields: object) -> None:
         """Log a failure that no exception reports to the caller."""
         self._log("error", event, fields)
+
+
+def _is_silenced(component: str, level: str) -> bool:
+    """Whether the program set a higher level, as for any library: `logging.getLogger("vpa").setLevel("ERROR")`."""
+    name = component
+    while name:
+        chosen = logging.getLogger(name).level
+        if chosen:
+            return chosen > logging.getLevelNamesMapping()[level.upper()]
+        name = name.rpartition(".")[0]
+    return False
 
 
 def get_logger(component: str) -> Logger:
