@@ -106,3 +106,14 @@ def test_no_two_names_are_stored_under_one() -> None:
         assert len(set(natives)) == len(names)
         assert all(native[0].isalnum() and len(native) <= 255 for native in natives)
         assert natives[0] == "docs"
+
+
+async def test_explain_refuses_what_search_refuses_on_a_collection_of_others(tmp_path: Path) -> None:
+    client = chromadb.PersistentClient(str(tmp_path / "chroma"))
+    client.create_collection("theirs").add(ids=["a"], embeddings=[[1.0, 0.0]], documents=["x"], metadatas=[{"y": 1}])
+    async with vpa.connect(f"chroma://{tmp_path}/chroma") as db:
+        theirs = await db.collection("theirs")
+        for call in (theirs.explain({"y": 1}), theirs.search([1.0, 0.0], filter={"y": 1}), theirs.count({"y": 1})):
+            with pytest.raises(errors.UnsupportedFilterError, match="bring it in with `vpa migrate`"):
+                await call
+        assert (await theirs.explain())["complete"] is True

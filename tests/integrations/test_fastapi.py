@@ -35,6 +35,11 @@ async def client():  # type: ignore[no-untyped-def]
         async def matches(filter: Annotated[dict[str, Any], fastapi.Body()]) -> Matches:
             return await docs.search(vector=[1, 0], filter=filter)
 
+        @app.get("/bare")
+        async def bare():  # type: ignore[no-untyped-def]
+            found = await docs.search(vector=[1, 0], include_vectors=True)
+            return {"found": found, "one": await docs.get_one("a"), "passages": await rag.search_knowledge("cats")}
+
         @app.get("/records")
         async def records() -> list[vpa.Record]:
             return await docs.get(["a"])
@@ -94,3 +99,11 @@ async def test_every_error_has_its_status_and_its_code(client: Any, name: str) -
     kind = getattr(errors, name)
     assert (answer.status_code, answer.json()) == (STATUSES[kind.code], {"code": kind.code, "message": "m"})
     assert answer.headers.get("retry-after") == ("2" if name == "RateLimitedError" else None)
+
+
+async def test_values_with_vectors_need_no_annotation(client: Any) -> None:
+    answer = await client.get("/bare")
+    assert answer.status_code == 200
+    found = answer.json()
+    assert found["found"]["items"][0]["vector"] == found["one"]["vector"] == [1.0, 0.0]
+    assert found["passages"][0]["document_id"] == "d"

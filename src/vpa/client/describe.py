@@ -11,7 +11,7 @@ from vpa.base.answers import Explanation
 from vpa.base.errors import InvalidFilterError
 from vpa.base.metadata import Scalar, kind_of, leaves
 from vpa.base.moments import compared
-from vpa.base.records import CollectionInfo, Record
+from vpa.base.records import FOREIGN, CollectionInfo, Record
 from vpa.base.showing import shown
 from vpa.base.sorting import sort_steps
 from vpa.base.steps import Steps
@@ -19,7 +19,8 @@ from vpa.filters import Filter, NormalFilter, to_json
 from vpa.filters.ast import Constant
 from vpa.filters.ast import leaves as filter_leaves
 from vpa.kit.steps import finish_beside
-from vpa.stores.contract import VectorStore
+from vpa.stores.contract import VectorStore, no_filter
+from vpa.stores.requests import ALWAYS
 
 _TOGETHER: Final = 256  # Values between two looks at the time: well under two milliseconds of work.
 
@@ -91,6 +92,8 @@ def as_json(fact: Any) -> Any:
 
 def explain(store: VectorStore, info: CollectionInfo, node: NormalFilter) -> Explanation:
     """The division of a normalised filter, with the native part in the store's language."""
+    if info.layout_version == FOREIGN and node is not ALWAYS:
+        raise no_filter(info)
     parts = store.split(node)
     return {
         "provider": store.provider,

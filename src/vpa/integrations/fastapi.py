@@ -5,6 +5,9 @@ Values of vpa (`list[SearchResult]`, `list[Match]`, `Matches`) are response mode
 
 from __future__ import annotations
 
+import sys
+
+import numpy as np
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -19,6 +22,10 @@ def install_error_handlers(app: Starlette) -> None:
     The codes are stable, the messages are for people. Other exceptions are left to the application.
     """
     app.add_exception_handler(VectorDatabaseError, _answer)
+    # Where a path's function has no annotation, FastAPI takes values apart itself, and knows no arrays.
+    encoders = sys.modules.get("fastapi.encoders")
+    if encoders is not None:
+        encoders.ENCODERS_BY_TYPE[np.ndarray] = np.ndarray.tolist
 
 
 async def _answer(request: Request, error: Exception) -> JSONResponse:

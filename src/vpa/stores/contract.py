@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from vpa.base.calibration import Calibration
 from vpa.base.capabilities import Capabilities
-from vpa.base.errors import ConfigurationError
+from vpa.base.errors import ConfigurationError, UnsupportedFilterError
 from vpa.base.index_options import IndexOptions
 from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
@@ -237,3 +237,12 @@ class VectorStore(ABC):
         """Facts about one collection that the store knows cheaply."""
         del info
         return {}
+
+
+def no_filter(info: CollectionInfo) -> UnsupportedFilterError:
+    """What every verb raises for a filter on a collection of others."""
+    return UnsupportedFilterError(
+        f"collection {info.name!r} was not written by vpa, so there is nothing in it to filter by: search and scan it "
+        "without a filter, or bring it in with `vpa migrate`",
+        collection=info.name,
+    )

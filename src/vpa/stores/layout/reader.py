@@ -17,13 +17,14 @@ from typing import Any, Final
 import numpy as np
 
 from vpa.base.arrays import FloatVector
-from vpa.base.errors import ProviderError, UnsupportedFilterError, VectorDatabaseError
+from vpa.base.errors import ProviderError, VectorDatabaseError
 from vpa.base.query import SearchRequest
 from vpa.base.records import FOREIGN, CollectionInfo, Match, Record
 from vpa.base.scope import AllScopes, Scope
 from vpa.base.showing import some
 from vpa.filters import NormalFilter, matches
 from vpa.filters.ast import ALWAYS
+from vpa.stores.contract import no_filter
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import LayoutDriver, StoredRow, Where
 from vpa.stores.layout.payload import decode
@@ -56,12 +57,7 @@ class Reader:
         tokens.
         """
         if info.layout_version == FOREIGN and node is not ALWAYS:
-            raise UnsupportedFilterError(
-                f"collection {info.name!r} was not written by vpa, so there is nothing in it to filter by: search and "
-                "scan it "
-                "without a filter, or bring it in with `vpa migrate`",
-                collection=info.name,
-            )
+            raise no_filter(info)
         chosen = None if isinstance(scope, AllScopes) or info.layout_version == FOREIGN else scope
         return Where(chosen, node, newest)
 
