@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import pickle
 
 import pytest
 
@@ -64,4 +65,48 @@ def test_what_is_named_exists_and_what_is_guessed_does_not(table: dict[str, str]
     for guess, meant in table.items():
         assert guess not in names, guess
         words = {word.split("(")[0].strip(" ,;") for word in meant.replace("F(", "").split()}
-        assert words & names or meant.startswith(("(F", "F(", "the operators")), (guess, meant)
+        assert words & names or meant.startswith(("(F", "F(", "the operators", "vpa.", "db.")), (guess, meant)
+
+
+async def test_parts_of_answers_are_answered_with_ours() -> None:
+    async with vpa.connect("embedded://") as db:
+        docs = await db.create_collection("docs", dimension=2)
+        await docs.upsert([vpa.Record("a", vector=[1, 0], text="t", metadata={"n": 1})])
+        matches = await docs.search([1, 0])
+        for owner, name, meant in (
+            (matches, "scores", "match.score for match"),
+            (matches, "points", "for match in matches"),
+            (matches[0], "payload", "here it is metadata"),
+            (matches[0], "page_content", "here it is text"),
+            (docs, "dimension", "info, which has metric, dimension"),
+            (docs, "list_tenants", "scan_batches(scope=ALL_SCOPES)"),
+            (db, "rename_collection", "vpa.migrate(db, db"),
+        ):
+            with pytest.raises(AttributeError) as caught:
+                getattr(owner, name)
+            assert meant in str(caught.value)
+        assert pickle.loads(pickle.dumps(matches)) == copy.deepcopy(matches) == matches
+
+
+def test_filters_that_python_reads_otherwise_say_so() -> None:
+    for wrong in (
+        lambda: vpa.F("y") > 2000 & vpa.F("l") == "go",  # type: ignore[operator]
+        lambda: (vpa.F("y") > 1) & {"a": 1},  # type: ignore[operator]
+        lambda: vpa.F("y") | vpa.F("z"),
+    ):
+        with pytest.raises(TypeError, match="put each comparison in parentheses"):
+            wrong()
+    with pytest.raises(TypeError, match=r"F\('a\.b'\)"):
+        vpa.F("a")["b"]
+    assert vpa.F("x").is_in("a", "b") == vpa.F("x").is_in(["a", "b"])
+    assert vpa.F("x").contains_any(["a", "b"]) == vpa.F("x").contains_any("a", "b")
+
+
+def test_urls_of_no_store_say_what_is_meant() -> None:
+    for url, meant in (
+        ("http://localhost:6333", "name the store, as in qdrant"),
+        ("memory://", "embedded://"),
+        ("pg://localhost", "did you mean 'postgresql'"),
+    ):
+        with pytest.raises(vpa.ConfigurationError, match=meant):
+            vpa.sync.connect(url).connect()

@@ -48,7 +48,20 @@ FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("document", "page_content", "body", "text"), ("content", "text", "texts", "records")),
     **dict.fromkeys(("metadatas", "payload", "payloads", "meta", "properties"), ("metadata", "set", "records")),
     **dict.fromkeys(("points", "vectors", "items", "data", "objects", "entities", "texts"), ("records", "vectors")),
-    **dict.fromkeys(("dim", "dims", "vector_size", "ndim", "dimensions", "size"), (*_DIMENSION, *_COUNT)),
+    **dict.fromkeys(
+        (
+            "dim",
+            "dims",
+            "vector_size",
+            "ndim",
+            "dimensions",
+            "size",
+            "embedding_dim",
+            "embedding_dimension",
+            "dimension",
+        ),
+        (*_DIMENSION, *_COUNT),
+    ),
     **dict.fromkeys(
         ("distance", "distance_metric", "space", "similarity", "distance_fn", "metric_type", "similarity_fn"), _METRIC
     ),
@@ -59,13 +72,15 @@ FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("id", "ids", "doc_id", "uuid", "uuids", "points_selector"), ("ids", "document_id", "records")),
     "document_ids": ("ids", "document_id"),
     **dict.fromkeys(("collection_name", "index", "index_name", "class_name", "table_name"), _COLLECTION),
-    **dict.fromkeys(("threshold", "min_score", "score_cutoff"), ("score_threshold",)),
+    **dict.fromkeys(("threshold", "min_score", "score_cutoff", "score", "similarity_threshold"), ("score_threshold",)),
     **dict.fromkeys(("get_or_create", "if_not_exists"), ("exist_ok",)),
+    **dict.fromkeys(("delete_all", "all", "force"), ("allow_all",)),
+    "batch_size": _COUNT,
     **dict.fromkeys(("timeout", "timeout_s", "request_timeout"), ("timeout_seconds",)),
     **dict.fromkeys(("retries", "max_attempts"), ("max_retries",)),
     **dict.fromkeys(("token", "key", "password", "apikey"), ("api_key",)),
     **dict.fromkeys(
-        ("uri", "host", "address", "endpoint", "path", "persist_directory", "url", "client"),
+        ("uri", "host", "address", "endpoint", "path", "persist_directory", "persist_dir", "url", "client"),
         ("url", "manager", "place"),
     ),
     **dict.fromkeys(("offset", "page", "next_page_offset", "start_cursor", "after"), ("cursor",)),
@@ -82,6 +97,8 @@ _WITHOUT_EQUAL: Final[Mapping[str, str]] = {
 _OTHER_VERBS: Final[Mapping[tuple[str, tuple[str, ...]], str]] = {
     ("get", _CONDITION): "get takes ids; records by filter: scan(filter=…, limit=…)",
     ("get", _COUNT): "get takes ids; some records, whichever: scan(filter=…, limit=…)",
+    ("scan", ("cursor",)): "scan begins at the beginning; page by page: scan_batches(batch_size=…, cursor=…)",
+    ("upsert", _COUNT): "upsert parts what it is given itself",
     ("get", ("cursor",)): "get takes ids; records page by page: scan_batches(batch_size=…, cursor=…)",
 }
 # How the value of such an argument looks, where its name alone does not say it.

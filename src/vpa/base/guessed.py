@@ -38,6 +38,33 @@ RECORD_VERBS: Final[Mapping[str, str]] = {
         "optimize(), once much was loaded; writes need no other call",
     ),
     **dict.fromkeys(("to_df", "to_dataframe", "dataframe"), "to_pandas()"),
+    **dict.fromkeys(
+        ("metadata", "config", "metric", "dimension", "embedding"), "info, which has metric, dimension and embedding"
+    ),
+    **dict.fromkeys(("drop", "delete_collection"), "db.drop_collection(name)"),
+    **dict.fromkeys(
+        ("scopes", "list_scopes", "tenants", "list_tenants", "namespaces", "list_namespaces"),
+        "scan_batches(scope=ALL_SCOPES), whose batches have their scope",
+    ),
+    **dict.fromkeys(("tenant", "namespace", "with_tenant", "using_tenant"), "within(vpa.Scope(tenant, namespace))"),
+}
+# What a match and the matches of a search are called elsewhere.
+MATCH_NAMES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("payload", "meta", "properties", "entity"), "metadata"),
+    **dict.fromkeys(("page_content", "content", "document", "body"), "text"),
+    **dict.fromkeys(("similarity", "relevance", "certainty"), "score"),
+    **dict.fromkeys(("values", "embedding"), "vector, with include_vectors=True"),
+    **dict.fromkeys(("to_dict", "dict", "model_dump"), "to_json()"),
+}
+MATCHES_NAMES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("points", "matches", "results", "hits", "objects", "records"), "the sequence itself: for match in matches"
+    ),
+    **dict.fromkeys(("scores", "similarities"), "[match.score for match in matches]"),
+    **dict.fromkeys(("distances",), "[match.distance for match in matches]"),
+    **dict.fromkeys(("texts", "documents"), "[match.text for match in matches]"),
+    **dict.fromkeys(("metadatas", "metadata", "payloads"), "[match.metadata for match in matches]"),
+    **dict.fromkeys(("to_dict", "dict", "to_list", "to_pandas", "model_dump"), "to_json()"),
 }
 # What a manager can do besides.
 STORE_VERBS: Final[Mapping[str, str]] = {
@@ -47,7 +74,10 @@ STORE_VERBS: Final[Mapping[str, str]] = {
     ),
     **dict.fromkeys(("delete_collection", "remove_collection", "delete_index"), "drop_collection(name)"),
     **dict.fromkeys(("collections", "get_collections", "list_indexes", "list"), "list_collections()"),
-    **dict.fromkeys(("has_collection", "collection_exists"), "list_collections()"),
+    **dict.fromkeys(("has_collection", "collection_exists"), "list_collections(), and name in them"),
+    **dict.fromkeys(
+        ("rename_collection", "copy_collection", "rename"), "vpa.migrate(db, db, collection=…, to_collection=…)"
+    ),
     **dict.fromkeys(("heartbeat", "ping", "is_ready", "is_healthy"), "health()"),
     **dict.fromkeys(("stats", "describe"), "get_statistics()"),
     **dict.fromkeys(("open",), "connect()"),
@@ -95,6 +125,8 @@ MODULE_NAMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("Distance", "VectorParams", "Similarity"), "Metric"),
     **dict.fromkeys(("RAG", "EnhancedRAG", "create_rag_system", "create_rag"), "create_enhanced_rag_system()"),
     **dict.fromkeys(("embedding_functions", "EmbeddingFunction", "Embeddings"), "as_embedder(model)"),
+    "VPAVectorStore": "vpa.integrations.langchain.VPAVectorStore (or .llamaindex)",
+    "VPADocumentStore": "vpa.integrations.haystack.VPADocumentStore",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, TypeAlias, overload
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from vpa.base.arrays import FloatMatrix, FloatVector
 from vpa.base.calibration import Calibration
 from vpa.base.errors import ConfigurationError
+from vpa.base.guessed import MATCH_NAMES, MATCHES_NAMES, Guessed
 from vpa.base.ids import new_id
 from vpa.base.index_options import IndexOptions
 from vpa.base.metadata import Scalar, canonical_metadata
@@ -182,13 +183,14 @@ class Written(int):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Match:
+class Match(Guessed):
     """One answer of a search: `score` is higher for better, `distance` lower; both are float64 values.
 
     cosine: score = cosine similarity in [-1, 1], distance = 1 - score. dot: score = inner product, distance = -score.
     euclidean: distance = d (the L2 distance, not squared), score = 1 / (1 + d).
     """
 
+    _GUESSES: ClassVar = MATCH_NAMES
     id: str
     score: float
     distance: float
@@ -232,11 +234,12 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Matches(Sequence[Match]):
+class Matches(Sequence[Match], Guessed):
     """The matches of one query, best first; equal scores stand in id order. `exact` says whether any could be
     missed.
     """
 
+    _GUESSES: ClassVar = MATCHES_NAMES
     items: tuple[Match, ...]
     exact: bool = True
     usage: Usage = field(default_factory=Usage)

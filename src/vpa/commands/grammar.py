@@ -38,6 +38,23 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
 }
 
 
+# Commands of other programs, and what they are here.
+_COMMANDS: Final[Mapping[str, str]] = {
+    "list": "documents list, or stats",
+    "ls": "documents list, or stats",
+    "show": "documents show ID",
+    "delete": "documents delete ID",
+    "rm": "documents delete ID",
+    "add": "ingest PATH",
+    "load": "ingest PATH",
+    "query": 'search "a question"',
+    "find": 'search "a question"',
+    "help": "--help",
+    "version": "--version",
+    "docs": "documents list",
+}
+
+
 class CommandParser(argparse.ArgumentParser):
     """An ArgumentParser that names what was meant. Its commands are parsers of the same class."""
 
@@ -105,7 +122,8 @@ def _command_first(
             return words
         if not word.startswith("-"):
             if word not in commands:
-                parser.error(f"no command {word!r}{did_you_mean(word, commands)}")
+                meant = _COMMANDS.get(word)
+                parser.error(f"no command {word!r}{f'; it is: vpa {meant}' if meant else did_you_mean(word, commands)}")
             return [word, *ahead, *words[position + 1 :]]
         width = 2 if "=" not in word and _takes_value(word, commands.values()) else 1
         ahead += words[position : position + width]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from vpa.base.showing import shown
+
 Literal: TypeAlias = str | int | float | bool
 MAX_DEPTH: Final = 32  # Far above what people write; below what Python's recursion and the stores' parsers take.
 MAX_LITERALS: Final = 10_000
@@ -46,16 +48,25 @@ class Filter:
     _is_normal: bool
 
     def __and__(self, other: Filter) -> Filter:
-        return And(_members(self, other, And)) if isinstance(other, Filter) else NotImplemented
+        return And(_members(self, _filter(other), And))
 
     def __or__(self, other: Filter) -> Filter:
-        return Or(_members(self, other, Or)) if isinstance(other, Filter) else NotImplemented
+        return Or(_members(self, _filter(other), Or))
 
     def __invert__(self) -> Filter:
         return Not(self)
 
     def __bool__(self) -> bool:
         raise TypeError("a filter has no truth value: combine filters with & | ~, not with and, or, not")
+
+
+def _filter(other: object) -> Filter:
+    if isinstance(other, Filter):
+        return other
+    raise TypeError(
+        f"a filter is joined with another filter, not with {shown(other)}: put each comparison in parentheses, as in "
+        '(F("a") > 1) & (F("b") == 2), or write the whole filter as a mapping'
+    )
 
 
 def _members(left: Filter, right: Filter, kind: type[And] | type[Or]) -> tuple[Filter, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from vpa.base.guessed import FILTER_VERBS, Guessed
+from vpa.base.showing import shown
 from vpa.filters import build
 from vpa.filters.ast import Comparison, Filter
 
@@ -51,13 +53,25 @@ class F(Guessed):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def is_in(self, values: Iterable[object]) -> Filter:
-        """Some value is among `values`."""
-        return build.is_in(self._field, values, at=self._at("is_in"))
+    def _unbound(self, other: object) -> Filter:
+        """`F("a") > 1 & F("b") == 2`: Python takes `1 & F("b")` first."""
+        raise TypeError(
+            f"{self!r} and {shown(other)} are joined before they are compared: put each comparison in parentheses, as "
+            'in (F("a") > 1) & (F("b") == 2)'
+        )
 
-    def not_in(self, values: Iterable[object]) -> Filter:
+    __and__ = __rand__ = __or__ = __ror__ = _unbound
+
+    def __getitem__(self, key: object) -> F:
+        raise TypeError(f"a path below a field is written with dots: F({self._field.path + '.' + str(key)!r})")
+
+    def is_in(self, values: Iterable[object], *more: object) -> Filter:
+        """Some value is among `values`."""
+        return build.is_in(self._field, _listed(values, more), at=self._at("is_in"))
+
+    def not_in(self, values: Iterable[object], *more: object) -> Filter:
         """No value is among `values`; also true where the field is missing."""
-        return build.not_in(self._field, values, at=self._at("not_in"))
+        return build.not_in(self._field, _listed(values, more), at=self._at("not_in"))
 
     def contains(self, value: object) -> Filter:
         """The list holds `value` (on a scalar: equals it). Never a substring test."""
@@ -65,11 +79,11 @@ class F(Guessed):
 
     def contains_any(self, *values: object) -> Filter:
         """The list holds at least one of `values`."""
-        return build.is_in(self._field, values, at=self._at("contains_any"))
+        return build.is_in(self._field, _one_list(values), at=self._at("contains_any"))
 
     def contains_all(self, *values: object) -> Filter:
         """The list holds every one of `values`."""
-        return build.contains_all(self._field, values, at=self._at("contains_all"))
+        return build.contains_all(self._field, _one_list(values), at=self._at("contains_all"))
 
     def starts_with(self, prefix: str) -> Filter:
         """Some text begins with `prefix`; case counts."""
@@ -92,3 +106,14 @@ class F(Guessed):
 
     def _at(self, operator: str) -> str:
         return f"F({self._field.path!r}) {operator}"
+
+
+def _listed(values: Any, more: tuple[object, ...]) -> Any:
+    """The values of a call with one list, or with several values."""
+    return (values, *more) if more else values
+
+
+def _one_list(values: tuple[object, ...]) -> tuple[object, ...]:
+    """The values of a call with several, or with one list of them."""
+    [only] = values if len(values) == 1 else [None]
+    return tuple(only) if isinstance(only, list | tuple | set | frozenset) else values

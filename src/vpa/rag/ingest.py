@@ -225,7 +225,8 @@ def _as_document(document: NewDocument | Mapping[str, Any]) -> NewDocument:
         raise InvalidRecordError(f"a document is a NewDocument or a mapping, not {type(document).__name__}")
     unknown = set(document) - set(NewDocument.__slots__)
     if unknown or "document_id" not in document or "content" not in document:
-        problem = f"unknown keys {sorted(map(str, unknown))}" if unknown else "document_id and content are needed"
+        problem = f"unknown keys {sorted(map(str, unknown))}" if unknown else "something is missing"
+        problem += "; a document has document_id and content, and may have title, metadata and format"
         raise InvalidRecordError(f"document {document.get('document_id')!r}: {problem}")
     return NewDocument(**document)
 

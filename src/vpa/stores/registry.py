@@ -51,7 +51,23 @@ def _extra(name: str) -> str:
     return name if facts is None or facts.extra is None else facts.extra
 
 
+_MEMORY: Final = ("memory", "mem", "ram", "local", "inmemory", "in-memory")
+_SHORT: Final = {
+    "pg": "postgresql",
+    "postgis": "postgresql",
+    "file": "embedded",
+    "dir": "embedded",
+    "psql": "postgresql",
+}
+
+
 def _unknown(name: str) -> ConfigurationError:
-    near = difflib.get_close_matches(name, [*available(), *accepted_names()], n=1)
+    if name in ("http", "https", "grpc"):
+        return ConfigurationError(
+            f"{name}:// says how, not what is there: name the store, as in qdrant://host:6333 or qdrant+https://host"
+        )
+    if name in _MEMORY:
+        return ConfigurationError(f"unknown provider {name!r}; what is in memory is embedded://")
+    near = difflib.get_close_matches(_SHORT.get(name, name), [*available(), *accepted_names()], n=1)
     hint = f"did you mean {str(near[0])!r}?" if near else f"available: {', '.join(available())}"
     return ConfigurationError(f"unknown provider {name!r}; {hint}")
