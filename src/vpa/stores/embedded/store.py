@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import fields
 from functools import partial
@@ -165,6 +165,14 @@ class EmbeddedStore(VectorStore):
             "path": self._path,
             "collections": len(names),
         }
+
+    def concerns(self, facts: Mapping[str, Any]) -> list[str]:
+        """The collections that cannot be opened."""
+        del facts
+        damaged = {} if self._database is None else self._database.damaged
+        return [
+            f"collection {name!r} is damaged: {error.message}; vpa doctor --salvage" for name, error in damaged.items()
+        ]
 
     async def create_collection(self, info: CollectionInfo) -> None:
         """On the disk when it returns. Raises ConfigurationError for codes that are not installed, or need a disk."""
