@@ -65,6 +65,7 @@ def _run(command: str, args: object) -> int:
         errors.ConfigurationError,
         errors.InvalidFilterError,
         errors.InvalidQueryError,
+        errors.InvalidRecordError,
         errors.ArgumentError,
         errors.ProviderNotInstalledError,
     )

@@ -133,6 +133,8 @@ def test_vectors_of_an_unknown_model_are_adopted(vpa: Run, tmp_path: Path) -> No
     assert vpa("adopt", "--embedding", "hashing", *place)[0] == 0
     status, out, _ = vpa("adopt", "--embedding", "hashing", *place)
     assert (status, "already" in out) == (0, True)
+    status, out, _ = vpa("documents", "list", *place)
+    assert "1 records are here that were not ingested" in out
     status, _, err = vpa("documents", "show", "a", *place)
     assert status == 1
     assert "a record that was not ingested" in err

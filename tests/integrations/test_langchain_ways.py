@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from langchain_core.indexing import aindex, index
@@ -323,3 +324,19 @@ def test_structured_queries_become_filters(store: VPAVectorStore) -> None:
     assert day.accept(VPATranslator()) == {"day": {"$eq": "2024-01-31"}}
     with pytest.raises(vpa.UnsupportedFilterError, match="vpa has no like"):
         compared(Comparator.LIKE, "x").accept(VPATranslator())
+
+
+def test_a_misspelt_collection_is_told_once_and_a_filter_for_everything_is_refused(tmp_path: Path) -> None:
+    with VPAVectorStore(Counting(), place=tmp_path, collection_name="notes") as store:
+        store.add_texts(["a"])
+        for everything in ({}, {"n": {"$nin": []}}):
+            with pytest.raises(vpa.InvalidFilterError, match=r"delete_collection\(\) removes everything"):
+                store.delete(filter=everything)
+        with (
+            VPAVectorStore(Counting(), place=tmp_path, collection_name="noets") as other,
+            structlog.testing.capture_logs() as logged,
+        ):
+            assert other.similarity_search("a") == other.similarity_search("b") == []
+        assert [line["event"] for line in logged] == [
+            "no collection 'noets', so nothing is found; did you mean 'notes'?"
+        ]

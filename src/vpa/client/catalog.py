@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -140,9 +141,12 @@ class CollectionCatalog(ABC):
         store = self._open_store()
         stored = await self._describe(name)
         if stored is None:
-            known = ", ".join(await self.list_collections()) or "none"
+            names = await self.list_collections()
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
             raise CollectionNotFoundError(
-                f"no collection {name!r}; there are: {known}; make it with create_collection",
+                f"no collection {name!r}; {hint}there are: {', '.join(names) or 'none'}; make it with "
+                "create_collection",
                 provider=store.provider,
                 collection=name,
             )

@@ -44,6 +44,7 @@ async def _list(args: Namespace) -> int:
         limit = None if args.limit == 0 else args.limit
         found = await _summaries(documents, node, limit=limit, args=args)
         total = await documents.count(filter=node, scope=scope(args))
+        others = await documents.count(scope=scope(args)) if not total and args.filter is None else 0
     if args.json:
         print_json([asdict(one) for one in found])
         return 0
@@ -53,6 +54,8 @@ async def _list(args: Namespace) -> int:
     ]
     print_table(["document", "title", "chunks", "characters", "metadata"], rows)
     print_line(f"{len(found)} of {total} documents" + (" (--limit 0 lists all)" if len(found) < total else ""))
+    if others:
+        print_line(f"{others} records are here that were not ingested, so they are no documents; search finds them")
     return 0
 
 

@@ -16,8 +16,10 @@ from vpa.base.errors import InvalidFilterError, InvalidQueryError, InvalidRecord
 from vpa.base.metadata import Scalar
 from vpa.base.records import EmbeddingIdentity, Match, Record
 from vpa.base.scope import Scope
+from vpa.base.showing import shown
 from vpa.client.collection import Collection
 from vpa.filters import FilterLike, matches, normal
+from vpa.filters.ast import ALWAYS
 from vpa.integrations.langchain_embeddings import VPAEmbeddings
 from vpa.integrations.payload import pack, unpack
 
@@ -88,6 +90,10 @@ def check_targets(ids: Sequence[str] | None, condition: FilterLike) -> None:
     if ids is None and condition is None:
         raise InvalidFilterError(
             "delete takes ids=, filter=, or both, and had neither: delete_collection() removes everything"
+        )
+    if ids is None and normal(condition) == ALWAYS:
+        raise InvalidFilterError(
+            f"the filter {shown(condition)} holds for every document: delete_collection() removes everything"
         )
 
 

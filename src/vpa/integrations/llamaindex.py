@@ -26,7 +26,8 @@ from vpa.base.errors import InvalidFilterError, InvalidQueryError
 from vpa.base.records import Match
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
-from vpa.filters import F, Filter
+from vpa.filters import F, Filter, normal
+from vpa.filters.ast import ALWAYS
 from vpa.integrations.llamaindex_nodes import REF_DOC_ID, condition_of, node_of, record_of
 from vpa.integrations.owned import Closing, OwnedCollection, Place
 
@@ -225,7 +226,10 @@ def _dimension(nodes: Sequence[BaseNode]) -> int | None:
 def _targets(node_ids: list[str] | None, filters: MetadataFilters | None) -> Filter:
     if node_ids is None and (filters is None or not filters.filters):
         raise InvalidFilterError("delete_nodes takes node_ids=, filters=, or both, and had neither: clear() empties")
-    return condition_of(filters, node_ids=node_ids)
+    condition = condition_of(filters, node_ids=node_ids)
+    if normal(condition) == ALWAYS:
+        raise InvalidFilterError("the filters hold for every node: clear() empties")
+    return condition
 
 
 def _diverse(query: Any, near: Sequence[Match], *, top_k: int, threshold: float | None) -> list[Match]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import os
 import weakref
 from collections.abc import Awaitable, Callable
@@ -24,8 +25,10 @@ from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
 from vpa.integrations.given import CallersLoop, Runner
 from vpa.integrations.shared import HeldLoop, SharedPlace, closed, end_apart, shared_place
+from vpa.observe.log import get_logger
 from vpa.stores.config import VectorDatabaseConfig
 
+_log = get_logger("vpa.integrations")
 T = TypeVar("T")
 Place: TypeAlias = (
     str
@@ -63,6 +66,7 @@ class OwnedCollection:
         self._collection: Collection | None = None
         self._opening = asyncio.Lock()
         self._closed = False
+        self._missed = False
         self._own: _Own | None = None
         self._manager: VectorDatabaseManager | None = None
         self._forget: Callable[[], object] | None = None
@@ -109,6 +113,12 @@ class OwnedCollection:
             self._check(collection.info, dimension)
             return collection
         if dimension is None:
+            others = await manager.list_collections()
+            if others and not self._missed:
+                self._missed = True
+                near = difflib.get_close_matches(self.name, others, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(others)}"
+                _log.warning(f"no collection {self.name!r}, so nothing is found; {hint}")
             return None
         return await manager.create_collection(
             self.name,
