@@ -45,16 +45,15 @@ def _key(model: Any) -> object:
     """What two mentions of one model have in common. A method of an object is made anew by each look at it."""
     if isinstance(model, str):
         return model
-    given = original_of(model)
-    if isinstance(given, ForeignEmbedder):
-        return _place_of(given.origin), given.identity.name, given.identity.revision
-    return _place_of(given)
+    if isinstance(model, ForeignEmbedder):
+        return _place_of(model.origin), model.identity.name, model.identity.revision
+    return _place_of(model)
 
 
-def _place_of(given: Any) -> object:
-    given = original_of(given)
-    function, owner = getattr(given, "__func__", None), getattr(given, "__self__", None)
-    return id(given) if function is None else (id(function), id(owner))
+def _place_of(model: Any) -> object:
+    original = original_of(model)
+    function, owner = getattr(original, "__func__", None), getattr(original, "__self__", None)
+    return id(original) if function is None else (id(function), id(owner))
 
 
 def embedder_of(model: OpenedModel | None, info: CollectionInfo, *, verb: str) -> BatchedEmbedder:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -24,7 +24,6 @@ from vpa.base.scope import AllScopes, Scope
 from vpa.client import residual
 from vpa.filters import Filter, NormalFilter
 from vpa.filters.ast import Constant, Eq, Exists, Field, In, Not, Range, children
-from vpa.filters.ast import leaves as filter_leaves
 from vpa.filters.normalize import mark_normal
 from vpa.observe.log import get_logger
 from vpa.stores.requests import ALWAYS, Count, Delete, Scan, Search, UpdateMetadata
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from vpa.client.binding import Binding
 
 MOST_FIELDS: Final = 8  # Of one filter; further ones are not looked at.
+_LOOKED_AT: Final = 256  # Leaves of a filter, and values of one.
 _MOST_NOTED: Final = 4096
 SAMPLE: Final = 256  # Records that are looked at for names, and where `$exists` is not evaluated by the store.
 _PATIENCE_S: Final = 1.0  # For all fields of a filter: an answer is not held up for longer.
@@ -70,26 +70,41 @@ class Noted:
 
 def paths_of(node: Filter) -> list[str]:
     """The metadata paths that a filter names, each once, in its order; at most `MOST_FIELDS`."""
+    return _distinct_paths(leaf for leaf, _ in _first_leaves(node))
+
+
+def negated_paths(node: Filter) -> list[str]:
+    """Those that a condition denies something of: where no record has the field, it holds for every record."""
+    # Who asks for records without a field knows that there may be none with it.
+    denied = (leaf for leaf, negated in _first_leaves(node) if negated and not isinstance(leaf, Exists))
+    return _distinct_paths(denied)
+
+
+def _first_leaves(node: Filter) -> Iterator[tuple[Filter, bool]]:
+    """The first leaves, each with whether it is denied; of a long filter not all are worth a look."""
+    waiting, seen = [(node, False)], 0
+    while waiting and seen < _LOOKED_AT:
+        part, negated = waiting.pop()
+        if isinstance(part, Not):
+            waiting.append((part.part, not negated))
+            continue
+        below = children(part)
+        if below:
+            waiting += [(one, negated) for one in reversed(below[: _LOOKED_AT - seen])]
+            continue
+        seen += 1
+        if not isinstance(part, Constant):
+            yield part, negated
+
+
+def _distinct_paths(parts: Iterable[Filter]) -> list[str]:
     paths: dict[str, None] = {}
-    for leaf in filter_leaves(node):
-        target = None if isinstance(leaf, Constant) else leaf.field  # type: ignore[attr-defined]
-        if target is not None and not target.system:
-            paths[target.path] = None
+    for leaf in parts:
+        if not leaf.field.system:  # type: ignore[attr-defined]
+            paths[leaf.field.path] = None  # type: ignore[attr-defined]
             if len(paths) == MOST_FIELDS:
                 break
     return list(paths)
-
-
-def negated_paths(node: Filter, *, negated: bool = False) -> list[str]:
-    """Those that a condition denies something of: where no record has the field, it holds for every record."""
-    if isinstance(node, Not):
-        return negated_paths(node.part, negated=not negated)
-    below = children(node)
-    if below:
-        found = [path for part in below for path in negated_paths(part, negated=negated)]
-        return list(dict.fromkeys(found))[:MOST_FIELDS]
-    # Who asks for records without a field knows that there may be none with it.
-    return paths_of(node) if negated and not isinstance(node, Exists) else []
 
 
 async def unknown_fields(
@@ -177,7 +192,7 @@ async def foresee(bound: Binding, request: Count | Delete | UpdateMetadata | Sea
 
 
 async def _tell_kinds(bound: Binding, node: NormalFilter, *, scope: Scope) -> None:
-    asked = {(leaf.field.path, kind) for leaf in filter_leaves(node) for kind in _kinds_of(leaf)}  # type: ignore[attr-defined]
+    asked = {(leaf.field.path, kind) for leaf, _ in _first_leaves(node) for kind in _kinds_of(leaf)}  # type: ignore[attr-defined]
     fresh = sorted(one for one in asked if f"{one[0]} {one[1]}" not in bound.noted.logged)[:MOST_FIELDS]
     if not fresh or bound.clock.monotonic() < bound.noted.quiet_until:
         return
@@ -207,7 +222,7 @@ def _kinds_of(leaf: Filter) -> set[str]:
     if isinstance(leaf, Constant | Exists) or leaf.field.system:  # type: ignore[attr-defined]
         return set()
     if isinstance(leaf, In):
-        return {kind_of(value) for value in leaf.values}
+        return {kind_of(value) for value in leaf.values[:_LOOKED_AT]}
     return {kind_of(leaf.value)} if isinstance(leaf, Eq | Range) else {"string"}
 
 
