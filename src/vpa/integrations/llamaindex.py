@@ -28,7 +28,7 @@ from vpa.base.scope import Scope
 from vpa.client.collection import Collection
 from vpa.filters import F, Filter, normal
 from vpa.filters.ast import ALWAYS
-from vpa.integrations.llamaindex_nodes import REF_DOC_ID, condition_of, node_of, record_of
+from vpa.integrations.llamaindex_nodes import REF_DOC_ID, batch_of, condition_of, node_of
 from vpa.integrations.owned import Closing, OwnedCollection, Place
 
 # So many times the nodes that were asked for are looked at for diversity.
@@ -115,8 +115,9 @@ class VPAVectorStore(Closing, BasePydanticVectorStore):
         return [node.node_id for node in nodes]
 
     def _adding(self, nodes: Sequence[BaseNode]) -> Callable[[Collection], Any]:
-        records = {node.node_id: record_of(node) for node in nodes}
-        return lambda collection: collection.upsert(list(records.values()), scope=self._scope)
+        # Of several with one id the last is meant.
+        batch = batch_of(list({node.node_id: node for node in nodes}.values()))
+        return lambda collection: collection.upsert(batch, scope=self._scope)
 
     def delete(self, ref_doc_id: str, **_: Any) -> None:
         """Remove the nodes of a document."""

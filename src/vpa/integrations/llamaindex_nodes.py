@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from llama_index.core.schema import BaseNode, MetadataMode
+from llama_index.core.schema import BaseNode, ImageNode, IndexNode, MetadataMode, Node, TextNode
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
 from llama_index.core.vector_stores.utils import metadata_dict_to_node
 
 from vpa.base.errors import InvalidFilterError, InvalidRecordError, UnsupportedFilterError
-from vpa.base.records import Match, Record
+from vpa.base.metadata import Scalar
+from vpa.base.records import Match, Record, RecordBatch
 from vpa.base.showing import shown
 from vpa.filters import F, Filter
 from vpa.filters.ast import ALWAYS, And, Not, Or
@@ -23,6 +24,9 @@ REF_DOC_ID: Final = "ref_doc_id"
 _NODE: Final = "node_json"
 _TYPE: Final = "node_type"
 # Kept apart from the rest of a node: in the record's own columns.
+# Nodes whose text is no field of their own; every other one comes back as a TextNode, as LlamaIndex reads them.
+_OF_OTHER_PARTS: Final = (Node.class_name(), IndexNode.class_name(), ImageNode.class_name())
+_JSON: Final = json.JSONEncoder(ensure_ascii=False)
 _APART: Final = {"metadata", "embedding", "text", "text_resource"}
 # What LlamaIndex's own stores write into metadata for the id of a node's document.
 _DOCUMENT_KEYS: Final = ("ref_doc_id", "doc_id")
@@ -42,27 +46,49 @@ _OPERATORS: Final[Mapping[FilterOperator, Callable[[F, Any], Filter]]] = {
 }
 
 
-def record_of(node: BaseNode) -> Record:
-    """The record of a node that is embedded; raises InvalidRecordError for one that is not."""
-    if node.embedding is None:
-        raise InvalidRecordError(f"node {node.node_id!r} has no embedding; an index embeds nodes before it adds them")
+def batch_of(nodes: Sequence[BaseNode]) -> RecordBatch:
+    """The records of nodes of different ids that are embedded; raises InvalidRecordError for one that is not."""
+    bare = next((node for node in nodes if node.embedding is None), None)
+    if bare is not None:
+        raise InvalidRecordError(f"node {bare.node_id!r} has no embedding; an index embeds nodes before it adds them")
+    vectors: Any = [node.embedding for node in nodes]
+    parts = [_parts_of(node) for node in nodes]
+    return RecordBatch(
+        ids=[node.node_id for node in nodes],
+        vectors=vectors,
+        texts=[node.get_content(metadata_mode=MetadataMode.NONE) for node in nodes],
+        metadata=[metadata for metadata, _ in parts],
+        system=[system for _, system in parts],
+    )
+
+
+def _parts_of(node: BaseNode) -> tuple[dict[str, Any], dict[str, Scalar]]:
+    """Metadata and system fields."""
     # What is left out is not turned into JSON first: the embedding would be most of it.
     rest = {name: value for name, value in node.model_dump(mode="json", exclude=_APART).items() if name not in _APART}
     metadata, system = pack(node.metadata)
     system |= {
         NODE_ID: node.node_id,
         REF_DOC_ID: node.ref_doc_id,
-        _NODE: json.dumps(rest, ensure_ascii=False),
+        _NODE: _JSON.encode(rest),
         _TYPE: node.class_name(),
     }
-    text = node.get_content(metadata_mode=MetadataMode.NONE)
-    return Record(node.node_id, vector=node.embedding, text=text, metadata=metadata, system=system)
+    return metadata, system
 
 
 def node_of(source: Record | Match) -> BaseNode:
     """The node of a record; its metadata is the record's, also where that was changed by others since."""
-    kept = source.system.get(_NODE, json.dumps({"id_": source.id}))
-    content = {"_node_content": kept, "_node_type": source.system.get(_TYPE)}
+    kept, kind = source.system.get(_NODE), source.system.get(_TYPE)
+    if kept is None:
+        kept = json.dumps({"id_": source.id})
+    if kind not in _OF_OTHER_PARTS:
+        content = json.loads(str(kept)) | {
+            "text": source.text or "",
+            "metadata": unpack(source.metadata, source.system),
+        }
+        text_node: BaseNode = TextNode.from_dict(content)
+        return text_node
+    content = {"_node_content": kept, "_node_type": kind}
     node: BaseNode = metadata_dict_to_node(content, text=source.text or None)
     node.metadata = unpack(source.metadata, source.system)
     return node
