@@ -65,7 +65,11 @@ def batch_of(nodes: Sequence[BaseNode]) -> RecordBatch:
 def _parts_of(node: BaseNode) -> tuple[dict[str, Any], dict[str, Scalar]]:
     """Metadata and system fields."""
     # What is left out is not turned into JSON first: the embedding would be most of it.
-    rest = {name: value for name, value in node.model_dump(mode="json", exclude=_APART).items() if name not in _APART}
+    rest = {
+        name: value
+        for name, value in node.model_dump(mode="json", exclude=_APART, exclude_defaults=True).items()
+        if name not in _APART
+    }
     metadata, system = pack(node.metadata)
     system |= {
         NODE_ID: node.node_id,
