@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,19 @@ from vpa.stores.config import VectorDatabaseConfig
 
 
 async def _made_by_the_client(config: Any) -> None:
-    from pymilvus import MilvusClient
+    from pymilvus import MilvusClient, MilvusException
+
+    def connected() -> MilvusClient:
+        # The local server sends clients away that ping it too often, which on a busy machine the first one does.
+        for _ in range(5):
+            try:
+                return MilvusClient(uri=config.url)
+            except MilvusException:
+                time.sleep(1)
+        return MilvusClient(uri=config.url)
 
     def make() -> None:
-        client = MilvusClient(uri=config.url)
+        client = connected()
         client.create_collection("theirs", dimension=3, metric_type="COSINE", consistency_level="Strong", auto_id=False)
         client.insert(
             "theirs", [{"id": n, "vector": VECTORS[n].tolist(), "n": n, "text": f"text {n}"} for n in range(6)]
