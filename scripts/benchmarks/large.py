@@ -1,6 +1,7 @@
 """A million records through each adapter: what takes how long, and whether anything grows with the number of records.
 
-`python large.py [STORE …] [--rows 1000000] [--recall 0.99] [--exact-searches 3] [--store-options JSON] [--json FILE]`.
+`python large.py [STORE …] [--rows 1000000] [--recall 0.99] [--exact-searches 3] [--store-options JSON] [--migrate]
+[--json FILE]`.
 The vectors of `vectors.py`, texts of 360 characters and three fields are loaded from columns in batches of 10,000; the
 rate of each tenth and the memory of this process are printed, then searches, counts, scans from the beginning, the
 middle and the end, a copy to Parquet, a delete by filter, and opening anew. Recall is counted against plain NumPy.
@@ -131,6 +132,12 @@ class Measured:
             "scan", f"{read / (time.perf_counter() - began):,.0f} records/s of {read:,}; start, middle, end {parts}"
         )
 
+    async def migrate(self, db: VectorDatabaseManager) -> None:
+        """To the embedded engine, and the proof that it arrived."""
+        with tempfile.TemporaryDirectory(prefix="vpa-bench-") as directory:
+            async with vpa.connect(f"embedded://{directory}/copy") as target:
+                await self.timed("migrate with proof", lambda: vpa.migrate(db, target, collection="large"))
+
     async def rest(self, docs: vpa.Collection) -> None:
         """Count, export with proof of its own, delete by filter."""
         counted = await self.timed("count", docs.count)
@@ -159,6 +166,8 @@ async def measure(store: str, arguments: argparse.Namespace, stores: Any) -> dic
             measured.note("promise", {key: promise.get(key) for key in ("kept", "measured", "effort", "filtered")})
         await measured.search(docs, arguments.exact_searches)
         await measured.scan(docs)
+        if arguments.migrate:
+            await measured.migrate(db)
         await measured.rest(docs)
 
     async def opened() -> None:
@@ -188,5 +197,6 @@ if __name__ == "__main__":
     parser.add_argument("--recall", type=float, default=None)
     parser.add_argument("--exact-searches", type=int, default=3)
     parser.add_argument("--store-options", default="{}", help="as JSON, for a single store")
+    parser.add_argument("--migrate", action="store_true", help="also copy all of it to the embedded engine, verified")
     parser.add_argument("--json", type=Path, default=None)
     asyncio.run(main(parser.parse_args()))
