@@ -156,6 +156,9 @@ def test_misspelt_and_foreign_fields_are_told_by_every_command(
         status, _, err = vpa(*command, "--filter", '{"sourc": "x"}')
         assert status == 0
         assert err.count("no record has a field 'sourc'; did you mean 'source'?") == 1
+    status, _, err = vpa("documents", "delete", "--filter", '{"soucre": {"$ne": "x"}}', "--dry-run")
+    assert status == 0
+    assert err.count("no record has a field 'soucre'; did you mean 'source'?") == 1
     status, _, err = vpa("search", "cats", "--filter", '{"title": "Cats"}')
     assert status == 2
     assert "titles and ids of documents stand beside the metadata" in err

@@ -44,6 +44,16 @@ def test_memories_are_found_with_their_payloads_under_mem0s_filters(memories: VP
     assert (listed["ids"], listed["metadatas"]) == (["a"], [PAYLOADS[0]])
 
 
+async def test_every_way_in_takes_mem0s_filters(memories: VPAMemories) -> None:
+    awaited = await memories.asimilarity_search_with_score_by_vector([1.0, 0.0], 5, {"n": {"gte": 3}})
+    assert [document.id for document, _ in awaited] == ["b"]
+    diverse = memories.max_marginal_relevance_search_by_vector([1.0, 0.0], 5, filter={"n": "*"})
+    assert sorted(str(document.id) for document in diverse) == ["a", "b"]
+    assert (await memories.aget(where={"n": {"gte": 3}}))["ids"] == ["b"]
+    await memories.adelete(filter={"n": {"gte": 3}})
+    assert found(memories, None) == ["a", "c"]
+
+
 def test_what_has_no_equal_here_is_said() -> None:
     with VPAMemories() as memories:
         memories.add_embeddings(VECTORS, PAYLOADS, ["a", "b", "c"])

@@ -167,7 +167,7 @@ def _misfit(verb: str, signature: inspect.Signature, error: TypeError) -> str:
     return f"{verb} takes {taken}; give the others by name: {', '.join(f'{name}=' for name in others)}"
 
 
-def takes_any(function: Callable[..., Any]) -> bool:
+def _takes_any(function: Callable[..., Any]) -> bool:
     """Whether it passes on keywords that it does not know."""
     return any(one.kind is one.VAR_KEYWORD for one in inspect.signature(function).parameters.values())
 
@@ -207,6 +207,6 @@ def explains(kind: type[T]) -> type[T]:
             continue
         if inspect.isfunction(member):
             setattr(kind, name, explained(member))
-        elif isinstance(member, classmethod) and not takes_any(member.__func__):
+        elif isinstance(member, classmethod) and not _takes_any(member.__func__):
             setattr(kind, name, classmethod(explained(member.__func__)))
     return kind

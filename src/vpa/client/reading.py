@@ -16,7 +16,7 @@ from vpa.base.scope import AllScopes, Scope
 from vpa.base.showing import shown
 from vpa.client import describe, residual
 from vpa.client.located import Located, located, located_scan
-from vpa.client.unknown import nearest, tell_empty, told, unknown_fields
+from vpa.client.unknown import foresee, nearest, tell_empty, told, unknown_fields
 from vpa.client.validating import checked_filter, checked_ids
 from vpa.filters import FilterLike
 from vpa.stores.requests import Count, Distinct, Explain, FieldTypes, Get, MinMax, Scan
@@ -115,6 +115,8 @@ class ReadingVerbs(Located):
                 batches = residual.scan(bound.store, bound.info, request)
                 raise
 
+        if cursor is None:
+            await foresee(bound, request)
         is_empty = True
         while (batch := await bound.run(request, step)) is not None:
             is_empty = False
@@ -132,6 +134,7 @@ class ReadingVerbs(Located):
         """Each metadata path with how many records hold which type there: `{"year": {"int": 12, "str": 1}}`."""
         bound, request = self._bound(), FieldTypes(filter=await checked_filter(filter), scope=self._single_scope(scope))
 
+        await foresee(bound, request)
         known = await bound.run(request, lambda: residual.field_types(bound.store, bound.info, request))
         if known is not None:
             return known
@@ -163,6 +166,7 @@ class ReadingVerbs(Located):
 
     async def _values(self, request: Distinct) -> list[Scalar]:
         bound = self._bound()
+        await foresee(bound, request)
         known = await bound.run(request, lambda: residual.distinct_values(bound.store, bound.info, request))
         if known is not None:
             return known

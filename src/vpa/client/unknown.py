@@ -15,7 +15,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from vpa.base.errors import VectorDatabaseError
 from vpa.base.metadata import kind_of, leaves
@@ -26,7 +26,7 @@ from vpa.filters import Filter, NormalFilter
 from vpa.filters.ast import Constant, Eq, Exists, Field, In, Not, Range, children
 from vpa.filters.normalize import mark_normal
 from vpa.observe.log import get_logger
-from vpa.stores.requests import ALWAYS, Count, Delete, Scan, Search, UpdateMetadata
+from vpa.stores.requests import ALWAYS, Count, Delete, Distinct, FieldTypes, Scan, Search, UpdateMetadata
 
 if TYPE_CHECKING:
     from vpa.client.binding import Binding
@@ -50,6 +50,7 @@ _BESIDE: Final[Mapping[str, str]] = {
 }
 _KINDS: Final = {"boolean": "booleans", "number": "numbers", "string": "texts"}
 _log = get_logger("vpa.client")
+Filtered: TypeAlias = Count | Delete | Distinct | FieldTypes | Scan | Search | UpdateMetadata
 
 
 @dataclass(slots=True)
@@ -181,7 +182,7 @@ async def tell_empty(
     return unknown
 
 
-async def foresee(bound: Binding, request: Count | Delete | UpdateMetadata | Search) -> tuple[str, ...]:
+async def foresee(bound: Binding, request: Filtered) -> tuple[str, ...]:
     """Before a change, and after a look: say that a negated condition holds since no record has the field; those."""
     paths = negated_paths(request.filter)
     if not paths or not isinstance(request.scope, Scope):

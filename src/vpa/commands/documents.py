@@ -23,13 +23,12 @@ from vpa.commands.common import (
     scope,
 )
 from vpa.commands.common import settings as settings_of
-from vpa.filters import Filter, as_filter, normal
+from vpa.filters import Filter, as_filter, holds_always, normal
 from vpa.kit.threads import Workers
 from vpa.observe.printable import one_line
 from vpa.rag.chunks import first_chunks, of_documents
 from vpa.rag.documents import Document, DocumentSummary
 from vpa.rag.reading import read_document, read_summaries
-from vpa.stores.requests import ALWAYS
 
 
 def run(args: Namespace) -> int:
@@ -87,7 +86,7 @@ async def _delete(args: Namespace) -> int:
         raise InvalidFilterError(
             "documents delete takes either document ids or --filter; list them with: vpa documents list"
         )
-    if args.filter is not None and normal(as_filter(parse_filter(args.filter))) is ALWAYS:
+    if args.filter is not None and holds_always(parse_filter(args.filter)):
         raise InvalidFilterError(
             f"--filter {args.filter} holds for every document; to delete all of them use a filter that every one has, "
             """for example '{"source": {"$exists": true}}', or drop the collection"""
@@ -98,9 +97,6 @@ async def _delete(args: Namespace) -> int:
         node = as_filter(parse_filter(args.filter)) if chosen is None else of_documents(chosen)
         found = await _summaries(documents, first_chunks() & node, limit=None, args=args)
         names = [one.document_id for one in found]
-        if not names and chosen is None:
-            # Says which field no record has, as `documents list` does.
-            await documents.count(filter=first_chunks() & node, scope=scope(args))
         if names and not args.dry_run:
             # By document, not by the filter: the chunks of one document need not all match it.
             await documents.delete(filter=of_documents(names), scope=scope(args))

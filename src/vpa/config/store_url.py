@@ -19,7 +19,11 @@ _SHOWN: Final = 200  # Characters of a URL in a message.
 
 
 def provider_of_url(url: str) -> str | None:
-    """The provider that a URL names by its scheme; None for `http://…`, `https://…` and what is no URL."""
+    """The provider that a URL names by its scheme, or that of a directory; None for `http://…`, `https://…` and what is
+    no URL.
+    """
+    if is_path(url):
+        return VectorDatabaseProvider.MOCK
     scheme, separator, _ = url.partition("://")
     name = scheme.partition("+")[0].lower()
     return None if not separator or not name or name in ("http", "https") else provider_name(name)

@@ -10,7 +10,7 @@ from vpa.filters.ast import Filter
 from vpa.filters.evaluate import matches, which_hold
 from vpa.filters.expressions import F
 from vpa.filters.normalize import NormalFilter, normalize
-from vpa.filters.parse import FilterLike, as_filter, normal
+from vpa.filters.parse import FilterLike, as_filter, holds_always, normal
 from vpa.filters.render import canonical_text, to_json
 from vpa.filters.split import Split, split
 
@@ -22,6 +22,7 @@ __all__ = [
     "Split",
     "as_filter",
     "canonical_text",
+    "holds_always",
     "matches",
     "normal",
     "normalize",

@@ -182,6 +182,11 @@ def _operator(target: Field, key: object, operand: object, *, at: str, level: in
     return builder(target, operand, at)
 
 
+def holds_always(condition: FilterLike) -> bool:
+    """Whether it holds for every record, as `{}`, `{"a": {"$nin": []}}` and None do; raises InvalidFilterError."""
+    return normal(condition) == ALWAYS
+
+
 def _unknown(key: object, at: str, operand: object, *, path: str | None) -> InvalidFilterError:
     known = sorted([*_OPERATORS, *_CONNECTIVES])
     text = key if isinstance(key, str) else shown(key)

@@ -161,8 +161,13 @@ class VPAVectorStore(Closing, VectorStore):
         return True
 
     def _deleting(self, ids: list[str] | None, condition: FilterLike) -> Callable[[Collection], Any]:
-        check_targets(ids, condition)
-        return lambda collection: remove(collection, ids, condition, scope=self._scope)
+        chosen = self._filter_of(condition)
+        check_targets(ids, chosen)
+        return lambda collection: remove(collection, ids, chosen, scope=self._scope)
+
+    def _filter_of(self, condition: FilterLike) -> FilterLike:
+        """What is asked of the collection; a store whose callers have a notation of their own translates it here."""
+        return condition
 
     # Reading
 
@@ -200,7 +205,8 @@ class VPAVectorStore(Closing, VectorStore):
     def _listing(
         self, ids: Sequence[str] | None, where: FilterLike, *, limit: int | None, offset: int
     ) -> Callable[[Collection], Any]:
-        return lambda collection: table(collection, ids, where, limit=limit, offset=offset, scope=self._scope)
+        chosen = self._filter_of(where)
+        return lambda collection: table(collection, ids, chosen, limit=limit, offset=offset, scope=self._scope)
 
     # Searching
 
@@ -278,10 +284,11 @@ class VPAVectorStore(Closing, VectorStore):
         threshold: float | None = None,
         vectors: bool = False,
     ) -> Callable[[Collection], Any]:
+        chosen = self._filter_of(condition)
         return lambda collection: collection.search(
             vector=vector,
             top_k=k,
-            filter=condition,
+            filter=chosen,
             score_threshold=threshold,
             include_vectors=vectors,
             scope=self._scope,

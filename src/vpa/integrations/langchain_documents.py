@@ -18,8 +18,7 @@ from vpa.base.records import EmbeddingIdentity, Match, Record
 from vpa.base.scope import Scope
 from vpa.base.showing import shown
 from vpa.client.collection import Collection
-from vpa.filters import FilterLike, matches, normal
-from vpa.filters.ast import ALWAYS
+from vpa.filters import FilterLike, holds_always, matches, normal
 from vpa.integrations.langchain_embeddings import VPAEmbeddings
 from vpa.integrations.payload import pack, unpack
 
@@ -91,7 +90,7 @@ def check_targets(ids: Sequence[str] | None, condition: FilterLike) -> None:
         raise InvalidFilterError(
             "delete takes ids=, filter=, or both, and had neither: delete_collection() removes everything"
         )
-    if ids is None and normal(condition) == ALWAYS:
+    if ids is None and holds_always(condition):
         raise InvalidFilterError(
             f"the filter {shown(condition)} holds for every document: delete_collection() removes everything"
         )

@@ -26,8 +26,7 @@ from vpa.base.errors import InvalidFilterError, InvalidQueryError
 from vpa.base.records import Match
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
-from vpa.filters import F, Filter, normal
-from vpa.filters.ast import ALWAYS
+from vpa.filters import F, Filter, holds_always
 from vpa.integrations.llamaindex_nodes import REF_DOC_ID, batch_of, condition_of, node_of
 from vpa.integrations.owned import Closing, OwnedCollection, Place
 
@@ -228,7 +227,7 @@ def _targets(node_ids: list[str] | None, filters: MetadataFilters | None) -> Fil
     if node_ids is None and (filters is None or not filters.filters):
         raise InvalidFilterError("delete_nodes takes node_ids=, filters=, or both, and had neither: clear() empties")
     condition = condition_of(filters, node_ids=node_ids)
-    if normal(condition) == ALWAYS:
+    if holds_always(condition):
         raise InvalidFilterError("the filters hold for every node: clear() empties")
     return condition
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from pydantic import SecretStr
 
@@ -78,41 +77,18 @@ class VPAMemories(VPAVectorStore):
             self._owned.run(self._writing(draft, embeddings), dimension=len(embeddings[0]))
         return draft.ids
 
-    def similarity_search_with_score_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        filter: FilterLike = None,
-        *,
-        score_threshold: float | None = None,
-    ) -> list[tuple[Document, float]]:
-        """The k nearest memories, with scores."""
-        # mem0 wraps a single vector where its embedder answered for several texts.
-        vector = embedding[0] if embedding and isinstance(embedding[0], list) else embedding
-        return super().similarity_search_with_score_by_vector(vector, k, _ours(filter), score_threshold=score_threshold)
-
-    def get(
-        self,
-        ids: Sequence[str] | None = None,
-        where: FilterLike = None,
-        *,
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> dict[str, list[Any]]:
-        """`{"ids": […], "documents": [texts], "metadatas": […]}`."""
-        return super().get(ids, _ours(where), limit=limit, offset=offset)
+    def _filter_of(self, condition: FilterLike) -> FilterLike:
+        """mem0's filter in vpa's notation; an F expression stays as it is."""
+        if not isinstance(condition, Mapping):
+            return condition
+        try:
+            return translated(condition)
+        except UntranslatableError as error:
+            raise UnsupportedFilterError(
+                f"mem0's filter {shown(dict(condition))} has no equal here: {error}"
+            ) from error
 
     @property
     def _collection(self) -> Self:
         """What mem0 lists memories with, by its `get`."""
         return self
-
-
-def _ours(condition: Any) -> Any:
-    """mem0's filter in vpa's notation; one of vpa stays as it is."""
-    if not isinstance(condition, Mapping):
-        return condition
-    try:
-        return translated(condition)
-    except UntranslatableError as error:
-        raise UnsupportedFilterError(f"mem0's filter {shown(dict(condition))} has no equal here: {error}") from error

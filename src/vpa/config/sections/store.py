@@ -12,7 +12,7 @@ from vpa.base.names import check_collection_name
 from vpa.base.providers import VectorDatabaseProvider, provider_name
 from vpa.base.records import Metric, MetricName
 from vpa.config.sections.setting import check_settings, setting
-from vpa.config.store_url import absolute_path, host_of_url, is_path, parse_url, provider_of_url
+from vpa.config.store_url import absolute_path, host_of_url, parse_url, provider_of_url
 from vpa.observe.redact import redact, redact_url
 
 DEFAULT_INDEX: Final = "vpa-index"
@@ -103,13 +103,10 @@ class VectorDatabaseConfig:
         object.__setattr__(self, name, value)
 
     def _follow_url(self, url: str) -> None:
-        if is_path(url) and self.provider in ("", VectorDatabaseProvider.MOCK):
-            read: dict[str, Any] = {"provider": VectorDatabaseProvider.MOCK, "path": absolute_path(url)}
-            return self._take(url, read)
         named = provider_of_url(url)
         if named is None or (self.provider not in ("", named) and named not in tuple(VectorDatabaseProvider)):
             self._check_server_url(url)
-            return None
+            return
         if self.provider not in ("", named):
             raise ConfigurationError(
                 f"provider (VPA_VECTOR_DB_PROVIDER) is {str(self.provider)!r}, but url (VPA_VECTOR_DB_URL) is "
@@ -118,10 +115,6 @@ class VectorDatabaseConfig:
         read = parse_url(url)
         if read.get("path") is not None:
             read["path"] = absolute_path(read["path"])
-        return self._take(url, read)
-
-    def _take(self, url: str, read: dict[str, Any]) -> None:
-        """Set what a URL says; raises ConfigurationError where something else was said before."""
         self._set("url", read.pop("url", None))
         for name, value in read.items():
             mine = getattr(self, name)
