@@ -23,10 +23,10 @@ NODE_ID: Final = "node_id"
 REF_DOC_ID: Final = "ref_doc_id"
 _NODE: Final = "node_json"
 _TYPE: Final = "node_type"
-# Kept apart from the rest of a node: in the record's own columns.
 # Nodes whose text is no field of their own; every other one comes back as a TextNode, as LlamaIndex reads them.
 _OF_OTHER_PARTS: Final = (Node.class_name(), IndexNode.class_name(), ImageNode.class_name())
 _JSON: Final = json.JSONEncoder(ensure_ascii=False)
+# Kept apart from the rest of a node: in the record's own columns.
 _APART: Final = {"metadata", "embedding", "text", "text_resource"}
 # What LlamaIndex's own stores write into metadata for the id of a node's document.
 _DOCUMENT_KEYS: Final = ("ref_doc_id", "doc_id")
@@ -65,11 +65,7 @@ def batch_of(nodes: Sequence[BaseNode]) -> RecordBatch:
 def _parts_of(node: BaseNode) -> tuple[dict[str, Any], dict[str, Scalar]]:
     """Metadata and system fields."""
     # What is left out is not turned into JSON first: the embedding would be most of it.
-    rest = {
-        name: value
-        for name, value in node.model_dump(mode="json", exclude=_APART, exclude_defaults=True).items()
-        if name not in _APART
-    }
+    rest = node.model_dump(mode="json", exclude=_APART, exclude_defaults=True)
     metadata, system = pack(node.metadata)
     system |= {
         NODE_ID: node.node_id,
