@@ -47,6 +47,12 @@ async def test_one_record_is_asked_for_by_its_id(docs: vpa.Collection) -> None:
         await docs.get_one(["a"])  # type: ignore[arg-type]
 
 
+async def test_texts_in_place_of_vectors_are_answered(docs: vpa.Collection) -> None:
+    for wrong in ("rust", ["rust", "go"], ("rust",)):
+        with pytest.raises(errors.InvalidQueryError, match=r"texts are given by name: texts="):
+            await docs.search_batch(wrong)  # type: ignore[arg-type]
+
+
 ASKED: list[tuple[str, dict[str, Any], str]] = [
     ("search", {"limit": 5}, "search takes top_k, not limit"),
     ("search", {"n_results": 5}, "search takes top_k, not n_results"),

@@ -96,6 +96,8 @@ class SearchingVerbs(Located):
         return query
 
     async def _queries(self, vectors: ArrayLike | None, texts: Sequence[str] | None) -> ArrayLike:
+        if isinstance(vectors, str) or (isinstance(vectors, list | tuple) and vectors and isinstance(vectors[0], str)):
+            raise InvalidQueryError("search_batch takes vectors by position; texts are given by name: texts=[…]")
         if vectors is not None and texts is None:
             return vectors
         if vectors is not None or texts is None:
