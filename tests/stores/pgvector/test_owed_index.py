@@ -156,15 +156,18 @@ async def test_a_collection_made_anew_does_not_get_the_index_of_the_one_before(
         await second.drop_collection("again")
 
 
-async def test_readers_do_not_wait_for_who_loads_or_drops_while_an_index_is_built(stores: RunningStores) -> None:
+async def test_readers_do_not_wait_for_who_loads_or_drops_while_an_index_is_built(
+    stores: RunningStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "_PAUSE_S", 60.0)
     config = stores.config("pgvector with hnsw", timeout_seconds=20.0)
     async with VectorDatabaseManager(config) as db, VectorDatabaseManager(config) as other:
         docs = await db.create_collection("waiting", dimension=DIMENSION)
         await docs.upsert(records(0, 1000))
 
         async def beside(lent: Any) -> None:
-            # An index waits for every transaction that is older.
-            await lent.execute("SELECT txid_current()")
+            # An index waits for every snapshot that is older; a transaction by itself keeps none between statements.
+            await lent.execute("DECLARE held CURSOR FOR SELECT 1")
             optimizing.append(asyncio.create_task(docs.optimize()))
             while not await is_building(db):
                 await asyncio.sleep(0.01)
