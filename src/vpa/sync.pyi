@@ -64,6 +64,7 @@ from vpa.base.scope import ALL_SCOPES as ALL_SCOPES
 from vpa.base.scope import AllScopes
 from vpa.base.scope import Scope as Scope
 from vpa.client.validating import Records
+from vpa.client.words import SearchMode
 from vpa.config.settings import DeploymentConfig
 from vpa.embeddings.contract import Embedder as Embedder
 from vpa.filters import F as F
@@ -72,6 +73,8 @@ from vpa.filters import FilterLike
 from vpa.rag.documents import Document, DocumentSummary, FormatName, IngestReport, SearchResult
 from vpa.rag.ingest import Progress, Source
 from vpa.rag.retrieve import GroupBy
+from vpa.retrieval.fusion import Fusion
+from vpa.stores.answers import Candidates
 from vpa.stores.config import VectorDatabaseConfig as VectorDatabaseConfig
 from vpa.stores.config import VectorDatabaseProvider as VectorDatabaseProvider
 from vpa.stores.options import ChromaOptions as ChromaOptions
@@ -102,8 +105,20 @@ class Collection:
         scope: Scope | None = ...,
     ) -> list[str]: ...
     def adopt_embedding(self, embedding: EmbeddingIdentity, *, vouched: bool = ...) -> None: ...
+    def candidates(
+        self,
+        vector: ArrayLike,
+        *,
+        text: str,
+        depth: int = ...,
+        filter: FilterLike = ...,
+        include_vectors: bool = ...,
+        exact: bool = ...,
+        scope: Scope | None = ...,
+    ) -> Candidates: ...
     def check_embedding(self, embedding: EmbeddingIdentity) -> None: ...
     def count(self, filter: FilterLike = ..., *, scope: Scope | None = ...) -> int: ...
+    def create_keyword_index(self, language: str = ...) -> None: ...
     def delete(
         self,
         ids: str | Iterable[str] | None = ...,
@@ -159,6 +174,8 @@ class Collection:
         vector: ArrayLike | None = ...,
         *,
         text: str | None = ...,
+        mode: SearchMode | None = ...,
+        fusion: Fusion | None = ...,
         top_k: int = ...,
         filter: FilterLike = ...,
         score_threshold: float | None = ...,
@@ -235,6 +252,17 @@ class VectorDatabaseManager:
         on_conflict: OnConflict | ConflictName = ...,
         scope: Scope | None = ...,
     ) -> list[str]: ...
+    def candidates(
+        self,
+        vector: ArrayLike,
+        *,
+        text: str,
+        depth: int = ...,
+        filter: FilterLike = ...,
+        include_vectors: bool = ...,
+        exact: bool = ...,
+        scope: Scope | None = ...,
+    ) -> Candidates: ...
     @property
     def capabilities(self) -> Capabilities: ...
     def close(self) -> None: ...
@@ -252,11 +280,13 @@ class VectorDatabaseManager:
         embedder: Any = ...,
         embedding: EmbeddingIdentity | None = ...,
         native_fields: Sequence[str] = ...,
+        keywords: str | None = ...,
         recall: float | None = ...,
         index: IndexOptions | Mapping[str, Any] | None = ...,
         store_options: StoreOptions | Mapping[str, Any] | None = ...,
         exist_ok: bool = ...,
     ) -> Collection: ...
+    def create_keyword_index(self, language: str = ...) -> None: ...
     def delete(
         self,
         ids: str | Iterable[str] | None = ...,
@@ -291,6 +321,7 @@ class VectorDatabaseManager:
         metric: Metric | MetricName | None = ...,
         embedder: Any = ...,
         native_fields: Sequence[str] = ...,
+        keywords: str | None = ...,
         recall: float | None = ...,
         index: IndexOptions | Mapping[str, Any] | None = ...,
         store_options: StoreOptions | Mapping[str, Any] | None = ...,
@@ -319,6 +350,8 @@ class VectorDatabaseManager:
         vector: ArrayLike | None = ...,
         *,
         text: str | None = ...,
+        mode: SearchMode | None = ...,
+        fusion: Fusion | None = ...,
         top_k: int = ...,
         filter: FilterLike = ...,
         score_threshold: float | None = ...,

@@ -37,6 +37,8 @@ class Capabilities:
     atomic_update: bool
     approximate: bool
     index_options: bool = False
+    # Whether collections may have a keyword index.
+    keywords: bool = False
     encrypts_at_rest: bool = False
     encrypts_in_transit: bool = False
     max_top_k: int | None = None

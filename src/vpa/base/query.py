@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from vpa.base.arrays import FloatMatrix
+from vpa.base.arrays import FloatMatrix, FloatVector
 from vpa.base.errors import InvalidQueryError
 from vpa.base.scope import Scope
 from vpa.base.showing import shown
@@ -51,6 +52,22 @@ class SearchRequest:
     def like(self) -> tuple[object, ...]:
         """Equal for requests that differ in nothing but their vectors."""
         return (self.top_k, self.score_threshold, self.include_vectors, self.exact, self.scope)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WordRequest:
+    """The `terms` of one question, with how often each stands in it, and the options of the search.
+
+    With a `vector` `(d,) float32` too: both scores are asked for, of the best `top_k` by either.
+    """
+
+    terms: Mapping[str, int]
+    vector: FloatVector | None = None
+    top_k: int = 10
+    score_threshold: float | None = None
+    include_vectors: bool = False
+    exact: bool = False
+    scope: Scope = Scope()
 
 
 def check_top_k(top_k: object) -> int:

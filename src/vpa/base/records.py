@@ -16,6 +16,7 @@ from vpa.base.errors import ConfigurationError
 from vpa.base.guessed import MATCH_NAMES, MATCHES_NAMES, Guessed
 from vpa.base.ids import new_id
 from vpa.base.index_options import IndexOptions
+from vpa.base.keywords import KeywordIndex
 from vpa.base.metadata import Scalar, canonical_metadata
 from vpa.base.names import check_stored_name
 from vpa.base.plain import MATRIX, VECTOR, as_list, same_arrays, vector_of
@@ -295,7 +296,8 @@ class CollectionInfo:
     `layout_version` 0: others wrote the collection; it can be read, not filtered. `native_fields`: metadata paths that
     the store also keeps under their own names, for people who look at it with its own tools. `index`: how the embedded
     engine searches it. `recall` is what was promised on another store, `calibration` what was measured there;
-    `store_options` what that store was told when the collection was made. `identity`: random, new with every
+    `store_options` what that store was told when the collection was made. `keywords`: the language and the version of
+    the analyser of its keyword index, None where it has none. `identity`: random, new with every
     collection that is made, so that one that was dropped and made again can be told apart; "" where others made it.
     Two descriptions that differ in it alone are equal.
     """
@@ -311,6 +313,7 @@ class CollectionInfo:
     recall: float | None = None
     calibration: Calibration | None = None
     store_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    keywords: KeywordIndex | None = None
     identity: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -345,6 +348,7 @@ class CollectionInfo:
         plain |= {"metric": str(self.metric), "embedding": identity, "native_fields": list(self.native_fields)}
         calibration = None if self.calibration is None else self.calibration.to_json()
         plain |= {"calibration": calibration, "store_options": dict(self.store_options)}
+        plain |= {"keywords": None if self.keywords is None else self.keywords.to_json()}
         return {**plain, "index": self.index.to_json()}
 
     @classmethod
@@ -367,5 +371,6 @@ class CollectionInfo:
                 "index": IndexOptions.parse(description.get("index")),
                 "calibration": Calibration.from_json(description.get("calibration")),
                 "store_options": dict(description.get("store_options") or {}),
+                "keywords": KeywordIndex.from_json(description.get("keywords")),
             }
         )

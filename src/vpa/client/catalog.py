@@ -22,7 +22,7 @@ from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, MetricNa
 from vpa.client.binding import Binding
 from vpa.client.collection import Collection
 from vpa.client.embedding import Embedders, check_dimension
-from vpa.client.options import check_same, check_searched
+from vpa.client.options import check_same, check_same_keywords, check_searched, keyword_index
 from vpa.client.policy.pipeline import Call, Pipeline
 from vpa.embeddings.batched import OpenedModel
 from vpa.stores.config import VectorDatabaseConfig
@@ -54,6 +54,7 @@ class CollectionCatalog(ABC):
         embedder: Any = None,
         embedding: EmbeddingIdentity | None = None,
         native_fields: Sequence[str] = (),
+        keywords: str | None = None,
         recall: float | None = None,
         index: IndexOptions | Mapping[str, Any] | None = None,
         store_options: StoreOptions | Mapping[str, Any] | None = None,
@@ -67,8 +68,9 @@ class CollectionCatalog(ABC):
         measured on the collection's own records, and the store's search is set so that it is kept (docs/recall.md).
         `index`: how the embedded engine searches (`IndexOptions`, or a mapping with its fields). `store_options`: what
         another store is told (`QdrantOptions`, `PgvectorOptions`, …, or a mapping). `native_fields`: metadata paths
-        that the store also keeps under their own names, for its own tools. Raises CollectionExistsError,
-        DimensionMismatchError, ConfigurationError, EmbeddingMismatchError.
+        that the store also keeps under their own names, for its own tools. `keywords`: the language, "english" or "en",
+        in which words are searched for (`search(text=…, mode="keyword")`, docs/retrieval.md).
+        Raises CollectionExistsError, DimensionMismatchError, ConfigurationError, EmbeddingMismatchError.
         """
         store = self._open_store()
         check_stored_name(name)
@@ -87,12 +89,14 @@ class CollectionCatalog(ABC):
             index=searched.index,
             recall=searched.recall,
             store_options=searched.store_options,
+            keywords=None if keywords is None else keyword_index(keywords, store, name=name),
             identity=secrets.token_hex(8),
         )
         stored = await self._describe(name) or await self._make(store, info)
         if stored is None:
             return await self._handle(info, is_new=True, model=model)
         check_same(stored, dimension=dimension, metric=asked, native_fields=info.native_fields, searched=searched)
+        check_same_keywords(stored, info.keywords)
         if not exist_ok:
             raise _exists(stored).located(provider=store.provider, collection=name)
         return await self._present(stored, embedding=embedding, model=model)
@@ -164,6 +168,7 @@ class CollectionCatalog(ABC):
         metric: Metric | MetricName | None = None,
         embedder: Any = None,
         native_fields: Sequence[str] = (),
+        keywords: str | None = None,
         recall: float | None = None,
         index: IndexOptions | Mapping[str, Any] | None = None,
         store_options: StoreOptions | Mapping[str, Any] | None = None,
@@ -182,6 +187,7 @@ class CollectionCatalog(ABC):
             metric=metric,
             embedder=embedder,
             native_fields=native_fields,
+            keywords=keywords,
             recall=recall,
             index=index,
             store_options=store_options,

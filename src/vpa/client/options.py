@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vpa.analysis.analyser import analyser_of
+from vpa.analysis.languages import parse_language
 from vpa.base.calibration import check_recall_promise
 from vpa.base.errors import ConfigurationError, DimensionMismatchError
 from vpa.base.index_options import DEFAULT_RECALL, IndexOptions
+from vpa.base.keywords import KeywordIndex
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.showing import shown
 from vpa.stores.contract import VectorStore
@@ -114,3 +117,27 @@ def check_same(
                 "it is",
                 collection=present.name,
             )
+
+
+def keyword_index(language: str, store: VectorStore, *, name: str) -> KeywordIndex:
+    """The analyser that a new collection is to have; raises ConfigurationError for an unknown language or a store that
+    keeps no words.
+    """
+    identity = analyser_of(parse_language(language)).identity
+    if not store.capabilities.keywords:
+        raise ConfigurationError(
+            f"{store.provider} keeps no keyword index yet; leave keywords out", provider=store.provider, collection=name
+        )
+    return identity
+
+
+def check_same_keywords(present: CollectionInfo, asked: KeywordIndex | None) -> None:
+    """Raise ConfigurationError where a collection that exists has no keyword index of the language asked for."""
+    if asked is None or (present.keywords is not None and present.keywords.language == asked.language):
+        return
+    has = "no keyword index" if present.keywords is None else f"a keyword index for {present.keywords.language}"
+    raise ConfigurationError(
+        f"collection {present.name!r} has {has}, one for {asked.language} was asked for; leave keywords out to use it "
+        f"as it is, or make one: await collection.create_keyword_index({asked.language!r})",
+        collection=present.name,
+    )

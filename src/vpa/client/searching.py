@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vpa.analysis.analyser import analyser_of
+from vpa.analysis.languages import parse_language
 from vpa.base.arrays import FloatMatrix, FloatVector
 from vpa.base.errors import InvalidQueryError
-from vpa.base.metadata import ValueRuleError, check_text
 from vpa.base.query import check_threshold, check_top_k
 from vpa.base.records import Matches, Usage
 from vpa.base.scope import Scope
@@ -21,8 +22,19 @@ from vpa.client.embedding import embedder_of
 from vpa.client.located import Located, located
 from vpa.client.unknown import foresee, tell_empty
 from vpa.client.validating import checked_filter, checked_queries
-from vpa.filters import FilterLike
-from vpa.stores.requests import Search, SearchBatch
+from vpa.client.words import (
+    FUSED_DEPTH,
+    SearchMode,
+    check_mode,
+    check_question,
+    no_keywords,
+    only_stop_words,
+    terms_of,
+)
+from vpa.filters import FilterLike, NormalFilter
+from vpa.retrieval.fusion import Fusion, fuse
+from vpa.stores.answers import Candidates
+from vpa.stores.requests import Search, SearchBatch, SearchWords, SetKeywords
 
 
 class SearchingVerbs(Located):
@@ -34,6 +46,8 @@ class SearchingVerbs(Located):
         vector: ArrayLike | None = None,
         *,
         text: str | None = None,
+        mode: SearchMode | None = None,
+        fusion: Fusion | None = None,
         top_k: int = 10,
         filter: FilterLike = None,
         score_threshold: float | None = None,
@@ -43,9 +57,30 @@ class SearchingVerbs(Located):
     ) -> Matches:
         """The records nearest to `vector` `(d,)`, or to `text`, best first; equal scores stand in id order.
 
-        `text` needs an embedder: see `db.collection(name, embedder=…)`. Raises InvalidQueryError, InvalidFilterError,
-        UnsupportedFilterError; with a text ConfigurationError and EmbedderError.
+        `mode`: "dense" compares vectors, that of a `text` is made by the embedder (see `db.collection(name,
+        embedder=…)`); "keyword" compares words (BM25), "hybrid" both, as `fusion` says: these two need a keyword index,
+        see `create_keyword_index`. Where no mode is named, a vector with a text means hybrid, a text alone dense, or
+        keyword where there is no embedder. In hybrid answers `score` is what fusion made, `distance` that of the
+        vectors, and `score_threshold` is on the score by vector.
+        Raises InvalidQueryError, InvalidFilterError, UnsupportedFilterError; with a text ConfigurationError and
+        EmbedderError.
         """
+        mode = check_mode(mode)
+        if mode in ("keyword", "hybrid") or (text is not None and self._means_words(vector, mode)):
+            return await self._by_words(
+                vector,
+                text,
+                mode=mode,
+                fusion=fusion,
+                top_k=check_top_k(top_k),
+                filter=await checked_filter(filter),
+                score_threshold=check_threshold(score_threshold),
+                include_vectors=include_vectors,
+                exact=exact,
+                scope=self._single_scope(scope),
+            )
+        if fusion is not None:
+            raise InvalidQueryError("fusion is for mode='hybrid', which needs a text and a keyword index")
         query = await self._query(vector, text)
         request = Search(
             vectors=check_query_vectors(query, info=self._bound().info, dimensions=1),
@@ -58,6 +93,117 @@ class SearchingVerbs(Located):
         )
         [matches] = await self._search(request)
         return matches
+
+    def _means_words(self, vector: ArrayLike | None, mode: SearchMode | None) -> bool:
+        """Whether a text, where no mode is named, is looked for by its words."""
+        if mode is not None or isinstance(vector, str):
+            return False
+        return vector is not None or (self._model() is None and self._bound().info.keywords is not None)
+
+    async def _by_words(
+        self,
+        vector: ArrayLike | None,
+        text: str | None,
+        *,
+        mode: SearchMode | None,
+        fusion: Fusion | None,
+        top_k: int,
+        filter: NormalFilter,
+        score_threshold: float | None,
+        include_vectors: bool,
+        exact: bool,
+        scope: Scope,
+    ) -> Matches:
+        bound = self._bound()
+        if text is None or isinstance(vector, str):
+            raise InvalidQueryError(f"mode={mode!r} looks for words: give them by name, text=…")
+        hybrid = mode == "hybrid" or vector is not None
+        if hybrid and mode == "keyword":
+            raise InvalidQueryError("mode='keyword' compares words only; leave the vector out, or use mode='hybrid'")
+        if fusion is not None and not hybrid:
+            raise InvalidQueryError("fusion is for mode='hybrid', and this search looks for words only")
+        terms = terms_of(check_question(text), bound.info, bound.store)
+        if not terms and not hybrid:
+            raise only_stop_words(text, bound.info)
+        query: FloatVector | None = None
+        if hybrid:
+            given = vector if vector is not None else (await self._embedded_queries([text]))[0]
+            query = check_query_vectors(given, info=bound.info, dimensions=1)[0]
+        request = SearchWords(
+            terms=terms,
+            vector=query,
+            top_k=max(FUSED_DEPTH, top_k) if hybrid else top_k,
+            score_threshold=None if hybrid else score_threshold,
+            include_vectors=include_vectors,
+            exact=exact,
+            scope=scope,
+            filter=filter,
+        )
+        found = await self._candidates(request)
+        if not hybrid:
+            return found.matches
+        scores = fuse(found.similarity, found.words, fusion or Fusion())
+        fused = [
+            replace(match, score=score)
+            for match, score in zip(found.matches, scores.tolist(), strict=True)
+            if score_threshold is None or match.score >= score_threshold
+        ]
+        fused.sort(key=lambda match: (-match.score, match.id))
+        return replace(found.matches, items=tuple(fused[:top_k]))
+
+    @located
+    async def candidates(
+        self,
+        vector: ArrayLike,
+        *,
+        text: str,
+        depth: int = FUSED_DEPTH,
+        filter: FilterLike = None,
+        include_vectors: bool = False,
+        exact: bool = False,
+        scope: Scope | None = None,
+    ) -> Candidates:
+        """Both scores of whatever is among the `depth` best by vector or by words, for a fusion of one's own.
+
+        The matches stand in no order; `score` is that by vector, `words` has those by BM25. Raises as `search` does.
+        """
+        bound = self._bound()
+        return await self._candidates(
+            SearchWords(
+                terms=terms_of(check_question(text), bound.info, bound.store),
+                vector=check_query_vectors(vector, info=bound.info, dimensions=1)[0],
+                top_k=check_top_k(depth),
+                include_vectors=include_vectors,
+                exact=exact,
+                scope=self._single_scope(scope),
+                filter=await checked_filter(filter),
+            )
+        )
+
+    async def _candidates(self, request: SearchWords) -> Candidates:
+        bound = self._bound()
+        if bound.info.keywords is None:
+            raise no_keywords(bound.info, bound.store)
+        started = bound.clock.monotonic()
+        found = await bound.run(request, lambda: bound.store.search_words(bound.info, request))
+        time_s = bound.clock.monotonic() - started
+        denied = await foresee(bound, request)
+        unknown = denied if found.matches else await tell_empty(bound, request.filter, scope=request.scope)
+        usage = replace(found.matches.usage, time_s=time_s, unknown_fields=denied if found.matches else unknown)
+        return replace(found, matches=replace(found.matches, usage=usage))
+
+    @located
+    async def create_keyword_index(self, language: str = "english") -> None:
+        """Take in the words of every text for `search(text=…, mode="keyword")`; anew where they are taken in already.
+
+        `language`: a name or an ISO 639-1 code, see `vpa.analysis.languages.LANGUAGES`; "none" neither stems nor leaves
+        out stop words. Raises ConfigurationError.
+        """
+        bound = self._bound()
+        if not bound.store.capabilities.keywords:
+            raise no_keywords(bound.info, bound.store)
+        request = SetKeywords(bound.info.name, analyser_of(parse_language(language)).identity)
+        bound.info = await bound.run(request, lambda: bound.store.set_keywords(request.name, request.keywords))
 
     @located
     async def search_batch(
@@ -110,12 +256,7 @@ class SearchingVerbs(Located):
         """`(m, d) float32`; every text is checked before any is embedded."""
         embedder = embedder_of(self._model(), self._bound().info, verb="search")
         for text in texts:
-            if not isinstance(text, str) or not text.strip():
-                raise InvalidQueryError(f"a text to search for is a non-empty string, not {shown(text)}")
-            try:
-                check_text(text)
-            except ValueRuleError as error:
-                raise InvalidQueryError(f"the text to search for {error}") from None
+            check_question(text)
         if not texts:
             return np.empty((0, self._bound().info.dimension), dtype=np.float32)
         return await embedder.queries(texts)

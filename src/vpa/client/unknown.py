@@ -26,7 +26,7 @@ from vpa.filters import Filter, NormalFilter
 from vpa.filters.ast import Constant, Eq, Exists, Field, In, Not, Range, children
 from vpa.filters.normalize import mark_normal
 from vpa.observe.log import get_logger
-from vpa.stores.requests import ALWAYS, Count, Delete, Distinct, FieldTypes, Scan, Search, UpdateMetadata
+from vpa.stores.requests import ALWAYS, Count, Delete, Distinct, FieldTypes, Scan, Search, SearchWords, UpdateMetadata
 
 if TYPE_CHECKING:
     from vpa.client.binding import Binding
@@ -50,7 +50,7 @@ _BESIDE: Final[Mapping[str, str]] = {
 }
 _KINDS: Final = {"boolean": "booleans", "number": "numbers", "string": "texts"}
 _log = get_logger("vpa.client")
-Filtered: TypeAlias = Count | Delete | Distinct | FieldTypes | Scan | Search | UpdateMetadata
+Filtered: TypeAlias = Count | Delete | Distinct | FieldTypes | Scan | Search | SearchWords | UpdateMetadata
 
 
 @dataclass(slots=True)

@@ -71,6 +71,10 @@ class Compaction:
         result.rows.columns = old.columns.compacted(
             np.ones(view.count, dtype=np.bool_) if view.live is None else view.live
         )
+        if old.words is not None:
+            result.rows.words = old.words.compacted(
+                np.ones(view.count, dtype=np.bool_) if view.live is None else view.live
+            )
         for part in in_steps(live, stop):
             first = result.rows.append_plain(old.select(part), old.scope_column(view.count)[part])
             result._note(old, part, first)

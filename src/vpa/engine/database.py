@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from errno import EACCES, EROFS
-from typing import Final
+from typing import Any, Final
 
 from vpa.base.errors import (
     CollectionExistsError,
@@ -17,6 +17,7 @@ from vpa.base.errors import (
     StorageError,
     VectorDatabaseError,
 )
+from vpa.base.keywords import KeywordIndex
 from vpa.base.records import CollectionInfo, EmbeddingIdentity
 from vpa.engine.opened import OpenedDirectory
 from vpa.engine.persist.creation import begin
@@ -273,15 +274,22 @@ class Database(OpenedDirectory):
 
     def set_embedding(self, name: str, embedding: EmbeddingIdentity) -> CollectionInfo:
         """Note which model the vectors are from."""
+        return self._describe(name, "embedding", embedding=embedding)
+
+    def set_keywords(self, name: str, keywords: KeywordIndex) -> CollectionInfo:
+        """Note in which language words are searched for."""
+        return self._describe(name, "language of keyword search", keywords=keywords)
+
+    def _describe(self, name: str, what: str, **facts: Any) -> CollectionInfo:
         with self._lock:
             collection = self.get(name)
-            info = replace(collection.info, embedding=embedding)
+            info = replace(collection.info, **facts)
             journal = self._journals.get(name)
             if journal is not None:
                 try:
                     journal.set_info(info)
                 except OSError as error:
-                    raise storage_error(error, "the embedding was not noted") from error
+                    raise storage_error(error, f"the {what} was not noted") from error
             collection.writer.describe(info)
             return info
 

@@ -13,6 +13,7 @@ from vpa.base.errors import (
     StorageError,
     VectorDatabaseError,
 )
+from vpa.base.keywords import KeywordIndex
 from vpa.base.records import CollectionInfo, EmbeddingIdentity
 from vpa.engine.opened import OpenedDirectory
 from vpa.engine.persist.files import FileSystem, OSFiles
@@ -155,6 +156,11 @@ class ReadOnlyDatabase(OpenedDirectory):
         """Raises ReadOnlyError: another process writes this directory."""
         del embedding
         self._refuse(f"the embedding of collection {name!r} was not noted")
+
+    def set_keywords(self, name: str, keywords: KeywordIndex) -> CollectionInfo:
+        """Raises ReadOnlyError: another process writes this directory."""
+        del keywords
+        self._refuse(f"the language of keyword search of collection {name!r} was not noted")
 
     def drop(self, name: str) -> None:
         """Raises ReadOnlyError: another process writes this directory."""

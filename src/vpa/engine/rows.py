@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from vpa.analysis.analyser import Analyser
 from vpa.base.arrays import FloatMatrix, IntColumn, RowNumbers
 from vpa.base.distances import half_squares
 from vpa.base.records import CollectionInfo, Metric
@@ -15,9 +17,13 @@ from vpa.base.scope import Scope
 from vpa.engine.columns import Columns
 from vpa.engine.growable import Buffer, GrowableArray, Heap, Packed
 from vpa.engine.jsontext import dumps, loads
+from vpa.engine.lexical.index import WordIndex
 from vpa.engine.quant.scalar import CodedRows
 from vpa.engine.slices import sliced
 from vpa.engine.vectors import Vectors
+
+# Held for a moment: of two that begin an index of words, one would be lost.
+_BEGINNING: Final = threading.Lock()
 
 
 def encode_mapping(mapping: Mapping[str, Any]) -> bytes:
@@ -71,6 +77,8 @@ class RowStore:
     columns: Columns = field(default_factory=Columns)
     half_squares: GrowableArray = field(default_factory=lambda: GrowableArray(np.empty(0, dtype=np.float32)))
     largest_norm: float = 0.0
+    # Of the texts; None until somebody asks for words.
+    words: WordIndex | None = None
 
     @classmethod
     def of(cls, info: CollectionInfo) -> RowStore:
@@ -148,6 +156,22 @@ class RowStore:
         if self.system.is_blank:
             return [{} for _ in numbers]
         return [decode_mapping(stored) for stored in self.system.take(numbers)]
+
+    def wording_of(self, numbers: Sequence[int]) -> list[str]:
+        """What keyword search reads of these rows: the title that the RAG layer keeps with a chunk, and the text."""
+        texts = [text or "" for text in self.texts_of(numbers)]
+        if self.system.is_blank:
+            return texts
+        titles = [fields.get("title") for fields in self.system_of(numbers)]
+        return [f"{title}\n{text}" if title else text for title, text in zip(titles, texts, strict=True)]
+
+    def word_index(self, analyser: Analyser) -> WordIndex:
+        """The words of the rows as this analyser sees them; begun where nobody asked for them yet."""
+        with _BEGINNING:
+            known = self.words
+            if known is None or known.analyser.identity != analyser.identity:
+                self.words = known = WordIndex.of(analyser)
+            return known
 
     def select(self, rows: RowNumbers) -> NewRows:
         """A copy of these rows' columns."""

@@ -7,17 +7,21 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from vpa.analysis.analyser import analyser_of
 from vpa.base import distances
-from vpa.base.errors import ClosedError, RecordExistsError, RecordNotFoundError
-from vpa.base.query import OnConflict, SearchRequest
+from vpa.base.arrays import RowNumbers, Scores
+from vpa.base.errors import ClosedError, ConfigurationError, RecordExistsError, RecordNotFoundError
+from vpa.base.query import OnConflict, SearchRequest, WordRequest
 from vpa.base.records import CollectionInfo, Match, Metric, Record, RecordBatch
 from vpa.base.scope import AllScopes, Scope
 from vpa.engine.batches import change_of, merged_mapping, part_of
 from vpa.engine.change import Change
 from vpa.engine.indexes import flat
 from vpa.engine.indexes.choice import create_index
+from vpa.engine.lexical.search import Frequencies, WordQuery
 from vpa.engine.rows import RowStore, encode_mappings
 from vpa.engine.scan import scan_view
+from vpa.engine.selection import Selection
 from vpa.engine.slices import sliced, slices
 from vpa.engine.upkeep import Upkeep
 from vpa.engine.view import View
@@ -26,6 +30,8 @@ from vpa.filters.ast import ALWAYS, Filter
 
 # Answers between two rests.
 _ANSWERS: Final = 32
+# Taking in fewer texts again, at the next opening, costs less than a snapshot.
+_UNSAVED_TEXTS: Final = 2_000
 
 
 class Answer(NamedTuple):
@@ -34,6 +40,18 @@ class Answer(NamedTuple):
     matches: list[Match]
     candidates: int
     exact: bool
+
+
+class WordAnswer(NamedTuple):
+    """Matches of one question, the score of each by its words, and what that took. `exact`: none can be missing.
+
+    Matches by words alone stand best first; where a vector was given they have the scores by vector, in no order.
+    """
+
+    matches: list[Match]
+    words: Scores
+    frequencies: Frequencies
+    exact: bool = True
 
 
 class Table:
@@ -120,6 +138,76 @@ class Table:
         else:
             lengths = [distances.distance_of(metric, score) for score in values]
         return view.matches(rows.tolist(), scores=values, distances=lengths, include_vectors=request.include_vectors)
+
+    def search_words(self, request: WordRequest, node: Filter) -> WordAnswer:
+        """The records that hold most of the terms; with a vector, both scores of the best by either."""
+        state = self._open_state()
+        view = state.view
+        query = self._word_query(state, request.terms)
+        chosen = view.selection(node, request.scope)
+        rows, words = query.best(top_k=request.top_k, chosen=chosen)
+        if request.vector is None:
+            if request.score_threshold is not None:
+                keep = words >= request.score_threshold
+                rows, words = rows[keep], words[keep]
+            matches = view.matches(
+                rows.tolist(),
+                scores=words.tolist(),
+                distances=(-words).tolist(),
+                include_vectors=request.include_vectors,
+            )
+            return WordAnswer(matches, words, query.frequencies)
+        nearest, exact = self._nearest(state, request, chosen=chosen)
+        rows = np.union1d(nearest, rows)
+        return self._both(view, rows, query, request)._replace(exact=exact)
+
+    def _nearest(self, state: State, request: WordRequest, *, chosen: Selection | None) -> tuple[RowNumbers, bool]:
+        vectors = np.asarray(request.vector)[None, :]
+        if request.exact:
+            return flat.search(state.view, vectors, top_k=request.top_k, chosen=chosen)[0].rows, True
+        [best], exact = self.index.search(state.view, vectors, top_k=request.top_k, chosen=chosen, codes=state.codes)
+        return best.rows, exact
+
+    def _both(self, view: View, rows: RowNumbers, query: WordQuery, request: WordRequest) -> WordAnswer:
+        metric, vector = view.rows.vectors.metric, np.asarray(request.vector)
+        matrix = view.rows.gather(rows)
+        scores = distances.scores(metric, matrix, vector)
+        lengths = (
+            distances.l2(matrix, vector).tolist()
+            if metric is Metric.EUCLIDEAN
+            else [distances.distance_of(metric, score) for score in scores.tolist()]
+        )
+        matches = view.matches(
+            rows.tolist(),
+            scores=scores.tolist(),
+            distances=lengths,
+            include_vectors=request.include_vectors,
+        )
+        return WordAnswer(matches, query.scores(rows), query.frequencies)
+
+    def _word_query(self, state: State, terms: Mapping[str, int]) -> WordQuery:
+        keywords, view = state.info.keywords, state.view
+        if keywords is None:
+            raise ConfigurationError(f"collection {state.info.name!r} has no keyword index")
+        words = view.rows.word_index(analyser_of(keywords.language))
+        return WordQuery(view, words, words.settle(view.count, view.rows.wording_of), terms)
+
+    @property
+    def is_behind_in_words(self) -> bool:
+        """Whether a search for words would have to take in texts first."""
+        view = self.view
+        return view.rows.words is None or view.rows.words.behind(view.count) > 0
+
+    @property
+    def has_unsaved_words(self) -> bool:
+        """Whether a snapshot is worth it for the words that were taken in since the last one."""
+        words = self.view.rows.words
+        return words is not None and words.unsaved > _UNSAVED_TEXTS
+
+    def note_saved(self, view: View) -> None:
+        """A snapshot of `view` is on the disk, with the words that were taken in before."""
+        if view.rows.words is not None:
+            view.rows.words.unsaved = 0
 
     def scan(
         self, node: Filter, *, scope: Scope | AllScopes, batch_size: int, cursor: str | None, include_vectors: bool

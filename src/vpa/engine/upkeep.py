@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
+from vpa.analysis.analyser import analyser_of
 from vpa.engine.compaction import Compaction, StoppedError, drain, is_worth_it
 from vpa.engine.indexes.base import Index
 from vpa.engine.view import View
@@ -15,6 +16,8 @@ from vpa.kit.memory import give_back
 
 # With no more rows than these to catch up with, the last step of a compaction, for which writers wait, may begin.
 _FEW_ROWS: Final = 1_000
+# So many texts are taken in by the next search without being missed.
+_FEW_TEXTS: Final = 256
 # More dead rows than this share of the live ones are left out before recall is measured, which takes seconds.
 _UNTIDY: Final = 0.1
 # The bound on dead rows: so many for each live one, and these. Background compaction begins at half of the rows; the
@@ -58,7 +61,8 @@ class Upkeep:
     @property
     def wants_codes(self) -> bool:
         """Whether `make_codes` has something to do."""
-        return self._index.wants(self._writer.state.view)
+        view = self._writer.state.view
+        return self._index.wants(view) or self._words_behind(view) > _FEW_TEXTS
 
     def make_space(self, *, stop: Callable[[], bool]) -> None:
         """Leave out dead rows where they are many, and write the snapshot that takes originals out of memory."""
@@ -70,7 +74,7 @@ class Upkeep:
         give_back()
 
     def make_codes(self, *, stop: Callable[[], bool]) -> None:
-        """Codes for rows that have none, and recall measured again where the data has changed."""
+        """Codes and words for rows that have none, and recall measured again where the data has changed."""
 
         def tidy() -> None:
             view = self._writer.state.view
@@ -78,7 +82,25 @@ class Upkeep:
                 self.compact(stop=stop)
 
         self._index.tend(tidy=tidy, stop=lambda: stop() or self._writer.state.closed)
+        self._make_words(lambda: stop() or self._writer.state.closed)
         give_back()
+
+    def _words_behind(self, view: View) -> int:
+        keywords = self._writer.state.info.keywords
+        if keywords is None:
+            return 0
+        words = view.rows.words
+        return view.count if words is None else words.behind(view.count)
+
+    def _make_words(self, stop: Callable[[], bool], *, join: bool = False) -> None:
+        """Take in the words of texts that came since, so that no search waits for it."""
+        keywords, view = self._writer.state.info.keywords, self._writer.state.view
+        if keywords is None or stop():
+            return
+        words = view.rows.word_index(analyser_of(keywords.language))
+        words.settle(view.count, view.rows.wording_of, stop=stop)
+        if join:
+            words.join()
 
     def run(self, *, stop: Callable[[], bool]) -> None:
         """Both, in one thread."""
@@ -90,6 +112,7 @@ class Upkeep:
         self.compact(stop=stop)
         try:
             self.make_codes(stop=stop)
+            self._make_words(stop, join=True)
         finally:
             # The disk is to have the rows, whatever became of their codes.
             self._checkpoint(stop)

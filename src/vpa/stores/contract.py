@@ -16,10 +16,12 @@ from vpa.base.calibration import Calibration
 from vpa.base.capabilities import Capabilities
 from vpa.base.errors import ConfigurationError, UnsupportedFilterError
 from vpa.base.index_options import IndexOptions
+from vpa.base.keywords import KeywordIndex
 from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
 from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.filters import Filter, NormalFilter, Split, split, to_json
+from vpa.stores.answers import Candidates
 from vpa.stores.options import StoreOptions
 from vpa.stores.requests import (
     ALWAYS,
@@ -31,6 +33,7 @@ from vpa.stores.requests import (
     NativeRequest,
     Scan,
     Search,
+    SearchWords,
     UpdateMetadata,
     Upsert,
 )
@@ -159,6 +162,17 @@ class VectorStore(ABC):
     @abstractmethod
     async def search(self, info: CollectionInfo, request: Search) -> list[Matches]:
         """For each query its matches: SEMANTICS' scores, ordered by (-score, id), also at the cut."""
+
+    async def search_words(self, info: CollectionInfo, request: SearchWords) -> Candidates:
+        """The records that hold most of the terms, best first, by the formula of `vpa.analysis.bm25`.
+
+        Only where `capabilities.keywords`, and `info.keywords` says with which analyser the terms were made.
+        """
+        raise ConfigurationError(f"{self.provider} has no keyword index for {info.name!r}: {request.verb}")
+
+    async def set_keywords(self, name: str, keywords: KeywordIndex) -> CollectionInfo:
+        """Begin a keyword index of a collection, or make it anew, and note it; returns the new info."""
+        raise ConfigurationError(f"{self.provider} has no keyword index for {name!r}: {keywords}")
 
     @abstractmethod
     def scan(self, info: CollectionInfo, request: Scan) -> AsyncIterator[RecordBatch]:

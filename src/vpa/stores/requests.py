@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from vpa.base.calibration import Calibration
-from vpa.base.query import OnConflict, SearchRequest
+from vpa.base.keywords import KeywordIndex
+from vpa.base.query import OnConflict, SearchRequest, WordRequest
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, RecordBatch
 from vpa.base.scope import AllScopes, Scope
 from vpa.filters import NormalFilter
@@ -146,6 +147,14 @@ class Search(SearchRequest, Request):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SearchWords(WordRequest, Request):
+    """The records that hold most of the `terms` and satisfy the filter; with a `vector`, those near it too."""
+
+    verb: ClassVar[str] = "search_words"
+    filter: NormalFilter = ALWAYS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SearchBatch(Search):
     """A search by several vectors at once."""
 
@@ -275,6 +284,20 @@ class SetEmbedding(_Writing):
     verb: ClassVar[str] = "set_embedding"
     name: str
     embedding: EmbeddingIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class SetKeywords(_Writing):
+    """Begin a keyword index, or make it anew, for a language."""
+
+    verb: ClassVar[str] = "set_keywords"
+    name: str
+    keywords: KeywordIndex
+
+    @property
+    def has_deadline(self) -> bool:
+        """No: the words of every record are taken in."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from vpa.base.arrays import FloatMatrix, RowNumbers
+from vpa.analysis.analyser import analyser_of
+from vpa.analysis.languages import LANGUAGES
+from vpa.base.arrays import FloatMatrix, RowMask, RowNumbers
 from vpa.base.index_options import Quantization
+from vpa.base.keywords import KeywordIndex
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.engine.columns import Column, ColumnKey, Columns
 from vpa.engine.growable import GrowableArray, Heap, Packed
 from vpa.engine.indexes.base import Dump, Part
+from vpa.engine.lexical.index import WordDump, WordIndex
+from vpa.engine.lexical.postings import Postings
 from vpa.engine.persist.manifest import SnapshotEntry
 from vpa.engine.persist.snapshot import Snapshot, SnapshotWriter
 from vpa.engine.quant.scalar import CodedRows, Scalar
@@ -45,6 +50,7 @@ def write_view(writer: SnapshotWriter, view: View, *, sequence: int, index: Dump
             if part.centre is not None:
                 writer.add_array(f"index.{number}.centre", part.centre)
     described = _write_columns(writer, rows.columns.compacted(live))
+    words = None if rows.words is None else _write_words(writer, rows.words, live)
     return writer.finish(
         {
             "sequence": sequence,
@@ -52,6 +58,7 @@ def write_view(writer: SnapshotWriter, view: View, *, sequence: int, index: Dump
             "scopes": [[scope.tenant, scope.namespace] for scope in rows.scopes],
             "largest_norm": rows.largest_norm.hex(),
             "columns": described,
+            "words": words,
             "fidelity": rows.vectors.fidelity,
             "index": None if index is None else {**index.facts, "parts": [dict(part.facts) for part in index.parts]},
         }
@@ -90,6 +97,30 @@ def _write_columns(writer: SnapshotWriter, columns: Columns) -> list[dict[str, A
         writer.add_bytes(f"columns.{number}.values", json.dumps(column.values, ensure_ascii=False).encode())
         described.append({"path": field.path, "system": field.system, "kind": kind})
     return described
+
+
+def _write_words(writer: SnapshotWriter, words: WordIndex, live: RowMask) -> dict[str, Any]:
+    lengths, terms, postings = words.dump(live)
+    writer.add_array("words.lengths", lengths)
+    writer.add_bytes("words.terms", "\0".join(terms).encode())
+    for name in Postings._fields:
+        writer.add_array(f"words.{name}", getattr(postings, name))
+    return words.analyser.identity.to_json()
+
+
+def _read_words(snapshot: Snapshot) -> WordIndex | None:
+    """None also where another analyser made them: they are taken from the texts again."""
+    facts = snapshot.facts.get("words")
+    identity = KeywordIndex.from_json(facts)
+    if identity is None or identity.language not in LANGUAGES:
+        return None
+    analyser = analyser_of(identity.language)
+    if analyser.identity != identity:
+        return None
+    joined = bytes(snapshot.bytes_of("words.terms")).decode()
+    postings = Postings(*(snapshot.array(f"words.{name}") for name in Postings._fields))
+    dump = WordDump(snapshot.array("words.lengths"), joined.split("\0") if joined else [], postings)
+    return WordIndex.restored(analyser, dump)
 
 
 def read_index(snapshot: Snapshot) -> Dump | None:
@@ -151,6 +182,7 @@ def read_rows(snapshot: Snapshot, info: CollectionInfo) -> RowStore:
         Heap(Packed(snapshot.array(f"{name}.lengths"), snapshot.bytes_of(f"{name}.bytes")))
         for name in ("texts", "metadata", "system")
     )
+    rows.words = _read_words(snapshot)
     for number, described in enumerate(facts["columns"]):
         values = json.loads(bytes(snapshot.bytes_of(f"columns.{number}.values")))
         entries = Entries(snapshot.array(f"columns.{number}.rows"), snapshot.array(f"columns.{number}.codes"))

@@ -11,9 +11,11 @@ from typing import Any, ClassVar, Final, TypeVar
 
 import numpy as np
 
+from vpa.analysis.bm25 import WordStatistics
 from vpa.base.capabilities import Capabilities
 from vpa.base.errors import ClosedError, CollectionNotFoundError, ConfigurationError
 from vpa.base.index_options import IndexOptions, Quantization
+from vpa.base.keywords import KeywordIndex
 from vpa.base.metadata import Scalar
 from vpa.base.names import is_collection_name
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch, Usage
@@ -27,13 +29,26 @@ from vpa.engine.upkeep import room_for_dead
 from vpa.filters import Filter
 from vpa.kit.cpus import thread_count
 from vpa.kit.threads import Workers
+from vpa.stores.answers import Candidates
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import VectorStore
 from vpa.stores.embedded.facts import are_few, is_light, log_recovery, table_facts
 from vpa.stores.embedded.maintenance import Maintenance
 from vpa.stores.embedded.searching import SearchQueue
 from vpa.stores.remote.endpoint import check_options
-from vpa.stores.requests import ALWAYS, Count, Delete, Distinct, FieldTypes, Get, Scan, Search, UpdateMetadata, Upsert
+from vpa.stores.requests import (
+    ALWAYS,
+    Count,
+    Delete,
+    Distinct,
+    FieldTypes,
+    Get,
+    Scan,
+    Search,
+    SearchWords,
+    UpdateMetadata,
+    Upsert,
+)
 
 T = TypeVar("T")
 # A thread hop costs some 45 µs; below this many multiplications, or records written, the call itself costs less.
@@ -82,6 +97,7 @@ class EmbeddedStore(VectorStore):
             atomic_update=True,
             approximate=True,
             index_options=True,
+            keywords=True,
             encrypts_in_transit=True,  # Nothing leaves the process.
         )
 
@@ -210,6 +226,12 @@ class EmbeddedStore(VectorStore):
         """On the disk when it returns."""
         return await self._workers.run(self._open_database().set_embedding, name, embedding)
 
+    async def set_keywords(self, name: str, keywords: KeywordIndex) -> CollectionInfo:
+        """On the disk when it returns; the words of the texts there are come in behind it, or with the next search."""
+        info = await self._workers.run(self._open_database().set_keywords, name, keywords)
+        self._maintenance.notice(self._open_database().get(name))
+        return info
+
     async def _write(self, table: Table, call: Callable[[], T], *, light: bool, large: bool = False) -> T:
         """On the loop where the write is light and waits for nothing; else in a thread."""
         try:
@@ -289,6 +311,20 @@ class EmbeddedStore(VectorStore):
         else:
             answers = await self._searches.run(table, request, request.filter)
         return [Matches(tuple(answer.matches), answer.exact, Usage(candidates=answer.candidates)) for answer in answers]
+
+    async def search_words(self, info: CollectionInfo, request: SearchWords) -> Candidates:
+        """In a thread; on the event loop where rows are few and their words are taken in."""
+        table = await self._read(info)
+        if _is_quick(table, request.filter) and not table.is_behind_in_words:
+            answer = table.search_words(request, request.filter)
+        else:
+            answer = await self._workers.run(table.search_words, request, request.filter)
+        records, mean, by_term = answer.frequencies
+        return Candidates(
+            Matches(tuple(answer.matches), answer.exact, Usage(candidates=len(answer.matches))),
+            answer.words,
+            WordStatistics(records=records, mean_length=mean, frequencies=by_term),
+        )
 
     async def scan(self, info: CollectionInfo, request: Scan) -> AsyncIterator[RecordBatch]:
         """In id order, from the state at the first batch."""

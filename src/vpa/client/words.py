@@ -1,0 +1,77 @@
+"""From the text of a question to the terms that a collection's keyword index knows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final, Literal, TypeAlias, get_args
+
+from vpa.analysis.analyser import analyser_of
+from vpa.base.errors import ConfigurationError, InvalidQueryError
+from vpa.base.metadata import ValueRuleError, check_text
+from vpa.base.records import CollectionInfo
+from vpa.base.showing import shown
+from vpa.stores.contract import VectorStore
+
+SearchMode: TypeAlias = Literal["dense", "keyword", "hybrid"]
+# A question of more bytes is a document.
+MAX_QUESTION_BYTES: Final = 65_536
+# Candidates by vector and by words that are fused, at least.
+FUSED_DEPTH: Final = 100
+
+
+def check_question(text: object) -> str:
+    """Return the text to search for, or raise InvalidQueryError: a string that says something, of at most 64 KiB."""
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidQueryError(f"a text to search for is a non-empty string, not {shown(text)}")
+    try:
+        check_text(text)
+    except ValueRuleError as error:
+        raise InvalidQueryError(f"the text to search for {error}") from None
+    if len(text) > MAX_QUESTION_BYTES // 4 and len(text.encode()) > MAX_QUESTION_BYTES:
+        raise InvalidQueryError(
+            f"the text to search for has {len(text.encode())} bytes, at most {MAX_QUESTION_BYTES} are taken; search "
+            "for a part of it"
+        )
+    return text
+
+
+def check_mode(mode: object) -> SearchMode | None:
+    """Return the mode, or raise InvalidQueryError naming the three."""
+    if mode is not None and mode not in get_args(SearchMode):
+        raise InvalidQueryError(f"mode is one of {', '.join(get_args(SearchMode))}, not {shown(mode)}")
+    return mode  # type: ignore[return-value]
+
+
+def terms_of(text: str, info: CollectionInfo, store: VectorStore) -> Counter[str]:
+    """The terms of a question, with how often each stands in it; none where it holds stop words only.
+
+    Raises ConfigurationError where the collection has no keyword index, InvalidQueryError where there is no word.
+    """
+    if info.keywords is None:
+        raise no_keywords(info, store)
+    analyser = analyser_of(info.keywords.language)
+    if not any(letter.isalnum() for letter in text):
+        raise InvalidQueryError(f"there is no word in {shown(text)} to search for")
+    return Counter(analyser.terms(text))
+
+
+def no_keywords(info: CollectionInfo, store: VectorStore) -> ConfigurationError:
+    """What a search for words raises on a collection without an index of them."""
+    if not store.capabilities.keywords:
+        return ConfigurationError(
+            f"{store.provider} keeps no keyword index yet; search by vector, or with mode='dense'", collection=info.name
+        )
+    return ConfigurationError(
+        f"collection {info.name!r} has no keyword index; build one: await collection.create_keyword_index('english'); "
+        "mode='dense' searches without it",
+        collection=info.name,
+    )
+
+
+def only_stop_words(text: str, info: CollectionInfo) -> InvalidQueryError:
+    """What a search for words alone raises where none of them is kept."""
+    language = "" if info.keywords is None else f" of {info.keywords.language}"
+    return InvalidQueryError(
+        f"{shown(text)} holds stop words{language} only, which stand in nearly every text; add a word that says what "
+        "is looked for, or use mode='dense'"
+    )
