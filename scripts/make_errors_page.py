@@ -37,6 +37,7 @@ REMEDIES = {
     "read_only": "Open the store without `read_only=True`; after a failure, mend what the message names and open it again.",
     "record_exists": '`ids` exist already: use `on_conflict="replace"` or `"skip"`.',
     "record_not_found": "Check the id and the scope. Nothing was changed.",
+    "reranker_error": "Search without `rerank`, or mend the function: it gives one finite number for each text.",
     "service_unavailable": "Call again later. Retried for you.",
     "storage_corrupted": "Restore a backup, or run `vpa doctor --salvage`, which says before what it will cost.",
     "storage_error": "Check the directory: that it exists, its rights, and that nothing replaced it while it was open.",

@@ -51,7 +51,7 @@ def idf(frequency: int, *, records: int) -> float:
     return math.log1p((records - frequency + 0.5) / (frequency + 0.5))
 
 
-def query_weight(count: int) -> float:
+def query_weight(count: float) -> float:
     """What a term counts for that stands `count` times in the query."""
     return count * (K3 + 1) / (K3 + count)
 
@@ -61,7 +61,7 @@ def length_norm(length: float, mean_length: float) -> float:
     return K1 * (1 - B + B * length / mean_length) if mean_length else K1
 
 
-def score(terms: Sequence[str], query: Mapping[str, int], statistics: WordStatistics) -> float:
+def score(terms: Sequence[str], query: Mapping[str, float], statistics: WordStatistics) -> float:
     """The score of one record, given its terms, for a query's terms and how often each stands in it."""
     if not terms:
         return 0.0

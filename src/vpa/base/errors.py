@@ -178,6 +178,12 @@ class EmbedderUnavailableError(EmbedderError):
     retryable = True
 
 
+class RerankerError(VectorDatabaseError):
+    """A reranker failed, or gave no finite number for each text."""
+
+    code = "reranker_error"
+
+
 class InvalidRecordError(VectorDatabaseError):
     """A record breaks a rule; nothing of the call was written."""
 

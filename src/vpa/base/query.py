@@ -56,12 +56,12 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WordRequest:
-    """The `terms` of one question, with how often each stands in it, and the options of the search.
+    """The `terms` of one question, with how often each stands in it (or what it weighs), and the options of the search.
 
     With a `vector` `(d,) float32` too: both scores are asked for, of the best `top_k` by either.
     """
 
-    terms: Mapping[str, int]
+    terms: Mapping[str, float]
     vector: FloatVector | None = None
     top_k: int = 10
     score_threshold: float | None = None

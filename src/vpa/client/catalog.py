@@ -45,6 +45,11 @@ class CollectionCatalog(ABC):
     def _open_store(self) -> VectorStore:
         """The store, open; raises ClosedError."""
 
+    @property
+    def keeps_keywords(self) -> bool:
+        """Whether collections of the store may have a keyword index; raises ClosedError before `connect`."""
+        return self._open_store().capabilities.keywords
+
     async def create_collection(
         self,
         name: str,

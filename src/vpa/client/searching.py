@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -122,7 +124,7 @@ class SearchingVerbs(Located):
             raise InvalidQueryError("mode='keyword' compares words only; leave the vector out, or use mode='hybrid'")
         if fusion is not None and not hybrid:
             raise InvalidQueryError("fusion is for mode='hybrid', and this search looks for words only")
-        terms = terms_of(check_question(text), bound.info, bound.store)
+        terms = self.query_terms(text)
         if not terms and not hybrid:
             raise only_stop_words(text, bound.info)
         query: FloatVector | None = None
@@ -154,9 +156,10 @@ class SearchingVerbs(Located):
     @located
     async def candidates(
         self,
-        vector: ArrayLike,
+        vector: ArrayLike | None = None,
         *,
-        text: str,
+        text: str | None = None,
+        terms: Mapping[str, float] | None = None,
         depth: int = FUSED_DEPTH,
         filter: FilterLike = None,
         include_vectors: bool = False,
@@ -165,13 +168,17 @@ class SearchingVerbs(Located):
     ) -> Candidates:
         """Both scores of whatever is among the `depth` best by vector or by words, for a fusion of one's own.
 
-        The matches stand in no order; `score` is that by vector, `words` has those by BM25. Raises as `search` does.
+        The matches stand in no order; `score` is that by vector, `words` has those by BM25. Without a vector the best
+        by words alone, best first. In place of a text `terms` may be given, as `query_terms` makes them, with what each
+        weighs. Raises as `search` does.
         """
         bound = self._bound()
+        if (text is None) == (terms is None):
+            raise InvalidQueryError("candidates takes exactly one of text= and terms=")
         return await self._candidates(
             SearchWords(
-                terms=terms_of(check_question(text), bound.info, bound.store),
-                vector=check_query_vectors(vector, info=bound.info, dimensions=1)[0],
+                terms=self.query_terms(text) if terms is None else _checked_terms(terms),  # type: ignore[arg-type]
+                vector=None if vector is None else check_query_vectors(vector, info=bound.info, dimensions=1)[0],
                 top_k=check_top_k(depth),
                 include_vectors=include_vectors,
                 exact=exact,
@@ -179,6 +186,14 @@ class SearchingVerbs(Located):
                 filter=await checked_filter(filter),
             )
         )
+
+    def query_terms(self, text: str) -> Counter[str]:
+        """What a keyword search of this collection looks for in a text: terms, with how often each stands in it.
+
+        Raises InvalidQueryError, and ConfigurationError where there is no keyword index.
+        """
+        bound = self._bound()
+        return terms_of(check_question(text), bound.info, bound.store)
 
     async def _candidates(self, request: SearchWords) -> Candidates:
         bound = self._bound()
@@ -280,3 +295,12 @@ class SearchingVerbs(Located):
             )
             for answer in answers
         ]
+
+
+def _checked_terms(terms: Mapping[str, float]) -> Mapping[str, float]:
+    for term, weight in terms.items():
+        if not isinstance(term, str) or isinstance(weight, bool) or not isinstance(weight, int | float):
+            raise InvalidQueryError(f"terms maps strings to numbers, not {shown(term)} to {shown(weight)}")
+        if not 0 <= weight < math.inf:
+            raise InvalidQueryError(f"the weight of the term {term!r} must be a number from 0 up, not {shown(weight)}")
+    return terms

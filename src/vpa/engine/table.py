@@ -185,7 +185,7 @@ class Table:
         )
         return WordAnswer(matches, query.scores(rows), query.frequencies)
 
-    def _word_query(self, state: State, terms: Mapping[str, int]) -> WordQuery:
+    def _word_query(self, state: State, terms: Mapping[str, float]) -> WordQuery:
         keywords, view = state.info.keywords, state.view
         if keywords is None:
             raise ConfigurationError(f"collection {state.info.name!r} has no keyword index")

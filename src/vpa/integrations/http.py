@@ -36,6 +36,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "read_only": 403,
     "record_exists": 409,
     "record_not_found": 404,
+    "reranker_error": 502,
     "service_unavailable": 503,
     "storage_corrupted": 500,
     "storage_error": 500,

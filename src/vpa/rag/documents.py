@@ -10,6 +10,7 @@ from vpa.base.errors import InvalidRecordError
 from vpa.base.ids import check_document_id
 from vpa.base.metadata import ValueRuleError, canonical_metadata, check_text
 from vpa.base.showing import shown
+from vpa.retrieval.why import Why
 
 # What `format` may say; any other text is cut as plain text.
 FormatName: TypeAlias = Literal[
@@ -114,7 +115,9 @@ class Document(DocumentSummary):
 class SearchResult:
     """A chunk that answers a query. `document.content[start:end] == content`, in code points.
 
-    `score` is higher for better matches; its meaning is that of the collection's metric.
+    `score` orders the results, higher is better; after fusion, boosts or a reranker it says no more than that.
+    `similarity` is what the collection's metric says of the two vectors, the one absolute scale, which
+    `score_threshold` is on; None in keyword searches. `why` says where the score comes from.
     """
 
     document_id: str
@@ -128,15 +131,20 @@ class SearchResult:
     chunk_index: int
     chunk_count: int
     version: int
+    similarity: float | None = None
+    why: Why | None = None
+
+    __hash__ = None  # type: ignore[assignment]
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""
-        return asdict(self)
+        return {**asdict(self), "why": None if self.why is None else self.why.to_json()}
 
     @classmethod
     def from_json(cls, description: Mapping[str, Any]) -> SearchResult:
         """Read what `to_json` wrote."""
-        return cls(**description)
+        why = description.get("why")
+        return cls(**{**description, "why": None if why is None else Why.from_json(why)})
 
 
 @dataclass(slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from vpa.base.arguments import explains
 from vpa.base.clock import Clock, SystemClock
-from vpa.base.errors import ClosedError, DimensionMismatchError
+from vpa.base.errors import ClosedError, CollectionExistsError, DimensionMismatchError
 from vpa.base.ids import VersionStamps
 from vpa.base.records import Metric
 from vpa.client.collection import Collection
@@ -133,6 +134,12 @@ class RunningSystem:
         """The collection of that name for this model, made if it is missing."""
         identity = await self._embedder.open()
         metric = Metric.parse(self.manager.config.metric)
+        language = self.options.keyword_language
+        if language and self.manager.keeps_keywords and name not in await self.manager.list_collections():
+            with contextlib.suppress(CollectionExistsError):
+                return await self.manager.create_collection(
+                    name, dimension=identity.dimension, metric=metric, embedding=identity, keywords=language
+                )
         return await self.manager.create_collection(
             name,
             dimension=identity.dimension,

@@ -1,45 +1,106 @@
-"""From a query vector to results: deep enough that documents, versions and `top_k` come out right."""
+"""From a question to results: candidates by vector and by words, one order, and what is asked for after that.
+
+Each step is a function of `vpa.retrieval`; this module fetches what they work on, deep enough that documents, versions
+and `top_k` come out right.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from vpa.base.arrays import FloatMatrix, unit_rows
+from vpa.analysis.analyser import Analyser, analyser_of
+from vpa.base.arrays import FloatMatrix, FloatVector, unit_rows
 from vpa.base.errors import InvalidQueryError
 from vpa.base.query import MAX_TOP_K
-from vpa.base.records import Match
 from vpa.base.scope import Scope
-from vpa.client.verbs import CollectionVerbs
+from vpa.base.showing import shown
+from vpa.client.collection import Collection
+from vpa.client.words import FUSED_DEPTH, SearchMode, only_stop_words
 from vpa.embeddings.batched import BatchedEmbedder
 from vpa.filters import Filter
 from vpa.kit.threads import Workers
 from vpa.observe.log import get_logger
 from vpa.rag.chunking.splitter import Chunk
 from vpa.rag.chunking.window import Window, fit
-from vpa.rag.chunks import newest_matches, to_result
+from vpa.rag.chunks import to_result
 from vpa.rag.documents import SearchResult
+from vpa.retrieval.boosts import Recency, boost_fields, boost_recent
+from vpa.retrieval.choice import DOCUMENT, diverse, limited, sampled
+from vpa.retrieval.expand import BELIEVED, FEEDBACK, fed_back, merged_variants, variants
+from vpa.retrieval.fusion import Fusion, fuse, ranks
+from vpa.retrieval.passages import Passage, newest, ranked
+from vpa.retrieval.rerank import Reranker, reranked
+from vpa.retrieval.why import Why, matched_words
 
 GroupBy: TypeAlias = Literal["document"] | None
-# So many times deeper where results are grouped by document; a document seldom has more of the best chunks.
-_GROUP_FACTOR: Final = 4
+# So many times deeper where some passages are passed over; a document seldom has more of the best chunks.
+_PASSED_OVER_FACTOR: Final = 4
 # No tokenizer makes more tokens of a character than UTF-8 has bytes: shorter queries need no counting.
 _TOKENS_PER_CHARACTER: Final = 4
+# What each earlier turn of a conversation weighs beside the one after it, and how many are looked at.
+_EARLIER_WEIGHT: Final = 0.3
+EARLIER_TURNS: Final = 3
+# Vectors of the best passages that are believed, and what they weigh (Rocchio 1971; docs/retrieval.md).
+_ROCCHIO_PASSAGES, _ROCCHIO_WEIGHT = 2, 0.2
 _log = get_logger("vpa.rag")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievalOptions:
-    """What a search asks for; part of the cache key."""
+    """What a search asks for; part of the cache key. `mode` None: hybrid where the collection has a keyword index."""
 
     top_k: int
     score_threshold: float | None
     group_by: GroupBy
     exact: bool
     scope: Scope
+    mode: SearchMode | None = None
+    fusion: Fusion = Fusion()
+    boosts: tuple[tuple[str, float], ...] = ()
+    recency: Recency | None = None
+    at_most: tuple[tuple[str, int], ...] = ()
+    diversity: float = 0.0
+    temperature: float = 0.0
+    seed: int | None = None
+    rerank: Reranker | None = None
+    rerank_depth: int = 50
+    rerank_weight: float = 0.3
+    rerank_seconds: float = 2.0
+    expand: Any = None
+    history: tuple[str, ...] = ()
+    language: str = "english"
+
+    @property
+    def limits(self) -> tuple[tuple[str, int], ...]:
+        """`at_most`, with grouping as one of them."""
+        return (*self.at_most, (DOCUMENT, 1)) if self.group_by else self.at_most
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells one search from another; a mapping by its items, a function by itself."""
+        expand = self.expand
+        if isinstance(expand, Mapping):
+            expand = tuple((word, tuple(others)) for word, others in expand.items())
+        return (replace(self, expand=None), expand)
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the same search, over the same records, has the same answer."""
+        return not self.temperature or self.seed is not None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Question:
+    """One way to ask: the text, its vector `(d,)` where vectors are compared, its terms where words are."""
+
+    text: str
+    vector: FloatVector | None
+    terms: Mapping[str, float]
 
 
 async def embed_query(embedder: BatchedEmbedder, query: str, *, workers: Workers) -> FloatMatrix:
@@ -62,32 +123,210 @@ async def embed_query(embedder: BatchedEmbedder, query: str, *, workers: Workers
     return mean if not mean.any() else unit_rows(mean) * np.float32(np.linalg.norm(vectors, axis=1).mean())
 
 
-async def retrieve(
-    collection: CollectionVerbs, vector: FloatMatrix, *, node: Filter, options: RetrievalOptions
-) -> list[SearchResult]:
-    """At most `top_k` chunks, best first; with `group_by="document"` the best chunk of each of `top_k` documents."""
-    if options.group_by not in (None, "document"):
-        raise InvalidQueryError(f"group_by is None or 'document', not {options.group_by!r}")
-    depth = min(MAX_TOP_K, options.top_k * (_GROUP_FACTOR if options.group_by else 1))
-    while True:
-        matches = await collection.search(
-            vector=vector[0],
-            top_k=depth,
-            filter=node,
-            score_threshold=options.score_threshold,
+def check_history(history: Any) -> tuple[str, ...]:
+    """Earlier turns as a tuple, those that say something; raises InvalidQueryError for what is no list of strings."""
+    is_list = isinstance(history, Sequence) and not isinstance(history, str)
+    if not is_list or not all(isinstance(turn, str) for turn in history):
+        raise InvalidQueryError(f"history is a list of strings, the latest last, not {shown(history)}")
+    return tuple(turn for turn in history if turn.strip())
+
+
+class Retrieval:
+    """One search of one collection."""
+
+    def __init__(
+        self,
+        collection: Collection,
+        embedder: BatchedEmbedder,
+        *,
+        node: Filter,
+        options: RetrievalOptions,
+        workers: Workers,
+        now: float,
+    ) -> None:
+        """`now`: seconds since 1970."""
+        self._collection = collection
+        self._embedder = embedder
+        self._node = node
+        self._options = options
+        self._workers = workers
+        self._now = now
+        info = collection.info
+        self.mode: SearchMode = options.mode or ("dense" if info.keywords is None else "hybrid")
+        self._analyser: Analyser = analyser_of(options.language if info.keywords is None else info.keywords.language)
+        self._notes: list[str] = []
+
+    async def run(self, query: str) -> list[SearchResult]:
+        """At most `top_k` passages, best first."""
+        options = self._options
+        if options.group_by not in (None, "document"):
+            raise InvalidQueryError(f"group_by is None or 'document', not {options.group_by!r}")
+        if options.score_threshold is not None and self.mode == "keyword":
+            raise InvalidQueryError(
+                "score_threshold is on the similarity of vectors, and mode='keyword' compares none; use "
+                "mode='hybrid', with semantic_weight=0 if only words are to count"
+            )
+        asked = [await self._question(text) for text in await variants(query, options.expand, self._analyser)]
+        passing = bool(options.limits or options.diversity or options.temperature)
+        depth = min(MAX_TOP_K, max(options.top_k * (_PASSED_OVER_FACTOR if passing else 1), self._least_depth))
+        while True:
+            answers = [await self._answer(question, depth) for question in asked]
+            passages = merged_variants([newest(answer) for answer in answers])
+            chosen = await self._chosen(query, passages, asked[0])
+            is_whole = all(len(answer) < depth for answer in answers) or depth == MAX_TOP_K
+            if len(chosen) >= options.top_k or is_whole:
+                return [self._result(passage, asked[0]) for passage in chosen[: options.top_k]]
+            depth = min(MAX_TOP_K, depth * 2)
+
+    @property
+    def _least_depth(self) -> int:
+        wanted = FUSED_DEPTH if self.mode == "hybrid" else 1
+        return max(wanted, self._options.rerank_depth if self._options.rerank is not None else 1)
+
+    # The question
+
+    async def _question(self, text: str) -> _Question:
+        vector = None if self.mode == "keyword" else (await self._embedded(text))
+        return _Question(text, vector, self._terms(text))
+
+    async def _embedded(self, text: str) -> FloatVector:
+        vector: FloatVector = (await embed_query(self._embedder, text, workers=self._workers))[0]
+        earlier = self._options.history[-EARLIER_TURNS:]
+        if not earlier:
+            return vector
+        turns = [(await embed_query(self._embedder, turn, workers=self._workers))[0] for turn in earlier]
+        weights = [_EARLIER_WEIGHT ** (len(turns) - place) for place in range(len(turns))]
+        return self._moved(vector, turns, weights)
+
+    def _moved(self, vector: FloatVector, others: Sequence[FloatVector], weights: Sequence[float]) -> FloatVector:
+        """Towards the others, and as long as before."""
+        moved = vector + sum(np.float32(weight) * other for weight, other in zip(weights, others, strict=True))
+        if not moved.any():
+            return vector
+        result: FloatVector = (moved * (np.linalg.norm(vector) / np.linalg.norm(moved))).astype(np.float32)
+        return result
+
+    def _terms(self, text: str) -> Mapping[str, float]:
+        if self.mode == "dense":
+            return Counter(self._analyser.terms(text))
+        terms = self._collection.query_terms(text)
+        earlier = self._options.history[-EARLIER_TURNS:]
+        for place, turn in enumerate(earlier):
+            weight = _EARLIER_WEIGHT ** (len(earlier) - place)
+            for term, count in Counter(self._analyser.terms(turn)).items():
+                terms[term] += weight * count  # type: ignore[assignment]
+        if not terms:
+            if self.mode == "keyword":
+                raise only_stop_words(text, self._collection.info)
+            self._notes.append("the question holds stop words only: it was compared by vector alone")
+        return terms
+
+    # Candidates
+
+    async def _answer(self, question: _Question, depth: int) -> list[Passage]:
+        passages = await self._found(question, depth)
+        if self._options.expand != FEEDBACK or not passages:
+            return passages
+        believed = newest(passages)[:BELIEVED]
+        terms = fed_back(question.terms, believed, self._analyser) if self.mode != "dense" else question.terms
+        vector = question.vector
+        nearest = [one.match.vector for one in believed[:_ROCCHIO_PASSAGES] if one.match.vector is not None]
+        if vector is not None and nearest:
+            share = _ROCCHIO_WEIGHT / len(nearest)
+            vector = self._moved(vector, nearest, [share * float(np.linalg.norm(vector))] * len(nearest))
+        return await self._found(_Question(question.text, vector, terms), depth)
+
+    @property
+    def _wants_vectors(self) -> bool:
+        return self._options.diversity > 0 or self._options.expand == FEEDBACK
+
+    async def _found(self, question: _Question, depth: int) -> list[Passage]:
+        """Candidates in the order of fusion."""
+        options, common = self._options, {"filter": self._node, "scope": self._options.scope}
+        if self.mode == "dense":
+            matches = await self._collection.search(
+                vector=question.vector,
+                top_k=depth,
+                score_threshold=options.score_threshold,
+                exact=options.exact,
+                include_vectors=self._wants_vectors,
+                **common,  # type: ignore[arg-type]
+            )
+            passages = ranked(Passage(match, match.score, similarity=match.score) for match in matches)
+            for passage in passages:
+                passage.dense_rank = passage.rank
+            return passages
+        found = await self._collection.candidates(
+            question.vector,
+            terms=question.terms,
+            depth=depth,
             exact=options.exact,
-            scope=options.scope,
+            include_vectors=self._wants_vectors,
+            **common,  # type: ignore[arg-type]
         )
-        kept = newest_matches(matches)
-        if options.group_by is not None:
-            kept = _best_of_each(kept)
-        if len(kept) >= options.top_k or len(matches) < depth or depth == MAX_TOP_K:
-            return [to_result(match) for match in kept[: options.top_k]]
-        depth = min(MAX_TOP_K, depth * 2)
+        words = found.words.tolist()
+        if self.mode == "keyword":
+            passages = ranked(
+                Passage(match, score, words=score) for match, score in zip(found.matches, words, strict=True)
+            )
+            for passage in passages:
+                passage.keyword_rank = passage.rank
+            return passages
+        scores = fuse(found.similarity, found.words, options.fusion)
+        places = zip(ranks(found.similarity).tolist(), ranks(found.words).tolist(), strict=True)
+        return ranked(
+            Passage(
+                match,
+                score,
+                similarity=match.score,
+                words=word,
+                fused=score,
+                dense_rank=int(dense),
+                keyword_rank=int(keyword) if word else None,
+            )
+            for match, score, word, (dense, keyword) in zip(found.matches, scores.tolist(), words, places, strict=True)
+            if options.score_threshold is None or match.score >= options.score_threshold
+        )
 
+    # The order, and the choice
 
-def _best_of_each(matches: Sequence[Match]) -> list[Match]:
-    best: dict[object, Match] = {}
-    for match in matches:
-        best.setdefault(match.system.get("document_id", match.id), match)
-    return list(best.values())
+    async def _chosen(self, query: str, passages: list[Passage], question: _Question) -> list[Passage]:
+        options = self._options
+        if options.boosts or options.recency is not None:
+            boost_fields(passages, options.boosts, terms=question.terms, analyser=self._analyser)
+            if options.recency is not None:
+                boost_recent(passages, options.recency, now=self._now)
+            passages = ranked(passages)
+        if options.rerank is not None:
+            passages, note = await reranked(
+                query,
+                passages,
+                options.rerank,
+                depth=options.rerank_depth,
+                weight=options.rerank_weight,
+                seconds=options.rerank_seconds,
+            )
+            self._notes += [note] if note is not None and note not in self._notes else []
+        passages = limited(passages, options.limits)
+        if options.temperature:
+            passages = sampled(passages, count=options.top_k, temperature=options.temperature, seed=options.seed)
+        if options.diversity:
+            passages = diverse(passages, count=options.top_k, diversity=options.diversity)
+        return passages
+
+    def _result(self, passage: Passage, question: _Question) -> SearchResult:
+        result = to_result(passage.match)
+        words = tuple(matched_words(result.content, question.terms.keys(), self._analyser))
+        why = Why(
+            mode=self.mode,
+            dense_rank=passage.dense_rank,
+            keyword_rank=passage.keyword_rank,
+            keyword_score=passage.words,
+            fused=passage.fused,
+            boosts=passage.boosts,
+            reranked=passage.reranked,
+            rank_before=passage.rank if passage.reranked is not None else None,
+            words=words,
+            notes=tuple(self._notes),
+        )
+        return replace(result, score=passage.score, similarity=passage.similarity, why=why)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -17,6 +17,7 @@ from vpa.base.scope import Scope
 from vpa.base.showing import shown
 from vpa.client.collection import Collection
 from vpa.client.validating import checked_filter
+from vpa.client.words import MAX_QUESTION_BYTES, SearchMode, check_mode
 from vpa.filters import FilterLike, NormalFilter, canonical_text, normal, to_json
 from vpa.filters.ast import ALWAYS
 from vpa.observe.log import request_context
@@ -27,7 +28,13 @@ from vpa.rag.history import SearchEntry
 from vpa.rag.ingest import Progress, Source
 from vpa.rag.lifecycle import RunningSystem
 from vpa.rag.reading import read_document, read_summaries
-from vpa.rag.retrieve import GroupBy, RetrievalOptions, embed_query, retrieve
+from vpa.rag.retrieve import GroupBy, Retrieval, RetrievalOptions, check_history
+from vpa.retrieval import rerank as _rerank
+from vpa.retrieval.boosts import Recency, check_boosts
+from vpa.retrieval.choice import check_at_most, check_share, check_temperature
+from vpa.retrieval.expand import Expansion, check_expansion
+from vpa.retrieval.fusion import Fusion, FusionName
+from vpa.retrieval.rerank import Reranker, RerankFunction, as_reranker
 
 _SCOPE = Scope()
 
@@ -189,28 +196,70 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
         top_k: int = 5,
         filters: FilterLike = None,
         score_threshold: float | None = None,
+        mode: SearchMode | None = None,
+        fusion: FusionName = "minmax",
+        semantic_weight: float = 0.5,
+        keyword_weight: float = 0.5,
+        boosts: Mapping[str, float] | None = None,
+        recency: Recency | None = None,
+        rerank: Reranker | RerankFunction | None = None,
+        rerank_depth: int = _rerank.DEPTH,
+        rerank_weight: float = _rerank.WEIGHT,
+        rerank_seconds: float = _rerank.SECONDS,
+        expand: Expansion = None,
+        history: Sequence[str] = (),
         group_by: GroupBy = None,
+        at_most: Mapping[str, int] | None = None,
+        diversity: float = 0.0,
+        temperature: float = 0.0,
+        seed: int | None = None,
         exact: bool = False,
         collection: str | None = None,
         scope: Scope = _SCOPE,
     ) -> list[SearchResult]:
         """The chunks that answer `query`, best first; `group_by="document"` gives each document once.
 
-        `collection`: another one than the system's own; raises CollectionNotFoundError if there is none.
-        `user_id` labels the search in the history; it never changes the answer.
-        Raises InvalidQueryError, InvalidFilterError, EmbedderError.
+        `mode`: "hybrid" looks for meaning and words, "dense" for meaning, "keyword" for words; where none is named
+        hybrid, or dense where the collection has no keyword index. `fusion`, `semantic_weight` and `keyword_weight` say
+        how hybrid makes one score of two (`vpa.Fusion`). `score_threshold` is on `result.similarity`.
+        `boosts`: factors by field, for words of the question in it ("title", or metadata); `recency`: newer is better.
+        `rerank`: a function `(question, texts) -> numbers`, or a `Reranker`, that looks at the best `rerank_depth`; it
+        counts `rerank_weight`, and is not waited for longer than `rerank_seconds`. `expand`: "feedback" asks again with
+        words of the best answers, a mapping of words to synonyms or a function from the question to others asks in
+        several ways. `history`: earlier turns of a conversation, the latest last.
+        `at_most`: how many passages of one "document", or one value of a metadata field; `diversity` above 0 passes
+        over what says the same (MMR), `temperature` above 0 lets chance choose, the same for the same `seed`.
+        `collection`: another one than the system's own; raises CollectionNotFoundError if there is none. `user_id`
+        labels the search in the history; it never changes the answer. Raises InvalidQueryError, InvalidFilterError,
+        EmbedderError, RerankerError.
         """
         place, started = await self._of(collection), self._clock.monotonic()
         with request_context(user_id=user_id, collection=place.name):
             try:
                 _check_query(query)
                 node = await checked_filter(filters)
+                check_expansion(expand)
                 options = RetrievalOptions(
                     top_k=check_top_k(top_k),
                     score_threshold=check_threshold(score_threshold),
                     group_by=group_by,
                     exact=exact,
                     scope=scope,
+                    mode=check_mode(mode),
+                    fusion=Fusion(method=fusion, semantic_weight=semantic_weight, keyword_weight=keyword_weight),
+                    boosts=check_boosts(boosts),
+                    recency=recency,
+                    at_most=check_at_most(at_most),
+                    diversity=check_share("diversity", diversity),
+                    temperature=check_temperature(temperature),
+                    seed=seed,
+                    rerank=as_reranker(rerank),
+                    rerank_depth=check_top_k(rerank_depth),
+                    rerank_weight=check_share("rerank_weight", rerank_weight),
+                    rerank_seconds=rerank_seconds,
+                    expand=expand,
+                    history=check_history(history),
+                    language=self.options.keyword_language or "none",
                 )
                 results, cached = await self._answer(place, query, node=node, options=options)
             except VectorDatabaseError:
@@ -239,14 +288,16 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
     ) -> tuple[list[SearchResult], bool]:
         identity = await self._embedder.open()
         # The generation is read before the search: a result that a write overtakes is kept under the old one.
-        key = (collection.name, collection.generation, identity, query, canonical_text(node), options)
+        key = (collection.name, collection.generation, identity, query, canonical_text(node), options.key)
         # Another process writes to what is read only here, and no number tells of it in time.
-        remembers = not self.manager.config.read_only
+        remembers = not self.manager.config.read_only and options.is_repeatable
         known = self._cache.get(key) if remembers else None
         if known is not None:
             return _copies(known), True
-        vector = await embed_query(self._embedder, query, workers=self._workers)
-        results = await retrieve(collection, vector, node=node, options=options)
+        retrieval = Retrieval(
+            collection, self._embedder, node=node, options=options, workers=self._workers, now=self._clock.now()
+        )
+        results = await retrieval.run(query)
         if remembers:
             self._cache.put(key, _copies(results), size_bytes=_weight(query, results))
         return results, False
@@ -303,6 +354,10 @@ def _check_query(query: object) -> None:
         check_text(query)
     except ValueRuleError as error:
         raise InvalidQueryError(f"the query {error}") from None
+    if len(query.encode()) > MAX_QUESTION_BYTES:
+        raise InvalidQueryError(
+            f"the query has {len(query.encode())} bytes, at most {MAX_QUESTION_BYTES} are taken; ask a part of it"
+        )
 
 
 def _copies(results: list[SearchResult]) -> list[SearchResult]:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 
+from vpa.analysis.languages import parse_language
 from vpa.base.errors import ConfigurationError
 from vpa.config.sections.setting import check_settings, setting
+
+# What says in a file or a variable that words are not searched for.
+_OFF: Final = ("", "off", "false")
+
+
+def _language(value: Any) -> str:
+    return "" if str(value).strip().lower() in _OFF else parse_language(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RagOptions:
-    """Chunk sizes in characters; the query cache in MiB (0 turns it off) and seconds.
+    """Chunk sizes in characters; the query cache in MiB (0 turns it off) and seconds; the language whose words are
+    searched for, "" for none.
 
     Raises ConfigurationError for values that cannot be right.
     """
@@ -19,9 +29,11 @@ class RagOptions:
     chunk_overlap: int = setting("chunk_overlap", default=150, minimum=0)
     cache_size_mb: float = setting("cache_size_mb", default=1024.0, minimum=0)
     cache_ttl_seconds: float = setting("cache_ttl_seconds", default=300.0, minimum=0)
+    keyword_language: str = setting("keyword_language", default="english", read=_language)
 
     def __post_init__(self) -> None:
         check_settings(self)
+        object.__setattr__(self, "keyword_language", _language(self.keyword_language))
         if self.chunk_overlap >= self.chunk_size:
             raise ConfigurationError(
                 f"chunk_overlap (VPA_CHUNK_OVERLAP) is {self.chunk_overlap}; it must be less than chunk_size "

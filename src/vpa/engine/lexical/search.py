@@ -57,7 +57,7 @@ class Frequencies(NamedTuple):
 class WordQuery:
     """The terms of one question, looked up in one view, whose rows are all in `segments`."""
 
-    def __init__(self, view: View, words: WordIndex, segments: Segments, query: Mapping[str, int]) -> None:
+    def __init__(self, view: View, words: WordIndex, segments: Segments, query: Mapping[str, float]) -> None:
         """`query`: the terms, and how often each stands in the question."""
         self._view = view
         self._lengths = words.lengths(view.count)

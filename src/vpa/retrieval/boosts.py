@@ -1,0 +1,120 @@
+"""Scores raised by what a field holds: words of the question, or a date that is not long ago."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from vpa.analysis.analyser import Analyser
+from vpa.base.errors import InvalidQueryError
+from vpa.base.moments import moment_of
+from vpa.base.showing import shown
+from vpa.retrieval.passages import Passage, values_at
+
+_DAY_S: Final = 86_400.0
+TITLE: Final = "title"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recency:
+    """Newer is better: a score counts in full today, and `weight` of it halves every `half_life_days` since the date in
+    `field`: ISO 8601 text (a date alone is its midnight in UTC), or seconds since 1970. Records without one count as
+    infinitely old, those of the future as of today. Raises InvalidQueryError.
+    """
+
+    field: str
+    half_life_days: float = 30.0
+    weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.field, str) or not self.field:
+            raise InvalidQueryError(f"recency needs the name of a date field, not {shown(self.field)}")
+        if not _is_number(self.half_life_days) or not 0 < self.half_life_days < math.inf:
+            raise InvalidQueryError(f"half_life_days must be a number above 0, not {shown(self.half_life_days)}")
+        if not _is_number(self.weight) or not 0 <= self.weight <= 1:
+            raise InvalidQueryError(f"the weight of recency must be a number from 0 to 1, not {shown(self.weight)}")
+
+    def factor(self, passage: Passage, *, now: float) -> float:
+        """What the score is multiplied with; `now` is in seconds since 1970."""
+        ages = [now - moment for value in self._values(passage) if (moment := seconds_of(value)) is not None]
+        decay = 0.5 ** (max(0.0, min(ages)) / _DAY_S / self.half_life_days) if ages else 0.0
+        return (1 - self.weight) + self.weight * decay
+
+    def _values(self, passage: Passage) -> list[object]:
+        return values_at(passage.match.metadata, self.field)
+
+
+def seconds_of(value: object) -> float | None:
+    """Seconds since 1970 of a date as metadata hold it; None for what is no date."""
+    if _is_number(value):
+        return float(value)  # type: ignore[arg-type]
+    if not isinstance(value, str):
+        return None
+    moment = moment_of(value)
+    try:
+        found = datetime.fromisoformat(value if moment is None else moment)
+    except ValueError:
+        return None
+    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+
+
+def check_boosts(boosts: Mapping[str, float] | None) -> tuple[tuple[str, float], ...]:
+    """Field boosts as pairs, or InvalidQueryError: factors from 1 up by field."""
+    if boosts is None:
+        return ()
+    if not isinstance(boosts, Mapping) or not all(isinstance(name, str) and name for name in boosts):
+        raise InvalidQueryError(f"boosts is a mapping of fields to factors, {{'title': 2.0}}, not {shown(boosts)}")
+    for name, factor in boosts.items():
+        if not _is_number(factor) or not 1 <= factor < math.inf:
+            raise InvalidQueryError(f"the boost of {name!r} must be a number from 1 up, not {shown(factor)}")
+    return tuple(boosts.items())
+
+
+def boost_fields(
+    passages: Sequence[Passage], boosts: Sequence[tuple[str, float]], *, terms: Mapping[str, float], analyser: Analyser
+) -> None:
+    """Multiply scores: by the factor of a field where it holds every word of the question, by less where it holds some.
+
+    "title" is a document's title where metadata have no such field. Raises InvalidQueryError for a field that none of
+    the passages has.
+    """
+    for name, factor in boosts:
+        texts = [_texts(passage, name) for passage in passages]
+        if passages and not any(texts):
+            raise InvalidQueryError(
+                f"none of the {len(passages)} candidates has a text in {name!r}, which was to be boosted; boost "
+                "'title', or a metadata field that holds text"
+            )
+        for passage, found in zip(passages, texts, strict=True):
+            held = {term for text in found for term in analyser.terms(text)}
+            share = len(held & terms.keys()) / len(terms) if terms else 0.0
+            if share:
+                passage.boosts[name] = 1 + (factor - 1) * share
+                passage.score *= passage.boosts[name]
+
+
+def boost_recent(passages: Sequence[Passage], recency: Recency, *, now: float) -> None:
+    """Multiply scores by how recent the passages are; raises InvalidQueryError where none has a date."""
+    dates = [seconds_of(value) for passage in passages for value in values_at(passage.match.metadata, recency.field)]
+    if passages and not any(date is not None for date in dates):
+        raise InvalidQueryError(
+            f"none of the {len(passages)} candidates has a date in {recency.field!r}: ISO 8601 text such as "
+            "'2024-05-01', or seconds since 1970"
+        )
+    for passage in passages:
+        passage.boosts[recency.field] = recency.factor(passage, now=now)
+        passage.score *= passage.boosts[recency.field]
+
+
+def _texts(passage: Passage, name: str) -> list[str]:
+    texts = [value for value in values_at(passage.match.metadata, name) if isinstance(value, str)]
+    if not texts and name == TITLE and passage.match.system.get("title"):
+        return [str(passage.match.system["title"])]
+    return texts
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)

@@ -1,0 +1,69 @@
+"""What the steps of retrieval work on: a match with all that is known of it so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vpa.base.metadata import leaves
+from vpa.base.records import Match
+
+
+@dataclass(slots=True, eq=False)
+class Passage:
+    """A match on its way to a result. `score` orders; `similarity` is that by vector, `words` that by words.
+
+    `rank` is the one that it had before it was reranked, from 1, `dense_rank` and `keyword_rank` those by one score.
+    `boosts`: by which factor its score was raised, by name.
+    """
+
+    match: Match
+    score: float
+    similarity: float | None = None
+    words: float | None = None
+    fused: float | None = None
+    reranked: float | None = None
+    rank: int = 0
+    dense_rank: int | None = None
+    keyword_rank: int | None = None
+    boosts: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """Its text; "" where it has none."""
+        return self.match.text or ""
+
+    @property
+    def document(self) -> str:
+        """The document that it is a chunk of, or its own id."""
+        return str(self.match.system.get("document_id", self.match.id))
+
+
+def ordered(passages: Iterable[Passage]) -> list[Passage]:
+    """Best first, equal scores in id order."""
+    return sorted(passages, key=lambda passage: (-passage.score, passage.match.id))
+
+
+def ranked(passages: Iterable[Passage]) -> list[Passage]:
+    """As `ordered`; each is told its rank."""
+    result = ordered(passages)
+    for rank, passage in enumerate(result, 1):
+        passage.rank = rank
+    return result
+
+
+def newest(passages: Sequence[Passage]) -> list[Passage]:
+    """Without those of a document of which a newer version is among them."""
+    versions: dict[str, Any] = {}
+    for passage in passages:
+        version = passage.match.system.get("version") or 0
+        versions[passage.document] = max(versions.get(passage.document, 0), version)
+    return [one for one in passages if (one.match.system.get("version") or 0) == versions[one.document]]
+
+
+def values_at(metadata: Mapping[str, Any], path: str) -> list[Any]:
+    """The values at a metadata path; none where there is no such field."""
+    if path in metadata and not isinstance(metadata[path], dict | list):
+        return [] if metadata[path] is None else [metadata[path]]
+    return [value for found, values in leaves(metadata) if found == path for value in values if value is not None]

@@ -1,0 +1,138 @@
+"""A second look at the best candidates, by something slower and better: a model, a service, the caller's own
+function."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+
+from vpa.base.arrays import Scores
+from vpa.base.errors import InvalidQueryError, RerankerError, VectorDatabaseError
+from vpa.base.showing import shown
+from vpa.retrieval.passages import Passage, ordered
+
+RerankFunction: TypeAlias = "Callable[[str, Sequence[str]], Sequence[float] | Awaitable[Sequence[float]]]"
+# How many candidates are looked at, what the reranker counts beside the order that it found, and for how long it is
+# waited.
+DEPTH: Final = 50
+WEIGHT: Final = 0.3
+SECONDS: Final = 2.0
+
+
+class Reranker(ABC):
+    """Gives each passage a score for a question; the scale is its own, greater is better."""
+
+    name: str = "reranker"
+
+    @abstractmethod
+    async def scores(self, question: str, passages: Sequence[Passage]) -> Sequence[float]:
+        """One finite number a passage. Raises RerankerError."""
+
+
+class FunctionReranker(Reranker):
+    """The caller's own: `function(question, texts)` gives a number a text; a coroutine function may be given too."""
+
+    def __init__(self, function: RerankFunction) -> None:
+        self._function = function
+        self.name = getattr(function, "__name__", type(function).__name__)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FunctionReranker) and other._function is self._function
+
+    def __hash__(self) -> int:
+        return id(self._function)
+
+    async def scores(self, question: str, passages: Sequence[Passage]) -> Sequence[float]:
+        """A plain function runs in a thread, so that the event loop goes on."""
+        texts = [passage.text for passage in passages]
+        call: Callable[[str, Sequence[str]], Any] = self._function
+        if inspect.iscoroutinefunction(call):
+            answer = call(question, texts)
+        else:
+            answer = await asyncio.to_thread(call, question, texts)
+        scores: Sequence[float] = await answer if inspect.isawaitable(answer) else answer
+        return scores
+
+
+def as_reranker(rerank: Any) -> Reranker | None:
+    """A reranker as it is, a function as one; raises InvalidQueryError for anything else."""
+    if rerank is None or isinstance(rerank, Reranker):
+        return rerank
+    if not callable(rerank):
+        raise InvalidQueryError(
+            f"rerank is a function (question, texts) -> numbers, or a Reranker, not {shown(rerank)}"
+        )
+    return FunctionReranker(rerank)
+
+
+class Reranked(NamedTuple):
+    """Passages in their new order, or as they were, with a note that says why."""
+
+    passages: list[Passage]
+    note: str | None = None
+
+
+async def reranked(
+    question: str, passages: Sequence[Passage], reranker: Reranker, *, depth: int, weight: float, seconds: float
+) -> Reranked:
+    """The best `depth` passages in a new order: (1 - weight) of the score so far, weight of the reranker's, each scaled
+    to [0, 1].
+
+    One that takes longer than `seconds` is not waited for, and the order stays. Raises RerankerError.
+    """
+    if len(passages) < 2:
+        return Reranked(list(passages))
+    best = list(passages[:depth])
+    try:
+        async with asyncio.timeout(seconds):
+            answer = await reranker.scores(question, best)
+    except TimeoutError:
+        note = f"the reranker {reranker.name!r} took longer than {seconds:g} s: the order is as it was"
+        return Reranked(list(passages), note)
+    except VectorDatabaseError:
+        raise
+    except Exception as error:
+        raise RerankerError(
+            f"the reranker {reranker.name!r} failed with {type(error).__name__}: {error}; search without rerank, or "
+            "mend it"
+        ) from error
+    judged = _checked(answer, len(best), reranker.name)
+    _combine(passages, judged, weight=weight)
+    return Reranked(ordered(passages))
+
+
+def _checked(answer: Any, count: int, name: str) -> Scores:
+    try:
+        scores = np.asarray(answer, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise RerankerError(f"the reranker {name!r} gave {shown(answer)}; it gives one number a text") from None
+    if scores.shape != (count,):
+        raise RerankerError(
+            f"the reranker {name!r} gave scores of shape {scores.shape} for {count} texts; it gives one number a text"
+        )
+    if not np.isfinite(scores).all():
+        place = int(np.argmin(np.isfinite(scores)))
+        raise RerankerError(
+            f"the reranker {name!r} gave {scores[place]} for text {place + 1} of {count}; scores are finite numbers"
+        )
+    return scores
+
+
+def _combine(passages: Sequence[Passage], judged: Scores, *, weight: float) -> None:
+    before = _scaled(np.asarray([passage.score for passage in passages]))
+    added = np.zeros(len(passages))
+    added[: len(judged)] = _scaled(judged)
+    for passage, score in zip(passages, ((1 - weight) * before + weight * added).tolist(), strict=True):
+        passage.score = score
+    for passage, value in zip(passages, judged.tolist(), strict=False):
+        passage.reranked = value
+
+
+def _scaled(values: Scores) -> Scores:
+    spread = values.max() - values.min()
+    return (values - values.min()) / spread if spread else np.zeros(len(values))
