@@ -1,6 +1,7 @@
 # Made by scripts/sync_stub.py from the asynchronous classes; not to be edited.
 
 import os as os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -39,6 +40,7 @@ from vpa.base.errors import RateLimitedError as RateLimitedError
 from vpa.base.errors import ReadOnlyError as ReadOnlyError
 from vpa.base.errors import RecordExistsError as RecordExistsError
 from vpa.base.errors import RecordNotFoundError as RecordNotFoundError
+from vpa.base.errors import RerankerError as RerankerError
 from vpa.base.errors import ServiceUnavailableError as ServiceUnavailableError
 from vpa.base.errors import StorageCorruptedError as StorageCorruptedError
 from vpa.base.errors import StorageError as StorageError
@@ -73,7 +75,10 @@ from vpa.filters import FilterLike
 from vpa.rag.documents import Document, DocumentSummary, FormatName, IngestReport, SearchResult
 from vpa.rag.ingest import Progress, Source
 from vpa.rag.retrieve import GroupBy
-from vpa.retrieval.fusion import Fusion
+from vpa.retrieval.boosts import Recency
+from vpa.retrieval.expand import Expansion
+from vpa.retrieval.fusion import Fusion, FusionName
+from vpa.retrieval.rerank import Reranker, RerankFunction
 from vpa.stores.answers import Candidates
 from vpa.stores.config import VectorDatabaseConfig as VectorDatabaseConfig
 from vpa.stores.config import VectorDatabaseProvider as VectorDatabaseProvider
@@ -107,9 +112,10 @@ class Collection:
     def adopt_embedding(self, embedding: EmbeddingIdentity, *, vouched: bool = ...) -> None: ...
     def candidates(
         self,
-        vector: ArrayLike,
+        vector: ArrayLike | None = ...,
         *,
-        text: str,
+        text: str | None = ...,
+        terms: Mapping[str, float] | None = ...,
         depth: int = ...,
         filter: FilterLike = ...,
         include_vectors: bool = ...,
@@ -149,6 +155,7 @@ class Collection:
     def name(self) -> str: ...
     def note(self, name: str, value: float) -> None: ...
     def optimize(self) -> None: ...
+    def query_terms(self, text: str) -> Counter[str]: ...
     def scan(
         self,
         *,
@@ -254,9 +261,10 @@ class VectorDatabaseManager:
     ) -> list[str]: ...
     def candidates(
         self,
-        vector: ArrayLike,
+        vector: ArrayLike | None = ...,
         *,
-        text: str,
+        text: str | None = ...,
+        terms: Mapping[str, float] | None = ...,
         depth: int = ...,
         filter: FilterLike = ...,
         include_vectors: bool = ...,
@@ -309,6 +317,8 @@ class VectorDatabaseManager:
     def health(self) -> Health: ...
     @property
     def is_connected(self) -> bool: ...
+    @property
+    def keeps_keywords(self) -> bool: ...
     def list_collections(self) -> list[str]: ...
     def min_max(
         self, field: str, *, filter: FilterLike = ..., scope: Scope | None = ...
@@ -327,6 +337,7 @@ class VectorDatabaseManager:
         store_options: StoreOptions | Mapping[str, Any] | None = ...,
     ) -> Collection: ...
     def optimize(self) -> None: ...
+    def query_terms(self, text: str) -> Counter[str]: ...
     def scan(
         self,
         *,
@@ -462,7 +473,23 @@ class EnhancedRAGSystem:
         top_k: int = ...,
         filters: FilterLike = ...,
         score_threshold: float | None = ...,
+        mode: SearchMode | None = ...,
+        fusion: FusionName = ...,
+        semantic_weight: float = ...,
+        keyword_weight: float = ...,
+        boosts: Mapping[str, float] | None = ...,
+        recency: Recency | None = ...,
+        rerank: Reranker | RerankFunction | None = ...,
+        rerank_depth: int = ...,
+        rerank_weight: float = ...,
+        rerank_seconds: float = ...,
+        expand: Expansion = ...,
+        history: Sequence[str] = ...,
         group_by: GroupBy = ...,
+        at_most: Mapping[str, int] | None = ...,
+        diversity: float = ...,
+        temperature: float = ...,
+        seed: int | None = ...,
         exact: bool = ...,
         collection: str | None = ...,
         scope: Scope = ...,

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 import regex
 import Stemmer
 
+from vpa.analysis.cutting import MAX_WORD, Word, chunks, spans, words_of
 from vpa.analysis.languages import NONE, language_of, parse_language
-from vpa.analysis.segments import MAX_WORD, Word, chunks, spans, words_of
 from vpa.base.keywords import KeywordIndex
 
 # Grows when the rules of this package change what terms a text has.

@@ -100,7 +100,7 @@ class SearchingVerbs(Located):
         """Whether a text, where no mode is named, is looked for by its words."""
         if mode is not None or isinstance(vector, str):
             return False
-        return vector is not None or (self._model() is None and self._bound().info.keywords is not None)
+        return self._bound().info.keywords is not None and (vector is not None or self._model() is None)
 
     async def _by_words(
         self,
@@ -124,7 +124,7 @@ class SearchingVerbs(Located):
             raise InvalidQueryError("mode='keyword' compares words only; leave the vector out, or use mode='hybrid'")
         if fusion is not None and not hybrid:
             raise InvalidQueryError("fusion is for mode='hybrid', and this search looks for words only")
-        terms = self.query_terms(text)
+        terms = await self.query_terms(text)
         if not terms and not hybrid:
             raise only_stop_words(text, bound.info)
         query: FloatVector | None = None
@@ -177,7 +177,7 @@ class SearchingVerbs(Located):
             raise InvalidQueryError("candidates takes exactly one of text= and terms=")
         return await self._candidates(
             SearchWords(
-                terms=self.query_terms(text) if terms is None else _checked_terms(terms),  # type: ignore[arg-type]
+                terms=await self.query_terms(text) if text is not None else _checked_terms(terms or {}),
                 vector=None if vector is None else check_query_vectors(vector, info=bound.info, dimensions=1)[0],
                 top_k=check_top_k(depth),
                 include_vectors=include_vectors,
@@ -187,7 +187,8 @@ class SearchingVerbs(Located):
             )
         )
 
-    def query_terms(self, text: str) -> Counter[str]:
+    @located
+    async def query_terms(self, text: str) -> Counter[str]:
         """What a keyword search of this collection looks for in a text: terms, with how often each stands in it.
 
         Raises InvalidQueryError, and ConfigurationError where there is no keyword index.
@@ -252,7 +253,9 @@ class SearchingVerbs(Located):
         if vector is not None and text is None:
             return vector
         if vector is not None or text is None:
-            raise InvalidQueryError("search takes exactly one of vector= and text=")
+            raise InvalidQueryError(
+                "search takes exactly one of vector= and text=; both, on a collection with a keyword index"
+            )
         query: FloatVector = (await self._embedded_queries([text]))[0]
         return query
 

@@ -158,12 +158,16 @@ class RowStore:
         return [decode_mapping(stored) for stored in self.system.take(numbers)]
 
     def wording_of(self, numbers: Sequence[int]) -> list[str]:
-        """What keyword search reads of these rows: the title that the RAG layer keeps with a chunk, and the text."""
+        """What keyword search reads of these rows: the text, before it twice the title that the RAG layer keeps with
+        it.
+
+        What a document is called says more of it than any of its sentences (BM25F with weight 2; docs/retrieval.md).
+        """
         texts = [text or "" for text in self.texts_of(numbers)]
         if self.system.is_blank:
             return texts
         titles = [fields.get("title") for fields in self.system_of(numbers)]
-        return [f"{title}\n{text}" if title else text for title, text in zip(titles, texts, strict=True)]
+        return [f"{title}\n{title}\n{text}" if title else text for title, text in zip(titles, texts, strict=True)]
 
     def word_index(self, analyser: Analyser) -> WordIndex:
         """The words of the rows as this analyser sees them; begun where nobody asked for them yet."""

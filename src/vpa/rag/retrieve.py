@@ -30,23 +30,23 @@ from vpa.rag.chunking.window import Window, fit
 from vpa.rag.chunks import to_result
 from vpa.rag.documents import SearchResult
 from vpa.retrieval.boosts import Recency, boost_fields, boost_recent
+from vpa.retrieval.candidates import Candidate, newest, ranked
 from vpa.retrieval.choice import DOCUMENT, diverse, limited, sampled
 from vpa.retrieval.expand import BELIEVED, FEEDBACK, fed_back, merged_variants, variants
 from vpa.retrieval.fusion import Fusion, fuse, ranks
-from vpa.retrieval.passages import Passage, newest, ranked
 from vpa.retrieval.rerank import Reranker, reranked
 from vpa.retrieval.why import Why, matched_words
 
 GroupBy: TypeAlias = Literal["document"] | None
-# So many times deeper where some passages are passed over; a document seldom has more of the best chunks.
+# So many times deeper where some candidates are passed over; a document seldom has more of the best chunks.
 _PASSED_OVER_FACTOR: Final = 4
 # No tokenizer makes more tokens of a character than UTF-8 has bytes: shorter queries need no counting.
 _TOKENS_PER_CHARACTER: Final = 4
 # What each earlier turn of a conversation weighs beside the one after it, and how many are looked at.
 _EARLIER_WEIGHT: Final = 0.3
 EARLIER_TURNS: Final = 3
-# Vectors of the best passages that are believed, and what they weigh (Rocchio 1971; docs/retrieval.md).
-_ROCCHIO_PASSAGES, _ROCCHIO_WEIGHT = 2, 0.2
+# Vectors of the best candidates that are believed, and what they weigh (Rocchio 1971; docs/retrieval.md).
+_ROCCHIO_CANDIDATES, _ROCCHIO_WEIGHT = 2, 0.2
 _log = get_logger("vpa.rag")
 
 
@@ -157,7 +157,7 @@ class Retrieval:
         self._notes: list[str] = []
 
     async def run(self, query: str) -> list[SearchResult]:
-        """At most `top_k` passages, best first."""
+        """At most `top_k` candidates, best first."""
         options = self._options
         if options.group_by not in (None, "document"):
             raise InvalidQueryError(f"group_by is None or 'document', not {options.group_by!r}")
@@ -171,11 +171,11 @@ class Retrieval:
         depth = min(MAX_TOP_K, max(options.top_k * (_PASSED_OVER_FACTOR if passing else 1), self._least_depth))
         while True:
             answers = [await self._answer(question, depth) for question in asked]
-            passages = merged_variants([newest(answer) for answer in answers])
-            chosen = await self._chosen(query, passages, asked[0])
+            candidates = merged_variants([newest(answer) for answer in answers])
+            chosen = await self._chosen(query, candidates, asked[0])
             is_whole = all(len(answer) < depth for answer in answers) or depth == MAX_TOP_K
             if len(chosen) >= options.top_k or is_whole:
-                return [self._result(passage, asked[0]) for passage in chosen[: options.top_k]]
+                return [self._result(candidate, asked[0]) for candidate in chosen[: options.top_k]]
             depth = min(MAX_TOP_K, depth * 2)
 
     @property
@@ -187,7 +187,7 @@ class Retrieval:
 
     async def _question(self, text: str) -> _Question:
         vector = None if self.mode == "keyword" else (await self._embedded(text))
-        return _Question(text, vector, self._terms(text))
+        return _Question(text, vector, await self._terms(text))
 
     async def _embedded(self, text: str) -> FloatVector:
         vector: FloatVector = (await embed_query(self._embedder, text, workers=self._workers))[0]
@@ -206,10 +206,10 @@ class Retrieval:
         result: FloatVector = (moved * (np.linalg.norm(vector) / np.linalg.norm(moved))).astype(np.float32)
         return result
 
-    def _terms(self, text: str) -> Mapping[str, float]:
+    async def _terms(self, text: str) -> Mapping[str, float]:
         if self.mode == "dense":
             return Counter(self._analyser.terms(text))
-        terms = self._collection.query_terms(text)
+        terms: Counter[str] = await self._collection.query_terms(text)
         earlier = self._options.history[-EARLIER_TURNS:]
         for place, turn in enumerate(earlier):
             weight = _EARLIER_WEIGHT ** (len(earlier) - place)
@@ -223,24 +223,24 @@ class Retrieval:
 
     # Candidates
 
-    async def _answer(self, question: _Question, depth: int) -> list[Passage]:
-        passages = await self._found(question, depth)
-        if self._options.expand != FEEDBACK or not passages:
-            return passages
-        believed = newest(passages)[:BELIEVED]
+    async def _answer(self, question: _Question, depth: int) -> list[Candidate]:
+        candidates = await self._fused(question, depth)
+        if self._options.expand != FEEDBACK or not candidates:
+            return candidates
+        believed = newest(candidates)[:BELIEVED]
         terms = fed_back(question.terms, believed, self._analyser) if self.mode != "dense" else question.terms
         vector = question.vector
-        nearest = [one.match.vector for one in believed[:_ROCCHIO_PASSAGES] if one.match.vector is not None]
+        nearest = [one.match.vector for one in believed[:_ROCCHIO_CANDIDATES] if one.match.vector is not None]
         if vector is not None and nearest:
             share = _ROCCHIO_WEIGHT / len(nearest)
             vector = self._moved(vector, nearest, [share * float(np.linalg.norm(vector))] * len(nearest))
-        return await self._found(_Question(question.text, vector, terms), depth)
+        return await self._fused(_Question(question.text, vector, terms), depth)
 
     @property
     def _wants_vectors(self) -> bool:
         return self._options.diversity > 0 or self._options.expand == FEEDBACK
 
-    async def _found(self, question: _Question, depth: int) -> list[Passage]:
+    async def _fused(self, question: _Question, depth: int) -> list[Candidate]:
         """Candidates in the order of fusion."""
         options, common = self._options, {"filter": self._node, "scope": self._options.scope}
         if self.mode == "dense":
@@ -252,10 +252,10 @@ class Retrieval:
                 include_vectors=self._wants_vectors,
                 **common,  # type: ignore[arg-type]
             )
-            passages = ranked(Passage(match, match.score, similarity=match.score) for match in matches)
-            for passage in passages:
-                passage.dense_rank = passage.rank
-            return passages
+            candidates = ranked(Candidate(match, match.score, similarity=match.score) for match in matches)
+            for candidate in candidates:
+                candidate.dense_rank = candidate.rank
+            return candidates
         found = await self._collection.candidates(
             question.vector,
             terms=question.terms,
@@ -266,16 +266,16 @@ class Retrieval:
         )
         words = found.words.tolist()
         if self.mode == "keyword":
-            passages = ranked(
-                Passage(match, score, words=score) for match, score in zip(found.matches, words, strict=True)
+            candidates = ranked(
+                Candidate(match, score, words=score) for match, score in zip(found.matches, words, strict=True)
             )
-            for passage in passages:
-                passage.keyword_rank = passage.rank
-            return passages
+            for candidate in candidates:
+                candidate.keyword_rank = candidate.rank
+            return candidates
         scores = fuse(found.similarity, found.words, options.fusion)
         places = zip(ranks(found.similarity).tolist(), ranks(found.words).tolist(), strict=True)
         return ranked(
-            Passage(
+            Candidate(
                 match,
                 score,
                 similarity=match.score,
@@ -290,43 +290,43 @@ class Retrieval:
 
     # The order, and the choice
 
-    async def _chosen(self, query: str, passages: list[Passage], question: _Question) -> list[Passage]:
+    async def _chosen(self, query: str, candidates: list[Candidate], question: _Question) -> list[Candidate]:
         options = self._options
         if options.boosts or options.recency is not None:
-            boost_fields(passages, options.boosts, terms=question.terms, analyser=self._analyser)
+            boost_fields(candidates, options.boosts, terms=question.terms, analyser=self._analyser)
             if options.recency is not None:
-                boost_recent(passages, options.recency, now=self._now)
-            passages = ranked(passages)
+                boost_recent(candidates, options.recency, now=self._now)
+            candidates = ranked(candidates)
         if options.rerank is not None:
-            passages, note = await reranked(
+            candidates, note = await reranked(
                 query,
-                passages,
+                candidates,
                 options.rerank,
                 depth=options.rerank_depth,
                 weight=options.rerank_weight,
                 seconds=options.rerank_seconds,
             )
             self._notes += [note] if note is not None and note not in self._notes else []
-        passages = limited(passages, options.limits)
+        candidates = limited(candidates, options.limits)
         if options.temperature:
-            passages = sampled(passages, count=options.top_k, temperature=options.temperature, seed=options.seed)
+            candidates = sampled(candidates, count=options.top_k, temperature=options.temperature, seed=options.seed)
         if options.diversity:
-            passages = diverse(passages, count=options.top_k, diversity=options.diversity)
-        return passages
+            candidates = diverse(candidates, count=options.top_k, diversity=options.diversity)
+        return candidates
 
-    def _result(self, passage: Passage, question: _Question) -> SearchResult:
-        result = to_result(passage.match)
+    def _result(self, candidate: Candidate, question: _Question) -> SearchResult:
+        result = to_result(candidate.match)
         words = tuple(matched_words(result.content, question.terms.keys(), self._analyser))
         why = Why(
             mode=self.mode,
-            dense_rank=passage.dense_rank,
-            keyword_rank=passage.keyword_rank,
-            keyword_score=passage.words,
-            fused=passage.fused,
-            boosts=passage.boosts,
-            reranked=passage.reranked,
-            rank_before=passage.rank if passage.reranked is not None else None,
+            dense_rank=candidate.dense_rank,
+            keyword_rank=candidate.keyword_rank,
+            keyword_score=candidate.words,
+            fused=candidate.fused,
+            boosts=candidate.boosts,
+            reranked=candidate.reranked,
+            rank_before=candidate.rank if candidate.reranked is not None else None,
             words=words,
             notes=tuple(self._notes),
         )
-        return replace(result, score=passage.score, similarity=passage.similarity, why=why)
+        return replace(result, score=candidate.score, similarity=candidate.similarity, why=why)

@@ -197,7 +197,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
         filters: FilterLike = None,
         score_threshold: float | None = None,
         mode: SearchMode | None = None,
-        fusion: FusionName = "minmax",
+        fusion: FusionName = "zscore",
         semantic_weight: float = 0.5,
         keyword_weight: float = 0.5,
         boosts: Mapping[str, float] | None = None,
@@ -227,7 +227,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
         counts `rerank_weight`, and is not waited for longer than `rerank_seconds`. `expand`: "feedback" asks again with
         words of the best answers, a mapping of words to synonyms or a function from the question to others asks in
         several ways. `history`: earlier turns of a conversation, the latest last.
-        `at_most`: how many passages of one "document", or one value of a metadata field; `diversity` above 0 passes
+        `at_most`: how many candidates of one "document", or one value of a metadata field; `diversity` above 0 passes
         over what says the same (MMR), `temperature` above 0 lets chance choose, the same for the same `seed`.
         `collection`: another one than the system's own; raises CollectionNotFoundError if there is none. `user_id`
         labels the search in the history; it never changes the answer. Raises InvalidQueryError, InvalidFilterError,

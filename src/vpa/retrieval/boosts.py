@@ -12,7 +12,7 @@ from vpa.analysis.analyser import Analyser
 from vpa.base.errors import InvalidQueryError
 from vpa.base.moments import moment_of
 from vpa.base.showing import shown
-from vpa.retrieval.passages import Passage, values_at
+from vpa.retrieval.candidates import Candidate, values_at
 
 _DAY_S: Final = 86_400.0
 TITLE: Final = "title"
@@ -37,14 +37,14 @@ class Recency:
         if not _is_number(self.weight) or not 0 <= self.weight <= 1:
             raise InvalidQueryError(f"the weight of recency must be a number from 0 to 1, not {shown(self.weight)}")
 
-    def factor(self, passage: Passage, *, now: float) -> float:
+    def factor(self, candidate: Candidate, *, now: float) -> float:
         """What the score is multiplied with; `now` is in seconds since 1970."""
-        ages = [now - moment for value in self._values(passage) if (moment := seconds_of(value)) is not None]
+        ages = [now - moment for value in self._values(candidate) if (moment := seconds_of(value)) is not None]
         decay = 0.5 ** (max(0.0, min(ages)) / _DAY_S / self.half_life_days) if ages else 0.0
         return (1 - self.weight) + self.weight * decay
 
-    def _values(self, passage: Passage) -> list[object]:
-        return values_at(passage.match.metadata, self.field)
+    def _values(self, candidate: Candidate) -> list[object]:
+        return values_at(candidate.match.metadata, self.field)
 
 
 def seconds_of(value: object) -> float | None:
@@ -74,45 +74,51 @@ def check_boosts(boosts: Mapping[str, float] | None) -> tuple[tuple[str, float],
 
 
 def boost_fields(
-    passages: Sequence[Passage], boosts: Sequence[tuple[str, float]], *, terms: Mapping[str, float], analyser: Analyser
+    candidates: Sequence[Candidate],
+    boosts: Sequence[tuple[str, float]],
+    *,
+    terms: Mapping[str, float],
+    analyser: Analyser,
 ) -> None:
     """Multiply scores: by the factor of a field where it holds every word of the question, by less where it holds some.
 
     "title" is a document's title where metadata have no such field. Raises InvalidQueryError for a field that none of
-    the passages has.
+    the candidates has.
     """
     for name, factor in boosts:
-        texts = [_texts(passage, name) for passage in passages]
-        if passages and not any(texts):
+        texts = [_texts(candidate, name) for candidate in candidates]
+        if candidates and not any(texts):
             raise InvalidQueryError(
-                f"none of the {len(passages)} candidates has a text in {name!r}, which was to be boosted; boost "
+                f"none of the {len(candidates)} candidates has a text in {name!r}, which was to be boosted; boost "
                 "'title', or a metadata field that holds text"
             )
-        for passage, found in zip(passages, texts, strict=True):
+        for candidate, found in zip(candidates, texts, strict=True):
             held = {term for text in found for term in analyser.terms(text)}
             share = len(held & terms.keys()) / len(terms) if terms else 0.0
             if share:
-                passage.boosts[name] = 1 + (factor - 1) * share
-                passage.score *= passage.boosts[name]
+                candidate.boosts[name] = 1 + (factor - 1) * share
+                candidate.score *= candidate.boosts[name]
 
 
-def boost_recent(passages: Sequence[Passage], recency: Recency, *, now: float) -> None:
-    """Multiply scores by how recent the passages are; raises InvalidQueryError where none has a date."""
-    dates = [seconds_of(value) for passage in passages for value in values_at(passage.match.metadata, recency.field)]
-    if passages and not any(date is not None for date in dates):
+def boost_recent(candidates: Sequence[Candidate], recency: Recency, *, now: float) -> None:
+    """Multiply scores by how recent the candidates are; raises InvalidQueryError where none has a date."""
+    dates = [
+        seconds_of(value) for candidate in candidates for value in values_at(candidate.match.metadata, recency.field)
+    ]
+    if candidates and not any(date is not None for date in dates):
         raise InvalidQueryError(
-            f"none of the {len(passages)} candidates has a date in {recency.field!r}: ISO 8601 text such as "
+            f"none of the {len(candidates)} candidates has a date in {recency.field!r}: ISO 8601 text such as "
             "'2024-05-01', or seconds since 1970"
         )
-    for passage in passages:
-        passage.boosts[recency.field] = recency.factor(passage, now=now)
-        passage.score *= passage.boosts[recency.field]
+    for candidate in candidates:
+        candidate.boosts[recency.field] = recency.factor(candidate, now=now)
+        candidate.score *= candidate.boosts[recency.field]
 
 
-def _texts(passage: Passage, name: str) -> list[str]:
-    texts = [value for value in values_at(passage.match.metadata, name) if isinstance(value, str)]
-    if not texts and name == TITLE and passage.match.system.get("title"):
-        return [str(passage.match.system["title"])]
+def _texts(candidate: Candidate, name: str) -> list[str]:
+    texts = [value for value in values_at(candidate.match.metadata, name) if isinstance(value, str)]
+    if not texts and name == TITLE and candidate.match.system.get("title"):
+        return [str(candidate.match.system["title"])]
     return texts
 
 

@@ -1,4 +1,4 @@
-"""Which of the ranked passages are shown: not too many of one source, not all the same, and by chance if so asked."""
+"""Which of the ranked candidates are shown: not too many of one source, not all the same, and by chance if so asked."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpa.base.arrays import FloatMatrix
 from vpa.base.errors import InvalidQueryError
 from vpa.base.showing import shown
-from vpa.retrieval.passages import Passage, ordered, values_at
+from vpa.retrieval.candidates import Candidate, ordered, values_at
 
 DOCUMENT: Final = "document"
 
@@ -46,68 +47,68 @@ def check_temperature(value: object) -> float:
     return float(value)
 
 
-def limited(passages: Sequence[Passage], at_most: Sequence[tuple[str, int]]) -> list[Passage]:
-    """The passages in their order, but no more of one document or value of a field than `at_most` says.
+def limited(candidates: Sequence[Candidate], at_most: Sequence[tuple[str, int]]) -> list[Candidate]:
+    """The candidates in their order, but no more of one document or value of a field than `at_most` says.
 
     Passages without the field are not limited by it.
     """
     seen: Counter[tuple[str, object]] = Counter()
     result = []
-    for passage in passages:
-        keys = [(name, most, value) for name, most in at_most for value in _values(passage, name)]
+    for candidate in candidates:
+        keys = [(name, most, value) for name, most in at_most for value in _values(candidate, name)]
         if all(seen[name, value] < most for name, most, value in keys):
             seen.update((name, value) for name, _, value in keys)
-            result.append(passage)
+            result.append(candidate)
     return result
 
 
-def _values(passage: Passage, name: str) -> list[object]:
+def _values(candidate: Candidate, name: str) -> list[object]:
     if name == DOCUMENT:
-        return [passage.document]
-    return [(type(value).__name__, value) for value in values_at(passage.match.metadata, name)]
+        return [candidate.document]
+    return [(type(value).__name__, value) for value in values_at(candidate.match.metadata, name)]
 
 
-def diverse(passages: Sequence[Passage], *, count: int, diversity: float) -> list[Passage]:
-    """Maximal marginal relevance: the next one is that with the greatest (1 - diversity) · relevance - diversity ·
-    greatest cosine to those chosen before. Relevance is the score, scaled to [0, 1] over all passages.
+def diverse(candidates: Sequence[Candidate], *, count: int, diversity: float) -> list[Candidate]:
+    """Maximal marginal scaled: the next one is that with the greatest (1 - diversity) · relevance - diversity ·
+    greatest cosine to those chosen before. Relevance is the score, scaled to [0, 1] over all candidates.
 
     Carbonell and Goldstein, "The Use of MMR" (1998). Passages need their vectors.
     """
-    if not passages or count >= len(passages) == 1:
-        return list(passages)
-    vectors = _unit_rows(np.asarray([passage.match.vector for passage in passages], dtype=np.float32))
-    scores = np.asarray([passage.score for passage in passages])
+    if not candidates or count >= len(candidates) == 1:
+        return list(candidates)
+    vectors = _unit_rows(np.asarray([candidate.match.vector for candidate in candidates], dtype=np.float32))
+    scores = np.asarray([candidate.score for candidate in candidates])
     spread = scores.max() - scores.min()
-    relevance = (scores - scores.min()) / spread if spread else np.ones(len(scores))
-    nearest = np.full(len(passages), -1.0, dtype=np.float32)
-    left = np.ones(len(passages), dtype=np.bool_)
-    chosen: list[Passage] = []
+    scaled = (scores - scores.min()) / spread if spread else np.ones(len(scores))
+    nearest: NDArray[np.float32] = np.full(len(candidates), -1, dtype=np.float32)
+    left = np.ones(len(candidates), dtype=np.bool_)
+    chosen: list[Candidate] = []
     while left.any() and len(chosen) < count:
-        gain = (1 - diversity) * relevance - (diversity * nearest if chosen else 0)
+        gain = (1 - diversity) * scaled - (diversity * nearest if chosen else 0)
         best = int(np.where(left, gain, -np.inf).argmax())
         left[best] = False
-        chosen.append(passages[best])
-        np.maximum(nearest, vectors @ vectors[best], out=nearest)
+        chosen.append(candidates[best])
+        nearest = np.maximum(nearest, vectors @ vectors[best]).astype(np.float32)
     return chosen
 
 
 def _unit_rows(matrix: FloatMatrix) -> FloatMatrix:
     norms = np.linalg.norm(matrix, axis=1, keepdims=True)
-    unit: FloatMatrix = matrix / np.where(norms > 0, norms, 1)
+    unit: FloatMatrix = (matrix / np.where(norms > 0, norms, 1)).astype(np.float32)
     return unit
 
 
-def sampled(passages: Sequence[Passage], *, count: int, temperature: float, seed: int | None) -> list[Passage]:
-    """`count` passages by chance, best first: one is the likelier the better its score, the more so the lower the
+def sampled(candidates: Sequence[Candidate], *, count: int, temperature: float, seed: int | None) -> list[Candidate]:
+    """`count` candidates by chance, best first: one is the likelier the better its score, the more so the lower the
     temperature; at 0 the best. The same seed draws the same.
 
     Without replacement from the softmax of score / temperature, by Gumbel noise (Kool, van Hoof and Welling 2019).
     """
     if not temperature:
-        return list(passages[:count])
-    scores = np.asarray([passage.score for passage in passages])
+        return list(candidates[:count])
+    scores = np.asarray([candidate.score for candidate in candidates])
     spread = scores.max() - scores.min() if len(scores) else 0.0
     scaled = (scores - scores.min()) / spread if spread else np.zeros(len(scores))
     noise = np.random.default_rng(seed).gumbel(size=len(scores))
     drawn = np.argsort(-(scaled / temperature + noise), kind="stable")[:count]
-    return ordered(passages[place] for place in drawn.tolist())
+    return ordered(candidates[place] for place in drawn.tolist())

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from vpa.analysis.analyser import Analyser
-from vpa.analysis.segments import spans
+from vpa.analysis.cutting import spans
 from vpa.base.errors import InvalidQueryError
 from vpa.base.showing import shown
-from vpa.retrieval.passages import Passage, ranked
+from vpa.retrieval.candidates import Candidate, ranked
 
 Rewriting: TypeAlias = "Callable[[str], Iterable[str] | Awaitable[Iterable[str]]]"
 Expansion: TypeAlias = "Mapping[str, Sequence[str]] | Rewriting | str | None"
@@ -20,8 +20,8 @@ FEEDBACK: Final = "feedback"
 # Each variant is a search of its own.
 _MOST_VARIANTS: Final = 8
 _RRF_K: Final = 60
-# Feedback: passages that are believed, terms that are taken from them, and what all of these weigh beside the question
-# (RM3, Abdul-Jaleel et al. 2004; the light setting of docs/retrieval.md).
+# Feedback: candidates that are believed, terms that are taken from them, and what all of these weigh beside the
+# question (RM3, Abdul-Jaleel et al. 2004; the light setting of docs/retrieval.md).
 BELIEVED: Final = 5
 _NEW_TERMS: Final = 20
 _NEW_WEIGHT: Final = 0.15
@@ -66,29 +66,29 @@ def _with_synonyms(question: str, synonyms: Mapping[str, Sequence[str]], analyse
             yield question[:start] + str(other) + question[start + len(chunk) :]
 
 
-def merged_variants(answers: Sequence[Sequence[Passage]]) -> list[Passage]:
-    """Reciprocal rank fusion of the answers to several variants; each passage as the first answer that has it."""
+def merged_variants(answers: Sequence[Sequence[Candidate]]) -> list[Candidate]:
+    """Reciprocal rank fusion of the answers to several variants; each candidate as the first answer that has it."""
     if len(answers) == 1:
         return list(answers[0])
-    passages: dict[str, Passage] = {}
+    candidates: dict[str, Candidate] = {}
     scores: Counter[str] = Counter()
     for answer in answers:
-        for passage in answer:
-            passages.setdefault(passage.match.id, passage)
-            scores[passage.match.id] += (_RRF_K + 1) / (_RRF_K + passage.rank) / len(answers)  # type: ignore[assignment]
-    for name, passage in passages.items():
-        passage.score = scores[name]
-    return ranked(passages.values())
+        for candidate in answer:
+            candidates.setdefault(candidate.match.id, candidate)
+            scores[candidate.match.id] += (_RRF_K + 1) / (_RRF_K + candidate.rank) / len(answers)  # type: ignore[assignment]
+    for name, candidate in candidates.items():
+        candidate.score = scores[name]
+    return ranked(candidates.values())
 
 
-def fed_back(terms: Mapping[str, float], believed: Sequence[Passage], analyser: Analyser) -> dict[str, float]:
-    """The terms of the question with the most frequent ones of the passages believed, lightly."""
+def fed_back(terms: Mapping[str, float], believed: Sequence[Candidate], analyser: Analyser) -> dict[str, float]:
+    """The terms of the question with the most frequent ones of the candidates believed, lightly."""
     weights: Counter[str] = Counter()
-    for passage in believed:
-        found = Counter(analyser.terms(passage.text))
+    for candidate in believed:
+        found = Counter(analyser.terms(candidate.text))
         total = sum(found.values())
         for term, count in found.items():
-            weights[term] += passage.score * count / total  # type: ignore[assignment]
+            weights[term] += candidate.score * count / total  # type: ignore[assignment]
     best = weights.most_common(_NEW_TERMS)
     whole = sum(weight for _, weight in best) or 1.0
     asked = sum(terms.values())

@@ -1,8 +1,9 @@
 """One score out of two: how near a record is by its vector, and how well its words fit.
 
-The default, min-max over all candidates with both scores known for each, and equal weights, is the one that gained on
-every collection it was measured on (docs/retrieval.md); Bruch, Gai and Ingber, "An Analysis of Fusion Functions for
-Hybrid Retrieval" (2023) find the same. Reciprocal rank fusion: Cormack, Clarke and Büttcher (2009).
+The default, z-scores over all candidates with both scores known for each, and equal weights, is the one that gained
+most over the collections it was measured on (docs/retrieval.md). That convex combinations are better than ranks: Bruch,
+Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval" (2023). Reciprocal rank fusion: Cormack, Clarke
+and Büttcher (2009).
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ _RRF_K: Final = 60
 class Fusion:
     """How two scores become one. Weights are relative: 1 and 3 are .25 and .75.
 
-    `method`: "minmax" scales each score to [0, 1] over the candidates; "zscore" by mean and deviation; "max" by the
-    greatest; "rrf" looks at ranks only; "confidence" is min-max, with each side weighed by how far its best candidate
-    stands out from the mean of all. Raises InvalidQueryError.
+    `method`: "zscore" scales each score by mean and deviation over the candidates, and the sum to (0, 1), so that .5 is
+    a middling candidate; "minmax" scales each to [0, 1]; "max" by the greatest; "rrf" looks at ranks only; "confidence"
+    is min-max, with each side weighed by how far its best candidate stands out from the mean. Raises InvalidQueryError.
     """
 
-    method: FusionName = "minmax"
+    method: FusionName = "zscore"
     semantic_weight: float = 0.5
     keyword_weight: float = 0.5
 
@@ -48,10 +49,7 @@ class Fusion:
 
 
 def fuse(similarity: Scores, words: Scores, fusion: Fusion) -> Scores:
-    """The score of each candidate `(n,) float64`, from its score by vector and its score by words; greater is better.
-
-    All are in [0, 1], but for "zscore".
-    """
+    """The score of each candidate `(n,) float64` in [0, 1], from its score by vector and its score by words."""
     if not len(similarity):
         return np.empty(0)
     weights = np.asarray([fusion.semantic_weight, fusion.keyword_weight], dtype=np.float64)
@@ -62,7 +60,7 @@ def fuse(similarity: Scores, words: Scores, fusion: Fusion) -> Scores:
     weights /= weights.sum()
     scaled = _SCALES[fusion.method]
     fused: Scores = weights[0] * scaled(similarity) + weights[1] * scaled(words)
-    return fused
+    return _logistic(fused) if fusion.method == "zscore" else fused
 
 
 def ranks(scores: Scores) -> Scores:
@@ -80,6 +78,12 @@ def _minmax(scores: Scores) -> Scores:
 def _zscore(scores: Scores) -> Scores:
     deviation = scores.std()
     return np.zeros(len(scores)) if not deviation else (scores - scores.mean()) / deviation
+
+
+def _logistic(values: Scores) -> Scores:
+    """In the same order, within (0, 1)."""
+    squeezed: Scores = 1 / (1 + np.exp(-values))
+    return squeezed
 
 
 def _by_max(scores: Scores) -> Scores:

@@ -14,7 +14,7 @@ import numpy as np
 from vpa.base.arrays import Scores
 from vpa.base.errors import InvalidQueryError, RerankerError, VectorDatabaseError
 from vpa.base.showing import shown
-from vpa.retrieval.passages import Passage, ordered
+from vpa.retrieval.candidates import Candidate, ordered
 
 RerankFunction: TypeAlias = "Callable[[str, Sequence[str]], Sequence[float] | Awaitable[Sequence[float]]]"
 # How many candidates are looked at, what the reranker counts beside the order that it found, and for how long it is
@@ -25,13 +25,13 @@ SECONDS: Final = 2.0
 
 
 class Reranker(ABC):
-    """Gives each passage a score for a question; the scale is its own, greater is better."""
+    """Gives each candidate a score for a question; the scale is its own, greater is better."""
 
     name: str = "reranker"
 
     @abstractmethod
-    async def scores(self, question: str, passages: Sequence[Passage]) -> Sequence[float]:
-        """One finite number a passage. Raises RerankerError."""
+    async def scores(self, question: str, candidates: Sequence[Candidate]) -> Sequence[float]:
+        """One finite number a candidate. Raises RerankerError."""
 
 
 class FunctionReranker(Reranker):
@@ -47,9 +47,9 @@ class FunctionReranker(Reranker):
     def __hash__(self) -> int:
         return id(self._function)
 
-    async def scores(self, question: str, passages: Sequence[Passage]) -> Sequence[float]:
+    async def scores(self, question: str, candidates: Sequence[Candidate]) -> Sequence[float]:
         """A plain function runs in a thread, so that the event loop goes on."""
-        texts = [passage.text for passage in passages]
+        texts = [candidate.text for candidate in candidates]
         call: Callable[[str, Sequence[str]], Any] = self._function
         if inspect.iscoroutinefunction(call):
             answer = call(question, texts)
@@ -73,27 +73,27 @@ def as_reranker(rerank: Any) -> Reranker | None:
 class Reranked(NamedTuple):
     """Passages in their new order, or as they were, with a note that says why."""
 
-    passages: list[Passage]
+    candidates: list[Candidate]
     note: str | None = None
 
 
 async def reranked(
-    question: str, passages: Sequence[Passage], reranker: Reranker, *, depth: int, weight: float, seconds: float
+    question: str, candidates: Sequence[Candidate], reranker: Reranker, *, depth: int, weight: float, seconds: float
 ) -> Reranked:
-    """The best `depth` passages in a new order: (1 - weight) of the score so far, weight of the reranker's, each scaled
-    to [0, 1].
+    """The best `depth` candidates in a new order: (1 - weight) of the score so far, weight of the reranker's, each
+    scaled to [0, 1].
 
     One that takes longer than `seconds` is not waited for, and the order stays. Raises RerankerError.
     """
-    if len(passages) < 2:
-        return Reranked(list(passages))
-    best = list(passages[:depth])
+    if len(candidates) < 2:
+        return Reranked(list(candidates))
+    best = list(candidates[:depth])
     try:
         async with asyncio.timeout(seconds):
             answer = await reranker.scores(question, best)
     except TimeoutError:
         note = f"the reranker {reranker.name!r} took longer than {seconds:g} s: the order is as it was"
-        return Reranked(list(passages), note)
+        return Reranked(list(candidates), note)
     except VectorDatabaseError:
         raise
     except Exception as error:
@@ -102,8 +102,8 @@ async def reranked(
             "mend it"
         ) from error
     judged = _checked(answer, len(best), reranker.name)
-    _combine(passages, judged, weight=weight)
-    return Reranked(ordered(passages))
+    _combine(candidates, judged, weight=weight)
+    return Reranked(ordered(candidates))
 
 
 def _checked(answer: Any, count: int, name: str) -> Scores:
@@ -123,14 +123,14 @@ def _checked(answer: Any, count: int, name: str) -> Scores:
     return scores
 
 
-def _combine(passages: Sequence[Passage], judged: Scores, *, weight: float) -> None:
-    before = _scaled(np.asarray([passage.score for passage in passages]))
-    added = np.zeros(len(passages))
+def _combine(candidates: Sequence[Candidate], judged: Scores, *, weight: float) -> None:
+    before = _scaled(np.asarray([candidate.score for candidate in candidates]))
+    added = np.zeros(len(candidates))
     added[: len(judged)] = _scaled(judged)
-    for passage, score in zip(passages, ((1 - weight) * before + weight * added).tolist(), strict=True):
-        passage.score = score
-    for passage, value in zip(passages, judged.tolist(), strict=False):
-        passage.reranked = value
+    for candidate, score in zip(candidates, ((1 - weight) * before + weight * added).tolist(), strict=True):
+        candidate.score = score
+    for candidate, value in zip(candidates, judged.tolist(), strict=False):
+        candidate.reranked = value
 
 
 def _scaled(values: Scores) -> Scores:

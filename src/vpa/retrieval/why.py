@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vpa.analysis.analyser import Analyser
-from vpa.analysis.segments import spans
+from vpa.analysis.cutting import spans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ class Impacts(NamedTuple):
         return cls(mean, values, peaks)
 
 
-class Segment:
+class PostingBlock:
     """Postings of a range of rows, and their impacts once a search asks for them."""
 
     __slots__ = ("_impacts", "postings")

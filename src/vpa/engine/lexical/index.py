@@ -1,8 +1,8 @@
-"""The words of the rows of a table: taken from the texts when they are first asked for, and kept in segments.
+"""The words of the rows of a table: taken from the texts when they are first asked for, and kept in blocks.
 
-Writes pay nothing for it: rows that came since are taken in by the next search, or by upkeep before it. A segment holds
+Writes pay nothing for it: rows that came since are taken in by the next search, or by upkeep before it. A block holds
 the postings of a range of rows and never changes; small ones are merged, so that there are few (the memory rule of
-`engine.writer.Writer` holds: what lies before a reader's count is never changed, the tuple of segments is replaced).
+`engine.writer.Writer` holds: what lies before a reader's count is never changed, the tuple of blocks is replaced).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from vpa.analysis.analyser import Analyser
 from vpa.base.arrays import IntColumn, RowMask
 from vpa.engine.growable import GrowableArray
-from vpa.engine.lexical.impacts import Segment
+from vpa.engine.lexical.impacts import PostingBlock
 from vpa.engine.lexical.postings import Postings, merged
 from vpa.engine.lexical.vocabulary import Vocabulary
 from vpa.engine.slices import rest
@@ -24,16 +24,16 @@ from vpa.engine.slices import rest
 _STEP: Final = 128
 # Rows whose postings are made together.
 _TOGETHER: Final = 8_192
-# A segment is merged with the one before it unless that one is so many times larger.
+# A block is merged with the one before it unless that one is so many times larger.
 _LARGER: Final = 4
 TextsOf = Callable[[Sequence[int]], Sequence[str]]
 
 
-class Segments(NamedTuple):
+class PostingBlocks(NamedTuple):
     """Postings of the first `row_count` rows, range by range."""
 
     row_count: int
-    parts: tuple[Segment, ...]
+    parts: tuple[PostingBlock, ...]
 
 
 class WordDump(NamedTuple):
@@ -48,11 +48,11 @@ class WordIndex:
     """Of one `RowStore`. Any thread may call it."""
 
     def __init__(
-        self, vocabulary: Vocabulary, segments: Segments | None = None, lengths: IntColumn | None = None
+        self, vocabulary: Vocabulary, blocks: PostingBlocks | None = None, lengths: IntColumn | None = None
     ) -> None:
-        """`lengths`: how many terms each row of `segments` has."""
+        """`lengths`: how many terms each row of `blocks` has."""
         self.vocabulary = vocabulary
-        self.segments = segments or Segments(0, ())
+        self.blocks = blocks or PostingBlocks(0, ())
         # Rows taken in that no snapshot has.
         self.unsaved = 0
         self._census: tuple[tuple[int, int], tuple[int, float]] | None = None
@@ -70,16 +70,16 @@ class WordIndex:
 
     def behind(self, row_count: int) -> int:
         """How many of the first rows were not taken in yet."""
-        return max(0, row_count - self.segments.row_count)
+        return max(0, row_count - self.blocks.row_count)
 
-    def settle(self, row_count: int, texts_of: TextsOf, *, stop: Callable[[], bool] = lambda: False) -> Segments:
+    def settle(self, row_count: int, texts_of: TextsOf, *, stop: Callable[[], bool] = lambda: False) -> PostingBlocks:
         """Take in the first `row_count` rows, and give their postings, with those of rows behind them, if any."""
-        while self.segments.row_count < row_count and not stop():
+        while self.blocks.row_count < row_count and not stop():
             with self.vocabulary.lock:
-                first = self.segments.row_count
+                first = self.blocks.row_count
                 if first < row_count:
                     self._take_in(first, min(row_count, first + _TOGETHER), texts_of)
-        return self.segments
+        return self.blocks
 
     def _take_in(self, first: int, end: int, texts_of: TextsOf) -> None:
         lengths, codes = [], []
@@ -93,21 +93,21 @@ class WordIndex:
         rows = np.repeat(np.arange(first, end, dtype=np.int32), counted)
         part = Postings.of(rows, np.concatenate(codes))
         self._lengths.extend(counted)
-        parts = list(self.segments.parts)
+        parts = list(self.blocks.parts)
         while parts and len(parts[-1].postings.rows) < _LARGER * max(len(part.rows), 1):
             part = merged(parts.pop().postings, part)
-        self.segments = Segments(end, (*parts, Segment(part)))
+        self.blocks = PostingBlocks(end, (*parts, PostingBlock(part)))
         self.unsaved += end - first
 
     def join(self) -> None:
-        """Make one segment of all."""
+        """Make one block of all."""
         with self.vocabulary.lock:
-            parts = list(self.segments.parts)
+            parts = list(self.blocks.parts)
             while len(parts) > 1:
                 last = parts.pop().postings
-                parts.append(Segment(merged(parts.pop().postings, last)))
+                parts.append(PostingBlock(merged(parts.pop().postings, last)))
                 rest()
-            self.segments = Segments(self.segments.row_count, tuple(parts))
+            self.blocks = PostingBlocks(self.blocks.row_count, tuple(parts))
 
     def lengths(self, row_count: int) -> IntColumn:
         """How many terms each of the first rows has."""
@@ -128,7 +128,7 @@ class WordIndex:
 
     def compacted(self, live: RowMask) -> WordIndex:
         """Of the rows where `live`, renumbered; those that were not taken in yet are still to be."""
-        taken_in, parts = self.segments
+        taken_in, parts = self.blocks
         row_count = min(taken_in, len(live))
         inside = live[:row_count]
         new_row = np.cumsum(inside, dtype=np.int32) - 1
@@ -138,7 +138,9 @@ class WordIndex:
             mask = np.concatenate([inside, np.zeros(taken_in - row_count, dtype=np.bool_)])
             numbers = np.concatenate([new_row, np.zeros(len(mask) - row_count, dtype=np.int32)])
             left.append(part.postings.compacted(mask, numbers))
-        kept = Segments(int(np.count_nonzero(inside)), tuple(Segment(part) for part in left if len(part.rows)))
+        kept = PostingBlocks(
+            int(np.count_nonzero(inside)), tuple(PostingBlock(part) for part in left if len(part.rows))
+        )
         result = WordIndex(self.vocabulary, kept, self.lengths(row_count)[inside])
         result.unsaved = self.unsaved
         return result
@@ -147,13 +149,13 @@ class WordIndex:
         """What a snapshot of the rows where `live` is to hold: terms that none of them has are left out."""
         kept = self.compacted(live)
         kept.join()
-        whole = kept.segments.parts[0].postings if kept.segments.parts else Postings.nothing()
+        whole = kept.blocks.parts[0].postings if kept.blocks.parts else Postings.nothing()
         terms = [self.vocabulary.terms[code] for code in whole.codes.tolist()]
         numbered = whole._replace(codes=np.arange(len(terms), dtype=np.int32))
-        return WordDump(kept.lengths(kept.segments.row_count), terms, numbered)
+        return WordDump(kept.lengths(kept.blocks.row_count), terms, numbered)
 
     @classmethod
     def restored(cls, analyser: Analyser, dump: WordDump) -> WordIndex:
         """Of what `dump` gave, for the same rows."""
-        parts = (Segment(dump.postings),) if len(dump.postings.rows) else ()
-        return cls(Vocabulary(analyser, dump.terms), Segments(len(dump.lengths), parts), dump.lengths)
+        parts = (PostingBlock(dump.postings),) if len(dump.postings.rows) else ()
+        return cls(Vocabulary(analyser, dump.terms), PostingBlocks(len(dump.lengths), parts), dump.lengths)

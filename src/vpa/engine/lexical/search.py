@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from vpa.analysis.bm25 import K1, B, idf, query_weight
 from vpa.base.arrays import FloatVector, IntColumn, RowNumbers, Scores
 from vpa.engine import topk
-from vpa.engine.lexical.impacts import Impacts, Segment
-from vpa.engine.lexical.index import Segments, WordIndex
+from vpa.engine.lexical.impacts import Impacts, PostingBlock
+from vpa.engine.lexical.index import PostingBlocks, WordIndex
 from vpa.engine.selection import Selection
 from vpa.engine.view import View
 
@@ -28,7 +28,7 @@ _SMALL: Final = 1 / 8
 
 
 class _Piece(NamedTuple):
-    """The postings of a term in one segment: rows of the view, how often each holds it, what each adds to a score."""
+    """The postings of a term in one block: rows of the view, how often each holds it, what each adds to a score."""
 
     rows: IntColumn
     counts: NDArray[np.uint16]
@@ -55,22 +55,22 @@ class Frequencies(NamedTuple):
 
 
 class WordQuery:
-    """The terms of one question, looked up in one view, whose rows are all in `segments`."""
+    """The terms of one question, looked up in one view, whose rows are all in `blocks`."""
 
-    def __init__(self, view: View, words: WordIndex, segments: Segments, query: Mapping[str, float]) -> None:
+    def __init__(self, view: View, words: WordIndex, blocks: PostingBlocks, query: Mapping[str, float]) -> None:
         """`query`: the terms, and how often each stands in the question."""
         self._view = view
         self._lengths = words.lengths(view.count)
         records, self._mean = words.census(view.count, view.live)
         by_term: dict[str, int] = {}
         self._terms: list[_Term] = []
-        impacts = [part.impacts(self._lengths_of(words, segments), self._mean) for part in segments.parts if records]
+        impacts = [part.impacts(self._lengths_of(words, blocks), self._mean) for part in blocks.parts if records]
         # What the impacts may be off by, and rounding.
         self._error = max((one.error(self._mean) for one in impacts), default=0.0) + _ROUNDING
         for name in sorted(query):
             code = words.vocabulary.code(name)
             pieces, peak = [], 0.0
-            for part, known in zip(segments.parts, impacts, strict=False) if code is not None else ():
+            for part, known in zip(blocks.parts, impacts, strict=False) if code is not None else ():
                 found = self._piece(part, known, code)  # type: ignore[arg-type]
                 if found is not None:
                     pieces.append(found[0])
@@ -83,13 +83,13 @@ class WordQuery:
         self.frequencies = Frequencies(records, self._mean, by_term)
 
     @staticmethod
-    def _lengths_of(words: WordIndex, segments: Segments) -> IntColumn:
-        return words.lengths(segments.row_count)
+    def _lengths_of(words: WordIndex, blocks: PostingBlocks) -> IntColumn:
+        return words.lengths(blocks.row_count)
 
     def _held(self, rows: IntColumn) -> int:
         return len(rows) if self._view.live is None else int(np.count_nonzero(self._view.live[rows]))
 
-    def _piece(self, part: Segment, impacts: Impacts, code: int) -> tuple[_Piece, float] | None:
+    def _piece(self, part: PostingBlock, impacts: Impacts, code: int) -> tuple[_Piece, float] | None:
         postings, count = part.postings, self._view.count
         place = postings.place(code)
         if place is None:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from vpa.analysis.analyser import Analyser
-from vpa.analysis.segments import chunks
+from vpa.analysis.cutting import chunks
 from vpa.base.arrays import IntColumn
 
 _NOTHING: Final = -1

@@ -11,7 +11,7 @@ from vpa.base.records import Match
 
 
 @dataclass(slots=True, eq=False)
-class Passage:
+class Candidate:
     """A match on its way to a result. `score` orders; `similarity` is that by vector, `words` that by words.
 
     `rank` is the one that it had before it was reranked, from 1, `dense_rank` and `keyword_rank` those by one score.
@@ -40,26 +40,26 @@ class Passage:
         return str(self.match.system.get("document_id", self.match.id))
 
 
-def ordered(passages: Iterable[Passage]) -> list[Passage]:
+def ordered(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Best first, equal scores in id order."""
-    return sorted(passages, key=lambda passage: (-passage.score, passage.match.id))
+    return sorted(candidates, key=lambda candidate: (-candidate.score, candidate.match.id))
 
 
-def ranked(passages: Iterable[Passage]) -> list[Passage]:
+def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
     """As `ordered`; each is told its rank."""
-    result = ordered(passages)
-    for rank, passage in enumerate(result, 1):
-        passage.rank = rank
+    result = ordered(candidates)
+    for rank, candidate in enumerate(result, 1):
+        candidate.rank = rank
     return result
 
 
-def newest(passages: Sequence[Passage]) -> list[Passage]:
+def newest(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Without those of a document of which a newer version is among them."""
     versions: dict[str, Any] = {}
-    for passage in passages:
-        version = passage.match.system.get("version") or 0
-        versions[passage.document] = max(versions.get(passage.document, 0), version)
-    return [one for one in passages if (one.match.system.get("version") or 0) == versions[one.document]]
+    for candidate in candidates:
+        version = candidate.match.system.get("version") or 0
+        versions[candidate.document] = max(versions.get(candidate.document, 0), version)
+    return [one for one in candidates if (one.match.system.get("version") or 0) == versions[one.document]]
 
 
 def values_at(metadata: Mapping[str, Any], path: str) -> list[Any]:
