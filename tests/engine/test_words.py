@@ -27,7 +27,11 @@ from vpa.filters import F, normal
 from vpa.filters.ast import ALWAYS, Filter
 
 ENGLISH = analyser_of("english")
-VOCABULARY = ["lift", "drag", "wing", "flow", "shock", "wave", "plate", "heat", "jet", "mach", "number", "layer", "body", "angle", "theory", "test"]
+VOCABULARY: Sequence[str] = tuple(
+    """
+lift drag wing flow shock wave plate heat jet mach number layer body angle theory test
+""".split()
+)
 
 
 def info(name: str = "words") -> CollectionInfo:
