@@ -32,7 +32,9 @@ def build_parser() -> CommandParser:
     search.add_argument("query", help="what you want to know")
     search.add_argument("--filter", metavar="JSON", help="""for example '{"year": {"$gte": 1960}}'""")
     search.add_argument("--top-k", type=int, default=5, metavar="N", help="how many results (default 5)")
-    search.add_argument("--threshold", type=float, metavar="SCORE", help="leave out results with a lower score")
+    search.add_argument("--mode", choices=("hybrid", "dense", "keyword"), help="by meaning and words, or one of them")
+    search.add_argument("--explain", action="store_true", help="show where each score comes from")
+    search.add_argument("--threshold", type=float, metavar="SIMILARITY", help="leave out results that are less similar")
     search.add_argument("--by-document", action="store_true", help="the best passage of each document only")
 
     commands.add_parser("stats", parents=[common], help="what is stored, and with which model")

@@ -72,13 +72,21 @@ from vpa.embeddings.contract import Embedder as Embedder
 from vpa.filters import F as F
 from vpa.filters import Filter as Filter
 from vpa.filters import FilterLike
-from vpa.rag.documents import Document, DocumentSummary, FormatName, IngestReport, SearchResult
+from vpa.rag.context import Citation as Citation
+from vpa.rag.context import Context as Context
+from vpa.rag.context import CountTokens
+from vpa.rag.documents import Document, DocumentSummary, FormatName, IngestReport
+from vpa.rag.documents import SearchResult as SearchResult
 from vpa.rag.ingest import Progress, Source
 from vpa.rag.retrieve import GroupBy
-from vpa.retrieval.boosts import Recency
+from vpa.retrieval.boosts import Recency as Recency
 from vpa.retrieval.expand import Expansion
-from vpa.retrieval.fusion import Fusion, FusionName
-from vpa.retrieval.rerank import Reranker, RerankFunction
+from vpa.retrieval.fusion import Fusion as Fusion
+from vpa.retrieval.fusion import FusionName
+from vpa.retrieval.rerank import Reranker as Reranker
+from vpa.retrieval.rerank import RerankFunction
+from vpa.retrieval.why import MatchedWord as MatchedWord
+from vpa.retrieval.why import Why as Why
 from vpa.stores.answers import Candidates
 from vpa.stores.config import VectorDatabaseConfig as VectorDatabaseConfig
 from vpa.stores.config import VectorDatabaseProvider as VectorDatabaseProvider
@@ -487,6 +495,7 @@ class EnhancedRAGSystem:
         history: Sequence[str] = ...,
         group_by: GroupBy = ...,
         at_most: Mapping[str, int] | None = ...,
+        widen: int = ...,
         diversity: float = ...,
         temperature: float = ...,
         seed: int | None = ...,
@@ -509,6 +518,9 @@ class EnhancedRAGSystem:
 def as_embedder(model: Any, *, name: str | None = ...) -> Embedder: ...
 def audit(collection: Collection, source: _audit_Source, *, scope: Scope = ...) -> Audit: ...
 def backup(source: str | Path, target: str | Path) -> Backup: ...
+def build_context(
+    results: Sequence[SearchResult], *, budget_tokens: int, count_tokens: CountTokens | None = ...
+) -> Context: ...
 def check(
     collection: Collection,
     *,

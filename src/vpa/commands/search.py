@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import textwrap
 from argparse import Namespace
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict
 from typing import Any
 
 from vpa.base.errors import InvalidFilterError
@@ -14,10 +14,20 @@ from vpa.base.scope import Scope
 from vpa.client.connect import connect
 from vpa.client.manager import VectorDatabaseManager
 from vpa.client.unknown import sentence
-from vpa.commands.common import nothing_stored, parse_filter, print_json, print_line, reading, scope, settings
+from vpa.commands.common import (
+    nothing_stored,
+    parse_filter,
+    print_json,
+    print_line,
+    print_table,
+    reading,
+    scope,
+    settings,
+)
 from vpa.compose import create_enhanced_rag_system
 from vpa.observe.printable import one_line
 from vpa.rag.documents import SearchResult
+from vpa.retrieval.why import Why
 
 
 def run(args: Namespace) -> int:
@@ -26,11 +36,13 @@ def run(args: Namespace) -> int:
     """
     results, stored = asyncio.run(_search(args))
     if args.json:
-        print_json([asdict(result) for result in results])
+        print_json([result.to_json() for result in results])
     elif not results:
         print_line("nothing found" if stored else "nothing found: this scope is empty")
     for rank, result in enumerate([] if args.json else results, 1):
         _show(rank, result)
+    if args.explain and results and not args.json:
+        _explain(results)
     return 0
 
 
@@ -49,6 +61,7 @@ async def _search(args: Namespace) -> tuple[list[SearchResult], int]:
             top_k=args.top_k,
             filters=filters,
             score_threshold=args.threshold,
+            mode=args.mode,
             group_by="document" if args.by_document else None,
             scope=scope(args),
         )
@@ -64,6 +77,35 @@ async def _check_fields(manager: VectorDatabaseManager, condition: dict[str, Any
     unknown = (await manager.explain(condition, scope=whose))["unknown_fields"]
     if unknown:
         raise InvalidFilterError("; ".join(sentence(path, near) for path, near in unknown.items()))
+
+
+def _explain(results: Sequence[SearchResult]) -> None:
+    """Where each score comes from, as a table."""
+    columns = ("", "score", "similarity", "rank", "BM25", "rank", "fused", "boosts", "words that match")
+    print_table(columns, [_facts(rank, result) for rank, result in enumerate(results, 1)])
+    for note in results[0].why.notes if results[0].why is not None else ():
+        print_line(f"note: {note}")
+
+
+def _facts(rank: int, result: SearchResult) -> Sequence[str]:
+    why = result.why or Why(mode="dense")
+    return (
+        str(rank),
+        f"{result.score:.3f}",
+        _number(result.similarity),
+        _number(why.dense_rank),
+        _number(why.keyword_score),
+        _number(why.keyword_rank),
+        _number(why.fused),
+        ", ".join(f"{name} × {factor:.2f}" for name, factor in why.boosts.items()),
+        ", ".join(dict.fromkeys(word.word for word in why.words)),
+    )
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"
 
 
 def _show(rank: int, result: SearchResult) -> None:

@@ -29,6 +29,7 @@ from vpa.rag.chunking.splitter import Chunk
 from vpa.rag.chunking.window import Window, fit
 from vpa.rag.chunks import to_result
 from vpa.rag.documents import SearchResult
+from vpa.rag.widening import widened
 from vpa.retrieval.boosts import Recency, boost_fields, boost_recent
 from vpa.retrieval.candidates import Candidate, newest, ranked
 from vpa.retrieval.choice import DOCUMENT, diverse, limited, sampled
@@ -64,6 +65,7 @@ class RetrievalOptions:
     boosts: tuple[tuple[str, float], ...] = ()
     recency: Recency | None = None
     at_most: tuple[tuple[str, int], ...] = ()
+    widen: int = 0
     diversity: float = 0.0
     temperature: float = 0.0
     seed: int | None = None
@@ -175,7 +177,8 @@ class Retrieval:
             chosen = await self._chosen(query, candidates, asked[0])
             is_whole = all(len(answer) < depth for answer in answers) or depth == MAX_TOP_K
             if len(chosen) >= options.top_k or is_whole:
-                return [self._result(candidate, asked[0]) for candidate in chosen[: options.top_k]]
+                results = [self._result(candidate, asked[0]) for candidate in chosen[: options.top_k]]
+                return await widened(self._collection, results, widen=options.widen, scope=options.scope)
             depth = min(MAX_TOP_K, depth * 2)
 
     @property

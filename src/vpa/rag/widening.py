@@ -1,0 +1,81 @@
+"""Results with what stands around them in their documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from vpa.base.errors import InvalidQueryError
+from vpa.base.records import Record
+from vpa.base.scope import Scope
+from vpa.base.showing import shown
+from vpa.client.collection import Collection
+from vpa.filters import F, Filter
+from vpa.rag.chunks import unpack
+from vpa.rag.documents import SearchResult
+
+# More neighbours than these on each side are a document: read it with get_document.
+MOST: Final = 20
+
+
+def check_widen(widen: object) -> int:
+    """Return how many neighbouring chunks are to be added on each side, or raise InvalidQueryError."""
+    if isinstance(widen, bool) or not isinstance(widen, int) or not 0 <= widen <= MOST:
+        raise InvalidQueryError(f"widen must be a whole number from 0 to {MOST}, not {shown(widen)}")
+    return widen
+
+
+async def widened(
+    collection: Collection, results: Sequence[SearchResult], *, widen: int, scope: Scope
+) -> list[SearchResult]:
+    """Each result with `widen` chunks before and behind it, as one text with its place in the document.
+
+    `chunk_id`, `chunk_index` and `why` stay those of the chunk that matched.
+    """
+    if not widen or not results:
+        return list(results)
+    neighbours = [record async for record in collection.scan(filter=_around(results, widen), scope=scope)]
+    by_document: dict[tuple[str, int], dict[int, Record]] = {}
+    for record in neighbours:
+        key = (str(record.system.get("document_id")), int(record.system.get("version") or 0))
+        by_document.setdefault(key, {})[int(record.system.get("index") or 0)] = record
+    return [_wide(result, by_document.get((result.document_id, result.version), {}), widen) for result in results]
+
+
+def _around(results: Sequence[SearchResult], widen: int) -> Filter:
+    nodes = [
+        (F.system("document_id") == result.document_id)
+        & (F.system("version") == result.version)
+        & (F.system("index") >= result.chunk_index - widen)
+        & (F.system("index") <= result.chunk_index + widen)
+        for result in results
+    ]
+    node = nodes[0]
+    for other in nodes[1:]:
+        node = node | other
+    return node
+
+
+def _wide(result: SearchResult, chunks: dict[int, Record], widen: int) -> SearchResult:
+    first = last = result.chunk_index
+    while first - 1 in chunks and first > result.chunk_index - widen:
+        first -= 1
+    while last + 1 in chunks and last < result.chunk_index + widen:
+        last += 1
+    run = [chunks[index] for index in range(first, last + 1) if index in chunks]
+    if len(run) < 2:
+        return result
+    start = end = _number(run[0], "start")
+    content = ""
+    for record in run:
+        begins = _number(record, "start")
+        if begins > end:
+            content += unpack(record.system.get("before"), length=begins - end)
+        content += (record.text or "")[max(0, end - begins) :]
+        end = max(end, _number(record, "end"))
+    return replace(result, content=content, start=start, end=end)
+
+
+def _number(record: Record, name: str) -> int:
+    return int(record.system[name] or 0)
