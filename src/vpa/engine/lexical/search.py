@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -23,6 +24,8 @@ _MANY: Final = 10_000
 # So many candidates are scored exactly without the rest of the postings being read.
 _FEW: Final = 1_000
 _FEW_BLOCKS: Final = 250
+# It is looked again once so little is left of what was left the last time.
+_LESS: Final = 0.7
 # Fewer rows than this share are picked out of all the scores.
 _SMALL: Final = 1 / 8
 
@@ -123,13 +126,17 @@ class WordQuery:
         terms = sorted(self._terms, key=lambda term: term.held)
         rest, postings = sum(term.peak for term in terms), sum(term.held for term in terms)
         small = chosen is not None and chosen.count < _SMALL * len(keys)
+        # What the terms so far can add up to, and what was left when it was last looked whether that settles it.
+        done, looked_at = 0.0, math.inf
         for number, term in enumerate(terms):
             weight = np.float32(term.weight)
             for piece in term.pieces:
                 # Faster than `keys[rows] += …` since NumPy 1.25.
                 np.add.at(keys, piece.rows, piece.impacts * weight)
-            rest, postings = rest - term.peak, postings - term.held
-            if postings > _MANY and number + 1 < len(terms) and not small:
+            rest, postings, done = rest - term.peak, postings - term.held, done + term.peak
+            worth_it = postings > _MANY and done > rest and rest < _LESS * looked_at
+            if worth_it and number + 1 < len(terms) and not small:
+                looked_at = rest
                 rows = self._settled(keys, top_k, chosen, rest=rest)
                 if rows is not None:
                     return rows
