@@ -50,8 +50,8 @@ def test_a_folder_is_evaluated_in_memory(vpa: Run, data: str, tmp_path: Path) ->
     assert "recall@100" not in out
     assert "3 queries, 1 left out: no relevant document is judged; rankings of up to 10 documents" in out
     assert "4 documents as 4 chunks" in out
-    assert "1 documents have neither title nor text" in out
-    assert "1 relevant documents are not in the collection" in out
+    assert "documents with neither title nor text: 1" in out
+    assert "relevant documents that are not in the collection: 1" in out
     assert set(tmp_path.iterdir()) == before
 
 

@@ -14,7 +14,6 @@ import pytest
 
 from vpa.errors import ArgumentError, InvalidQueryError, InvalidRecordError, ServiceUnavailableError
 from vpa.evaluation import Evaluation, compare, evaluate, evaluate_run
-from vpa.evaluation.measures import Judgements
 
 QUERIES = {"1": "one?", "2": "two?", "3": "three?"}
 QRELS = {"1": {"a": 2, "b": 1}, "2": {"c": 1}, "3": {"a": 0, "b": -1}, "4": {"a": 1}}
@@ -206,9 +205,11 @@ async def test_an_option_of_another_name_is_answered_with_the_one_that_is_meant(
         ({"1": {"a": 0}}, "none of 3 queries"),
         ({"1": {"a": 0.5}}, "query '1': the judgement of document 'a' must be a whole number, not 0.5"),
         ({"1": {"a": "1"}}, "must be a whole number, not '1'"),
+        ({"1": ["a"]}, r"qrels\['1'\] must map document ids to judgements"),
+        ([("1", "a", 1)], "qrels must map query ids to judged documents"),
     ],
 )
-async def test_judgements_that_say_nothing_are_refused(qrels: dict[str, Judgements], message: str) -> None:
+async def test_judgements_that_say_nothing_are_refused(qrels: Any, message: str) -> None:
     with pytest.raises(InvalidRecordError, match=message):
         await evaluate(search, QUERIES, qrels)
 
@@ -217,6 +218,13 @@ async def test_judgements_that_say_nothing_are_refused(qrels: dict[str, Judgemen
 async def test_an_answer_that_is_no_list_of_ids_is_refused(answer: Any) -> None:
     with pytest.raises(InvalidQueryError, match="query '1': a ranking is a list of document ids, best first"):
         await evaluate(lambda question: answer, QUERIES, QRELS)
+
+
+async def test_queries_without_ids_are_refused() -> None:
+    with pytest.raises(InvalidRecordError, match="queries must map query ids to questions"):
+        await evaluate(search, ["one?"], QRELS)  # type: ignore[arg-type]
+    with pytest.raises(InvalidRecordError, match="run must map query ids to rankings"):
+        evaluate_run([["a"]], QRELS)  # type: ignore[arg-type]
 
 
 def test_an_evaluation_is_a_value() -> None:

@@ -84,11 +84,11 @@ def _notes(outcome: Outcome) -> Iterator[str]:
     if outcome.documents:
         yield f"{outcome.documents} documents as {outcome.chunks} chunks"
     if outcome.blank:
-        yield f"{outcome.blank} documents have neither title nor text and were not added"
+        yield f"documents with neither title nor text: {outcome.blank}, not added"
     if outcome.missing:
-        yield f"{outcome.missing} relevant documents are not in the collection: no search can find them"
+        yield f"relevant documents that are not in the collection: {outcome.missing}, which no search can find"
     if outcome.unanswered:
-        yield f"{outcome.unanswered} questions hold nothing to search for and count as 0"
+        yield f"questions with nothing to search for: {outcome.unanswered}, counted as 0"
     for name, evaluation in zip(outcome.names, outcome.evaluations, strict=True):
         if evaluation.seconds is not None:
             p50, p95 = (1000 * seconds for seconds in (evaluation.seconds.p50, evaluation.seconds.p95))

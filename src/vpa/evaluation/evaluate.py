@@ -84,6 +84,7 @@ def evaluate_run(
     A query of `qrels` that the run does not answer counts as 0: leaving out hard queries gains nothing.
     """
     chosen = _measures(measures, k)
+    _check_mapping("run", run, "query ids to rankings")
     judged = _relevant(qrels, qrels)
     rows = []
     for query_id in judged:
@@ -116,8 +117,12 @@ def _check_positive(name: str, value: object) -> None:
 
 def _relevant(qrels: Qrels, queries: Mapping[str, Any]) -> list[str]:
     """The queries that a relevant document is judged for, in the order of `queries`."""
+    _check_mapping("queries", queries, "query ids to questions")
+    _check_mapping("qrels", qrels, "query ids to judged documents")
     for query_id in queries:
-        for document_id, judgement in qrels.get(query_id, {}).items():
+        judgements = qrels.get(query_id, {})
+        _check_mapping(f"qrels[{query_id!r}]", judgements, "document ids to judgements")
+        for document_id, judgement in judgements.items():
             if not isinstance(judgement, Integral):
                 raise InvalidRecordError(
                     f"query {query_id!r}: the judgement of document {document_id!r} must be a whole number, not "
@@ -130,6 +135,11 @@ def _relevant(qrels: Qrels, queries: Mapping[str, Any]) -> list[str]:
             "query ids those of the judgements?"
         )
     return judged
+
+
+def _check_mapping(name: str, value: object, what: str) -> None:
+    if not isinstance(value, Mapping):
+        raise InvalidRecordError(f"{name} must map {what}, not be {shown(value)}")
 
 
 def _values(measures: Sequence[Measure], ranking: Ranking, judgements: Judgements) -> dict[str, float]:
