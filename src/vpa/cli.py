@@ -7,6 +7,11 @@ import argparse
 from vpa import __version__
 from vpa.commands.grammar import CommandParser
 
+# As vpa.client.words, vpa.retrieval.fusion and vpa.config name them, which are too heavy to import here.
+_MODES = ("hybrid", "dense", "keyword")
+_FUSIONS = ("minmax", "zscore", "max", "rrf", "confidence")
+_ENVIRONMENTS = ("development", "staging", "production")
+
 _EPILOG = """\
 Settings come from VPA_* variables and config/<environment>.yaml; without VPA_VECTOR_DB_PATH the embedded store lies
 in ./.vpa. Exit status: 0 done, 1 done but something failed (a file, a check), 2 usage or settings, 3 the store
@@ -37,6 +42,7 @@ def build_parser() -> CommandParser:
     search.add_argument("--threshold", type=float, metavar="SIMILARITY", help="leave out results that are less similar")
     search.add_argument("--by-document", action="store_true", help="the best passage of each document only")
 
+    _add_evaluate(commands)
     commands.add_parser("stats", parents=[common], help="what is stored, and with which model")
 
     doctor = commands.add_parser(
@@ -58,6 +64,36 @@ def build_parser() -> CommandParser:
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell that is to run it")
     completion.set_defaults(parser=parser)
     return parser
+
+
+def _add_evaluate(commands: argparse._SubParsersAction[CommandParser]) -> None:
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="measure how well searches answer judged queries",
+        description="Adds the documents of PATH to a collection in memory, asks every judged query and prints nDCG, "
+        "recall, MRR and MAP with 95 % confidence intervals. PATH is a folder as BEIR lays it out: corpus.jsonl, "
+        "queries.jsonl, and qrels/test.tsv or qrels.tsv. With --run, ready rankings are measured and nothing is asked.",
+    )
+    evaluate.add_argument("folder", nargs="?", type=_place, metavar="PATH", help="documents with judged queries")
+    evaluate.add_argument("--qrels", type=_place, metavar="FILE", help="judgements, of BEIR or TREC (default: of PATH)")
+    evaluate.add_argument("--run", type=_place, metavar="FILE", help="measure this run of TREC; asks nothing")
+    evaluate.add_argument("--mode", choices=_MODES, help="default: hybrid, or dense where no words are searched for")
+    evaluate.add_argument(
+        "--against", type=_place, metavar="MODE|RUN", help="compare with this mode, or with --run with this run"
+    )
+    evaluate.add_argument(
+        "--top-k", type=int, default=10, metavar="N", help="documents per query (default 10); 100 adds recall@100"
+    )
+    evaluate.add_argument("--fusion", choices=_FUSIONS, help="how hybrid makes one score of two (default zscore)")
+    evaluate.add_argument("--semantic-weight", type=float, metavar="W", help="of meaning in hybrid (default 0.5)")
+    evaluate.add_argument("--keyword-weight", type=float, metavar="W", help="of words in hybrid (default 0.5)")
+    evaluate.add_argument("--expand", choices=("feedback",), help="ask again with words of the best answers")
+    evaluate.add_argument("--chunk-size", type=int, metavar="N", help="characters (default: VPA_CHUNK_SIZE, 1000)")
+    evaluate.add_argument("--per-query", type=_place, metavar="FILE", help="write the values of each query as TSV")
+    evaluate.add_argument("--json", action="store_true", help="machine-readable output on stdout")
+    evaluate.add_argument("--environment", choices=_ENVIRONMENTS, help="instead of VPA_ENVIRONMENT")
+    # Its collection is in memory: it has no place, and no name that matters.
+    evaluate.set_defaults(path=None, collection=None)
 
 
 def _add_documents(commands: argparse._SubParsersAction[CommandParser], common: CommandParser) -> None:
@@ -157,9 +193,7 @@ def _common() -> CommandParser:
         help="directory of the embedded store, or a store's URL (default: VPA_VECTOR_DB_PATH or _URL, else ./.vpa)",
     )
     common.add_argument("--collection", type=_name, metavar="NAME", help="default: VPA_VECTOR_DB_INDEX_NAME, vpa-index")
-    common.add_argument(
-        "--environment", choices=("development", "staging", "production"), help="instead of VPA_ENVIRONMENT"
-    )
+    common.add_argument("--environment", choices=_ENVIRONMENTS, help="instead of VPA_ENVIRONMENT")
     common.add_argument("--tenant", default="", metavar="NAME", help="scope: tenant")
     common.add_argument("--namespace", default="", metavar="NAME", help="scope: namespace")
     return common
