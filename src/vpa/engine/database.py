@@ -294,8 +294,16 @@ class Database(OpenedDirectory):
             return info
 
     def drop(self, name: str) -> None:
-        """Remove a collection with all scopes; after an error it is as before. Raises CollectionNotFoundError."""
+        """Remove a collection with all scopes; after an error it is as before. Raises CollectionNotFoundError.
+
+        A damaged one too: what cannot be proved to be this store's is kept, in a directory of another name.
+        """
         with self._lock:
+            # What the store never named may be a folder of the user's.
+            if name in self._damaged and name in self._store.collections:
+                self.check_open()
+                self._drop_damaged(name)
+                return
             collection = self.get(name)
             if self.directory is None:
                 collection.close()
@@ -330,6 +338,22 @@ class Database(OpenedDirectory):
                 # What is left of it goes at the next opening.
                 self._files.sync_directory(f"{self.directory}/{COLLECTIONS}")
                 self._remove_ours(gone)
+
+    def _drop_damaged(self, name: str) -> None:
+        self._check_in_place()
+        named, gone = self._store.collections, self._apart(DROPPED)
+        try:
+            self._forget(name)
+            if self._files.is_directory(self._path(name)):
+                self._files.rename(self._path(name), gone)
+        except (OSError, MemoryError) as error:
+            self._write_store_back(named)
+            raise _not_dropped(error, name) from error
+        del self._damaged[name]
+        with contextlib.suppress(OSError, MemoryError):
+            self._files.sync_directory(f"{self.directory}/{COLLECTIONS}")
+            if self._files.is_directory(gone):
+                self._sweep(gone)
 
     def _forget(self, name: str) -> None:
         """Take the name out of the catalogue; what frees room must not fail for want of it."""

@@ -220,6 +220,9 @@ class EmbeddedStore(VectorStore):
     async def drop_collection(self, name: str) -> None:
         """Ends the work on it, then removes its files too."""
         database = self._open_database()
+        if name in database.damaged:
+            await self._workers.run(database.drop, name)
+            return
         table = database.get(name)
         async with self._maintenance.paused(table):
             await self._workers.run(database.drop, name)
