@@ -30,7 +30,7 @@ from vpa.rag.lifecycle import RunningSystem
 from vpa.rag.reading import read_document, read_summaries
 from vpa.rag.retrieve import GroupBy, Retrieval, RetrievalOptions, check_history
 from vpa.retrieval import rerank as _rerank
-from vpa.retrieval.boosts import Recency, check_boosts
+from vpa.retrieval.boosts import Recency, check_boosts, check_recency
 from vpa.retrieval.choice import check_at_most, check_share, check_temperature
 from vpa.retrieval.expand import Expansion, check_expansion
 from vpa.retrieval.fusion import Fusion, FusionName
@@ -248,7 +248,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
                     mode=check_mode(mode),
                     fusion=Fusion(method=fusion, semantic_weight=semantic_weight, keyword_weight=keyword_weight),
                     boosts=check_boosts(boosts),
-                    recency=recency,
+                    recency=check_recency(recency),
                     at_most=check_at_most(at_most),
                     diversity=check_share("diversity", diversity),
                     temperature=check_temperature(temperature),
