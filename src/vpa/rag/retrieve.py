@@ -31,7 +31,7 @@ from vpa.rag.chunks import to_result
 from vpa.rag.documents import SearchResult
 from vpa.retrieval.boosts import Recency, boost_fields, boost_recent
 from vpa.retrieval.candidates import Candidate, newest, ranked
-from vpa.retrieval.choice import DOCUMENT, diverse, limited, sampled
+from vpa.retrieval.choice import DOCUMENT, diverse, drawn_scores, limited, sampled
 from vpa.retrieval.expand import BELIEVED, FEEDBACK, fed_back, merged_variants, variants
 from vpa.retrieval.fusion import Fusion, fuse, ranks
 from vpa.retrieval.rerank import Reranker, reranked
@@ -308,10 +308,17 @@ class Retrieval:
             )
             self._notes += [note] if note is not None and note not in self._notes else []
         candidates = limited(candidates, options.limits)
-        if options.temperature:
-            candidates = sampled(candidates, count=options.top_k, temperature=options.temperature, seed=options.seed)
+        return self._picked(candidates)
+
+    def _picked(self, candidates: list[Candidate]) -> list[Candidate]:
+        options = self._options
         if options.diversity:
-            candidates = diverse(candidates, count=options.top_k, diversity=options.diversity)
+            drawn = None
+            if options.temperature:
+                drawn = drawn_scores(candidates, temperature=options.temperature, seed=options.seed)
+            return diverse(candidates, count=options.top_k, diversity=options.diversity, scores=drawn)
+        if options.temperature:
+            return sampled(candidates, count=options.top_k, temperature=options.temperature, seed=options.seed)
         return candidates
 
     def _result(self, candidate: Candidate, question: _Question) -> SearchResult:

@@ -31,7 +31,7 @@ from vpa.rag.reading import read_document, read_summaries
 from vpa.rag.retrieve import GroupBy, Retrieval, RetrievalOptions, check_history
 from vpa.retrieval import rerank as _rerank
 from vpa.retrieval.boosts import Recency, check_boosts, check_recency
-from vpa.retrieval.choice import check_at_most, check_share, check_temperature
+from vpa.retrieval.choice import check_at_most, check_seed, check_share, check_temperature
 from vpa.retrieval.expand import Expansion, check_expansion
 from vpa.retrieval.fusion import Fusion, FusionName
 from vpa.retrieval.rerank import Reranker, RerankFunction, as_reranker
@@ -252,7 +252,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
                     at_most=check_at_most(at_most),
                     diversity=check_share("diversity", diversity),
                     temperature=check_temperature(temperature),
-                    seed=seed,
+                    seed=check_seed(seed),
                     rerank=as_reranker(rerank),
                     rerank_depth=check_top_k(rerank_depth),
                     rerank_weight=check_share("rerank_weight", rerank_weight),
