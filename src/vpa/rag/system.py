@@ -34,7 +34,7 @@ from vpa.retrieval.boosts import Recency, check_boosts, check_recency
 from vpa.retrieval.choice import check_at_most, check_seed, check_share, check_temperature
 from vpa.retrieval.expand import Expansion, check_expansion
 from vpa.retrieval.fusion import Fusion, FusionName
-from vpa.retrieval.rerank import Reranker, RerankFunction, as_reranker
+from vpa.retrieval.rerank import Reranker, RerankFunction, as_reranker, check_seconds
 
 _SCOPE = Scope()
 
@@ -256,7 +256,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
                     rerank=as_reranker(rerank),
                     rerank_depth=check_top_k(rerank_depth),
                     rerank_weight=check_share("rerank_weight", rerank_weight),
-                    rerank_seconds=rerank_seconds,
+                    rerank_seconds=check_seconds(rerank_seconds),
                     expand=expand,
                     history=check_history(history),
                     language=self.options.keyword_language or "none",
