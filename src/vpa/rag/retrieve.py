@@ -34,7 +34,8 @@ from vpa.retrieval.candidates import Candidate, newest, ranked
 from vpa.retrieval.choice import DOCUMENT, diverse, drawn_scores, limited, sampled
 from vpa.retrieval.expand import BELIEVED, FEEDBACK, fed_back, merged_variants, variants
 from vpa.retrieval.fusion import Fusion, fuse, ranks
-from vpa.retrieval.rerank import Reranker, reranked
+from vpa.retrieval.identity import Identity
+from vpa.retrieval.rerank import FunctionReranker, Reranker, reranked
 from vpa.retrieval.why import Why, matched_words
 
 GroupBy: TypeAlias = Literal["document"] | None
@@ -86,7 +87,11 @@ class RetrievalOptions:
         expand = self.expand
         if isinstance(expand, Mapping):
             expand = tuple((word, tuple(others)) for word, others in expand.items())
-        return (replace(self, expand=None), expand)
+        elif callable(expand):
+            expand = Identity(expand)
+        # A reranker of the caller's may be a value that cannot be hashed.
+        rerank = self.rerank if isinstance(self.rerank, FunctionReranker) else Identity(self.rerank)
+        return (replace(self, expand=None, rerank=None), expand, rerank)
 
     @property
     def is_repeatable(self) -> bool:

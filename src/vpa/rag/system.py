@@ -238,7 +238,6 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
             try:
                 _check_query(query)
                 node = await checked_filter(filters)
-                check_expansion(expand)
                 options = RetrievalOptions(
                     top_k=check_top_k(top_k),
                     score_threshold=check_threshold(score_threshold),
@@ -257,7 +256,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
                     rerank_depth=check_top_k(rerank_depth),
                     rerank_weight=check_share("rerank_weight", rerank_weight),
                     rerank_seconds=check_seconds(rerank_seconds),
-                    expand=expand,
+                    expand=check_expansion(expand),
                     history=check_history(history),
                     language=self.options.keyword_language or "none",
                 )
