@@ -33,7 +33,7 @@ _GATHERED_S: Final = 0.02
 LOOK_S: Final = 0.5
 # Parameters that take functions: those that are told something, and those whose answer is waited for.
 TOLD: Final = frozenset({"progress", "converted"})
-ASKED: Final = frozenset({"embedder"})
+ASKED: Final = frozenset({"embedder", "expand", "rerank"})
 # Read as they are: none of them runs code of its caller.
 _PLAIN: Final = (str, bytes, bytearray, dict, list, tuple, set, frozenset, range, int, float, bool, type(None))
 
@@ -115,7 +115,7 @@ class Crossing:
             return _Bridge(iter(value), self)
         if name in TOLD and callable(value):
             return functools.partial(self._tell, value)
-        if name in ASKED:
+        if name in ASKED and not isinstance(value, Mapping):
             return called_here(value)
         return read_here(value)
 
@@ -246,11 +246,17 @@ def called_here(function: Any) -> Any:
         crossing = _current.get()
         if crossing is None:
             return await asyncio.to_thread(function, *args)
-        result = await crossing.call(function, *args)
+        result = await crossing.call(_called, function, *args)
         return await result if inspect.isawaitable(result) else result
 
     call._vpa_original = function  # type: ignore[attr-defined]  # Not `__wrapped__`: that may be another function's.
     return call
+
+
+def _called(function: Callable[..., Any], *args: Any) -> Any:
+    """What a function gives, read: a generator's body is the caller's too."""
+    result = function(*args)
+    return result if inspect.isawaitable(result) else read_here(result)
 
 
 def original_of(function: Any) -> Any:
