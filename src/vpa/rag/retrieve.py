@@ -20,7 +20,7 @@ from vpa.base.query import MAX_TOP_K
 from vpa.base.scope import Scope
 from vpa.base.showing import shown
 from vpa.client.collection import Collection
-from vpa.client.words import FUSED_DEPTH, SearchMode, only_stop_words
+from vpa.client.words import FUSED_DEPTH, SearchMode, check_question, only_stop_words
 from vpa.embeddings.batched import BatchedEmbedder
 from vpa.filters import Filter
 from vpa.kit.threads import Workers
@@ -129,11 +129,21 @@ async def embed_query(embedder: BatchedEmbedder, query: str, *, workers: Workers
 
 
 def check_history(history: Any) -> tuple[str, ...]:
-    """Earlier turns as a tuple, those that say something; raises InvalidQueryError for what is no list of strings."""
+    """The earlier turns that are looked at, those that say something; raises InvalidQueryError for what is no list of
+    strings, or no text.
+    """
     is_list = isinstance(history, Sequence) and not isinstance(history, str)
     if not is_list or not all(isinstance(turn, str) for turn in history):
         raise InvalidQueryError(f"history is a list of strings, the latest last, not {shown(history)}")
-    return tuple(turn for turn in history if turn.strip())
+    # What is not looked at tells no search from another.
+    return tuple(check_question(turn) for turn in [turn for turn in history if turn.strip()][-EARLIER_TURNS:])
+
+
+def check_group_by(group_by: object) -> GroupBy:
+    """Return it, or raise InvalidQueryError."""
+    if group_by is None or group_by == "document":
+        return group_by  # type: ignore[return-value]
+    raise InvalidQueryError(f"group_by is None or 'document', not {shown(group_by)}")
 
 
 class Retrieval:
@@ -160,12 +170,12 @@ class Retrieval:
         self.mode: SearchMode = options.mode or ("dense" if info.keywords is None else "hybrid")
         self._analyser: Analyser = analyser_of(options.language if info.keywords is None else info.keywords.language)
         self._notes: list[str] = []
+        # Whether it went as asked; another time it may go otherwise.
+        self.went_as_asked = True
 
     async def run(self, query: str) -> list[SearchResult]:
         """At most `top_k` candidates, best first."""
         options = self._options
-        if options.group_by not in (None, "document"):
-            raise InvalidQueryError(f"group_by is None or 'document', not {options.group_by!r}")
         if options.score_threshold is not None and self.mode == "keyword":
             raise InvalidQueryError(
                 "score_threshold is on the similarity of vectors, and mode='keyword' compares none; use "
@@ -191,12 +201,13 @@ class Retrieval:
     # The question
 
     async def _question(self, text: str) -> _Question:
+        check_question(text)  # A rewriting gives any string.
         vector = None if self.mode == "keyword" else (await self._embedded(text))
         return _Question(text, vector, await self._terms(text))
 
     async def _embedded(self, text: str) -> FloatVector:
         vector: FloatVector = (await embed_query(self._embedder, text, workers=self._workers))[0]
-        earlier = self._options.history[-EARLIER_TURNS:]
+        earlier = self._options.history
         if not earlier:
             return vector
         turns = [(await embed_query(self._embedder, turn, workers=self._workers))[0] for turn in earlier]
@@ -215,7 +226,7 @@ class Retrieval:
         if self.mode == "dense":
             return Counter(self._analyser.terms(text))
         terms: Counter[str] = await self._collection.query_terms(text)
-        earlier = self._options.history[-EARLIER_TURNS:]
+        earlier = self._options.history
         for place, turn in enumerate(earlier):
             weight = _EARLIER_WEIGHT ** (len(earlier) - place)
             for term, count in Counter(self._analyser.terms(turn)).items():
@@ -223,8 +234,12 @@ class Retrieval:
         if not terms:
             if self.mode == "keyword":
                 raise only_stop_words(text, self._collection.info)
-            self._notes.append("the question holds stop words only: it was compared by vector alone")
+            self._note(f"{shown(text)} holds stop words only: it was compared by vector alone")
         return terms
+
+    def _note(self, note: str) -> None:
+        if note not in self._notes:
+            self._notes.append(note)
 
     # Candidates
 
@@ -311,7 +326,9 @@ class Retrieval:
                 weight=options.rerank_weight,
                 seconds=options.rerank_seconds,
             )
-            self._notes += [note] if note is not None and note not in self._notes else []
+            if note is not None:
+                self.went_as_asked = False
+                self._note(note)
         candidates = limited(candidates, options.limits)
         return self._picked(candidates)
 
