@@ -27,10 +27,23 @@ from vpa.filters import F, normal
 from vpa.filters.ast import ALWAYS, Filter
 
 ENGLISH = analyser_of("english")
-VOCABULARY: Sequence[str] = tuple(
-    """
-lift drag wing flow shock wave plate heat jet mach number layer body angle theory test
-""".split()
+VOCABULARY: Sequence[str] = (
+    "lift",
+    "drag",
+    "wing",
+    "flow",
+    "shock",
+    "wave",
+    "plate",
+    "heat",
+    "jet",
+    "mach",
+    "number",
+    "layer",
+    "body",
+    "angle",
+    "theory",
+    "test",
 )
 
 

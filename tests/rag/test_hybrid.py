@@ -404,3 +404,40 @@ async def test_two_callers_at_once_get_what_each_alone_gets(rag: EnhancedRAGSyst
         rag = other
         together = await asyncio.gather(*(search(number % 12) for number in range(24)))
     assert [*map(ids, together)] == [*map(ids, alone)] * 2
+
+
+# Documents
+
+
+async def test_titles_are_words_of_their_documents_in_their_newest_version(rag: EnhancedRAGSystem) -> None:
+    async def search(query: str) -> list[str]:
+        return ids(await rag.search_knowledge(query, mode="keyword"))
+
+    await rag.add_document(document_id="bare", title="Zebras", content="")
+    await rag.add_document(document_id="titled", title="Zebra", content="Nothing of that kind.")
+    assert set(await search("zebra")) == {"bare", "titled"}
+    await rag.update_document("titled", title="Giraffe")
+    assert (await search("zebra"), await search("giraffes")) == (["bare"], ["titled"])
+    await rag.update_document("titled", metadata={"n": 1})
+    assert await search("giraffes") == ["titled"]
+
+
+async def test_another_language_stems_otherwise() -> None:
+    async with create_enhanced_rag_system(settings(keyword_language="de")) as rag:
+        await rag.add_document(document_id="a", content="Die Häuser der Stadt.")
+        assert ids(await rag.search_knowledge("Haus", mode="keyword")) == ["a"]
+        with pytest.raises(errors.InvalidQueryError, match="stop words of german only"):
+            await rag.search_knowledge("die der", mode="keyword")
+
+
+async def test_a_long_document_does_not_ask_the_reranker_again_and_again(rag: EnhancedRAGSystem) -> None:
+    text = "\n\n".join(f"Pump paragraph {number}, of oil and the like, as long as chunks are." for number in range(600))
+    await rag.add_document(document_id="long", content=text)
+    calls: list[int] = []
+
+    def judge(question: str, texts: Sequence[str]) -> list[float]:
+        calls.append(len(texts))
+        return [0.0] * len(texts)
+
+    results = await rag.search_knowledge("pump oil", top_k=4, group_by="document", rerank=judge)
+    assert (len(set(ids(results))), calls) == (4, [50])

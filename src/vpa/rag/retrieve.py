@@ -142,7 +142,7 @@ def check_history(history: Any) -> tuple[str, ...]:
 def check_group_by(group_by: object) -> GroupBy:
     """Return it, or raise InvalidQueryError."""
     if group_by is None or group_by == "document":
-        return group_by  # type: ignore[return-value]
+        return group_by
     raise InvalidQueryError(f"group_by is None or 'document', not {shown(group_by)}")
 
 
@@ -187,10 +187,12 @@ class Retrieval:
         while True:
             answers = [await self._answer(question, depth) for question in asked]
             candidates = merged_variants([newest(answer) for answer in answers])
-            chosen = await self._chosen(query, candidates, asked[0])
             is_whole = all(len(answer) < depth for answer in answers) or depth == MAX_TOP_K
-            if len(chosen) >= options.top_k or is_whole:
-                return [self._result(candidate, asked[0]) for candidate in chosen[: options.top_k]]
+            # Looked at first: what cannot suffice is not worth a reranker's time.
+            if is_whole or len(limited(candidates, options.limits)) >= options.top_k:
+                chosen = await self._chosen(query, candidates, asked[0])
+                if is_whole or len(chosen) >= options.top_k:
+                    return [self._result(candidate, asked[0]) for candidate in chosen[: options.top_k]]
             depth = min(MAX_TOP_K, depth * 2)
 
     @property
