@@ -105,7 +105,7 @@ async def test_a_rewriting_gives_strings_or_one_at_once_or_later() -> None:
         yield "fan"
         yield "compressor"
 
-    class Callable_:
+    class Model:
         __hash__ = None  # type: ignore[assignment]
 
         async def __call__(self, question: str) -> set[str]:
@@ -114,7 +114,7 @@ async def test_a_rewriting_gives_strings_or_one_at_once_or_later() -> None:
     assert await ask("pump", later) == ["pump", "PUMP", "fan"]
     assert await ask("pump", one_later) == ["pump", "fan"]
     assert await ask("pump", lazily) == ["pump", "fan", "compressor"]
-    assert await ask("pump", Callable_()) == ["pump", "fan"]
+    assert await ask("pump", Model()) == ["pump", "fan"]
     assert await ask("pump", lambda question: "fan") == ["pump", "fan"]
     assert await ask("pump", lambda question: ("fan" for _ in itertools.count())) == ["pump", "fan"]
     for nothing in ([], "", [" "], ()):
@@ -148,6 +148,8 @@ async def test_what_a_rewriting_raises_is_raised() -> None:
 
     with pytest.raises(KeyError, match="model"):
         await ask("pump", broken)
+    with pytest.raises(RuntimeError, match="StopIteration was raised"):
+        await ask("pump", lambda question: next(iter(())))
 
 
 # Feedback

@@ -116,14 +116,14 @@ async def test_a_plain_function_runs_beside_the_event_loop_and_an_asynchronous_o
     async def asynchronous(question: str, texts: Sequence[str]) -> list[float]:
         return plain(question, texts)
 
-    class Callable_:
+    class Model:
         async def __call__(self, question: str, texts: Sequence[str]) -> list[float]:
             return plain(question, texts)
 
     def later(question: str, texts: Sequence[str]) -> Any:
         return asynchronous(question, texts)
 
-    for function in (plain, asynchronous, Callable_(), later, functools.partial(asynchronous)):
+    for function in (plain, asynchronous, Model(), later, functools.partial(asynchronous)):
         assert names((await rerank(row([0.9, 0.5]), function)).candidates) == ["c001", "c000"]
     assert threads[0] != threading.get_ident()
     assert set(threads[1:]) == {threading.get_ident()}
@@ -210,6 +210,8 @@ async def test_what_it_raises_is_named_and_chained_and_an_error_of_ours_stays() 
     with pytest.raises(errors.RerankerError, match=r"'broken' failed with KeyError: 'model'; search without") as caught:
         await rerank(row([0.9, 0.5]), broken)
     assert isinstance(caught.value.__cause__, KeyError)
+    with pytest.raises(errors.RerankerError, match="failed with RuntimeError: StopIteration was raised"):
+        await rerank(row([0.9, 0.5]), lambda question, texts: next(iter(())))
     with pytest.raises(errors.ServiceUnavailableError, match="it is down"):
         await rerank(row([0.9, 0.5]), search)
 

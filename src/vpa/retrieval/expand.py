@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -13,6 +11,7 @@ from vpa.analysis.analyser import Analyser
 from vpa.analysis.cutting import spans
 from vpa.base.errors import InvalidQueryError
 from vpa.base.showing import shown
+from vpa.retrieval.calling import called
 from vpa.retrieval.candidates import Candidate, ranked
 
 Rewriting: TypeAlias = "Callable[[str], Iterable[str] | Awaitable[Iterable[str]]]"
@@ -56,21 +55,9 @@ async def variants(question: str, expand: Expansion, analyser: Analyser) -> list
     if isinstance(expand, Mapping):
         others = _with_synonyms(question, expand, analyser)
     elif callable(expand):
-        others = await _rewritten(question, expand)
+        others = await called(expand, question, read=_strings)
     distinct = dict.fromkeys([question, *(other for other in others if other.strip())])
     return list(itertools.islice(distinct, _MOST_VARIANTS))
-
-
-async def _rewritten(question: str, rewriting: Rewriting) -> list[str]:
-    """A plain function runs in a thread, so that the event loop goes on."""
-    call: Callable[[str], Any] = rewriting
-
-    def called() -> Any:
-        answer = call(question)
-        return answer if inspect.isawaitable(answer) else _strings(answer)
-
-    answer = called() if inspect.iscoroutinefunction(call) else await asyncio.to_thread(called)
-    return _strings(await answer) if inspect.isawaitable(answer) else answer
 
 
 def _strings(answer: Any) -> list[str]:

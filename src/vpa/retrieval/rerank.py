@@ -4,7 +4,6 @@ function."""
 from __future__ import annotations
 
 import asyncio
-import inspect
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 from vpa.base.arrays import Scores
 from vpa.base.errors import InvalidQueryError, RerankerError, VectorDatabaseError
 from vpa.base.showing import shown
+from vpa.retrieval.calling import called
 from vpa.retrieval.candidates import Candidate
 from vpa.retrieval.identity import Identity
 
@@ -53,12 +53,7 @@ class FunctionReranker(Reranker):
     async def scores(self, question: str, candidates: Sequence[Candidate]) -> Sequence[float]:
         """A plain function runs in a thread, so that the event loop goes on."""
         texts = [candidate.text for candidate in candidates]
-        call: Callable[[str, Sequence[str]], Any] = self._function
-        if inspect.iscoroutinefunction(call):
-            answer = call(question, texts)
-        else:
-            answer = await asyncio.to_thread(call, question, texts)
-        scores: Sequence[float] = await answer if inspect.isawaitable(answer) else answer
+        scores: Sequence[float] = await called(self._function, question, texts)
         return scores
 
 
