@@ -72,15 +72,22 @@ def test_asynchronous_functions_objects_and_values_are_taken_too(rag: Any) -> No
     async def judge(question: str, texts: Sequence[str]) -> list[float]:
         return [float("cats" in text) for text in texts]
 
+    threads: set[int] = set()
+
     class Model:
         def __call__(self, question: str, texts: Sequence[str]) -> list[float]:
+            threads.add(threading.get_ident())
             return [float("cats" in text) for text in texts]
 
     def with_name(name: str, question: str, texts: Sequence[str]) -> list[float]:
+        threads.add(threading.get_ident())
         return [float(name in text) for text in texts]
 
     for function in (judge, Model(), functools.partial(with_name, "cats")):
         assert ids(rag.search_knowledge("oil pump", rerank=function, rerank_weight=1))[0] == "cats"
+    assert threads == {threading.get_ident()}
+    with pytest.raises(errors.RerankerError, match="the reranker 'Model' failed with TypeError"):
+        rag.search_knowledge("oil pump", rerank=Model)
     for expand in ({"pump": ["valve"]}, {"pump": iter(["valve"])}):
         assert ids(rag.search_knowledge("pump", mode="keyword", expand=expand)) == ["pump", "valve"]
     assert ids(rag.search_knowledge("pump", mode="keyword", expand="feedback"))[0] == "pump"

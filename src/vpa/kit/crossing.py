@@ -33,7 +33,9 @@ _GATHERED_S: Final = 0.02
 LOOK_S: Final = 0.5
 # Parameters that take functions: those that are told something, and those whose answer is waited for.
 TOLD: Final = frozenset({"progress", "converted"})
-ASKED: Final = frozenset({"embedder", "expand", "rerank"})
+ASKED: Final = frozenset({"embedder"})
+# Those that take any callable object, too; an embedder that can be called may be a model that has more to it.
+JUDGING: Final = frozenset({"expand", "rerank"})
 # Read as they are: none of them runs code of its caller.
 _PLAIN: Final = (str, bytes, bytearray, dict, list, tuple, set, frozenset, range, int, float, bool, type(None))
 
@@ -115,7 +117,9 @@ class Crossing:
             return _Bridge(iter(value), self)
         if name in TOLD and callable(value):
             return functools.partial(self._tell, value)
-        if name in ASKED and not isinstance(value, Mapping):
+        if name in JUDGING and callable(value):
+            return _call_here(value)
+        if name in ASKED:
             return called_here(value)
         return read_here(value)
 
@@ -238,7 +242,11 @@ def _read_item(item: Any) -> Any:
 
 def called_here(function: Any) -> Any:
     """A function as one that is awaited on a loop and runs in the thread of the caller; anything else as it is."""
-    if not inspect.isroutine(function) or inspect.iscoroutinefunction(function):
+    return _call_here(function) if inspect.isroutine(function) else function
+
+
+def _call_here(function: Any) -> Any:
+    if inspect.iscoroutinefunction(function):
         return function
 
     @functools.wraps(function)

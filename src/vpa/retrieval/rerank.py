@@ -14,6 +14,7 @@ import numpy as np
 from vpa.base.arrays import Scores
 from vpa.base.errors import InvalidQueryError, RerankerError, VectorDatabaseError
 from vpa.base.showing import shown
+from vpa.kit.crossing import original_of
 from vpa.retrieval.calling import called
 from vpa.retrieval.candidates import Candidate
 from vpa.retrieval.identity import Identity
@@ -42,7 +43,8 @@ class FunctionReranker(Reranker):
     def __init__(self, function: RerankFunction) -> None:
         self._function = function
         self._identity = Identity(function)
-        self.name = getattr(function, "__name__", type(function).__name__)
+        original = original_of(function)
+        self.name = getattr(original, "__name__", type(original).__name__)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FunctionReranker) and other._identity == self._identity
