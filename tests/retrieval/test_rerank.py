@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import itertools
 import threading
@@ -233,6 +234,35 @@ async def test_a_slow_one_is_not_waited_for_and_the_order_stays() -> None:
         assert outcome.note == f"the reranker '{function.__name__}' took longer than 0.01 s: the order is as it was"
         assert [(one.score, one.reranked) for one in outcome.candidates] == [(0.9, None), (0.5, None)]
     release.set()
+
+
+async def test_any_number_that_never_return_hold_up_no_other() -> None:
+    release = threading.Event()
+
+    def hanging(question: str, texts: Sequence[str]) -> list[float]:
+        release.wait(30)
+        return [0.0] * len(texts)
+
+    for _ in range(40):
+        assert (await rerank(row([0.9, 0.5]), hanging, seconds=0.001)).note
+    outcome = await rerank(row([0.9, 0.5]), lambda question, texts: [1.0, 2.0])
+    assert (names(outcome.candidates), outcome.note) == (["c001", "c000"], None)
+    # Nor what else runs in threads of the loop.
+    assert await asyncio.to_thread(lambda: 5) == 5
+    release.set()
+
+
+async def test_what_a_function_reads_of_the_context_is_the_callers() -> None:
+    name = contextvars.ContextVar("name", default="")
+    name.set("cats")
+    seen: list[str] = []
+
+    def judge(question: str, texts: Sequence[str]) -> list[float]:
+        seen.append(name.get())
+        return [0.0] * len(texts)
+
+    await rerank(row([0.9, 0.5]), judge)
+    assert seen == ["cats"]
 
 
 async def test_one_that_gave_up_by_itself_has_failed() -> None:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import inspect
+import threading
 from collections.abc import Callable
 from typing import Any
+
+from vpa.kit.threads import no_thread
 
 
 async def called(function: Callable[..., Any], *args: Any, read: Callable[[Any], Any] | None = None) -> Any:
@@ -21,7 +26,36 @@ async def called(function: Callable[..., Any], *args: Any, read: Callable[[Any],
             return read_result(function(*args))
         except StopIteration as error:
             # Which no future takes: the search would wait for ever.
-            raise RuntimeError(f"{type(error).__name__} was raised") from error
+            raise RuntimeError("StopIteration was raised") from error
 
-    result = function(*args) if inspect.iscoroutinefunction(function) else await asyncio.to_thread(call)
+    result = function(*args) if inspect.iscoroutinefunction(function) else await _in_thread(call)
     return read_result(await result) if inspect.isawaitable(result) else result
+
+
+async def _in_thread(call: Callable[[], Any]) -> Any:
+    """In a thread of its own. A function that never returns would keep one of a pool, which then has none left for
+    others, and no program ends before its pools do.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(give: Callable[[Any], None], value: Any) -> None:
+        if not answer.done():
+            give(value)
+
+    def run() -> None:
+        give: Callable[[Any], None] = answer.set_result
+        try:
+            value = context.run(call)
+        except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for the future
+            give, value = answer.set_exception, error
+        # Where the loop has ended nothing waits any more.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, give, value)
+
+    try:
+        threading.Thread(target=run, name="vpa-called", daemon=True).start()
+    except (RuntimeError, MemoryError) as error:
+        raise no_thread(error) from error
+    return await answer
