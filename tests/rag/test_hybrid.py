@@ -14,9 +14,11 @@ from vpa import errors
 from vpa.base.scope import Scope
 from vpa.config.settings import DeploymentConfig
 from vpa.core.enhanced_rag import EnhancedRAGSystem, SearchResult, create_enhanced_rag_system
+from vpa.core.vector_database import VectorDatabaseConfig, VPAVectorDatabaseManager
 from vpa.retrieval.boosts import Recency
 from vpa.retrieval.candidates import Candidate
 from vpa.retrieval.rerank import Reranker
+from vpa.testing.fakes import WeakStore
 
 MODES = ("hybrid", "dense", "keyword")
 DOCUMENTS: tuple[dict[str, Any], ...] = (
@@ -441,3 +443,29 @@ async def test_a_long_document_does_not_ask_the_reranker_again_and_again(rag: En
 
     results = await rag.search_knowledge("pump oil", top_k=4, group_by="document", rerank=judge)
     assert (len(set(ids(results))), calls) == (4, [50])
+
+
+# Stores
+
+
+async def test_a_store_that_keeps_no_words_is_searched_by_vector() -> None:
+    manager = VPAVectorDatabaseManager(VectorDatabaseConfig(), store=WeakStore())
+    async with create_enhanced_rag_system(settings(), manager=manager) as rag:
+        await rag.add_documents(DOCUMENTS)
+        results = await rag.search_knowledge("oil pump X-200b", boosts={"title": 2.0}, diversity=0.2, expand="feedback")
+        assert {result.why.mode for result in results if result.why} == {"dense"}
+        for mode in ("keyword", "hybrid"):
+            with pytest.raises(errors.ConfigurationError, match="keeps no keyword index yet; search by vector"):
+                await rag.search_knowledge("oil", mode=mode)  # type: ignore[arg-type]
+    await manager.close()
+
+
+@pytest.mark.parametrize("metric", ["dot", "euclidean", "cosine"])
+async def test_every_metric_has_hybrid_searches(metric: str) -> None:
+    async with create_enhanced_rag_system(settings(vector_db_metric=metric)) as rag:
+        await rag.add_documents(DOCUMENTS)
+        dense = {result.document_id: result.score for result in await rag.search_knowledge("pump oil", mode="dense")}
+        for fusion in ("zscore", "minmax", "max", "rrf", "confidence"):
+            results = await rag.search_knowledge("pump oil", fusion=fusion)  # type: ignore[arg-type]
+            assert {result.document_id: result.similarity for result in results} == pytest.approx(dense)
+            assert ids(results)[-1] == "cats"
