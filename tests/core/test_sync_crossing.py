@@ -12,7 +12,7 @@ import pytest
 
 import vpa
 from vpa import Record, sync
-from vpa.kit.crossing import ASKED, TOLD
+from vpa.kit.crossing import ASKED, JUDGING, TOLD
 
 COUNT = 300
 
@@ -201,7 +201,7 @@ def test_every_parameter_that_takes_a_function_is_known_to_the_crossing() -> Non
         for name, annotation in inspect.get_annotations(inspect.unwrap(call)).items()
         if name != "return" and ("Callable" in str(annotation) or "Progress" in str(annotation))
     }
-    assert names <= TOLD | ASKED
+    assert names <= TOLD | ASKED | JUDGING
 
 
 def _takes_async_iterators(call: Any) -> bool:

@@ -28,8 +28,22 @@ from vpa.filters.ast import ALWAYS, Filter
 
 ENGLISH = analyser_of("english")
 VOCABULARY: Sequence[str] = (
-    *("lift", "drag", "wing", "flow", "shock", "wave", "plate", "heat"),
-    *("jet", "mach", "number", "layer", "body", "angle", "theory", "test"),
+    "lift",
+    "drag",
+    "wing",
+    "flow",
+    "shock",
+    "wave",
+    "plate",
+    "heat",
+    "jet",
+    "mach",
+    "number",
+    "layer",
+    "body",
+    "angle",
+    "theory",
+    "test",
 )
 
 

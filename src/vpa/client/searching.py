@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,6 +37,9 @@ from vpa.filters import FilterLike, NormalFilter
 from vpa.retrieval.fusion import Fusion, fuse
 from vpa.stores.answers import Candidates
 from vpa.stores.requests import Search, SearchBatch, SearchWords, SetKeywords
+
+# Of a term: beyond what any question repeats, and far from where scores overflow.
+_GREATEST_WEIGHT: Final = 1e6
 
 
 class SearchingVerbs(Located):
@@ -73,7 +76,7 @@ class SearchingVerbs(Located):
                 vector,
                 text,
                 mode=mode,
-                fusion=fusion,
+                fusion=_checked_fusion(fusion),
                 top_k=check_top_k(top_k),
                 filter=await checked_filter(filter),
                 score_threshold=check_threshold(score_threshold),
@@ -177,7 +180,7 @@ class SearchingVerbs(Located):
             raise InvalidQueryError("candidates takes exactly one of text= and terms=")
         return await self._candidates(
             SearchWords(
-                terms=await self.query_terms(text) if text is not None else _checked_terms(terms or {}),
+                terms=await self.query_terms(text) if text is not None else _checked_terms(terms),
                 vector=None if vector is None else check_query_vectors(vector, info=bound.info, dimensions=1)[0],
                 top_k=check_top_k(depth),
                 include_vectors=include_vectors,
@@ -300,10 +303,20 @@ class SearchingVerbs(Located):
         ]
 
 
-def _checked_terms(terms: Mapping[str, float]) -> Mapping[str, float]:
+def _checked_fusion(fusion: object) -> Fusion | None:
+    if fusion is not None and not isinstance(fusion, Fusion):
+        raise InvalidQueryError(f"fusion is a Fusion, Fusion(method='rrf'), not {shown(fusion)}")
+    return fusion
+
+
+def _checked_terms(terms: Mapping[str, float] | None) -> Mapping[str, float]:
+    if not isinstance(terms, Mapping):
+        raise InvalidQueryError(f"terms maps strings to numbers, as query_terms does, not {shown(terms)}")
     for term, weight in terms.items():
         if not isinstance(term, str) or isinstance(weight, bool) or not isinstance(weight, int | float):
             raise InvalidQueryError(f"terms maps strings to numbers, not {shown(term)} to {shown(weight)}")
-        if not 0 <= weight < math.inf:
-            raise InvalidQueryError(f"the weight of the term {term!r} must be a number from 0 up, not {shown(weight)}")
+        if not 0 <= weight <= _GREATEST_WEIGHT:
+            raise InvalidQueryError(
+                f"the weight of the term {term!r} must be a number from 0 to 1,000,000, not {shown(weight)}"
+            )
     return terms

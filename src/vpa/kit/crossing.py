@@ -34,6 +34,8 @@ LOOK_S: Final = 0.5
 # Parameters that take functions: those that are told something, and those whose answer is waited for.
 TOLD: Final = frozenset({"progress", "converted"})
 ASKED: Final = frozenset({"embedder"})
+# Those that take any callable object, too; an embedder that can be called may be a model that has more to it.
+JUDGING: Final = frozenset({"expand", "rerank"})
 # Read as they are: none of them runs code of its caller.
 _PLAIN: Final = (str, bytes, bytearray, dict, list, tuple, set, frozenset, range, int, float, bool, type(None))
 
@@ -115,6 +117,8 @@ class Crossing:
             return _Bridge(iter(value), self)
         if name in TOLD and callable(value):
             return functools.partial(self._tell, value)
+        if name in JUDGING and callable(value):
+            return _call_here(value)
         if name in ASKED:
             return called_here(value)
         return read_here(value)
@@ -238,7 +242,11 @@ def _read_item(item: Any) -> Any:
 
 def called_here(function: Any) -> Any:
     """A function as one that is awaited on a loop and runs in the thread of the caller; anything else as it is."""
-    if not inspect.isroutine(function) or inspect.iscoroutinefunction(function):
+    return _call_here(function) if inspect.isroutine(function) else function
+
+
+def _call_here(function: Any) -> Any:
+    if inspect.iscoroutinefunction(function):
         return function
 
     @functools.wraps(function)
@@ -246,11 +254,17 @@ def called_here(function: Any) -> Any:
         crossing = _current.get()
         if crossing is None:
             return await asyncio.to_thread(function, *args)
-        result = await crossing.call(function, *args)
+        result = await crossing.call(_called, function, *args)
         return await result if inspect.isawaitable(result) else result
 
     call._vpa_original = function  # type: ignore[attr-defined]  # Not `__wrapped__`: that may be another function's.
     return call
+
+
+def _called(function: Callable[..., Any], *args: Any) -> Any:
+    """What a function gives, read: a generator's body is the caller's too."""
+    result = function(*args)
+    return result if inspect.isawaitable(result) else read_here(result)
 
 
 def original_of(function: Any) -> Any:

@@ -20,7 +20,7 @@ from vpa.base.query import MAX_TOP_K
 from vpa.base.scope import Scope
 from vpa.base.showing import shown
 from vpa.client.collection import Collection
-from vpa.client.words import FUSED_DEPTH, SearchMode, only_stop_words
+from vpa.client.words import FUSED_DEPTH, SearchMode, check_question, only_stop_words
 from vpa.embeddings.batched import BatchedEmbedder
 from vpa.filters import Filter
 from vpa.kit.threads import Workers
@@ -32,10 +32,11 @@ from vpa.rag.documents import SearchResult
 from vpa.rag.widening import widened
 from vpa.retrieval.boosts import Recency, boost_fields, boost_recent
 from vpa.retrieval.candidates import Candidate, newest, ranked
-from vpa.retrieval.choice import DOCUMENT, diverse, limited, sampled
+from vpa.retrieval.choice import DOCUMENT, diverse, drawn_scores, limited, sampled
 from vpa.retrieval.expand import BELIEVED, FEEDBACK, fed_back, merged_variants, variants
 from vpa.retrieval.fusion import Fusion, fuse, ranks
-from vpa.retrieval.rerank import Reranker, reranked
+from vpa.retrieval.identity import Identity
+from vpa.retrieval.rerank import FunctionReranker, Reranker, reranked
 from vpa.retrieval.why import Why, matched_words
 
 GroupBy: TypeAlias = Literal["document"] | None
@@ -88,7 +89,11 @@ class RetrievalOptions:
         expand = self.expand
         if isinstance(expand, Mapping):
             expand = tuple((word, tuple(others)) for word, others in expand.items())
-        return (replace(self, expand=None), expand)
+        elif callable(expand):
+            expand = Identity(expand)
+        # A reranker of the caller's may be a value that cannot be hashed.
+        rerank = self.rerank if isinstance(self.rerank, FunctionReranker) else Identity(self.rerank)
+        return (replace(self, expand=None, rerank=None), expand, rerank)
 
     @property
     def is_repeatable(self) -> bool:
@@ -126,11 +131,21 @@ async def embed_query(embedder: BatchedEmbedder, query: str, *, workers: Workers
 
 
 def check_history(history: Any) -> tuple[str, ...]:
-    """Earlier turns as a tuple, those that say something; raises InvalidQueryError for what is no list of strings."""
+    """The earlier turns that are looked at, those that say something; raises InvalidQueryError for what is no list of
+    strings, or no text.
+    """
     is_list = isinstance(history, Sequence) and not isinstance(history, str)
     if not is_list or not all(isinstance(turn, str) for turn in history):
         raise InvalidQueryError(f"history is a list of strings, the latest last, not {shown(history)}")
-    return tuple(turn for turn in history if turn.strip())
+    # What is not looked at tells no search from another.
+    return tuple(check_question(turn) for turn in [turn for turn in history if turn.strip()][-EARLIER_TURNS:])
+
+
+def check_group_by(group_by: object) -> GroupBy:
+    """Return it, or raise InvalidQueryError."""
+    if group_by is None or group_by == "document":
+        return group_by
+    raise InvalidQueryError(f"group_by is None or 'document', not {shown(group_by)}")
 
 
 class Retrieval:
@@ -157,12 +172,12 @@ class Retrieval:
         self.mode: SearchMode = options.mode or ("dense" if info.keywords is None else "hybrid")
         self._analyser: Analyser = analyser_of(options.language if info.keywords is None else info.keywords.language)
         self._notes: list[str] = []
+        # Whether it went as asked; another time it may go otherwise.
+        self.went_as_asked = True
 
     async def run(self, query: str) -> list[SearchResult]:
         """At most `top_k` candidates, best first."""
         options = self._options
-        if options.group_by not in (None, "document"):
-            raise InvalidQueryError(f"group_by is None or 'document', not {options.group_by!r}")
         if options.score_threshold is not None and self.mode == "keyword":
             raise InvalidQueryError(
                 "score_threshold is on the similarity of vectors, and mode='keyword' compares none; use "
@@ -174,11 +189,13 @@ class Retrieval:
         while True:
             answers = [await self._answer(question, depth) for question in asked]
             candidates = merged_variants([newest(answer) for answer in answers])
-            chosen = await self._chosen(query, candidates, asked[0])
             is_whole = all(len(answer) < depth for answer in answers) or depth == MAX_TOP_K
-            if len(chosen) >= options.top_k or is_whole:
-                results = [self._result(candidate, asked[0]) for candidate in chosen[: options.top_k]]
-                return await widened(self._collection, results, widen=options.widen, scope=options.scope)
+            # Looked at first: what cannot suffice is not worth a reranker's time.
+            if is_whole or len(limited(candidates, options.limits)) >= options.top_k:
+                chosen = await self._chosen(query, candidates, asked[0])
+                if is_whole or len(chosen) >= options.top_k:
+                    results = [self._result(candidate, asked[0]) for candidate in chosen[: options.top_k]]
+                    return await widened(self._collection, results, widen=options.widen, scope=options.scope)
             depth = min(MAX_TOP_K, depth * 2)
 
     @property
@@ -189,12 +206,13 @@ class Retrieval:
     # The question
 
     async def _question(self, text: str) -> _Question:
+        check_question(text)  # A rewriting gives any string.
         vector = None if self.mode == "keyword" else (await self._embedded(text))
         return _Question(text, vector, await self._terms(text))
 
     async def _embedded(self, text: str) -> FloatVector:
         vector: FloatVector = (await embed_query(self._embedder, text, workers=self._workers))[0]
-        earlier = self._options.history[-EARLIER_TURNS:]
+        earlier = self._options.history
         if not earlier:
             return vector
         turns = [(await embed_query(self._embedder, turn, workers=self._workers))[0] for turn in earlier]
@@ -213,7 +231,7 @@ class Retrieval:
         if self.mode == "dense":
             return Counter(self._analyser.terms(text))
         terms: Counter[str] = await self._collection.query_terms(text)
-        earlier = self._options.history[-EARLIER_TURNS:]
+        earlier = self._options.history
         for place, turn in enumerate(earlier):
             weight = _EARLIER_WEIGHT ** (len(earlier) - place)
             for term, count in Counter(self._analyser.terms(turn)).items():
@@ -221,8 +239,12 @@ class Retrieval:
         if not terms:
             if self.mode == "keyword":
                 raise only_stop_words(text, self._collection.info)
-            self._notes.append("the question holds stop words only: it was compared by vector alone")
+            self._note(f"{shown(text)} holds stop words only: it was compared by vector alone")
         return terms
+
+    def _note(self, note: str) -> None:
+        if note not in self._notes:
+            self._notes.append(note)
 
     # Candidates
 
@@ -309,12 +331,21 @@ class Retrieval:
                 weight=options.rerank_weight,
                 seconds=options.rerank_seconds,
             )
-            self._notes += [note] if note is not None and note not in self._notes else []
+            if note is not None:
+                self.went_as_asked = False
+                self._note(note)
         candidates = limited(candidates, options.limits)
-        if options.temperature:
-            candidates = sampled(candidates, count=options.top_k, temperature=options.temperature, seed=options.seed)
+        return self._picked(candidates)
+
+    def _picked(self, candidates: list[Candidate]) -> list[Candidate]:
+        options = self._options
         if options.diversity:
-            candidates = diverse(candidates, count=options.top_k, diversity=options.diversity)
+            drawn = None
+            if options.temperature:
+                drawn = drawn_scores(candidates, temperature=options.temperature, seed=options.seed)
+            return diverse(candidates, count=options.top_k, diversity=options.diversity, scores=drawn)
+        if options.temperature:
+            return sampled(candidates, count=options.top_k, temperature=options.temperature, seed=options.seed)
         return candidates
 
     def _result(self, candidate: Candidate, question: _Question) -> SearchResult:

@@ -28,14 +28,15 @@ from vpa.rag.history import SearchEntry
 from vpa.rag.ingest import Progress, Source
 from vpa.rag.lifecycle import RunningSystem
 from vpa.rag.reading import read_document, read_summaries
-from vpa.rag.retrieve import GroupBy, Retrieval, RetrievalOptions, check_history
+from vpa.rag.retrieve import GroupBy, Retrieval, RetrievalOptions, check_group_by, check_history
 from vpa.rag.widening import check_widen
 from vpa.retrieval import rerank as _rerank
-from vpa.retrieval.boosts import Recency, check_boosts
-from vpa.retrieval.choice import check_at_most, check_share, check_temperature
+from vpa.retrieval.boosts import Recency, check_boosts, check_recency
+from vpa.retrieval.choice import check_at_most, check_seed, check_share, check_temperature
 from vpa.retrieval.expand import Expansion, check_expansion
 from vpa.retrieval.fusion import Fusion, FusionName
-from vpa.retrieval.rerank import Reranker, RerankFunction, as_reranker
+from vpa.retrieval.rerank import Reranker, RerankFunction, as_reranker, check_seconds
+from vpa.retrieval.why import Why
 
 _SCOPE = Scope()
 
@@ -241,27 +242,26 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
             try:
                 _check_query(query)
                 node = await checked_filter(filters)
-                check_expansion(expand)
                 options = RetrievalOptions(
                     top_k=check_top_k(top_k),
                     score_threshold=check_threshold(score_threshold),
-                    group_by=group_by,
+                    group_by=check_group_by(group_by),
                     exact=exact,
                     scope=scope,
                     mode=check_mode(mode),
                     fusion=Fusion(method=fusion, semantic_weight=semantic_weight, keyword_weight=keyword_weight),
                     boosts=check_boosts(boosts),
-                    recency=recency,
+                    recency=check_recency(recency),
                     at_most=check_at_most(at_most),
                     widen=check_widen(widen),
                     diversity=check_share("diversity", diversity),
                     temperature=check_temperature(temperature),
-                    seed=seed,
+                    seed=check_seed(seed),
                     rerank=as_reranker(rerank),
                     rerank_depth=check_top_k(rerank_depth),
                     rerank_weight=check_share("rerank_weight", rerank_weight),
-                    rerank_seconds=rerank_seconds,
-                    expand=expand,
+                    rerank_seconds=check_seconds(rerank_seconds),
+                    expand=check_expansion(expand),
                     history=check_history(history),
                     language=self.options.keyword_language or "none",
                 )
@@ -302,7 +302,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
             collection, self._embedder, node=node, options=options, workers=self._workers, now=self._clock.now()
         )
         results = await retrieval.run(query)
-        if remembers:
+        if remembers and retrieval.went_as_asked:
             self._cache.put(key, _copies(results), size_bytes=_weight(query, results))
         return results, False
 
@@ -365,11 +365,18 @@ def _check_query(query: object) -> None:
 
 
 def _copies(results: list[SearchResult]) -> list[SearchResult]:
-    return [replace(result, metadata=deepcopy(result.metadata)) for result in results]
+    return [replace(result, metadata=deepcopy(result.metadata), why=_copy(result.why)) for result in results]
+
+
+def _copy(why: Why | None) -> Why | None:
+    return None if why is None else replace(why, boosts=dict(why.boosts))
 
 
 def _weight(query: str, results: list[SearchResult]) -> int:
     # A rough weight: Python strings take one to four bytes a character, an object some hundred.
-    return (
-        500 + 4 * len(query) + sum(700 + 2 * len(result.content) + 4 * len(repr(result.metadata)) for result in results)
-    )
+    return 500 + 4 * len(query) + sum(map(_weight_of, results))
+
+
+def _weight_of(result: SearchResult) -> int:
+    words = 0 if result.why is None else len(result.why.words)
+    return 1000 + 2 * len(result.content) + 4 * len(repr(result.metadata)) + 250 * words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +16,10 @@ from vpa.retrieval.candidates import Candidate, values_at
 
 _DAY_S: Final = 86_400.0
 TITLE: Final = "title"
+# Beyond this a field decides alone, and a product of many could overflow.
+_GREATEST_FACTOR: Final = 1e6
+# What a score below 0 is divided by at least.
+_LEAST_FACTOR: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +36,7 @@ class Recency:
     def __post_init__(self) -> None:
         if not isinstance(self.field, str) or not self.field:
             raise InvalidQueryError(f"recency needs the name of a date field, not {shown(self.field)}")
-        if not _is_number(self.half_life_days) or not 0 < self.half_life_days < math.inf:
+        if not _is_number(self.half_life_days) or self.half_life_days <= 0:
             raise InvalidQueryError(f"half_life_days must be a number above 0, not {shown(self.half_life_days)}")
         if not _is_number(self.weight) or not 0 <= self.weight <= 1:
             raise InvalidQueryError(f"the weight of recency must be a number from 0 to 1, not {shown(self.weight)}")
@@ -61,15 +65,22 @@ def seconds_of(value: object) -> float | None:
     return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
 
 
+def check_recency(recency: object) -> Recency | None:
+    """Return it, or raise InvalidQueryError for what is no Recency."""
+    if recency is not None and not isinstance(recency, Recency):
+        raise InvalidQueryError(f"recency is a Recency, Recency(field='date', half_life_days=30), not {shown(recency)}")
+    return recency
+
+
 def check_boosts(boosts: Mapping[str, float] | None) -> tuple[tuple[str, float], ...]:
-    """Field boosts as pairs, or InvalidQueryError: factors from 1 up by field."""
+    """Field boosts as pairs, or InvalidQueryError: factors from 1 to a million by field."""
     if boosts is None:
         return ()
     if not isinstance(boosts, Mapping) or not all(isinstance(name, str) and name for name in boosts):
         raise InvalidQueryError(f"boosts is a mapping of fields to factors, {{'title': 2.0}}, not {shown(boosts)}")
     for name, factor in boosts.items():
-        if not _is_number(factor) or not 1 <= factor < math.inf:
-            raise InvalidQueryError(f"the boost of {name!r} must be a number from 1 up, not {shown(factor)}")
+        if not _is_number(factor) or not 1 <= factor <= _GREATEST_FACTOR:
+            raise InvalidQueryError(f"the boost of {name!r} must be a number from 1 to 1,000,000, not {shown(factor)}")
     return tuple(boosts.items())
 
 
@@ -96,8 +107,7 @@ def boost_fields(
             held = {term for text in found for term in analyser.terms(text)}
             share = len(held & terms.keys()) / len(terms) if terms else 0.0
             if share:
-                candidate.boosts[name] = 1 + (factor - 1) * share
-                candidate.score *= candidate.boosts[name]
+                _multiply(candidate, name, 1 + (factor - 1) * share)
 
 
 def boost_recent(candidates: Sequence[Candidate], recency: Recency, *, now: float) -> None:
@@ -111,8 +121,18 @@ def boost_recent(candidates: Sequence[Candidate], recency: Recency, *, now: floa
             "'2024-05-01', or seconds since 1970"
         )
     for candidate in candidates:
-        candidate.boosts[recency.field] = recency.factor(candidate, now=now)
-        candidate.score *= candidate.boosts[recency.field]
+        _multiply(candidate, recency.field, recency.factor(candidate, now=now))
+
+
+def _multiply(candidate: Candidate, name: str, factor: float) -> None:
+    """Raise the score by a factor above 1, lower it by one below. A score below 0, which cosine and dot have too, is
+    divided: a product would turn the order round.
+    """
+    candidate.boosts[name] = candidate.boosts.get(name, 1.0) * factor
+    if candidate.score < 0:
+        candidate.score /= max(factor, _LEAST_FACTOR)
+    else:
+        candidate.score *= factor
 
 
 def _texts(candidate: Candidate, name: str) -> list[str]:
@@ -123,4 +143,5 @@ def _texts(candidate: Candidate, name: str) -> list[str]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    """Whether it is a finite one that a float can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

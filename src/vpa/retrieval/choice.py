@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vpa.base.arrays import FloatMatrix
+from vpa.base.arrays import FloatMatrix, Scores
 from vpa.base.errors import InvalidQueryError
 from vpa.base.showing import shown
 from vpa.retrieval.candidates import Candidate, ordered, values_at
@@ -42,15 +42,22 @@ def check_share(name: str, value: object) -> float:
 
 def check_temperature(value: object) -> float:
     """Return a temperature, or raise InvalidQueryError: a number from 0 up."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
         raise InvalidQueryError(f"temperature must be a number from 0 up, not {shown(value)}")
     return float(value)
+
+
+def check_seed(seed: object) -> int | None:
+    """Return a seed, or raise InvalidQueryError: a whole number from 0 up, or None for another draw each time."""
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        raise InvalidQueryError(f"seed is a whole number from 0 up, or None, not {shown(seed)}")
+    return seed
 
 
 def limited(candidates: Sequence[Candidate], at_most: Sequence[tuple[str, int]]) -> list[Candidate]:
     """The candidates in their order, but no more of one document or value of a field than `at_most` says.
 
-    Passages without the field are not limited by it.
+    Candidates without the field are not limited by it.
     """
     seen: Counter[tuple[str, object]] = Counter()
     result = []
@@ -68,18 +75,19 @@ def _values(candidate: Candidate, name: str) -> list[object]:
     return [(type(value).__name__, value) for value in values_at(candidate.match.metadata, name)]
 
 
-def diverse(candidates: Sequence[Candidate], *, count: int, diversity: float) -> list[Candidate]:
-    """Maximal marginal scaled: the next one is that with the greatest (1 - diversity) · relevance - diversity ·
-    greatest cosine to those chosen before. Relevance is the score, scaled to [0, 1] over all candidates.
+def diverse(
+    candidates: Sequence[Candidate], *, count: int, diversity: float, scores: Scores | None = None
+) -> list[Candidate]:
+    """Maximal marginal relevance: the next one is that with the greatest (1 - diversity) · relevance - diversity ·
+    greatest cosine to those chosen before. Relevance is the score, or that in `scores`, scaled to [0, 1] over all
+    candidates.
 
-    Carbonell and Goldstein, "The Use of MMR" (1998). Passages need their vectors.
+    Carbonell and Goldstein, "The Use of MMR" (1998). Candidates need their vectors.
     """
     if not candidates or count >= len(candidates) == 1:
         return list(candidates)
     vectors = _unit_rows(np.asarray([candidate.match.vector for candidate in candidates], dtype=np.float32))
-    scores = np.asarray([candidate.score for candidate in candidates])
-    spread = scores.max() - scores.min()
-    scaled = (scores - scores.min()) / spread if spread else np.ones(len(scores))
+    scaled = _scaled(np.asarray([candidate.score for candidate in candidates]) if scores is None else scores)
     nearest: NDArray[np.float32] = np.full(len(candidates), -1, dtype=np.float32)
     left = np.ones(len(candidates), dtype=np.bool_)
     chosen: list[Candidate] = []
@@ -106,9 +114,18 @@ def sampled(candidates: Sequence[Candidate], *, count: int, temperature: float, 
     """
     if not temperature:
         return list(candidates[:count])
-    scores = np.asarray([candidate.score for candidate in candidates])
-    spread = scores.max() - scores.min() if len(scores) else 0.0
-    scaled = (scores - scores.min()) / spread if spread else np.zeros(len(scores))
-    noise = np.random.default_rng(seed).gumbel(size=len(scores))
-    drawn = np.argsort(-(scaled / temperature + noise), kind="stable")[:count]
+    drawn = np.argsort(-drawn_scores(candidates, temperature=temperature, seed=seed), kind="stable")[:count]
     return ordered(candidates[place] for place in drawn.tolist())
+
+
+def drawn_scores(candidates: Sequence[Candidate], *, temperature: float, seed: int | None) -> Scores:
+    """The scores `(n,) float64`, scaled to [0, 1], with noise: their order is the one that chance makes."""
+    scaled = _scaled(np.asarray([candidate.score for candidate in candidates], dtype=np.float64))
+    noise = np.random.default_rng(seed).gumbel(size=len(scaled))
+    # The same order as score / temperature + noise, and no division by what is nearly 0.
+    return scaled + temperature * noise if temperature <= 1 else scaled / temperature + noise
+
+
+def _scaled(scores: Scores) -> Scores:
+    spread = scores.max() - scores.min() if len(scores) else 0.0
+    return (scores - scores.min()) / spread if spread else np.zeros(len(scores))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from vpa.analysis.analyser import Analyser
 from vpa.analysis.cutting import spans
 from vpa.base.errors import InvalidQueryError
 from vpa.base.showing import shown
+from vpa.retrieval.calling import called
 from vpa.retrieval.candidates import Candidate, ranked
 
 Rewriting: TypeAlias = "Callable[[str], Iterable[str] | Awaitable[Iterable[str]]]"
@@ -27,43 +27,63 @@ _NEW_TERMS: Final = 20
 _NEW_WEIGHT: Final = 0.15
 
 
-def check_expansion(expand: Any) -> None:
-    """Raise InvalidQueryError for what is no expansion."""
-    if expand is None or expand == FEEDBACK or callable(expand):
-        return
+def check_expansion(expand: Any) -> Expansion:
+    """Return the expansion, a mapping as one of tuples, or raise InvalidQueryError."""
+    if expand is None or callable(expand) or (isinstance(expand, str) and expand == FEEDBACK):
+        expansion: Expansion = expand
+        return expansion
     if not isinstance(expand, Mapping):
         raise InvalidQueryError(
             f"expand is 'feedback', a mapping of words to synonyms, or a function from a question to others, not "
             f"{shown(expand)}"
         )
-    for word, synonyms in expand.items():
-        if not isinstance(word, str) or isinstance(synonyms, str) or not isinstance(synonyms, Iterable):
-            raise InvalidQueryError(f"expand maps a word to a list of words, not {shown(word)} to {shown(synonyms)}")
+    return {word: _checked_synonyms(word, synonyms) for word, synonyms in expand.items()}
+
+
+def _checked_synonyms(word: Any, synonyms: Any) -> tuple[str, ...]:
+    is_list = isinstance(synonyms, Iterable) and not isinstance(synonyms, str)
+    # Once: it may be an iterator.
+    words = tuple(synonyms) if is_list else ()
+    if not isinstance(word, str) or not is_list or not all(isinstance(other, str) for other in words):
+        raise InvalidQueryError(f"expand maps a word to a list of words, not {shown(word)} to {shown(synonyms)}")
+    return words
 
 
 async def variants(question: str, expand: Expansion, analyser: Analyser) -> list[str]:
-    """The question, and at most seven others that mean the same."""
+    """The question, and at most seven others that mean the same. What a rewriting raises is raised."""
     others: Iterable[str] = ()
     if isinstance(expand, Mapping):
         others = _with_synonyms(question, expand, analyser)
     elif callable(expand):
-        answer = expand(question)
-        others = await answer if inspect.isawaitable(answer) else answer
-        if isinstance(others, str):
-            others = [others]
-        others = list(others)
-        if not all(isinstance(other, str) for other in others):
-            raise InvalidQueryError(f"the rewriting of a question gives strings, not {shown(others)}")
+        others = await called(expand, question, read=_strings)
     distinct = dict.fromkeys([question, *(other for other in others if other.strip())])
     return list(itertools.islice(distinct, _MOST_VARIANTS))
 
 
+def _strings(answer: Any) -> list[str]:
+    if isinstance(answer, str):
+        return [answer]
+    others: list[Any] = list(itertools.islice(answer, _MOST_VARIANTS)) if isinstance(answer, Iterable) else [answer]
+    if not all(isinstance(other, str) for other in others):
+        raise InvalidQueryError(f"the rewriting of a question gives strings, not {shown(answer)}")
+    return others
+
+
 def _with_synonyms(question: str, synonyms: Mapping[str, Sequence[str]], analyser: Analyser) -> Iterable[str]:
-    """One word replaced at a time, however it is inflected."""
-    by_terms = {tuple(analyser.terms(word)): words for word, words in synonyms.items()}
-    for chunk, start in spans(question):
-        for other in by_terms.get(analyser.terms_of(chunk), ()):
-            yield question[:start] + str(other) + question[start + len(chunk) :]
+    """One word, or several that stand together, replaced at a time, however they are inflected."""
+    by_terms: dict[tuple[str, ...], list[str]] = {}
+    for word, others in synonyms.items():
+        by_terms.setdefault(tuple(analyser.terms(word)), []).extend(others)
+    # Stop words have no terms, and no synonyms.
+    by_terms.pop((), None)
+    # Nor are they a part of what is replaced, but between two words of it.
+    places = [(terms, at, at + len(chunk)) for chunk, at in spans(question) if (terms := analyser.terms_of(chunk))]
+    for number, (_, start, _) in enumerate(places):
+        phrase: tuple[str, ...] = ()
+        for terms, _, end in places[number : number + max(map(len, by_terms), default=0)]:
+            phrase += terms
+            for other in by_terms.get(phrase, ()):
+                yield question[:start] + other + question[end:]
 
 
 def merged_variants(answers: Sequence[Sequence[Candidate]]) -> list[Candidate]:

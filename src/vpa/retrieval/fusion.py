@@ -8,7 +8,7 @@ and Büttcher (2009).
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
@@ -42,7 +42,7 @@ class Fusion:
             raise InvalidQueryError(f"fusion is one of {', '.join(get_args(FusionName))}, not {shown(self.method)}")
         for name in ("semantic_weight", "keyword_weight"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
                 raise InvalidQueryError(f"{name} must be a number from 0 up, not {shown(value)}")
         if not self.semantic_weight + self.keyword_weight:
             raise InvalidQueryError("semantic_weight and keyword_weight are both 0; at least one must be above")
@@ -57,9 +57,15 @@ def fuse(similarity: Scores, words: Scores, fusion: Fusion) -> Scores:
     if fusion.method == "confidence":
         trust = np.asarray([_confidence(side) for side in sides])
         weights = weights * trust if (weights * trust).sum() else weights
+    # By the greater one first: the sum of two great numbers overflows.
+    weights /= weights.max()
     weights /= weights.sum()
     scaled = _SCALES[fusion.method]
-    fused: Scores = weights[0] * scaled(similarity) + weights[1] * scaled(words)
+    by_words = scaled(words)
+    if fusion.method == "rrf":
+        # A record that holds none of the words has no rank among words.
+        by_words = by_words * (words != 0)
+    fused: Scores = weights[0] * scaled(similarity) + weights[1] * by_words
     return _logistic(fused) if fusion.method == "zscore" else fused
 
 
@@ -76,8 +82,10 @@ def _minmax(scores: Scores) -> Scores:
 
 
 def _zscore(scores: Scores) -> Scores:
-    deviation = scores.std()
-    return np.zeros(len(scores)) if not deviation else (scores - scores.mean()) / deviation
+    # Of scores from 0 to 1: the deviation of equal scores is not always 0, as their mean is rounded.
+    scaled = _minmax(scores)
+    deviation = scaled.std()
+    return scaled if not deviation else (scaled - scaled.mean()) / deviation
 
 
 def _logistic(values: Scores) -> Scores:
@@ -94,9 +102,9 @@ def _by_max(scores: Scores) -> Scores:
 
 
 def _reciprocal(scores: Scores) -> Scores:
-    """(k + 1) / (k + rank), so that the first has 1. What holds no word has no rank among words, and gets 0."""
-    found: Scores = (_RRF_K + 1) / (_RRF_K + ranks(scores)) * (scores != 0)
-    return found
+    """(k + 1) / (k + rank), so that the first has 1."""
+    by_rank: Scores = (_RRF_K + 1) / (_RRF_K + ranks(scores))
+    return by_rank
 
 
 def _confidence(scores: Scores) -> float:

@@ -4,7 +4,7 @@ function."""
 from __future__ import annotations
 
 import asyncio
-import inspect
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -14,7 +14,10 @@ import numpy as np
 from vpa.base.arrays import Scores
 from vpa.base.errors import InvalidQueryError, RerankerError, VectorDatabaseError
 from vpa.base.showing import shown
-from vpa.retrieval.candidates import Candidate, ordered
+from vpa.kit.crossing import original_of
+from vpa.retrieval.calling import called
+from vpa.retrieval.candidates import Candidate
+from vpa.retrieval.identity import Identity
 
 RerankFunction: TypeAlias = "Callable[[str, Sequence[str]], Sequence[float] | Awaitable[Sequence[float]]]"
 # How many candidates are looked at, what the reranker counts beside the order that it found, and for how long it is
@@ -39,23 +42,20 @@ class FunctionReranker(Reranker):
 
     def __init__(self, function: RerankFunction) -> None:
         self._function = function
-        self.name = getattr(function, "__name__", type(function).__name__)
+        self._identity = Identity(function)
+        original = original_of(function)
+        self.name = getattr(original, "__name__", type(original).__name__)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, FunctionReranker) and other._function is self._function
+        return isinstance(other, FunctionReranker) and other._identity == self._identity
 
     def __hash__(self) -> int:
-        return id(self._function)
+        return hash(self._identity)
 
     async def scores(self, question: str, candidates: Sequence[Candidate]) -> Sequence[float]:
         """A plain function runs in a thread, so that the event loop goes on."""
         texts = [candidate.text for candidate in candidates]
-        call: Callable[[str, Sequence[str]], Any] = self._function
-        if inspect.iscoroutinefunction(call):
-            answer = call(question, texts)
-        else:
-            answer = await asyncio.to_thread(call, question, texts)
-        scores: Sequence[float] = await answer if inspect.isawaitable(answer) else answer
+        scores: Sequence[float] = await called(self._function, question, texts)
         return scores
 
 
@@ -70,8 +70,16 @@ def as_reranker(rerank: Any) -> Reranker | None:
     return FunctionReranker(rerank)
 
 
+def check_seconds(value: object) -> float:
+    """Return a time limit, or raise InvalidQueryError: a number above 0."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value <= sys.float_info.max:  # type: ignore[operator]
+        raise InvalidQueryError(f"rerank_seconds must be a number above 0, not {shown(value)}")
+    return float(value)  # type: ignore[arg-type]
+
+
 class Reranked(NamedTuple):
-    """Passages in their new order, or as they were, with a note that says why."""
+    """Candidates in their new order, or as they were, with a note that says why."""
 
     candidates: list[Candidate]
     note: str | None = None
@@ -88,29 +96,31 @@ async def reranked(
     if len(candidates) < 2:
         return Reranked(list(candidates))
     best = list(candidates[:depth])
+    limit = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds):
+        async with limit:
             answer = await reranker.scores(question, best)
-    except TimeoutError:
-        note = f"the reranker {reranker.name!r} took longer than {seconds:g} s: the order is as it was"
-        return Reranked(list(candidates), note)
     except VectorDatabaseError:
         raise
     except Exception as error:
+        # One that gave up by itself raises a TimeoutError too.
+        if limit.expired():
+            note = f"the reranker {reranker.name!r} took longer than {seconds:g} s: the order is as it was"
+            return Reranked(list(candidates), note)
         raise RerankerError(
             f"the reranker {reranker.name!r} failed with {type(error).__name__}: {error}; search without rerank, or "
             "mend it"
         ) from error
     judged = _checked(answer, len(best), reranker.name)
     _combine(candidates, judged, weight=weight)
-    return Reranked(ordered(candidates))
+    # Equal scores, as of all that were not looked at where weight is 1, stay in the order so far.
+    return Reranked(sorted(candidates, key=lambda candidate: -candidate.score))
 
 
 def _checked(answer: Any, count: int, name: str) -> Scores:
-    try:
-        scores = np.asarray(answer, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise RerankerError(f"the reranker {name!r} gave {shown(answer)}; it gives one number a text") from None
+    scores = _numbers(answer)
+    if scores is None:
+        raise RerankerError(f"the reranker {name!r} gave {shown(answer)}; it gives one number a text")
     if scores.shape != (count,):
         raise RerankerError(
             f"the reranker {name!r} gave scores of shape {scores.shape} for {count} texts; it gives one number a text"
@@ -121,6 +131,16 @@ def _checked(answer: Any, count: int, name: str) -> Scores:
             f"the reranker {name!r} gave {scores[place]} for text {place + 1} of {count}; scores are finite numbers"
         )
     return scores
+
+
+def _numbers(answer: Any) -> Scores | None:
+    """None for what holds no real numbers. NumPy would read them from texts, too."""
+    try:
+        if np.asarray(answer).dtype.kind in "USc":
+            return None
+        return np.asarray(answer, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _combine(candidates: Sequence[Candidate], judged: Scores, *, weight: float) -> None:
@@ -134,5 +154,6 @@ def _combine(candidates: Sequence[Candidate], judged: Scores, *, weight: float) 
 
 
 def _scaled(values: Scores) -> Scores:
-    spread = values.max() - values.min()
-    return (values - values.min()) / spread if spread else np.zeros(len(values))
+    halves = values / 2  # Whose difference does not overflow.
+    spread = halves.max() - halves.min()
+    return (halves - halves.min()) / spread if spread else np.zeros(len(values))
