@@ -81,8 +81,8 @@ from vpa.rag.ingest import Progress, Source
 from vpa.rag.retrieve import GroupBy
 from vpa.retrieval.boosts import Recency as Recency
 from vpa.retrieval.expand import Expansion
+from vpa.retrieval.fusion import FusedChoice, FusionName
 from vpa.retrieval.fusion import Fusion as Fusion
-from vpa.retrieval.fusion import FusionName
 from vpa.retrieval.rerank import Reranker as Reranker
 from vpa.retrieval.rerank import RerankFunction
 from vpa.retrieval.why import MatchedWord as MatchedWord
@@ -125,6 +125,7 @@ class Collection:
         text: str | None = ...,
         terms: Mapping[str, float] | None = ...,
         depth: int = ...,
+        select: FusedChoice | None = ...,
         filter: FilterLike = ...,
         include_vectors: bool = ...,
         exact: bool = ...,
@@ -190,7 +191,7 @@ class Collection:
         *,
         text: str | None = ...,
         mode: SearchMode | None = ...,
-        fusion: Fusion | None = ...,
+        fusion: Fusion | FusionName | None = ...,
         top_k: int = ...,
         filter: FilterLike = ...,
         score_threshold: float | None = ...,
@@ -274,6 +275,7 @@ class VectorDatabaseManager:
         text: str | None = ...,
         terms: Mapping[str, float] | None = ...,
         depth: int = ...,
+        select: FusedChoice | None = ...,
         filter: FilterLike = ...,
         include_vectors: bool = ...,
         exact: bool = ...,
@@ -370,7 +372,7 @@ class VectorDatabaseManager:
         *,
         text: str | None = ...,
         mode: SearchMode | None = ...,
-        fusion: Fusion | None = ...,
+        fusion: Fusion | FusionName | None = ...,
         top_k: int = ...,
         filter: FilterLike = ...,
         score_threshold: float | None = ...,
@@ -482,7 +484,7 @@ class EnhancedRAGSystem:
         filters: FilterLike = ...,
         score_threshold: float | None = ...,
         mode: SearchMode | None = ...,
-        fusion: FusionName = ...,
+        fusion: FusionName | Fusion = ...,
         semantic_weight: float = ...,
         keyword_weight: float = ...,
         boosts: Mapping[str, float] | None = ...,

@@ -169,7 +169,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"vector": [1.0] * 384, "text": "pump", "mode": "keyword"}, "mode='keyword' compares words only"),
     ({"text": "pump", "fusion": Fusion()}, "fusion is for mode='hybrid'"),
     ({"text": "pump", "mode": "keyword", "fusion": Fusion()}, "fusion is for mode='hybrid'"),
-    ({"text": "pump", "mode": "hybrid", "fusion": "rrf"}, r"fusion is a Fusion, Fusion\(method='rrf'\), not 'rrf'"),
+    (
+        {"text": "pump", "mode": "hybrid", "fusion": "rff"},
+        "fusion is one of minmax, zscore, max, rrf, confidence, not 'rff'",
+    ),
     ({"text": "", "mode": "keyword"}, "a text to search for is a non-empty string, not ''"),
     ({"text": 5, "mode": "hybrid"}, "a text to search for is a non-empty string, not 5"),
     ({"text": "???", "mode": "hybrid"}, r"there is no word in '\?\?\?' to search for"),

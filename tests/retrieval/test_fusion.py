@@ -184,7 +184,6 @@ def test_what_no_fusion_can_be_is_refused(options: dict[str, Any], message: str)
         Fusion(**options)
 
 
-@pytest.mark.xfail(reason="beyond 37 deviations, which takes some 1,400 candidates, the logistic function gives 1")
 def test_zscore_tells_the_best_of_thousands_apart() -> None:
     side = np.zeros(5000)
     side[:2] = 1.0, 0.9

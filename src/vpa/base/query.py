@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from vpa.base.arrays import FloatMatrix, FloatVector
+from vpa.base.arrays import FloatMatrix, FloatVector, RowNumbers, Scores
 from vpa.base.errors import InvalidQueryError
 from vpa.base.scope import Scope
 from vpa.base.showing import shown
@@ -58,7 +58,8 @@ class SearchRequest:
 class WordRequest:
     """The `terms` of one question, with how often each stands in it (or what it weighs), and the options of the search.
 
-    With a `vector` `(d,) float32` too: both scores are asked for, of the best `top_k` by either.
+    With a `vector` `(d,) float32` too: both scores are asked for, of the best `top_k` by either. `select` is then
+    called with the scores by vector and by words of these candidates; only those whose places it returns are read.
     """
 
     terms: Mapping[str, float]
@@ -68,6 +69,7 @@ class WordRequest:
     include_vectors: bool = False
     exact: bool = False
     scope: Scope = Scope()
+    select: Callable[[Scores, Scores], RowNumbers] | None = None
 
 
 def check_top_k(top_k: object) -> int:

@@ -34,7 +34,7 @@ from vpa.client.words import (
     terms_of,
 )
 from vpa.filters import FilterLike, NormalFilter
-from vpa.retrieval.fusion import Fusion, fuse
+from vpa.retrieval.fusion import FusedChoice, Fusion, FusionName, parse_fusion
 from vpa.stores.answers import Candidates
 from vpa.stores.requests import Search, SearchBatch, SearchWords, SetKeywords
 
@@ -52,7 +52,7 @@ class SearchingVerbs(Located):
         *,
         text: str | None = None,
         mode: SearchMode | None = None,
-        fusion: Fusion | None = None,
+        fusion: Fusion | FusionName | None = None,
         top_k: int = 10,
         filter: FilterLike = None,
         score_threshold: float | None = None,
@@ -76,7 +76,7 @@ class SearchingVerbs(Located):
                 vector,
                 text,
                 mode=mode,
-                fusion=_checked_fusion(fusion),
+                fusion=None if fusion is None else parse_fusion(fusion),
                 top_k=check_top_k(top_k),
                 filter=await checked_filter(filter),
                 score_threshold=check_threshold(score_threshold),
@@ -134,6 +134,7 @@ class SearchingVerbs(Located):
         if hybrid:
             given = vector if vector is not None else (await self._embedded_queries([text]))[0]
             query = check_query_vectors(given, info=bound.info, dimensions=1)[0]
+        choice = FusedChoice(fusion or Fusion(), keep=top_k, threshold=score_threshold)
         request = SearchWords(
             terms=terms,
             vector=query,
@@ -143,15 +144,13 @@ class SearchingVerbs(Located):
             exact=exact,
             scope=scope,
             filter=filter,
+            select=choice if hybrid else None,
         )
         found = await self._candidates(request)
         if not hybrid:
             return found.matches
-        scores = fuse(found.similarity, found.words, fusion or Fusion())
         fused = [
-            replace(match, score=score)
-            for match, score in zip(found.matches, scores.tolist(), strict=True)
-            if score_threshold is None or match.score >= score_threshold
+            replace(match, score=score) for match, score in zip(found.matches, choice.scores.tolist(), strict=True)
         ]
         fused.sort(key=lambda match: (-match.score, match.id))
         return replace(found.matches, items=tuple(fused[:top_k]))
@@ -164,6 +163,7 @@ class SearchingVerbs(Located):
         text: str | None = None,
         terms: Mapping[str, float] | None = None,
         depth: int = FUSED_DEPTH,
+        select: FusedChoice | None = None,
         filter: FilterLike = None,
         include_vectors: bool = False,
         exact: bool = False,
@@ -173,7 +173,7 @@ class SearchingVerbs(Located):
 
         The matches stand in no order; `score` is that by vector, `words` has those by BM25. Without a vector the best
         by words alone, best first. In place of a text `terms` may be given, as `query_terms` makes them, with what each
-        weighs. Raises as `search` does.
+        weighs. `select` leaves candidates out before their records are read. Raises as `search` does.
         """
         bound = self._bound()
         if (text is None) == (terms is None):
@@ -183,6 +183,7 @@ class SearchingVerbs(Located):
                 terms=await self.query_terms(text) if text is not None else _checked_terms(terms),
                 vector=None if vector is None else check_query_vectors(vector, info=bound.info, dimensions=1)[0],
                 top_k=check_top_k(depth),
+                select=None if vector is None else select,
                 include_vectors=include_vectors,
                 exact=exact,
                 scope=self._single_scope(scope),
@@ -301,12 +302,6 @@ class SearchingVerbs(Located):
             )
             for answer in answers
         ]
-
-
-def _checked_fusion(fusion: object) -> Fusion | None:
-    if fusion is not None and not isinstance(fusion, Fusion):
-        raise InvalidQueryError(f"fusion is a Fusion, Fusion(method='rrf'), not {shown(fusion)}")
-    return fusion
 
 
 def _checked_terms(terms: Mapping[str, float] | None) -> Mapping[str, float]:

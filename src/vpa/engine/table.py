@@ -171,7 +171,10 @@ class Table:
     def _both(self, view: View, rows: RowNumbers, query: WordQuery, request: WordRequest) -> WordAnswer:
         metric, vector = view.rows.vectors.metric, np.asarray(request.vector)
         matrix = view.rows.gather(rows)
-        scores = distances.scores(metric, matrix, vector)
+        scores, words = distances.scores(metric, matrix, vector), query.scores(rows)
+        if request.select is not None:
+            places = request.select(scores, words)
+            rows, matrix, scores, words = rows[places], matrix[places], scores[places], words[places]
         lengths = (
             distances.l2(matrix, vector).tolist()
             if metric is Metric.EUCLIDEAN
@@ -183,7 +186,7 @@ class Table:
             distances=lengths,
             include_vectors=request.include_vectors,
         )
-        return WordAnswer(matches, query.scores(rows), query.frequencies)
+        return WordAnswer(matches, words, query.frequencies)
 
     def _word_query(self, state: State, terms: Mapping[str, float]) -> WordQuery:
         keywords, view = state.info.keywords, state.view

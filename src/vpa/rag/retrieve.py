@@ -34,7 +34,7 @@ from vpa.retrieval.boosts import Recency, boost_fields, boost_recent
 from vpa.retrieval.candidates import Candidate, newest, ranked
 from vpa.retrieval.choice import DOCUMENT, diverse, drawn_scores, limited, sampled
 from vpa.retrieval.expand import BELIEVED, FEEDBACK, fed_back, merged_variants, variants
-from vpa.retrieval.fusion import Fusion, fuse, ranks
+from vpa.retrieval.fusion import FusedChoice, Fusion
 from vpa.retrieval.identity import Identity
 from vpa.retrieval.rerank import FunctionReranker, Reranker, reranked
 from vpa.retrieval.why import Why, matched_words
@@ -49,6 +49,9 @@ _EARLIER_WEIGHT: Final = 0.3
 EARLIER_TURNS: Final = 3
 # Vectors of the best candidates that are believed, and what they weigh (Rocchio 1971; docs/retrieval.md).
 _ROCCHIO_CANDIDATES, _ROCCHIO_WEIGHT = 2, 0.2
+# More candidates than any store gives, and those beyond `top_k` that older versions of documents may take.
+_EVERYTHING: Final = 4 * MAX_TOP_K
+_SPARE: Final = 10
 _log = get_logger("vpa.rag")
 
 
@@ -94,6 +97,12 @@ class RetrievalOptions:
         # A reranker of the caller's may be a value that cannot be hashed.
         rerank = self.rerank if isinstance(self.rerank, FunctionReranker) else Identity(self.rerank)
         return (replace(self, expand=None, rerank=None), expand, rerank)
+
+    @property
+    def is_reordered(self) -> bool:
+        """Whether steps after fusion may bring other candidates forward."""
+        steps = (self.boosts, self.recency, self.rerank, self.expand, self.limits, self.diversity, self.temperature)
+        return any(steps)
 
     @property
     def is_repeatable(self) -> bool:
@@ -172,6 +181,10 @@ class Retrieval:
         self.mode: SearchMode = options.mode or ("dense" if info.keywords is None else "hybrid")
         self._analyser: Analyser = analyser_of(options.language if info.keywords is None else info.keywords.language)
         self._notes: list[str] = []
+        # How the candidates of hybrid answers were chosen; and of how many the records are read: where no later step
+        # changes the order, few more than are asked for.
+        self._choices: list[FusedChoice] = []
+        self._keep = _EVERYTHING if options.is_reordered else options.top_k + _SPARE
         # Whether it went as asked; another time it may go otherwise.
         self.went_as_asked = True
 
@@ -187,16 +200,22 @@ class Retrieval:
         passing = bool(options.limits or options.diversity or options.temperature)
         depth = min(MAX_TOP_K, max(options.top_k * (_PASSED_OVER_FACTOR if passing else 1), self._least_depth))
         while True:
+            self._choices.clear()
             answers = [await self._answer(question, depth) for question in asked]
             candidates = merged_variants([newest(answer) for answer in answers])
-            is_whole = all(len(answer) < depth for answer in answers) or depth == MAX_TOP_K
+            is_cut = any(choice.is_cut for choice in self._choices)
+            sizes = [choice.pool for choice in self._choices] or [len(answer) for answer in answers]
+            is_whole = not is_cut and (depth == MAX_TOP_K or all(size < depth for size in sizes))
             # Looked at first: what cannot suffice is not worth a reranker's time.
             if is_whole or len(limited(candidates, options.limits)) >= options.top_k:
                 chosen = await self._chosen(query, candidates, asked[0])
                 if is_whole or len(chosen) >= options.top_k:
                     results = [self._result(candidate, asked[0]) for candidate in chosen[: options.top_k]]
                     return await widened(self._collection, results, widen=options.widen, scope=options.scope)
-            depth = min(MAX_TOP_K, depth * 2)
+            if is_cut:
+                self._keep = _EVERYTHING
+            else:
+                depth = min(MAX_TOP_K, depth * 2)
 
     @property
     def _least_depth(self) -> int:
@@ -281,10 +300,12 @@ class Retrieval:
             for candidate in candidates:
                 candidate.dense_rank = candidate.rank
             return candidates
+        choice = FusedChoice(options.fusion, keep=self._keep, threshold=options.score_threshold)
         found = await self._collection.candidates(
             question.vector,
             terms=question.terms,
             depth=depth,
+            select=choice if self.mode == "hybrid" else None,
             exact=options.exact,
             include_vectors=self._wants_vectors,
             **common,  # type: ignore[arg-type]
@@ -297,8 +318,9 @@ class Retrieval:
             for candidate in candidates:
                 candidate.keyword_rank = candidate.rank
             return candidates
-        scores = fuse(found.similarity, found.words, options.fusion)
-        places = zip(ranks(found.similarity).tolist(), ranks(found.words).tolist(), strict=True)
+        self._choices.append(choice)
+        places = zip(choice.dense_ranks.tolist(), choice.keyword_ranks.tolist(), strict=True)
+        fused = zip(found.matches, choice.scores.tolist(), words, places, strict=True)
         return ranked(
             Candidate(
                 match,
@@ -309,8 +331,7 @@ class Retrieval:
                 dense_rank=int(dense),
                 keyword_rank=int(keyword) if word else None,
             )
-            for match, score, word, (dense, keyword) in zip(found.matches, scores.tolist(), words, places, strict=True)
-            if options.score_threshold is None or match.score >= options.score_threshold
+            for match, score, word, (dense, keyword) in fused
         )
 
     # The order, and the choice

@@ -34,7 +34,7 @@ from vpa.retrieval import rerank as _rerank
 from vpa.retrieval.boosts import Recency, check_boosts, check_recency
 from vpa.retrieval.choice import check_at_most, check_seed, check_share, check_temperature
 from vpa.retrieval.expand import Expansion, check_expansion
-from vpa.retrieval.fusion import Fusion, FusionName
+from vpa.retrieval.fusion import Fusion, FusionName, parse_fusion
 from vpa.retrieval.rerank import Reranker, RerankFunction, as_reranker, check_seconds
 from vpa.retrieval.why import Why
 
@@ -199,7 +199,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
         filters: FilterLike = None,
         score_threshold: float | None = None,
         mode: SearchMode | None = None,
-        fusion: FusionName = "zscore",
+        fusion: FusionName | Fusion = "zscore",
         semantic_weight: float = 0.5,
         keyword_weight: float = 0.5,
         boosts: Mapping[str, float] | None = None,
@@ -249,7 +249,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
                     exact=exact,
                     scope=scope,
                     mode=check_mode(mode),
-                    fusion=Fusion(method=fusion, semantic_weight=semantic_weight, keyword_weight=keyword_weight),
+                    fusion=parse_fusion(fusion, semantic_weight=semantic_weight, keyword_weight=keyword_weight),
                     boosts=check_boosts(boosts),
                     recency=check_recency(recency),
                     at_most=check_at_most(at_most),

@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from vpa.base.arrays import Scores
+from vpa.base.arrays import RowNumbers, Scores
 from vpa.base.errors import InvalidQueryError
 from vpa.base.showing import shown
 
@@ -66,7 +66,47 @@ def fuse(similarity: Scores, words: Scores, fusion: Fusion) -> Scores:
         # A record that holds none of the words has no rank among words.
         by_words = by_words * (words != 0)
     fused: Scores = weights[0] * scaled(similarity) + weights[1] * by_words
-    return _logistic(fused) if fusion.method == "zscore" else fused
+    return _squeezed(fused) if fusion.method == "zscore" else fused
+
+
+def parse_fusion(fusion: object, *, semantic_weight: float = 0.5, keyword_weight: float = 0.5) -> Fusion:
+    """A `Fusion` as it is, a method by its name with these weights; raises InvalidQueryError."""
+    if isinstance(fusion, Fusion):
+        return fusion
+    return Fusion(
+        method=fusion,  # type: ignore[arg-type]
+        semantic_weight=semantic_weight,
+        keyword_weight=keyword_weight,
+    )
+
+
+class FusedChoice:
+    """Chooses the best candidates by both scores, so that a store reads no more records than are kept.
+
+    Once called it knows, for each candidate kept: `scores`, and the ranks by either score; `pool`: of how many these
+    are, and whether any was left out for want of room (`is_cut`).
+    """
+
+    def __init__(self, fusion: Fusion, *, keep: int, threshold: float | None = None) -> None:
+        """`threshold`: candidates below this score by vector are left out."""
+        self._fusion, self._keep, self._threshold = fusion, keep, threshold
+        self.pool = 0
+        self.is_cut = False
+        self.scores = self.dense_ranks = self.keyword_ranks = np.empty(0)
+
+    def __call__(self, similarity: Scores, words: Scores) -> RowNumbers:
+        """Places of the candidates to keep, in no order; all that have the score of the last one among them."""
+        scores = fuse(similarity, words, self._fusion)
+        self.pool = len(scores)
+        places = np.arange(len(scores)) if self._threshold is None else np.flatnonzero(similarity >= self._threshold)
+        self.is_cut = len(places) > self._keep
+        if self.is_cut:
+            chosen = scores[places]
+            least = np.partition(chosen, len(chosen) - self._keep)[len(chosen) - self._keep]
+            places = places[chosen >= least]
+        self.scores = scores[places]
+        self.dense_ranks, self.keyword_ranks = ranks(similarity)[places], ranks(words)[places]
+        return places
 
 
 def ranks(scores: Scores) -> Scores:
@@ -88,9 +128,9 @@ def _zscore(scores: Scores) -> Scores:
     return scaled if not deviation else (scaled - scaled.mean()) / deviation
 
 
-def _logistic(values: Scores) -> Scores:
-    """In the same order, within (0, 1)."""
-    squeezed: Scores = 1 / (1 + np.exp(-values))
+def _squeezed(values: Scores) -> Scores:
+    """In the same order, within (0, 1): v / (1 + |v|), moved to there. A logistic function would reach 1 too soon."""
+    squeezed: Scores = 0.5 + 0.5 * values / (1 + np.abs(values))
     return squeezed
 
 
