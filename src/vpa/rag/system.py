@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from vpa.base.arguments import explains
 from vpa.base.errors import DocumentNotFoundError, InvalidFilterError, InvalidQueryError, VectorDatabaseError
@@ -39,6 +39,9 @@ from vpa.retrieval.rerank import Reranker, RerankFunction, as_reranker, check_se
 from vpa.retrieval.why import Why
 
 _SCOPE = Scope()
+# Of the scores by vector and by words, for models and for the lexical fallback (docs/retrieval.md).
+_WEIGHTS: Final = (0.5, 0.5)
+_LEXICAL_WEIGHTS: Final = (0.2, 0.8)
 
 
 @explains
@@ -200,8 +203,8 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
         score_threshold: float | None = None,
         mode: SearchMode | None = None,
         fusion: FusionName | Fusion = "zscore",
-        semantic_weight: float = 0.5,
-        keyword_weight: float = 0.5,
+        semantic_weight: float | None = None,
+        keyword_weight: float | None = None,
         boosts: Mapping[str, float] | None = None,
         recency: Recency | None = None,
         rerank: Reranker | RerankFunction | None = None,
@@ -242,6 +245,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
             try:
                 _check_query(query)
                 node = await checked_filter(filters)
+                weights = await self._weights(semantic_weight, keyword_weight)
                 options = RetrievalOptions(
                     top_k=check_top_k(top_k),
                     score_threshold=check_threshold(score_threshold),
@@ -249,7 +253,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
                     exact=exact,
                     scope=scope,
                     mode=check_mode(mode),
-                    fusion=parse_fusion(fusion, semantic_weight=semantic_weight, keyword_weight=keyword_weight),
+                    fusion=parse_fusion(fusion, semantic_weight=weights[0], keyword_weight=weights[1]),
                     boosts=check_boosts(boosts),
                     recency=check_recency(recency),
                     at_most=check_at_most(at_most),
@@ -273,6 +277,12 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
         self._counters.searched(time_s, cached=cached)
         self._history.add(user_id, self._entry(query, node, top_k=top_k, results=results, time_s=time_s, cached=cached))
         return results
+
+    async def _weights(self, semantic: float | None, keyword: float | None) -> tuple[float, float]:
+        """Those asked for; .5 each by default, less for vectors that compare words, and worse than BM25 does."""
+        await self._embedder.open()
+        default = _LEXICAL_WEIGHTS if self._embedder.is_lexical else _WEIGHTS
+        return (default[0] if semantic is None else semantic, default[1] if keyword is None else keyword)
 
     def _entry(
         self, query: str, node: NormalFilter, *, top_k: int, results: list[SearchResult], time_s: float, cached: bool
