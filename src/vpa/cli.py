@@ -85,7 +85,9 @@ def _add_evaluate(commands: argparse._SubParsersAction[CommandParser]) -> None:
         "--top-k", type=int, default=10, metavar="N", help="documents per query (default 10); 100 adds recall@100"
     )
     evaluate.add_argument("--fusion", choices=_FUSIONS, help="how hybrid makes one score of two (default zscore)")
-    evaluate.add_argument("--semantic-weight", type=float, metavar="W", help="of meaning in hybrid (default 0.5; 0.2 without a model)")
+    evaluate.add_argument(
+        "--semantic-weight", type=float, metavar="W", help="of meaning in hybrid (default .5; .2 for hashing)"
+    )
     evaluate.add_argument("--keyword-weight", type=float, metavar="W", help="of words in hybrid (default 0.5)")
     evaluate.add_argument("--expand", choices=("feedback",), help="ask again with words of the best answers")
     evaluate.add_argument("--chunk-size", type=int, metavar="N", help="characters (default: VPA_CHUNK_SIZE, 1000)")

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from vpa.base.query import OnConflict, WordRequest
 from vpa.base.records import CollectionInfo, Metric, RecordBatch
 from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.engine.database import Database
+from vpa.engine.lexical.search import WordQuery
+from vpa.engine.lexical.wording import word_index, wording
 from vpa.engine.table import Table, WordAnswer
 from vpa.engine.upkeep import Upkeep
 from vpa.filters import F, normal
@@ -180,10 +183,8 @@ def test_a_view_from_before_a_write_is_answered_from_what_it_held() -> None:
     ask(table, "wing")
     write(table, {"c": "wing wing", "a": "heat"})
     ask(table, "wing")
-    from vpa.engine.lexical.search import WordQuery
-
-    words = view.rows.word_index(ENGLISH)
-    query = WordQuery(view, words, words.settle(view.count, view.rows.wording_of), {"wing": 1})
+    words = word_index(view.rows, ENGLISH)
+    query = WordQuery(view, words, words.settle(view.count, partial(wording, view.rows)), {"wing": 1})
     rows, _ = query.best(top_k=5, chosen=None)
     assert [view.rows.ids[row] for row in rows] == ["a"]
     assert query.frequencies.records == 2

@@ -294,14 +294,10 @@ class Database(OpenedDirectory):
             return info
 
     def drop(self, name: str) -> None:
-        """Remove a collection with all scopes; after an error it is as before. Raises CollectionNotFoundError.
-
-        A damaged one too: what cannot be proved to be this store's is kept, in a directory of another name.
-        """
+        """Remove a collection, damaged or not; after an error it is as before. Raises CollectionNotFoundError."""
         with self._lock:
             # What the store never named may be a folder of the user's.
             if name in self._damaged and name in self._store.collections:
-                self.check_open()
                 self._drop_damaged(name)
                 return
             collection = self.get(name)
@@ -340,6 +336,7 @@ class Database(OpenedDirectory):
                 self._remove_ours(gone)
 
     def _drop_damaged(self, name: str) -> None:
+        self.check_open()
         self._check_in_place()
         named, gone = self._store.collections, self._apart(DROPPED)
         try:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from vpa.analysis.analyser import Analyser
 from vpa.base.arrays import FloatMatrix, IntColumn, RowNumbers
 from vpa.base.distances import half_squares
 from vpa.base.records import CollectionInfo, Metric
@@ -21,9 +19,6 @@ from vpa.engine.lexical.index import WordIndex
 from vpa.engine.quant.scalar import CodedRows
 from vpa.engine.slices import sliced
 from vpa.engine.vectors import Vectors
-
-# Held for a moment: of two that begin an index of words, one would be lost.
-_BEGINNING: Final = threading.Lock()
 
 
 def encode_mapping(mapping: Mapping[str, Any]) -> bytes:
@@ -156,26 +151,6 @@ class RowStore:
         if self.system.is_blank:
             return [{} for _ in numbers]
         return [decode_mapping(stored) for stored in self.system.take(numbers)]
-
-    def wording_of(self, numbers: Sequence[int]) -> list[str]:
-        """What keyword search reads of these rows: the text, before it twice the title that the RAG layer keeps with
-        it.
-
-        What a document is called says more of it than any of its sentences (BM25F with weight 2; docs/retrieval.md).
-        """
-        texts = [text or "" for text in self.texts_of(numbers)]
-        if self.system.is_blank:
-            return texts
-        titles = [fields.get("title") for fields in self.system_of(numbers)]
-        return [f"{title}\n{title}\n{text}" if title else text for title, text in zip(titles, texts, strict=True)]
-
-    def word_index(self, analyser: Analyser) -> WordIndex:
-        """The words of the rows as this analyser sees them; begun where nobody asked for them yet."""
-        with _BEGINNING:
-            known = self.words
-            if known is None or known.analyser.identity != analyser.identity:
-                self.words = known = WordIndex.of(analyser)
-            return known
 
     def select(self, rows: RowNumbers) -> NewRows:
         """A copy of these rows' columns."""

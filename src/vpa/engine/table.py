@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from vpa.engine.change import Change
 from vpa.engine.indexes import flat
 from vpa.engine.indexes.choice import create_index
 from vpa.engine.lexical.search import Frequencies, WordQuery
+from vpa.engine.lexical.wording import word_index, wording
 from vpa.engine.rows import RowStore, encode_mappings
 from vpa.engine.scan import scan_view
 from vpa.engine.selection import Selection
@@ -192,8 +194,8 @@ class Table:
         keywords, view = state.info.keywords, state.view
         if keywords is None:
             raise ConfigurationError(f"collection {state.info.name!r} has no keyword index")
-        words = view.rows.word_index(analyser_of(keywords.language))
-        return WordQuery(view, words, words.settle(view.count, view.rows.wording_of), terms)
+        words = word_index(view.rows, analyser_of(keywords.language))
+        return WordQuery(view, words, words.settle(view.count, partial(wording, view.rows)), terms)
 
     @property
     def is_behind_in_words(self) -> bool:
@@ -202,13 +204,14 @@ class Table:
         return view.rows.words is None or view.rows.words.behind(view.count) > 0
 
     @property
-    def has_unsaved_words(self) -> bool:
-        """Whether a snapshot is worth it for the words that were taken in since the last one."""
+    def has_unsaved(self) -> bool:
+        """Whether a snapshot is worth it for codes, or words of texts, that were made since the last one."""
         words = self.view.rows.words
-        return words is not None and words.unsaved > _UNSAVED_TEXTS
+        return self.index.unsaved or (words is not None and words.unsaved > _UNSAVED_TEXTS)
 
     def note_saved(self, view: View) -> None:
-        """A snapshot of `view` is on the disk, with the words that were taken in before."""
+        """A snapshot of `view` is on the disk, with the codes and words that were made before."""
+        self.index.saved()
         if view.rows.words is not None:
             view.rows.words.unsaved = 0
 

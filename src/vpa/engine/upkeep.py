@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from vpa.analysis.analyser import analyser_of
 from vpa.engine.compaction import Compaction, StoppedError, drain, is_worth_it
 from vpa.engine.indexes.base import Index
+from vpa.engine.lexical.wording import word_index, wording
 from vpa.engine.view import View
 from vpa.engine.writer import Writer
 from vpa.kit.memory import give_back
@@ -97,8 +99,8 @@ class Upkeep:
         keywords, view = self._writer.state.info.keywords, self._writer.state.view
         if keywords is None or stop():
             return
-        words = view.rows.word_index(analyser_of(keywords.language))
-        words.settle(view.count, view.rows.wording_of, stop=stop)
+        words = word_index(view.rows, analyser_of(keywords.language))
+        words.settle(view.count, partial(wording, view.rows), stop=stop)
         if join:
             words.join()
 

@@ -285,7 +285,6 @@ class DurableJournal:
                 self._discard(writer)
                 raise
             self._name(entry)
-            self._collection.index.saved()
             self._collection.note_saved(view)
             self.checkpoint_error = None
             if self._files_originals and view.live is None:
@@ -378,9 +377,7 @@ class DurableJournal:
         if background is not None:
             background.join()
         try:
-            table = self._collection
-            is_new = table.index.unsaved or table.has_unsaved_words
-            worth_it = self.log_bytes > _CLOSE_CHECKPOINT_BYTES or is_new
+            worth_it = self.log_bytes > _CLOSE_CHECKPOINT_BYTES or self._collection.has_unsaved
             if self.read_only_reason is None and worth_it:
                 self.checkpoint()
         except (OSError, VectorDatabaseError, MemoryError) as error:

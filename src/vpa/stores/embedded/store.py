@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Final, TypeVar
 
 import numpy as np
 
-from vpa.analysis.bm25 import WordStatistics
 from vpa.base.capabilities import Capabilities
 from vpa.base.errors import ClosedError, CollectionNotFoundError, ConfigurationError
 from vpa.base.index_options import IndexOptions, Quantization
@@ -34,8 +33,8 @@ from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import VectorStore
 from vpa.stores.embedded.facts import are_few, is_light, log_recovery, table_facts
 from vpa.stores.embedded.maintenance import Maintenance
-from vpa.stores.embedded.pace import Pace
 from vpa.stores.embedded.searching import SearchQueue
+from vpa.stores.embedded.words import WordSearches
 from vpa.stores.remote.endpoint import check_options
 from vpa.stores.requests import (
     ALWAYS,
@@ -89,7 +88,7 @@ class EmbeddedStore(VectorStore):
         self._workers = Workers(size=workers, name="vpa-engine")
         self._searches = SearchQueue()
         self._maintenance = Maintenance()
-        self._pace = Pace()
+        self._words = WordSearches(self._workers)
         self._resources = AsyncExitStack()
         self._database: Database | ReadOnlyDatabase | None = None
         self.capabilities = Capabilities(
@@ -138,7 +137,7 @@ class EmbeddedStore(VectorStore):
 
     async def _close_database(self) -> None:
         database, self._database = self._database, None
-        self._pace.forget()
+        self._words.forget()
         if database is not None:
             await self._workers.finish(database.close)
 
@@ -320,21 +319,7 @@ class EmbeddedStore(VectorStore):
 
     async def search_words(self, info: CollectionInfo, request: SearchWords) -> Candidates:
         """In a thread; on the event loop where rows are few and their words are taken in."""
-        table = await self._read(info)
-        # What is measured holds for searches of the same table, with about as many terms.
-        kind = (table.info.name, table.view.count.bit_length(), request.vector is None, len(request.terms) // 8)
-        few = are_few(table, request.top_k, _INLINE_MATCHES)
-        at_once = few and not table.is_behind_in_words and self._pace.is_short(kind)
-        if at_once and (request.filter is ALWAYS or table.view.is_ready(request.filter)):
-            answer = self._pace.timed(kind, table.search_words, request, request.filter)
-        else:
-            answer = await self._workers.run(self._pace.timed, kind, table.search_words, request, request.filter)
-        records, mean, by_term = answer.frequencies
-        return Candidates(
-            Matches(tuple(answer.matches), answer.exact, Usage(candidates=len(answer.matches))),
-            answer.words,
-            WordStatistics(records=records, mean_length=mean, frequencies=by_term),
-        )
+        return await self._words.answer(await self._read(info), request)
 
     async def scan(self, info: CollectionInfo, request: Scan) -> AsyncIterator[RecordBatch]:
         """In id order, from the state at the first batch."""
