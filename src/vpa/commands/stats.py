@@ -35,7 +35,7 @@ def run(args: Namespace) -> int:
 def _rows(facts: dict[str, Any]) -> list[tuple[str, Any]]:
     """A line for each plain value; counts are of the scope, or say otherwise."""
     rows = [(key, value) for key, value in facts.items() if not isinstance(value, dict)]
-    hidden = ("recall", "records_in_all_scopes", "largest_scope")
+    hidden = ("keywords", "recall", "records_in_all_scopes", "largest_scope")
     return [(key.replace("_", " "), value) for key, value in rows if value is not None or key not in hidden]
 
 
@@ -64,6 +64,7 @@ async def _facts(args: Namespace) -> dict[str, Any]:
             "dimension": info.dimension,
             "metric": str(info.metric),
             "embedding": str(info.embedding) if info.embedding else None,
+            "keywords": None if info.keywords is None else info.keywords.language,
             "recall": promise_of(store),
             "fields": await collection.fields(scope=place),
             "store": {key: value for key, value in store.items() if key not in info.to_json()},

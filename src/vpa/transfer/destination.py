@@ -22,12 +22,13 @@ async def create_like(
     """Make, or open, a collection as `info` describes it.
 
     Index options go along where the store takes any, the promised recall to every store, and the options of a store,
-    unless others are given, to another one of its kind. A recall that the source only has by default is no promise.
+    unless others are given, to another one of its kind, a keyword index to stores that keep one. A recall that the
+    source only has by default is no promise.
     """
     embedded = manager.capabilities.index_options
     asked = info.index if embedded and info.index != IndexOptions() else None
     same_kind = info.store_options.get(PROVIDER) == str(manager.config.provider)
-    return await manager.create_collection(
+    collection = await manager.create_collection(
         name,
         dimension=info.dimension,
         metric=info.metric,
@@ -38,3 +39,6 @@ async def create_like(
         store_options=info.store_options if same_kind and store_options is None else store_options,
         exist_ok=True,
     )
+    if info.keywords is not None and manager.keeps_keywords and collection.info.keywords is None:
+        await collection.create_keyword_index(info.keywords.language)
+    return collection
