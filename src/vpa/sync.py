@@ -162,12 +162,14 @@ class Collection(_Facade):
     """As `vpa.Collection`, without `await`."""
 
     _GUESSES = _AsyncCollection._GUESSES
+    _ITEM = _AsyncCollection._ITEM
 
 
 class VectorDatabaseManager(_Opened):
     """As `vpa.VectorDatabaseManager`, without `await`; a context manager."""
 
     _GUESSES = _AsyncManager._GUESSES
+    _ITEM = _AsyncManager._ITEM
 
     @property
     def config(self) -> VectorDatabaseConfig:
@@ -187,6 +189,7 @@ class EnhancedRAGSystem(_Opened):
     """As `vpa.EnhancedRAGSystem`, without `await`; a context manager."""
 
     _GUESSES = _AsyncRAG._GUESSES
+    _ITEM = _AsyncRAG._ITEM
 
     @property
     def manager(self) -> VectorDatabaseManager:

@@ -110,3 +110,19 @@ def test_urls_of_no_store_say_what_is_meant() -> None:
     ):
         with pytest.raises(vpa.ConfigurationError, match=meant):
             vpa.sync.connect(url).connect()
+
+
+def test_square_brackets_are_answered_with_the_verb() -> None:
+    with vpa.sync.connect("embedded://") as db:
+        docs = db.create_collection("docs", dimension=2)
+        docs.upsert([vpa.Record("a", vector=[1, 0])])
+        matches = docs.search([1, 0])
+        for call, meant in (
+            (lambda: db["docs"], r"collection\(name\)"),
+            (lambda: docs["a"], r"get_one\(id\)"),
+            (lambda: list(docs), r"scan\(\)"),
+            (lambda: matches[0]["id"], r"attributes, \.id"),
+        ):
+            with pytest.raises(TypeError, match=meant):
+                call()
+        assert [match.id for match in matches[:1]] == ["a"]

@@ -136,11 +136,16 @@ class Guessed:
     __slots__ = ()
     # By what a newcomer may have typed, what does that here.
     _GUESSES: ClassVar[Mapping[str, str]] = {}
+    # What to write in place of `object[key]`.
+    _ITEM: ClassVar[str] = "its parts are attributes, .id and so on"
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> None:
             raise unknown_attribute(self, name, guesses=type(self)._GUESSES)
+
+        def __getitem__(self, key: object) -> None:
+            raise TypeError(f"{type(self).__name__!r} object is not subscriptable: {type(self)._ITEM}")
 
 
 def unknown_attribute(owner: object, name: str, *, guesses: Mapping[str, str]) -> AttributeError:

@@ -49,6 +49,7 @@ class VectorDatabaseManager(CollectionCatalog, CollectionVerbs):
     """
 
     _GUESSES = MappingProxyType({**RECORD_VERBS, **STORE_VERBS})
+    _ITEM = "collection(name) opens a collection, list_collections() names them"
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ class CollectionVerbs(TableVerbs, SearchingVerbs, WritingVerbs, Guessed):
     """
 
     _GUESSES = RECORD_VERBS
+    _ITEM = "get_one(id) reads a record, scan() all of them"
 
     @located
     async def optimize(self) -> None:

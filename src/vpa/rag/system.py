@@ -54,6 +54,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
     """
 
     _GUESSES = DOCUMENT_VERBS
+    _ITEM = "get_document(document_id) reads a document, list_documents() names them"
 
     # Documents in
 
