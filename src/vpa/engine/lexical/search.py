@@ -19,8 +19,9 @@ from vpa.engine.view import View
 
 # Scores are sums of positive float32 values: rounding changes them by less than this share.
 _ROUNDING: Final = 1e-5
-# With more postings left than these, it is worth looking whether they can still change who is among the best.
-_MANY: Final = 10_000
+# With more postings left than these, it is worth looking whether they can still change who is among the best: that
+# costs about as much as adding half of them up.
+_MANY: Final = 40_000
 # So many candidates are scored exactly without the rest of the postings being read.
 _FEW: Final = 1_000
 _FEW_BLOCKS: Final = 250
