@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-# Measured on six collections (docs/retrieval.md): k1 = 1.5 is better than the usual 1.2 on four of them and on average.
+# Over six collections (docs/retrieval.md) k1 = 1.5 is slightly better on average than the usual 1.2.
 K1: Final = 1.5
 B: Final = 0.75
 K3: Final = 8.0
