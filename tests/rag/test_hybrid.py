@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from vpa import errors
 from vpa.base.scope import Scope
@@ -469,3 +470,17 @@ async def test_every_metric_has_hybrid_searches(metric: str) -> None:
             results = await rag.search_knowledge("pump oil", fusion=fusion)  # type: ignore[arg-type]
             assert {result.document_id: result.similarity for result in results} == pytest.approx(dense)
             assert ids(results)[-1] == "cats"
+
+
+async def test_another_language_than_the_collections_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VPA_VECTOR_DB_PATH", str(tmp_path / "store"))
+    monkeypatch.setenv("VPA_EMBEDDING_MODEL", "hashing")
+    async with create_enhanced_rag_system() as rag:
+        await rag.add_document(document_id="a", content="Leaking pumps")
+    monkeypatch.setenv("VPA_KEYWORD_LANGUAGE", "de")
+    with structlog.testing.capture_logs() as logged:
+        async with create_enhanced_rag_system() as rag:
+            [found] = await rag.search_knowledge("pump", mode="keyword")
+    assert found.document_id == "a"
+    [line] = [line for line in logged if "language it was made with" in line["event"]]
+    assert (line["language"], line["setting"]) == ("english", "german")

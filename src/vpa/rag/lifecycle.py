@@ -20,12 +20,14 @@ from vpa.kit.cpus import available_cpus
 from vpa.kit.crossing import ways_to_open
 from vpa.kit.locks import KeyedLocks
 from vpa.kit.threads import Workers
+from vpa.observe.log import get_logger
 from vpa.rag.documents import SearchResult
 from vpa.rag.history import SearchHistory
 from vpa.rag.ingest import Ingestion
 from vpa.rag.options import RagOptions
 from vpa.rag.stats import SystemCounters
 
+_log = get_logger("vpa.rag")
 _MOST_WORKERS: Final = 4  # Splitting holds the interpreter: more threads would wait for one another.
 
 
@@ -140,7 +142,7 @@ class RunningSystem:
                 return await self.manager.create_collection(
                     name, dimension=identity.dimension, metric=metric, embedding=identity, keywords=language
                 )
-        return await self.manager.create_collection(
+        collection = await self.manager.create_collection(
             name,
             dimension=identity.dimension,
             # The default is for a new one; a collection that exists is searched by its own.
@@ -148,6 +150,15 @@ class RunningSystem:
             embedding=identity,
             exist_ok=True,
         )
+        keywords = collection.info.keywords
+        if language and keywords is not None and keywords.language != language:
+            _log.warning(
+                "the collection is searched for words of the language it was made with; create_keyword_index changes it",
+                collection=name,
+                language=keywords.language,
+                setting=language,
+            )
+        return collection
 
     async def _of(self, name: str | None, *, make: bool = False) -> Collection:
         """The system's own collection, or another one; raises CollectionNotFoundError unless it is to be made."""
