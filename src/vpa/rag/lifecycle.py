@@ -153,7 +153,7 @@ class RunningSystem:
         keywords = collection.info.keywords
         if language and keywords is not None and keywords.language != language:
             _log.warning(
-                "the collection is searched for words of the language it was made with; create_keyword_index changes it",
+                "words are searched for in the language it was made with; create_keyword_index changes it",
                 collection=name,
                 language=keywords.language,
                 setting=language,
