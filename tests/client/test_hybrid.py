@@ -173,8 +173,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"text": "pump", "mode": "hybrid", "fusion": "rff"},
         "fusion is one of minmax, zscore, max, rrf, confidence, not 'rff'",
     ),
-    ({"text": "", "mode": "keyword"}, "a text to search for is a non-empty string, not ''"),
-    ({"text": 5, "mode": "hybrid"}, "a text to search for is a non-empty string, not 5"),
+    ({"text": "", "mode": "keyword"}, "the text to search for must be a non-empty string, not ''"),
+    ({"text": 5, "mode": "hybrid"}, "the text to search for must be a non-empty string, not 5"),
     ({"text": "???", "mode": "hybrid"}, r"there is no word in '\?\?\?' to search for"),
     ({"text": "of the", "mode": "keyword"}, "'of the' holds stop words of english only"),
     ({"text": "pump " * 20_000, "mode": "keyword"}, "100000 bytes, at most 65536 are taken"),
@@ -236,3 +236,16 @@ def test_without_await_it_is_the_same() -> None:
         assert docs.search(text="X-200b", mode="hybrid").ids[0] == "x200"
         assert docs.query_terms("pumps") == Counter(["pump"])
         assert docs.candidates(terms={"cat": 1.0}).matches.ids == ["cats"]
+
+
+async def test_an_index_that_another_process_made_is_taken_up_by_an_open_handle(tmp_path: Path) -> None:
+    place = f"embedded://{tmp_path / 'store'}"
+    async with vpa.connect(place) as writer:
+        docs = await writer.create_collection("docs", dimension=2)
+        await docs.upsert([vpa.Record("a", vector=[1, 0], text="a leaking pump")])
+        async with vpa.connect(place, read_only=True) as reader:
+            handle = await reader.collection("docs")
+            with pytest.raises(errors.ConfigurationError, match="has no keyword index"):
+                await handle.search(text="pumps", mode="keyword")
+            await docs.create_keyword_index()
+            assert (await handle.search(text="pumps", mode="keyword")).ids == ["a"]

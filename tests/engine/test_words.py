@@ -24,8 +24,9 @@ from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.engine.database import Database
 from vpa.engine.lexical.search import WordQuery
 from vpa.engine.lexical.wording import word_index, wording
-from vpa.engine.table import Table, WordAnswer
+from vpa.engine.table import Table
 from vpa.engine.upkeep import Upkeep
+from vpa.engine.wordsearch import WordAnswer, search_words
 from vpa.filters import F, normal
 from vpa.filters.ast import ALWAYS, Filter
 
@@ -64,7 +65,7 @@ def write(table: Table, texts: Mapping[str, str | None], *, scope: Scope = Scope
 
 
 def ask(table: Table, question: str, *, node: Filter = ALWAYS, top_k: int = 10, **kwargs: Any) -> WordAnswer:
-    return table.search_words(WordRequest(terms=Counter(ENGLISH.terms(question)), top_k=top_k, **kwargs), normal(node))
+    return search_words(table, WordRequest(terms=Counter(ENGLISH.terms(question)), top_k=top_k, **kwargs), normal(node))
 
 
 def scores(table: Table, question: str, **kwargs: Any) -> dict[str, float]:
@@ -184,7 +185,7 @@ def test_a_view_from_before_a_write_is_answered_from_what_it_held() -> None:
     write(table, {"c": "wing wing", "a": "heat"})
     ask(table, "wing")
     words = word_index(view.rows, ENGLISH)
-    query = WordQuery(view, words, words.settle(view.count, partial(wording, view.rows)), {"wing": 1})
+    query = WordQuery(view, words, words.settle(view.count, partial(wording, view.rows)), query={"wing": 1})
     rows, _ = query.best(top_k=5, chosen=None)
     assert [view.rows.ids[row] for row in rows] == ["a"]
     assert query.frequencies.records == 2

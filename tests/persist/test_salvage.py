@@ -291,3 +291,26 @@ async def test_a_collection_that_is_dropped_or_made_again_meanwhile_does_not_fai
         finally:
             churning.cancel()
         await asyncio.gather(churning, return_exceptions=True)
+
+
+@pytest.mark.parametrize("name", ["words.rows", "words.terms", "words.lengths"])
+def test_damaged_words_cost_no_record_and_are_taken_from_the_texts_again(tmp_path: Path, name: str) -> None:
+    async def fill() -> None:
+        async with vpa.connect(f"embedded://{tmp_path}") as db:
+            docs = await db.create_collection("docs", dimension=2, keywords="english")
+            await docs.upsert([Record(f"r{n}", vector=[1, n], text=f"pump number {n}") for n in range(40)])
+            await docs.optimize()
+            # The next snapshot removes the log, so that nothing but it holds the records.
+            await docs.upsert([Record("r1", vector=[1, 1], text="pump number 1")])
+            await docs.optimize()
+
+    async def ask() -> tuple[int, list[str]]:
+        async with vpa.connect(f"embedded://{tmp_path}") as db:
+            docs = await db.collection("docs")
+            return await docs.count(), (await docs.search(text="number 7", mode="keyword")).ids[:1]
+
+    asyncio.run(fill())
+    for snapshot in (tmp_path / "collections" / "docs").glob("snapshot-*.vpa"):
+        damage(snapshot, section(snapshot, name)[0])
+    salvage(tmp_path)
+    assert asyncio.run(ask()) == (40, ["r7"])

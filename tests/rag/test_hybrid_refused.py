@@ -89,7 +89,7 @@ async def test_an_option_that_cannot_be_is_refused(
         (None, "the query must be a non-empty string, not None"),
         ("\ud800", "lone surrogate"),
         ("a\x00", "NUL"),
-        ("pump " * 20_000, "the query has 100000 bytes, at most 65536 are taken; ask a part of it"),
+        ("pump " * 20_000, "the query has 100000 bytes, at most 65536 are taken; ask for a part of it"),
     ],
 )
 async def test_a_query_that_says_nothing_or_a_book_is_refused(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -77,6 +78,19 @@ def check_top_k(top_k: object) -> int:
     if isinstance(top_k, bool) or not isinstance(top_k, int | np.integer) or not 1 <= top_k <= MAX_TOP_K:
         raise InvalidQueryError(f"top_k must be an integer from 1 to {MAX_TOP_K}, not {shown(top_k)}")
     return int(top_k)
+
+
+def check_number(
+    name: str, value: object, *, least: float = 0.0, most: float = sys.float_info.max, above: bool = False
+) -> float:
+    """Return a number from `least` to `most`, or raise InvalidQueryError; `above`: greater than `least`."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not least <= value <= most or (above and value == least):  # type: ignore[operator]
+        span = f"above {least:g}" if above else f"from {least:g} up"
+        if most < sys.float_info.max:
+            span = f"from {least:g} to {most:,.0f}"
+        raise InvalidQueryError(f"{name} must be a number {span}, not {shown(value)}")
+    return float(value)  # type: ignore[arg-type]
 
 
 def check_threshold(threshold: object) -> float | None:

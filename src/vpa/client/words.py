@@ -19,18 +19,17 @@ MAX_QUESTION_BYTES: Final = 65_536
 FUSED_DEPTH: Final = 100
 
 
-def check_question(text: object) -> str:
+def check_question(text: object, *, name: str = "the text to search for") -> str:
     """Return the text to search for, or raise InvalidQueryError: a string that says something, of at most 64 KiB."""
     if not isinstance(text, str) or not text.strip():
-        raise InvalidQueryError(f"a text to search for is a non-empty string, not {shown(text)}")
+        raise InvalidQueryError(f"{name} must be a non-empty string, not {shown(text)}")
     try:
         check_text(text)
     except ValueRuleError as error:
-        raise InvalidQueryError(f"the text to search for {error}") from None
+        raise InvalidQueryError(f"{name} {error}") from None
     if len(text) > MAX_QUESTION_BYTES // 4 and len(text.encode()) > MAX_QUESTION_BYTES:
         raise InvalidQueryError(
-            f"the text to search for has {len(text.encode())} bytes, at most {MAX_QUESTION_BYTES} are taken; search "
-            "for a part of it"
+            f"{name} has {len(text.encode())} bytes, at most {MAX_QUESTION_BYTES} are taken; ask for a part of it"
         )
     return text
 

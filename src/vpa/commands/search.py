@@ -112,7 +112,8 @@ def _show(rank: int, result: SearchResult) -> None:
     print_line(f"{rank}. {one_line(result.title or result.document_id)}")
     facts = ", ".join(one_line(f"{key}={value}") for key, value in result.metadata.items())
     place = f"{one_line(result.document_id)} [{result.start}:{result.end}]"
-    print_line(f"   score {result.score:.3f}   {place}" + (f"   {facts}" if facts else ""))
+    similarity = "" if result.similarity in (None, result.score) else f"   similarity {result.similarity:.3f}"
+    print_line(f"   score {result.score:.3f}{similarity}   {place}" + (f"   {facts}" if facts else ""))
     excerpt = textwrap.shorten(result.content, width=280, placeholder=" …")
     print_line(textwrap.fill(excerpt, width=100, initial_indent="   ", subsequent_indent="   "))
     print_line()

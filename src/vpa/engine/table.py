@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from vpa.analysis.analyser import analyser_of
 from vpa.base import distances
-from vpa.base.arrays import RowNumbers, Scores
-from vpa.base.errors import ClosedError, ConfigurationError, RecordExistsError, RecordNotFoundError
-from vpa.base.query import OnConflict, SearchRequest, WordRequest
+from vpa.base.arrays import FloatVector, RowNumbers, Scores
+from vpa.base.errors import ClosedError, RecordExistsError, RecordNotFoundError
+from vpa.base.query import OnConflict, SearchRequest
 from vpa.base.records import CollectionInfo, Match, Metric, Record, RecordBatch
 from vpa.base.scope import AllScopes, Scope
 from vpa.engine.batches import change_of, merged_mapping, part_of
 from vpa.engine.change import Change
 from vpa.engine.indexes import flat
 from vpa.engine.indexes.choice import create_index
-from vpa.engine.lexical.search import Frequencies, WordQuery
-from vpa.engine.lexical.wording import word_index, wording
 from vpa.engine.rows import RowStore, encode_mappings
 from vpa.engine.scan import scan_view
-from vpa.engine.selection import Selection
 from vpa.engine.slices import sliced, slices
 from vpa.engine.upkeep import Upkeep
 from vpa.engine.view import View
@@ -42,18 +37,6 @@ class Answer(NamedTuple):
     matches: list[Match]
     candidates: int
     exact: bool
-
-
-class WordAnswer(NamedTuple):
-    """Matches of one question, the score of each by its words, and what that took. `exact`: none can be missing.
-
-    Matches by words alone stand best first; where a vector was given they have the scores by vector, in no order.
-    """
-
-    matches: list[Match]
-    words: Scores
-    frequencies: Frequencies
-    exact: bool = True
 
 
 class Table:
@@ -91,7 +74,8 @@ class Table:
 
     # Reading
 
-    def _open_state(self) -> State:
+    def open_state(self) -> State:
+        """The newest state; raises ClosedError once the table is closed."""
         state = self.writer.state
         if state.closed:
             raise ClosedError(f"collection {state.info.name!r} was dropped, or its store was closed")
@@ -99,19 +83,19 @@ class Table:
 
     def count(self, node: Filter, scope: Scope | AllScopes) -> int:
         """How many records match."""
-        view = self._open_state().view
+        view = self.open_state().view
         chosen = view.selection(node, scope)
         return view.live_count if chosen is None else chosen.count
 
     def get(self, ids: Sequence[str], *, scope: Scope, include_vectors: bool) -> list[Record]:
         """The records found, in the order asked."""
-        self._open_state()
+        self.open_state()
         located = self.writer.find(ids, scope)
         return located.view.records(located.rows, include_vectors=include_vectors)
 
     def search(self, request: SearchRequest, node: Filter) -> list[Answer]:
         """An answer for each query."""
-        state = self._open_state()
+        state = self.open_state()
         view = state.view
         chosen = view.selection(node, request.scope)
         exact = True
@@ -134,74 +118,8 @@ class Table:
             keep = scores >= request.score_threshold
             rows, scores = rows[keep], scores[keep]
         values: list[float] = scores.tolist()
-        metric = view.rows.vectors.metric
-        if metric is Metric.EUCLIDEAN:
-            lengths = distances.l2(view.rows.gather(rows), query).tolist()
-        else:
-            lengths = [distances.distance_of(metric, score) for score in values]
+        lengths = distances_of(view, rows, scores=scores, query=query)
         return view.matches(rows.tolist(), scores=values, distances=lengths, include_vectors=request.include_vectors)
-
-    def search_words(self, request: WordRequest, node: Filter) -> WordAnswer:
-        """The records that hold most of the terms; with a vector, both scores of the best by either."""
-        state = self._open_state()
-        view = state.view
-        query = self._word_query(state, request.terms)
-        chosen = view.selection(node, request.scope)
-        rows, words = query.best(top_k=request.top_k, chosen=chosen)
-        if request.vector is None:
-            if request.score_threshold is not None:
-                keep = words >= request.score_threshold
-                rows, words = rows[keep], words[keep]
-            matches = view.matches(
-                rows.tolist(),
-                scores=words.tolist(),
-                distances=(-words).tolist(),
-                include_vectors=request.include_vectors,
-            )
-            return WordAnswer(matches, words, query.frequencies)
-        nearest, exact = self._nearest(state, request, chosen=chosen)
-        rows = np.union1d(nearest, rows)
-        return self._both(view, rows, query, request)._replace(exact=exact)
-
-    def _nearest(self, state: State, request: WordRequest, *, chosen: Selection | None) -> tuple[RowNumbers, bool]:
-        vectors = np.asarray(request.vector)[None, :]
-        if request.exact:
-            return flat.search(state.view, vectors, top_k=request.top_k, chosen=chosen)[0].rows, True
-        [best], exact = self.index.search(state.view, vectors, top_k=request.top_k, chosen=chosen, codes=state.codes)
-        return best.rows, exact
-
-    def _both(self, view: View, rows: RowNumbers, query: WordQuery, request: WordRequest) -> WordAnswer:
-        metric, vector = view.rows.vectors.metric, np.asarray(request.vector)
-        matrix = view.rows.gather(rows)
-        scores, words = distances.scores(metric, matrix, vector), query.scores(rows)
-        if request.select is not None:
-            places = request.select(scores, words)
-            rows, matrix, scores, words = rows[places], matrix[places], scores[places], words[places]
-        lengths = (
-            distances.l2(matrix, vector).tolist()
-            if metric is Metric.EUCLIDEAN
-            else [distances.distance_of(metric, score) for score in scores.tolist()]
-        )
-        matches = view.matches(
-            rows.tolist(),
-            scores=scores.tolist(),
-            distances=lengths,
-            include_vectors=request.include_vectors,
-        )
-        return WordAnswer(matches, words, query.frequencies)
-
-    def _word_query(self, state: State, terms: Mapping[str, float]) -> WordQuery:
-        keywords, view = state.info.keywords, state.view
-        if keywords is None:
-            raise ConfigurationError(f"collection {state.info.name!r} has no keyword index")
-        words = word_index(view.rows, analyser_of(keywords.language))
-        return WordQuery(view, words, words.settle(view.count, partial(wording, view.rows)), terms)
-
-    @property
-    def is_behind_in_words(self) -> bool:
-        """Whether a search for words would have to take in texts first."""
-        view = self.view
-        return view.rows.words is None or view.rows.words.behind(view.count) > 0
 
     @property
     def has_unsaved(self) -> bool:
@@ -219,7 +137,7 @@ class Table:
         self, node: Filter, *, scope: Scope | AllScopes, batch_size: int, cursor: str | None, include_vectors: bool
     ) -> Iterator[RecordBatch]:
         """Batches in (tenant, namespace, id) order from one view, each of one scope, with the cursor behind it."""
-        view = self._open_state().view
+        view = self.open_state().view
         return scan_view(view, node, scope=scope, batch_size=batch_size, cursor=cursor, include_vectors=include_vectors)
 
     # Writing
@@ -309,6 +227,17 @@ class Table:
         change = self.writer.write(plan)
         self.upkeep.keep_bound()
         return change
+
+
+def distances_of(view: View, rows: RowNumbers, *, scores: Scores, query: FloatVector) -> list[float]:
+    """The distances of rows from a query `(d,)`, given their scores; Euclid's from the vectors, which say them more
+    exactly.
+    """
+    metric = view.rows.vectors.metric
+    if metric is Metric.EUCLIDEAN:
+        lengths: list[float] = distances.l2(view.rows.gather(rows), query).tolist()
+        return lengths
+    return [distances.distance_of(metric, score) for score in scores.tolist()]
 
 
 def _targets(state: State, ids: Sequence[str] | None, *, node: Filter, still: Filter, scope: Scope) -> list[str]:

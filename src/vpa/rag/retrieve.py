@@ -38,6 +38,7 @@ from vpa.retrieval.fusion import FusedChoice, Fusion
 from vpa.retrieval.identity import Identity
 from vpa.retrieval.rerank import FunctionReranker, Reranker, reranked
 from vpa.retrieval.why import Why, matched_words
+from vpa.stores.answers import Candidates
 
 GroupBy: TypeAlias = Literal["document"] | None
 # So many times deeper where some candidates are passed over; a document seldom has more of the best chunks.
@@ -285,54 +286,40 @@ class Retrieval:
         return self._options.diversity > 0 or self._options.expand == FEEDBACK
 
     async def _fused(self, question: _Question, depth: int) -> list[Candidate]:
-        """Candidates in the order of fusion."""
-        options, common = self._options, {"filter": self._node, "scope": self._options.scope}
+        """Candidates in the order of their scores, or of fusion."""
         if self.mode == "dense":
-            matches = await self._collection.search(
-                vector=question.vector,
-                top_k=depth,
-                score_threshold=options.score_threshold,
-                exact=options.exact,
-                include_vectors=self._wants_vectors,
-                **common,  # type: ignore[arg-type]
-            )
-            candidates = ranked(Candidate(match, match.score, similarity=match.score) for match in matches)
-            for candidate in candidates:
-                candidate.dense_rank = candidate.rank
-            return candidates
-        choice = FusedChoice(options.fusion, keep=self._keep, threshold=options.score_threshold)
-        found = await self._collection.candidates(
+            return await self._nearest(question, depth)
+        choice = FusedChoice(self._options.fusion, keep=self._keep, threshold=self._options.score_threshold)
+        hybrid = self.mode == "hybrid"
+        answer = await self._collection.candidates(
             question.vector,
             terms=question.terms,
             depth=depth,
-            select=choice if self.mode == "hybrid" else None,
-            exact=options.exact,
+            select=choice if hybrid else None,
+            exact=self._options.exact,
             include_vectors=self._wants_vectors,
-            **common,  # type: ignore[arg-type]
+            filter=self._node,
+            scope=self._options.scope,
         )
-        words = found.words.tolist()
-        if self.mode == "keyword":
-            candidates = ranked(
-                Candidate(match, score, words=score) for match, score in zip(found.matches, words, strict=True)
-            )
-            for candidate in candidates:
-                candidate.keyword_rank = candidate.rank
-            return candidates
+        if not hybrid:
+            return _by_words(answer)
         self._choices.append(choice)
-        places = zip(choice.dense_ranks.tolist(), choice.keyword_ranks.tolist(), strict=True)
-        fused = zip(found.matches, choice.scores.tolist(), words, places, strict=True)
-        return ranked(
-            Candidate(
-                match,
-                score,
-                similarity=match.score,
-                words=word,
-                fused=score,
-                dense_rank=int(dense),
-                keyword_rank=int(keyword) if word else None,
-            )
-            for match, score, word, (dense, keyword) in fused
+        return _by_both(answer, choice)
+
+    async def _nearest(self, question: _Question, depth: int) -> list[Candidate]:
+        matches = await self._collection.search(
+            vector=question.vector,
+            top_k=depth,
+            score_threshold=self._options.score_threshold,
+            exact=self._options.exact,
+            include_vectors=self._wants_vectors,
+            filter=self._node,
+            scope=self._options.scope,
         )
+        candidates = ranked(Candidate(match, match.score, similarity=match.score) for match in matches)
+        for candidate in candidates:
+            candidate.dense_rank = candidate.rank
+        return candidates
 
     # The order, and the choice
 
@@ -385,3 +372,29 @@ class Retrieval:
             notes=tuple(self._notes),
         )
         return replace(result, score=candidate.score, similarity=candidate.similarity, why=why)
+
+
+def _by_words(answer: Candidates) -> list[Candidate]:
+    candidates = ranked(
+        Candidate(match, score, words=score) for match, score in zip(answer.matches, answer.words.tolist(), strict=True)
+    )
+    for candidate in candidates:
+        candidate.keyword_rank = candidate.rank
+    return candidates
+
+
+def _by_both(answer: Candidates, choice: FusedChoice) -> list[Candidate]:
+    columns = (choice.scores, answer.words, choice.dense_ranks, choice.keyword_ranks)
+    return ranked(
+        Candidate(
+            match,
+            score,
+            similarity=match.score,
+            words=words,
+            fused=score,
+            dense_rank=int(dense),
+            # A rank among words is that of a record with some of them.
+            keyword_rank=int(keyword) if words else None,
+        )
+        for match, score, words, dense, keyword in zip(answer.matches, *(c.tolist() for c in columns), strict=True)
+    )

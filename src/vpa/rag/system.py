@@ -11,13 +11,12 @@ from vpa.base.arguments import explains
 from vpa.base.errors import DocumentNotFoundError, InvalidFilterError, InvalidQueryError, VectorDatabaseError
 from vpa.base.guessed import DOCUMENT_VERBS, Guessed
 from vpa.base.ids import check_document_id
-from vpa.base.metadata import ValueRuleError, check_text
-from vpa.base.query import check_threshold, check_top_k
+from vpa.base.query import check_number, check_threshold, check_top_k
 from vpa.base.scope import Scope
 from vpa.base.showing import shown
 from vpa.client.collection import Collection
 from vpa.client.validating import checked_filter
-from vpa.client.words import MAX_QUESTION_BYTES, SearchMode, check_mode
+from vpa.client.words import SearchMode, check_mode, check_question
 from vpa.filters import FilterLike, NormalFilter, canonical_text, normal, to_json
 from vpa.filters.ast import ALWAYS
 from vpa.observe.log import request_context
@@ -32,10 +31,10 @@ from vpa.rag.retrieve import GroupBy, Retrieval, RetrievalOptions, check_group_b
 from vpa.rag.widening import check_widen
 from vpa.retrieval import rerank as _rerank
 from vpa.retrieval.boosts import Recency, check_boosts, check_recency
-from vpa.retrieval.choice import check_at_most, check_seed, check_share, check_temperature
+from vpa.retrieval.choice import check_at_most, check_seed
 from vpa.retrieval.expand import Expansion, check_expansion
 from vpa.retrieval.fusion import Fusion, FusionName, parse_fusion
-from vpa.retrieval.rerank import Reranker, RerankFunction, as_reranker, check_seconds
+from vpa.retrieval.rerank import Reranker, RerankFunction, as_reranker
 from vpa.retrieval.why import Why
 
 _SCOPE = Scope()
@@ -244,7 +243,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
         place, started = await self._of(collection), self._clock.monotonic()
         with request_context(user_id=user_id, collection=place.name):
             try:
-                _check_query(query)
+                check_question(query, name="the query")
                 node = await checked_filter(filters)
                 weights = await self._weights(semantic_weight, keyword_weight)
                 options = RetrievalOptions(
@@ -259,13 +258,13 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
                     recency=check_recency(recency),
                     at_most=check_at_most(at_most),
                     widen=check_widen(widen),
-                    diversity=check_share("diversity", diversity),
-                    temperature=check_temperature(temperature),
+                    diversity=check_number("diversity", diversity, most=1),
+                    temperature=check_number("temperature", temperature),
                     seed=check_seed(seed),
                     rerank=as_reranker(rerank),
                     rerank_depth=check_top_k(rerank_depth),
-                    rerank_weight=check_share("rerank_weight", rerank_weight),
-                    rerank_seconds=check_seconds(rerank_seconds),
+                    rerank_weight=check_number("rerank_weight", rerank_weight, most=1),
+                    rerank_seconds=check_number("rerank_seconds", rerank_seconds, above=True),
                     expand=check_expansion(expand),
                     history=check_history(history),
                     language=self.options.keyword_language or "none",
@@ -360,19 +359,6 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
             "users": len(self._history),
             "vector_database": await self.manager.get_statistics(),
         }
-
-
-def _check_query(query: object) -> None:
-    if not isinstance(query, str) or not query.strip():
-        raise InvalidQueryError(f"the query must be a non-empty string, not {shown(query)}")
-    try:
-        check_text(query)
-    except ValueRuleError as error:
-        raise InvalidQueryError(f"the query {error}") from None
-    if len(query.encode()) > MAX_QUESTION_BYTES:
-        raise InvalidQueryError(
-            f"the query has {len(query.encode())} bytes, at most {MAX_QUESTION_BYTES} are taken; ask a part of it"
-        )
 
 
 def _copies(results: list[SearchResult]) -> list[SearchResult]:

@@ -11,6 +11,7 @@ from typing import Final
 from vpa.analysis.analyser import Analyser
 from vpa.base.errors import InvalidQueryError
 from vpa.base.moments import moment_of
+from vpa.base.query import check_number
 from vpa.base.showing import shown
 from vpa.retrieval.candidates import Candidate, values_at
 
@@ -36,10 +37,8 @@ class Recency:
     def __post_init__(self) -> None:
         if not isinstance(self.field, str) or not self.field:
             raise InvalidQueryError(f"recency needs the name of a date field, not {shown(self.field)}")
-        if not _is_number(self.half_life_days) or self.half_life_days <= 0:
-            raise InvalidQueryError(f"half_life_days must be a number above 0, not {shown(self.half_life_days)}")
-        if not _is_number(self.weight) or not 0 <= self.weight <= 1:
-            raise InvalidQueryError(f"the weight of recency must be a number from 0 to 1, not {shown(self.weight)}")
+        check_number("half_life_days", self.half_life_days, above=True)
+        check_number("the weight of recency", self.weight, most=1)
 
     def factor(self, candidate: Candidate, *, now: float) -> float:
         """What the score is multiplied with; `now` is in seconds since 1970."""
@@ -79,8 +78,7 @@ def check_boosts(boosts: Mapping[str, float] | None) -> tuple[tuple[str, float],
     if not isinstance(boosts, Mapping) or not all(isinstance(name, str) and name for name in boosts):
         raise InvalidQueryError(f"boosts is a mapping of fields to factors, {{'title': 2.0}}, not {shown(boosts)}")
     for name, factor in boosts.items():
-        if not _is_number(factor) or not 1 <= factor <= _GREATEST_FACTOR:
-            raise InvalidQueryError(f"the boost of {name!r} must be a number from 1 to 1,000,000, not {shown(factor)}")
+        check_number(f"the boost of {name!r}", factor, least=1, most=_GREATEST_FACTOR)
     return tuple(boosts.items())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -31,20 +30,6 @@ def check_at_most(at_most: Mapping[str, int] | None) -> tuple[tuple[str, int], .
         if not isinstance(name, str) or not name or isinstance(most, bool) or not isinstance(most, int) or most < 1:
             raise InvalidQueryError(f"at_most[{name!r}] must be a whole number from 1 up, not {shown(most)}")
     return tuple(at_most.items())
-
-
-def check_share(name: str, value: object) -> float:
-    """Return a number from 0 to 1, or raise InvalidQueryError."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InvalidQueryError(f"{name} must be a number from 0 to 1, not {shown(value)}")
-    return float(value)
-
-
-def check_temperature(value: object) -> float:
-    """Return a temperature, or raise InvalidQueryError: a number from 0 up."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
-        raise InvalidQueryError(f"temperature must be a number from 0 up, not {shown(value)}")
-    return float(value)
 
 
 def check_seed(seed: object) -> int | None:

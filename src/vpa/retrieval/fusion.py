@@ -8,7 +8,6 @@ and Büttcher (2009).
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
@@ -17,6 +16,7 @@ import numpy as np
 
 from vpa.base.arrays import RowNumbers, Scores
 from vpa.base.errors import InvalidQueryError
+from vpa.base.query import check_number
 from vpa.base.showing import shown
 
 FusionName: TypeAlias = Literal["minmax", "zscore", "max", "rrf", "confidence"]
@@ -41,9 +41,7 @@ class Fusion:
         if self.method not in get_args(FusionName):
             raise InvalidQueryError(f"fusion is one of {', '.join(get_args(FusionName))}, not {shown(self.method)}")
         for name in ("semantic_weight", "keyword_weight"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
-                raise InvalidQueryError(f"{name} must be a number from 0 up, not {shown(value)}")
+            check_number(name, getattr(self, name))
         if not self.semantic_weight + self.keyword_weight:
             raise InvalidQueryError("semantic_weight and keyword_weight are both 0; at least one must be above")
 

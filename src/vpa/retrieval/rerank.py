@@ -4,7 +4,6 @@ function."""
 from __future__ import annotations
 
 import asyncio
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -68,14 +67,6 @@ def as_reranker(rerank: Any) -> Reranker | None:
             f"rerank is a function (question, texts) -> numbers, or a Reranker, not {shown(rerank)}"
         )
     return FunctionReranker(rerank)
-
-
-def check_seconds(value: object) -> float:
-    """Return a time limit, or raise InvalidQueryError: a number above 0."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value <= sys.float_info.max:  # type: ignore[operator]
-        raise InvalidQueryError(f"rerank_seconds must be a number above 0, not {shown(value)}")
-    return float(value)  # type: ignore[arg-type]
 
 
 class Reranked(NamedTuple):

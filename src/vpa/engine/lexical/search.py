@@ -61,14 +61,15 @@ class Frequencies(NamedTuple):
 class WordQuery:
     """The terms of one question, looked up in one view, whose rows are all in `blocks`."""
 
-    def __init__(self, view: View, words: WordIndex, blocks: PostingBlocks, query: Mapping[str, float]) -> None:
+    def __init__(self, view: View, words: WordIndex, blocks: PostingBlocks, *, query: Mapping[str, float]) -> None:
         """`query`: the terms, and how often each stands in the question."""
         self._view = view
         self._lengths = words.lengths(view.count)
         records, self._mean = words.census(view.count, view.live)
         by_term: dict[str, int] = {}
         self._terms: list[_Term] = []
-        impacts = [part.impacts(self._lengths_of(words, blocks), self._mean) for part in blocks.parts if records]
+        lengths = words.lengths(blocks.row_count)
+        impacts = [part.impacts(lengths, self._mean) for part in blocks.parts if records]
         # What the impacts may be off by, and rounding.
         self._error = max((one.error(self._mean) for one in impacts), default=0.0) + _ROUNDING
         for name in sorted(query):
@@ -85,10 +86,6 @@ class WordQuery:
                 weight = idf(held, records=records) * query_weight(query[name])
                 self._terms.append(_Term(weight, weight * peak * (1 + self._error), held, pieces))
         self.frequencies = Frequencies(records, self._mean, by_term)
-
-    @staticmethod
-    def _lengths_of(words: WordIndex, blocks: PostingBlocks) -> IntColumn:
-        return words.lengths(blocks.row_count)
 
     def _held(self, rows: IntColumn) -> int:
         return len(rows) if self._view.live is None else int(np.count_nonzero(self._view.live[rows]))

@@ -6,7 +6,8 @@ from typing import Final
 
 from vpa.analysis.bm25 import WordStatistics
 from vpa.base.records import Matches, Usage
-from vpa.engine.table import Table, WordAnswer
+from vpa.engine.table import Table
+from vpa.engine.wordsearch import WordAnswer, is_behind, search_words
 from vpa.filters.ast import ALWAYS
 from vpa.kit.threads import Workers
 from vpa.stores.answers import Candidates
@@ -35,10 +36,10 @@ class WordSearches:
         """The answer to one request, with the statistics of the collection as it was."""
         view, node = table.view, request.filter
         kind = (table.info.name, view.count.bit_length(), request.vector is None, len(request.terms) // _TERMS)
-        at_once = are_few(table, request.top_k, _INLINE_MATCHES) and not table.is_behind_in_words
+        at_once = are_few(table, request.top_k, _INLINE_MATCHES) and not is_behind(table)
         if at_once and self._pace.is_short(kind) and (node is ALWAYS or view.is_ready(node)):
-            return _candidates(self._pace.timed(kind, table.search_words, request, node))
-        return _candidates(await self._workers.run(self._pace.timed, kind, table.search_words, request, node))
+            return _candidates(self._pace.timed(kind, search_words, table, request, node))
+        return _candidates(await self._workers.run(self._pace.timed, kind, search_words, table, request, node))
 
 
 def _candidates(answer: WordAnswer) -> Candidates:
