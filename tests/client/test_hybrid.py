@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 
 import vpa
 import vpa.sync
@@ -249,3 +251,23 @@ async def test_an_index_that_another_process_made_is_taken_up_by_an_open_handle(
                 await handle.search(text="pumps", mode="keyword")
             await docs.create_keyword_index()
             assert (await handle.search(text="pumps", mode="keyword")).ids == ["a"]
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_words_of_another_analyser_are_told_and_taken_anew(tmp_path: Path, read_only: bool) -> None:
+    place = f"embedded://{tmp_path / 'store'}"
+    async with vpa.connect(place) as db:
+        docs = await db.create_collection("docs", dimension=2, keywords="english")
+        await docs.upsert([vpa.Record("a", vector=[1, 0], text="a leaking pump")])
+        await docs.search(text="pump", mode="keyword")
+        present = docs.info.keywords
+        assert present is not None
+        older = replace(present, version="0-older")
+        await db._open_store().set_keywords("docs", older)
+    with structlog.testing.capture_logs() as logged:
+        async with vpa.connect(place, read_only=read_only) as db:
+            again = await db.collection("docs")
+            assert (await again.search(text="pumps", mode="keyword")).ids == ["a"]
+            assert again.info.keywords == (older if read_only else present)
+    [line] = [line for line in logged if "another version of the analyser" in line["event"]]
+    assert (line["made_by"], line["now"]) == (str(older), str(present))

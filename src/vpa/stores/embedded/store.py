@@ -34,7 +34,7 @@ from vpa.stores.contract import VectorStore
 from vpa.stores.embedded.facts import are_few, is_light, log_recovery, table_facts
 from vpa.stores.embedded.maintenance import Maintenance
 from vpa.stores.embedded.searching import SearchQueue
-from vpa.stores.embedded.words import WordSearches
+from vpa.stores.embedded.words import WordSearches, renewed_keywords
 from vpa.stores.remote.endpoint import check_options
 from vpa.stores.requests import (
     ALWAYS,
@@ -116,7 +116,14 @@ class EmbeddedStore(VectorStore):
             table = None if name in self._database.damaged else self._database.find(name)
             # A reader's may have been dropped by the process that writes.
             if table is not None:
+                await self._renew_keywords(table)
                 self._maintenance.notice(table)
+
+    async def _renew_keywords(self, table: Table) -> None:
+        """Note the analyser of now where another one made the words: they are taken from the texts again."""
+        renewed = renewed_keywords(table.info)
+        if renewed is not None and not self._read_only:
+            await self._workers.run(self._open_database().set_keywords, table.info.name, renewed)
 
     def _own(self, resources: AsyncExitStack) -> None:
         """What `close` does, the last first: background work ends, then searches and calls, then the directory is let

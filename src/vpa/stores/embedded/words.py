@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from vpa.analysis.analyser import analyser_of
 from vpa.analysis.bm25 import WordStatistics
-from vpa.base.records import Matches, Usage
+from vpa.analysis.languages import LANGUAGES
+from vpa.base.keywords import KeywordIndex
+from vpa.base.records import CollectionInfo, Matches, Usage
 from vpa.engine.table import Table
 from vpa.engine.wordsearch import WordAnswer, is_behind, search_words
 from vpa.filters.ast import ALWAYS
 from vpa.kit.threads import Workers
+from vpa.observe.log import get_logger
 from vpa.stores.answers import Candidates
 from vpa.stores.embedded.facts import are_few
 from vpa.stores.embedded.pace import Pace
@@ -17,6 +21,7 @@ from vpa.stores.requests import SearchWords
 
 # Matches whose texts and metadata are read on the event loop.
 _INLINE_MATCHES: Final = 200
+_log: Final = get_logger("vpa.stores.embedded")
 # Searches with about as many terms take about as long.
 _TERMS: Final = 8
 
@@ -40,6 +45,23 @@ class WordSearches:
         if at_once and self._pace.is_short(kind) and (node is ALWAYS or view.is_ready(node)):
             return _candidates(self._pace.timed(kind, search_words, table, request, node))
         return _candidates(await self._workers.run(self._pace.timed, kind, search_words, table, request, node))
+
+
+def renewed_keywords(info: CollectionInfo) -> KeywordIndex | None:
+    """The analyser of now, where the keyword index of a collection was made by another one, which is logged."""
+    made_by = info.keywords
+    if made_by is None or made_by.language not in LANGUAGES:
+        return None
+    present = analyser_of(made_by.language).identity
+    if present == made_by:
+        return None
+    _log.warning(
+        "another version of the analyser made the keyword index; its words are taken from the texts again",
+        collection=info.name,
+        made_by=str(made_by),
+        now=str(present),
+    )
+    return present
 
 
 def _candidates(answer: WordAnswer) -> Candidates:
