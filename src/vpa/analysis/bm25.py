@@ -25,20 +25,31 @@ K3: Final = 8.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WordStatistics:
     """What the formula needs of a collection: `records` with any term, the `mean_length` of those in terms, and how
-    many of them hold each term. Terms that are not in `frequencies` are held by none.
+    many of them hold each term. Terms that are not in `frequencies` are held by `rest` of them.
     """
 
     records: int = 0
     mean_length: float = 0.0
     frequencies: Mapping[str, int] = field(default_factory=dict)
+    rest: int = 0
 
     def idf(self, term: str) -> float:
         """How much a term tells: 0 for one that every record holds, more the rarer it is."""
-        return idf(self.frequencies.get(term, 0), records=self.records)
+        return idf(self.frequency(term), records=self.records)
+
+    def frequency(self, term: str) -> int:
+        """How many records hold the term, as far as is known."""
+        return self.frequencies.get(term, self.rest)
+
+    def weights(self, query: Mapping[str, float]) -> dict[str, float]:
+        """What each term of a query adds to a score, times its share in the record; terms without weight left out."""
+        weights = {term: self.idf(term) * query_weight(count) for term, count in query.items()}
+        return {term: weight for term, weight in weights.items() if weight > 0}
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""
-        return {"records": self.records, "mean_length": self.mean_length, "frequencies": dict(self.frequencies)}
+        facts = {"records": self.records, "mean_length": self.mean_length, "rest": self.rest}
+        return {**facts, "frequencies": dict(self.frequencies)}
 
     @classmethod
     def from_json(cls, description: Mapping[str, Any]) -> WordStatistics:

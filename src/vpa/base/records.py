@@ -16,7 +16,7 @@ from vpa.base.errors import ConfigurationError
 from vpa.base.guessed import MATCH_NAMES, MATCHES_NAMES, Guessed
 from vpa.base.ids import new_id
 from vpa.base.index_options import IndexOptions
-from vpa.base.keywords import KeywordIndex
+from vpa.base.keywords import KeywordIndex, WordSnapshot
 from vpa.base.metadata import Scalar, canonical_metadata
 from vpa.base.names import check_stored_name
 from vpa.base.plain import MATRIX, VECTOR, as_list, same_arrays, vector_of
@@ -297,9 +297,9 @@ class CollectionInfo:
     the store also keeps under their own names, for people who look at it with its own tools. `index`: how the embedded
     engine searches it. `recall` is what was promised on another store, `calibration` what was measured there;
     `store_options` what that store was told when the collection was made. `keywords`: the language and the version of
-    the analyser of its keyword index, None where it has none. `identity`: random, new with every
-    collection that is made, so that one that was dropped and made again can be told apart; "" where others made it.
-    Two descriptions that differ in it alone are equal.
+    the analyser of its keyword index, None where it has none; `words` the statistics of its words, on stores that keep
+    none themselves. `identity`: random, new with every collection that is made, so that one that was dropped and made
+    again can be told apart; "" where others made it. Two descriptions that differ in the last two alone are equal.
     """
 
     name: str
@@ -314,6 +314,7 @@ class CollectionInfo:
     calibration: Calibration | None = None
     store_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     keywords: KeywordIndex | None = None
+    words: WordSnapshot | None = field(default=None, compare=False)
     identity: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -349,6 +350,7 @@ class CollectionInfo:
         calibration = None if self.calibration is None else self.calibration.to_json()
         plain |= {"calibration": calibration, "store_options": dict(self.store_options)}
         plain |= {"keywords": None if self.keywords is None else self.keywords.to_json()}
+        plain |= {"words": None if self.words is None else self.words.to_json()}
         return {**plain, "index": self.index.to_json()}
 
     @classmethod
@@ -372,5 +374,6 @@ class CollectionInfo:
                 "calibration": Calibration.from_json(description.get("calibration")),
                 "store_options": dict(description.get("store_options") or {}),
                 "keywords": KeywordIndex.from_json(description.get("keywords")),
+                "words": WordSnapshot.from_json(description.get("words")),
             }
         )

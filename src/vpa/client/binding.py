@@ -6,12 +6,13 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from vpa.base.clock import Clock
 from vpa.base.errors import CollectionNotFoundError
 from vpa.base.records import CollectionInfo
+from vpa.client.census import Census
 from vpa.client.policy.pipeline import Call, Pipeline
 from vpa.client.promise import Promise
 from vpa.client.unknown import Noted
@@ -36,6 +37,7 @@ class Binding:
     generation: int = 0
     gauges: dict[str, float] = field(default_factory=dict)
     promise: Promise | None = None
+    census: Census | None = None
     described_at: float = -math.inf
     # The collection was dropped by this manager, or another one has taken its name.
     is_over: bool = False
@@ -48,7 +50,9 @@ class Binding:
     async def open(self, info: CollectionInfo, *, is_new: bool) -> None:
         """Take over a description of the same collection that was read, or written, just now."""
         if self.promise is not None and self.promise.promised != info.recall:
-            await self.forget_promise()
+            await self.rest()
+        if self.census is None and not self.store.words_are_counted:
+            self.census = Census(self)
         self.info, self.described_at = info, self.clock.monotonic()
         self.note_promise(is_new=is_new)
 
@@ -57,16 +61,25 @@ class Binding:
 
         It goes on counting, so that no cache serves what was dropped.
         """
-        await self.forget_promise()
+        await self.rest()
         self.is_over = True
         self.generation += 1
         return Binding(info, self.store, self.pipeline, self.clock, generation=self.generation)
 
-    async def forget_promise(self) -> None:
-        """End what measures it."""
+    def note_words(self, present: CollectionInfo) -> None:
+        """Take up a keyword index, and statistics of its words, that another process made."""
+        known = self.info
+        if present.is_same_collection(known) and (present.keywords, present.words) != (known.keywords, known.words):
+            self.info = replace(known, keywords=present.keywords, words=present.words)
+
+    async def rest(self) -> None:
+        """End what is measured and counted in the background."""
         promise, self.promise = self.promise, None
         if promise is not None:
             await promise.close()
+        census, self.census = self.census, None
+        if census is not None:
+            await census.close()
 
     def doubt(self) -> None:
         """Have the next call on a remote store ask whether the collection is still there."""
@@ -88,6 +101,8 @@ class Binding:
             # What was opened again meanwhile is not judged by what was asked before.
             if self.info.is_same_collection(info) and (present is None or not present.is_same_collection(info)):
                 raise self._gone(present)
+            if present is not None:
+                self.note_words(present)
         except BaseException:
             # Asked again with the next call: it must not count on a description that was not read.
             self.described_at = min(self.described_at, before)
@@ -132,6 +147,8 @@ class Binding:
             finally:
                 if promise is not None:
                     promise.note(count)
+                if self.census is not None:
+                    self.census.note(count)
 
     async def run(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
         """Do `work`, which answers `request`, through the pipeline."""

@@ -17,6 +17,7 @@ from vpa.base.errors import (
     EmbeddingMismatchError,
 )
 from vpa.base.index_options import IndexOptions
+from vpa.base.keywords import WordSnapshot
 from vpa.base.names import check_collection_name, check_stored_name
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, MetricName
 from vpa.client.binding import Binding
@@ -95,6 +96,7 @@ class CollectionCatalog(ABC):
             recall=searched.recall,
             store_options=searched.store_options,
             keywords=None if keywords is None else keyword_index(keywords, store, name=name),
+            words=None if keywords is None or store.words_are_counted else WordSnapshot(version=0),
             identity=secrets.token_hex(8),
         )
         stored = await self._describe(name) or await self._make(store, info)
@@ -211,7 +213,7 @@ class CollectionCatalog(ABC):
         call = Call(DropCollection(name), store.provider, name)
         await self._pipeline.run(call, lambda: store.drop_collection(name))
         if name in self._bindings:
-            await self._bindings[name].forget_promise()
+            await self._bindings[name].rest()
             self._bindings[name].is_over = True
             # Kept: a collection made again under this name goes on counting, so that no cache serves what was dropped.
             self._bindings[name].generation += 1

@@ -139,10 +139,10 @@ class VectorDatabaseManager(CollectionCatalog, CollectionVerbs):
         """Let everything go. May be called twice, and without `connect`."""
         self._was_closed = self._was_closed or self._connected
         store, self._connected = self._store, False
-        promises = [bound.promise for bound in self._bindings.values() if bound.promise is not None]
+        bindings = list(self._bindings.values())
         self._bindings.clear()
-        for promise in promises:
-            await promise.close()
+        for bound in bindings:
+            await bound.rest()
         await self._embedders.close()
         if store is not None:
             await store.close()
@@ -233,6 +233,7 @@ class VectorDatabaseManager(CollectionCatalog, CollectionVerbs):
                     if bound.promise is not None:
                         facts["promise"] = {**bound.promise.facts(), "exact_until_measured": bound.awaits_measure}
                     described = bound.info.to_json()
+                    described["words"] = None if bound.census is None else bound.census.facts()
                     if not bound.store.capabilities.index_options:
                         del described["index"]
                     collections[bound.info.name] = as_json({**described, **facts, "gauges": dict(bound.gauges)})

@@ -6,10 +6,14 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Final, TypeVar
 
+import numpy as np
+
+from vpa.base.arrays import Scores
 from vpa.base.errors import UnsupportedFilterError
 from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, Matches, RecordBatch, Usage
 from vpa.filters import NormalFilter, matches, to_json
+from vpa.stores.answers import Candidates
 from vpa.stores.contract import VectorStore
 from vpa.stores.requests import (
     ALWAYS,
@@ -19,11 +23,12 @@ from vpa.stores.requests import (
     FieldTypes,
     Scan,
     Search,
+    SearchWords,
     UpdateMetadata,
     Upsert,
 )
 
-Filtered = TypeVar("Filtered", Count, Delete, Distinct, FieldTypes, Scan, Search, UpdateMetadata)
+Filtered = TypeVar("Filtered", Count, Delete, Distinct, FieldTypes, Scan, Search, SearchWords, UpdateMetadata)
 Targeted = TypeVar("Targeted", Delete, UpdateMetadata)
 _NO_LIMIT: Final = 2**31 - 1  # Deeper than any store holds records.
 
@@ -155,8 +160,60 @@ async def _search_residual(
         depth = min(deepest, depth * 2)
 
 
+async def search_words(store: VectorStore, info: CollectionInfo, request: SearchWords) -> Candidates:
+    """The best by words, or by either of words and a vector; with a residual, reads deeper as `search` does."""
+    parts = store.split(request.filter)
+    if parts.is_complete:
+        return await store.search_words(info, _asked(request, parts.native))
+    deepest = store.capabilities.max_top_k or _NO_LIMIT
+    depth, candidates, requests = min(deepest, request.top_k * 2), 0, 0
+    while True:
+        whole = replace(request, filter=parts.native, top_k=depth, select=None)
+        answer = await store.search_words(info, whole)
+        candidates, requests = candidates + len(answer.matches), requests + answer.matches.usage.requests
+        usage = Usage(candidates=candidates, requests=requests)
+        chosen = _satisfying(answer, parts.residual, request=request, depth=depth)
+        if chosen is not None:
+            return _taken(answer, chosen, request=request, usage=usage)
+        if depth == deepest:
+            raise _too_deep(store, info, request, residual=parts.residual, depth=deepest)
+        depth = min(deepest, depth * 2)
+
+
+def _satisfying(
+    answer: Candidates, residual: NormalFilter, *, request: SearchWords, depth: int
+) -> list[int] | None:
+    """The places of the matches that satisfy the residual; None where more have to be read.
+
+    The best `depth` by words are all there, and the best by vector where there is one: enough of either must satisfy
+    it, unless the store has no more.
+    """
+    chosen = [place for place, match in enumerate(answer.matches) if matches(residual, match.metadata, match.system)]
+    by_words = [place for place in _best(answer.words, depth) if answer.words[place] > 0]
+    enough = len(by_words) < depth or len(set(chosen) & set(by_words)) >= request.top_k
+    if request.vector is not None:
+        near = _best(answer.similarity, depth)
+        enough = enough and (len(near) < depth or len(set(chosen) & set(near)) >= request.top_k)
+    return chosen if enough else None
+
+
+def _best(scores: Scores, depth: int) -> list[int]:
+    places: list[int] = np.argsort(-scores, kind="stable")[:depth].tolist()
+    return places
+
+
+def _taken(answer: Candidates, chosen: list[int], *, request: SearchWords, usage: Usage) -> Candidates:
+    if request.vector is None:
+        chosen = chosen[: request.top_k]
+    elif request.select is not None:
+        places = request.select(answer.similarity[chosen], answer.words[chosen])
+        chosen = [chosen[place] for place in places.tolist()]
+    items = tuple(answer.matches[place] for place in chosen)
+    return replace(answer, matches=Matches(items, answer.matches.exact, usage), words=answer.words[chosen])
+
+
 def _too_deep(
-    store: VectorStore, info: CollectionInfo, request: Search, *, residual: NormalFilter, depth: int
+    store: VectorStore, info: CollectionInfo, request: Search | SearchWords, *, residual: NormalFilter, depth: int
 ) -> UnsupportedFilterError:
     return UnsupportedFilterError(
         f"{store.provider} cannot be read deeper than {depth} records in one search, and fewer than "

@@ -27,9 +27,12 @@ class CollectionVerbs(TableVerbs, SearchingVerbs, WritingVerbs, Guessed):
     async def optimize(self) -> None:
         """Build what makes searches fast, once much was loaded; may take minutes, so it has no deadline.
 
-        Where the collection promises a recall, it is measured, and the store's search is set so that it is kept.
+        Where the collection promises a recall, it is measured, and the store's search is set so that it is kept. Where
+        it has a keyword index, its words are counted anew, if the store does not count them itself.
         """
         bound = self._bound()
         await bound.run(Optimize(), lambda: bound.store.optimize(bound.info))
         if bound.promise is not None:
             await bound.promise.measure()
+        if bound.census is not None and bound.info.words is not None:
+            await bound.census.take()

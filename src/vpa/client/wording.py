@@ -19,6 +19,7 @@ from vpa.base.records import Matches
 from vpa.base.scope import Scope
 from vpa.base.showing import shown
 from vpa.base.validation import check_query_vectors
+from vpa.client import residual
 from vpa.client.embedding import embedder_of
 from vpa.client.located import Located, located
 from vpa.client.unknown import foresee, tell_empty
@@ -153,8 +154,12 @@ class WordVerbs(Located):
     async def _candidates(self, request: SearchWords) -> Candidates:
         bound = self._bound()
         await self._check_keywords()
+        if request.vector is not None and bound.awaits_measure:
+            request = replace(request, exact=True)
+        if bound.census is not None:
+            await bound.census.ready()
         started = bound.clock.monotonic()
-        answer = await bound.run(request, lambda: bound.store.search_words(bound.info, request))
+        answer = await bound.run(request, lambda: residual.search_words(bound.store, bound.info, request))
         time_s = bound.clock.monotonic() - started
         unknown = await foresee(bound, request)
         if not answer.matches:
@@ -174,6 +179,8 @@ class WordVerbs(Located):
             raise no_keywords(bound.info, bound.store)
         request = SetKeywords(bound.info.name, analyser_of(parse_language(language)).identity)
         bound.info = await bound.run(request, lambda: bound.store.set_keywords(request.name, request.keywords))
+        if bound.census is not None:
+            await bound.census.take()
 
     async def _embedded_queries(self, texts: list[str]) -> FloatMatrix:
         """`(m, d) float32`; every text is checked before any is embedded."""

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Final, Literal, TypeAlias, get_args
 
 from vpa.analysis.analyser import analyser_of
+from vpa.analysis.languages import LANGUAGES
 from vpa.base.errors import ConfigurationError, InvalidQueryError
 from vpa.base.metadata import ValueRuleError, check_text
 from vpa.base.records import CollectionInfo
@@ -44,14 +45,45 @@ def check_mode(mode: object) -> SearchMode | None:
 def terms_of(text: str, info: CollectionInfo, store: VectorStore) -> Counter[str]:
     """The terms of a question, with how often each stands in it; none where it holds stop words only.
 
-    Raises ConfigurationError where the collection has no keyword index, InvalidQueryError where there is no word.
+    Raises ConfigurationError where the collection has no keyword index of this analyser, InvalidQueryError where there
+    is no word.
     """
-    if info.keywords is None:
-        raise no_keywords(info, store)
+    trouble = why_no_words(info, store)
+    if trouble is not None:
+        raise trouble
+    assert info.keywords is not None
     analyser = analyser_of(info.keywords.language)
     if not any(letter.isalnum() for letter in text):
         raise InvalidQueryError(f"there is no word in {shown(text)} to search for")
     return Counter(analyser.terms(text))
+
+
+def why_no_words(info: CollectionInfo, store: VectorStore) -> ConfigurationError | None:
+    """Why words cannot be searched for in a collection, and what to do; None where they can."""
+    keywords = info.keywords
+    if keywords is None:
+        return no_keywords(info, store)
+    build = f"await collection.create_keyword_index({keywords.language!r})"
+    if keywords.language not in LANGUAGES:
+        return ConfigurationError(
+            f"the keyword index of collection {info.name!r} is for {keywords.language!r}, which this vpa does not know; "
+            "upgrade vpa, or build one for another language with await collection.create_keyword_index(…)",
+            collection=info.name,
+        )
+    present = analyser_of(keywords.language).identity
+    if present != keywords:
+        return ConfigurationError(
+            f"the keyword index of collection {info.name!r} was made by the analyser {keywords}, this vpa has {present}: "
+            f"their terms differ; build it again with {build}; mode='dense' searches without it",
+            collection=info.name,
+        )
+    if info.words is None and not store.words_are_counted:
+        return ConfigurationError(
+            f"the keyword index of collection {info.name!r} is not finished: it is being built, or its building was "
+            f"stopped; build it again with {build}; mode='dense' searches without it",
+            collection=info.name,
+        )
+    return None
 
 
 def no_keywords(info: CollectionInfo, store: VectorStore) -> ConfigurationError:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 async def together(work: Iterable[Awaitable[T]]) -> list[T]:
@@ -21,6 +22,13 @@ async def together(work: Iterable[Awaitable[T]]) -> list[T]:
     except BaseExceptionGroup as errors:
         raise first_of(errors) from errors
     return [task.result() for task in tasks]
+
+
+async def both(first: Awaitable[T], second: Awaitable[U]) -> tuple[T, U]:
+    """The results of two; as `together` where one fails."""
+    work: list[Awaitable[Any]] = [first, second]
+    one, other = await together(work)
+    return one, other
 
 
 def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:

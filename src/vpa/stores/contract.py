@@ -16,7 +16,7 @@ from vpa.base.calibration import Calibration
 from vpa.base.capabilities import Capabilities
 from vpa.base.errors import ConfigurationError, UnsupportedFilterError
 from vpa.base.index_options import IndexOptions
-from vpa.base.keywords import KeywordIndex
+from vpa.base.keywords import KeywordIndex, WordSnapshot
 from vpa.base.metadata import Scalar
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
 from vpa.base.scope import ALL_SCOPES, Scope
@@ -58,6 +58,8 @@ class VectorStore(ABC):
     # In this process, so that no request is lost on the way: nothing is retried.
     is_local: ClassVar[bool] = False
     capabilities: Capabilities
+    # Keyword scores always count with what the collection holds now; else with `info.words`.
+    words_are_counted: ClassVar[bool] = False
     # What a new collection gets where the caller says nothing.
     default_index: IndexOptions = IndexOptions()
     # What a collection may be told when it is made; None where the store has nothing of its own to set.
@@ -171,8 +173,15 @@ class VectorStore(ABC):
         raise ConfigurationError(f"{self.provider} has no keyword index for {info.name!r}: {request.verb}")
 
     async def set_keywords(self, name: str, keywords: KeywordIndex) -> CollectionInfo:
-        """Begin a keyword index of a collection, or make it anew, and note it; returns the new info."""
+        """Begin a keyword index of a collection, or make it anew, and note it; returns the new info.
+
+        `info.words` is None from the beginning till `set_words`: an index that was not finished can be told.
+        """
         raise ConfigurationError(f"{self.provider} has no keyword index for {name!r}: {keywords}")
+
+    async def set_words(self, name: str, words: WordSnapshot) -> CollectionInfo:
+        """Store what keyword scores count with; returns the new info. Only where `words_are_counted` is false."""
+        raise ConfigurationError(f"{self.provider} counts the words of {name!r} by itself: {words}")
 
     @abstractmethod
     def scan(self, info: CollectionInfo, request: Scan) -> AsyncIterator[RecordBatch]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from vpa.base.calibration import Calibration
-from vpa.base.keywords import KeywordIndex
+from vpa.base.keywords import KeywordIndex, WordSnapshot
 from vpa.base.query import OnConflict, SearchRequest, WordRequest
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, RecordBatch
 from vpa.base.scope import AllScopes, Scope
@@ -298,6 +298,15 @@ class SetKeywords(_Writing):
     def has_deadline(self) -> bool:
         """No: the words of every record are taken in."""
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class SetWords(_Writing):
+    """Store the statistics of a collection's words."""
+
+    verb: ClassVar[str] = "set_words"
+    name: str
+    words: WordSnapshot
 
 
 @dataclass(frozen=True, slots=True)

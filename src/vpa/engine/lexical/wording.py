@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from vpa.analysis.analyser import Analyser
+from vpa.analysis.wording import worded
 from vpa.engine.lexical.index import WordIndex
 from vpa.engine.rows import RowStore
 
@@ -15,15 +16,11 @@ _BEGINNING: Final = threading.Lock()
 
 
 def wording(rows: RowStore, numbers: Sequence[int]) -> list[str]:
-    """The texts of these rows, each with the title that the RAG layer keeps with a chunk twice before it.
-
-    What a document is called says more of it than any of its sentences (BM25F with weight 2; docs/retrieval.md).
-    """
-    texts = [text or "" for text in rows.texts_of(numbers)]
+    """What keyword search reads of these rows."""
     if rows.system.is_blank:
-        return texts
-    titles = [fields.get("title") for fields in rows.system_of(numbers)]
-    return [f"{title}\n{title}\n{text}" if title else text for title, text in zip(titles, texts, strict=True)]
+        return [text or "" for text in rows.texts_of(numbers)]
+    pairs = zip(rows.texts_of(numbers), rows.system_of(numbers), strict=True)
+    return [worded(text, system) for text, system in pairs]
 
 
 def word_index(rows: RowStore, analyser: Analyser) -> WordIndex:

@@ -10,6 +10,7 @@ import numpy as np
 from vpa.base.errors import ProviderError
 from vpa.base.scope import Scope
 from vpa.stores.chroma.filters import NAMED, SCOPE, TOKENS, companion, words
+from vpa.stores.chroma.words import words_field
 from vpa.stores.layout.companions import carried
 from vpa.stores.layout.driver import StoredRow, foreign_record
 from vpa.stores.layout.rows import Row
@@ -30,6 +31,7 @@ def metadata_of(row: Row, scope: Scope, native_fields: Sequence[str]) -> dict[st
         stored[SCOPE] = scope_text(scope)
     # Never empty: a list that is not sent stays.
     stored[TOKENS] = tokens = list(row.index.tokens) or [EVERY]
+    stored |= words_field(row.words)
     for name, (lowest, highest) in row.index.numbers.items():
         least, greatest = carried(lowest), carried(highest)
         stored[companion(name, greatest=True)] = greatest

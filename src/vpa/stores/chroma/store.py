@@ -13,6 +13,7 @@ from uuid import UUID
 
 from chromadb.api import ServerAPI
 
+from vpa.analysis.bm25 import WordStatistics
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities
 from vpa.base.errors import CollectionNotFoundError, ConfigurationError
@@ -22,6 +23,7 @@ from vpa.filters.ast import ALWAYS
 from vpa.stores.chroma import errors, filters, options
 from vpa.stores.chroma.connection import Connection
 from vpa.stores.chroma.convert import INFO, metadata_of, stored_of
+from vpa.stores.chroma.words import AT_MOST, WordRank
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
@@ -31,6 +33,7 @@ from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.sharing import DEFAULT_SCOPE
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
+from vpa.stores.layout.words import WordQuery
 from vpa.stores.options import ChromaOptions
 from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
@@ -59,7 +62,9 @@ class ChromaDriver(LayoutDriver):
         terms=400,
         text_literal_bytes=filters.TEXT_BYTES,
         searches_at_once=4,
+        word_candidates=(4.0, 500),
     )
+    words_by = "lists of the records that hold a term"
     exact_search: ClassVar[str] = "native"
     scores_all: ClassVar[bool] = True
     parses_numbers = True
@@ -77,6 +82,7 @@ class ChromaDriver(LayoutDriver):
             atomic_replace=False,
             atomic_update=False,
             approximate=True,
+            keywords=True,
             encrypts_in_transit=connection.server is None or connection.server.tls,
         )
 
@@ -329,6 +335,27 @@ class ChromaDriver(LayoutDriver):
             ),
         )
         return stored_of(answer, row=0, foreign=info.layout_version == FOREIGN and "metadatas" in include)
+
+    async def rank_words(
+        self, info: CollectionInfo, query: WordQuery, where: Where, *, limit: int, include_vectors: bool
+    ) -> list[StoredRow]:
+        """Keys are listed term by term, and the rows whose terms weigh most fetched."""
+        chosen = filters.spell(where)
+
+        async def keys(condition: dict[str, Any]) -> Sequence[str]:
+            answer = await self._get(info, "search", where=condition, include=[])
+            return [str(key) for key in answer["ids"]]
+
+        async def fetch(keys: Sequence[str]) -> list[StoredRow]:
+            include = _include(foreign=False, vectors=include_vectors)
+            return stored_of(await self._get(info, "search", ids=list(keys), where=chosen, include=include))
+
+        return await WordRank(keys, fetch, at_once=self.limits.searches_at_once).best(query, where, limit=limit)
+
+    def words_at_most(self, raw: float, statistics: WordStatistics) -> float:
+        """A record that holds nothing but the terms gets that."""
+        del statistics
+        return AT_MOST * raw
 
     async def own_pages(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[list[StoredRow]]:
         """By offset, without a condition."""

@@ -66,6 +66,7 @@ class EmbeddedStore(VectorStore):
 
     provider = "embedded"
     is_local: ClassVar[bool] = True
+    words_are_counted: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from vpa.analysis.bm25 import WordStatistics
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities
 from vpa.base.errors import InvalidRecordError, ProviderError
@@ -20,6 +21,7 @@ from vpa.stores.layout.companions import MAX_WORD_BYTES, number_is_exact, surviv
 from vpa.stores.layout.predicate import Predicate, compile_filter, size
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.tokens import seen
+from vpa.stores.layout.words import WordQuery, at_most
 from vpa.stores.options import StoreOptions
 from vpa.stores.remote.session import Session
 from vpa.stores.requests import ALWAYS as EVERYTHING
@@ -85,6 +87,8 @@ class Limits:
     text_literal_bytes: int = MAX_WORD_BYTES
     writes_at_once: int = 2
     searches_at_once: int = 8
+    # Candidates of a keyword search for each record that is asked for, and at least.
+    word_candidates: tuple[float, int] = (1.5, 50)
 
 
 _TEXT_KEYS: Final = ("text", "page_content", "content", "document")
@@ -121,6 +125,8 @@ class LayoutDriver(ABC):
     parses_numbers: bool = False
     # Exact searches go by `list_keys` and `score_all`.
     scores_all: ClassVar[bool] = False
+    # How a keyword search finds its candidates, for `explain`.
+    words_by: ClassVar[str] = "the product of sparse vectors"
     # What is scanned may not match: pages know no filter, or rows are fetched after their keys were listed.
     checks_scanned: ClassVar[bool] = False
     # Each scope is a place of its own in the store: there is no search in all of them.
@@ -242,6 +248,36 @@ class LayoutDriver(ABC):
     @abstractmethod
     async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """Replace everything but the vectors of rows that exist; must not bring back one that is gone."""
+
+    # Words, where `capabilities.keywords`.
+
+    def check_keywords(self, info: CollectionInfo) -> None:
+        """Raise ConfigurationError where this collection, as it is to be made or was made, can hold no words."""
+        del info
+
+    async def prepare_words(self, info: CollectionInfo) -> None:
+        """Make what a collection needs to hold words that was made without."""
+        del info
+
+    async def write_words(self, info: CollectionInfo, rows: Rows) -> None:
+        """Replace the words of rows that exist, and nothing else that a reader sees; must not bring back one that is
+        gone.
+        """
+        await self.rewrite_rows(info, rows)
+
+    async def rank_words(
+        self, info: CollectionInfo, query: WordQuery, where: Where, *, limit: int, include_vectors: bool
+    ) -> list[StoredRow]:
+        """The `limit` rows that the store thinks best of those with any of the terms, in any order; fewer only where
+        there are no more. `raw`: greater is better.
+        """
+        raise ProviderError(f"{self.provider} keeps no words: {info.name}, {query}, {where}, {limit} {include_vectors}")
+
+    def words_at_most(self, raw: float, statistics: WordStatistics) -> float:
+        """The greatest keyword score that a row with this `raw` can have; infinite where the two tell nothing of each
+        other.
+        """
+        return at_most(raw, statistics.mean_length)
 
     @abstractmethod
     async def fetch_keys(

@@ -16,6 +16,7 @@ from vpa.filters.ast import Field
 from vpa.stores.layout.index import Index, index_of
 from vpa.stores.layout.sharing import DEFAULT_SCOPE
 from vpa.stores.layout.tokens import TOKEN_LENGTH, record_key
+from vpa.stores.layout.words import RowWords, WordsOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Row:
 
     `document` is the payload as a mapping (`id`, and where they are there `text`, `metadata`, `system`, `scope`), and
     `payload` the same as JSON text. `values`: each field that has values, with them. `index` is empty on stores that
-    filter by fields of their own.
+    filter by fields of their own. `words`: where the collection has a keyword index.
     """
 
     key: str
@@ -34,16 +35,18 @@ class Row:
     values: Sequence[tuple[Field, Sequence[Scalar]]]
     index: Index
     native: dict[str, Any] = field(default_factory=dict)
+    words: RowWords | None = None
 
     @property
     def size_bytes(self) -> int:
         """About what it takes on the wire, without the vector."""
         index = self.index
+        size = 200 + len(self.payload) + (0 if self.words is None else _TERM_BYTES * len(self.words.counts))
         if not index.tokens:
             # Fields of the store: names, values, and the order of texts.
-            return 200 + len(self.payload) + sum(120 * len(members) for _, members in self.values)
-        words = sum(len(low) + len(high) + 150 for low, high in index.strings.values())
-        return 200 + len(self.payload) + (TOKEN_LENGTH + 4) * len(index.tokens) + 90 * len(index.numbers) + words
+            return size + sum(120 * len(members) for _, members in self.values)
+        texts = sum(len(low) + len(high) + 150 for low, high in index.strings.values())
+        return size + (TOKEN_LENGTH + 4) * len(index.tokens) + 90 * len(index.numbers) + texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,17 @@ class Rows:
         return [row.id for row in self.rows]
 
 
-def encode(batch: RecordBatch, *, scope: Scope, native_fields: Sequence[str] = (), indexed: bool = True) -> Rows:
+def encode(
+    batch: RecordBatch,
+    *,
+    scope: Scope,
+    native_fields: Sequence[str] = (),
+    indexed: bool = True,
+    words: WordsOf | None = None,
+) -> Rows:
     """The rows of a checked batch; raises InvalidRecordError for a record that has too many values to index.
 
-    `indexed`: with tokens and companions.
+    `indexed`: with tokens and companions. `words`: what takes the words of a record.
     """
     rows = [
         _row(
@@ -85,6 +95,7 @@ def encode(batch: RecordBatch, *, scope: Scope, native_fields: Sequence[str] = (
             system={} if batch.system is None else batch.system[position],
             native_fields=native_fields,
             indexed=indexed,
+            words=words,
         )
         for position in range(len(batch))
     ]
@@ -100,6 +111,7 @@ def _row(
     system: Mapping[str, Scalar],
     native_fields: Sequence[str],
     indexed: bool,
+    words: WordsOf | None,
 ) -> Row:
     values: list[tuple[Field, Sequence[Scalar]]] = []
     native: dict[str, Any] = {}
@@ -118,10 +130,13 @@ def _row(
     }
     stored |= {name: part for name, part in optional.items() if part is not None}
     index = index_of(record_id, values) if indexed else _NO_INDEX
-    return Row(record_key(scope, record_id), record_id, stored, _dump(stored), values, index, native)
+    taken = None if words is None else words(text, system)
+    return Row(record_key(scope, record_id), record_id, stored, _dump(stored), values, index, native, taken)
 
 
 _NO_INDEX: Final = Index()
+# A term on the wire: a number and what it adds, or its name.
+_TERM_BYTES: Final = 22
 _field: Final = lru_cache(maxsize=4096)(Field)
 _dump: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 

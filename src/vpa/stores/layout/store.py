@@ -23,10 +23,13 @@ from vpa.base.errors import (
     VectorDatabaseError,
 )
 from vpa.base.records import FOREIGN, CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
-from vpa.base.scope import Scope
+from vpa.base.keywords import KeywordIndex, WordSnapshot
+from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.base.showing import shown
 from vpa.filters import Filter, NormalFilter, Split, split
 from vpa.filters.ast import ALWAYS, NEVER
+from vpa.kit.tasks import both
+from vpa.stores.answers import Candidates
 from vpa.stores.contract import Sender, VectorStore
 from vpa.stores.layout.driver import LayoutDriver, StoredRow, Where
 from vpa.stores.layout.reader import Reader, ReadRow
@@ -34,15 +37,18 @@ from vpa.stores.layout.search import Searching, search
 from vpa.stores.layout.sharing import SharedCollections
 from vpa.stores.layout.tokens import record_key
 from vpa.stores.layout.version import check_layout
+from vpa.stores.layout.wordsearch import WordRanking, WordSearch, WordTerms, by_both, by_words, nearness
 from vpa.stores.layout.writer import Writer
 from vpa.stores.remote.fence import Fence
 from vpa.stores.remote.session import Session
 from vpa.stores.requests import ALWAYS as EVERYTHING
-from vpa.stores.requests import Count, Delete, Get, Scan, Search, UpdateMetadata, Upsert
+from vpa.stores.requests import Count, Delete, Get, Scan, Search, SearchWords, UpdateMetadata, Upsert
 
 # A description that others wrote over is written again so often, and looked at so long after writing.
 _TRIES: Final = 5
 _OTHERS_S: Final = 0.2
+# Records whose words are written anew at once.
+_WORDED: Final = 500
 
 
 class LayoutStore(VectorStore):
@@ -119,6 +125,8 @@ class LayoutStore(VectorStore):
         """Make it and store `info` with it."""
         if await self.describe_collection(info.name) is not None:
             raise CollectionExistsError(f"collection {info.name!r} exists", collection=info.name)
+        if info.keywords is not None:
+            self.driver.check_keywords(info)
         # A write to a collection of this name that was dropped may still be under way.
         async with self.fence.writing(info.name, None):
             try:
@@ -184,6 +192,22 @@ class LayoutStore(VectorStore):
     async def set_calibration(self, name: str, calibration: Calibration) -> CollectionInfo:
         """Store what its searches were measured to find."""
         return await self._redescribe(name, calibration=calibration)
+
+    async def set_words(self, name: str, words: WordSnapshot) -> CollectionInfo:
+        """Store the statistics of its words."""
+        return await self._redescribe(name, words=words)
+
+    async def set_keywords(self, name: str, keywords: KeywordIndex) -> CollectionInfo:
+        """Note it, so that whoever writes from now on writes words, then write those of what is there already."""
+        info = await self._described(name)
+        _refuse_foreign(info)
+        self.driver.check_keywords(info)
+        await self.driver.prepare_words(info)
+        info = await self._redescribe(name, keywords=keywords, words=None)
+        everything = Scan(scope=ALL_SCOPES, batch_size=_WORDED, include_vectors=False, newest=True)
+        async for batch in self.scan(info, everything):
+            await self._writer.write_words(info, batch.scope or Scope(), batch.ids)
+        return info
 
     async def _redescribe(self, name: str, **changes: Any) -> CollectionInfo:
         # Read, changed and written by one at a time: an embedding and a calibration may come at once. Another process
@@ -276,6 +300,18 @@ class LayoutStore(VectorStore):
             return [Matches(()) for _ in request.vectors]
         where = self._reader.where(info, request.filter, request.scope)
         return await search(self._searching, info, request, where)
+
+    async def search_words(self, info: CollectionInfo, request: SearchWords) -> Candidates:
+        """Candidates as the store ranks them, scored here; beside them, where there is a vector, the nearest."""
+        terms = WordTerms(info, request)
+        if request.filter is NEVER:
+            return by_words(request, WordRanking([], exact=True, candidates=0, requests=0), terms)
+        where = self._reader.where(info, request.filter, request.scope)
+        words = WordSearch(self._reader, info, request, where, terms)
+        if request.vector is None:
+            return by_words(request, await words.ranked(), terms)
+        ranking, [near] = await both(words.ranked(), self.search(info, nearness(request)))
+        return by_both(info, request, ranking, terms, near=near)
 
     async def scan(self, info: CollectionInfo, request: Scan) -> AsyncIterator[RecordBatch]:
         """In the order of the native keys, in which scopes stand together."""

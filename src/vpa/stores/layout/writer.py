@@ -21,6 +21,7 @@ from vpa.stores.layout.driver import LayoutDriver
 from vpa.stores.layout.reader import Reader
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.tokens import record_key
+from vpa.stores.layout.words import words_of
 from vpa.stores.remote.fence import Fence
 from vpa.stores.remote.parts import write_parts
 from vpa.stores.requests import ALWAYS, Delete, UpdateMetadata, Upsert
@@ -61,12 +62,14 @@ class Writer:
 
     async def _encoded(self, info: CollectionInfo, batch: RecordBatch, scope: Scope) -> Rows:
         rows: list[layout.Row] = []
+        words = words_of(info.keywords)
         for start in range(0, len(batch), _STEP):
             rows += layout.encode(
                 _slice(batch, start),
                 scope=scope,
                 native_fields=info.native_fields,
                 indexed=self._driver.filters_by_tokens,
+                words=words,
             ).rows
             await asyncio.sleep(0)
         encoded = Rows(scope, rows, batch.vectors)
@@ -152,13 +155,7 @@ class Writer:
             records = await self._targets(info, request)
             if request.dry_run or not records:
                 return len(records)
-            merged = RecordBatch(
-                ids=[record.id for record in records],
-                vectors=None,
-                texts=[record.text for record in records],
-                metadata=[_merged(record, request) for record in records],
-                system=[record.system for record in records],
-            )
+            merged = _without_vectors(records, [_merged(record, request) for record in records])
             rows = await self._encoded(info, merged, request.scope)
             return await self._rewrite(info, rows)
 
@@ -169,6 +166,21 @@ class Writer:
             return part.ids
 
         return await write_parts(self._parts(info, rows), rewrite, ids=lambda part: part.ids, at_once=1)
+
+    async def write_words(self, info: CollectionInfo, scope: Scope, ids: Sequence[str]) -> None:
+        """Take the words of these records, of those that are there, anew from their texts.
+
+        Among the tasks of one manager nothing comes between reading and writing.
+        """
+        async with self._lock(info).alone():
+            keys = [record_key(scope, record_id) for record_id in ids]
+            await self._fence.settled(info.name, keys)
+            rows = await self._reader.fetch(info, keys, scope=scope, payloads=True)
+            records = [self._reader.read_own(info, row, scope) for row in rows]
+            batch = _without_vectors(records, [record.metadata for record in records])
+            for part in self._parts(info, await self._encoded(info, batch, scope)):
+                async with self._fence.writing(info.name, part.keys):
+                    await self._driver.write_words(info, part)
 
     async def _targets(self, info: CollectionInfo, request: UpdateMetadata) -> list[Record]:
         scope = request.scope
@@ -201,6 +213,16 @@ def _merged(record: Record, request: UpdateMetadata) -> Mapping[str, Any]:
         return canonical_metadata({**rest, **request.assign})
     except InvalidRecordError as error:
         raise InvalidRecordError(f"record {record.id!r}: {error.message}; nothing was changed") from None
+
+
+def _without_vectors(records: Sequence[Record], metadata: Sequence[Mapping[str, Any]]) -> RecordBatch:
+    return RecordBatch(
+        ids=[record.id for record in records],
+        vectors=None,
+        texts=[record.text for record in records],
+        metadata=metadata,
+        system=[record.system for record in records],
+    )
 
 
 def _slice(batch: RecordBatch, start: int) -> RecordBatch:
