@@ -7,6 +7,7 @@ import threading
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Final, NamedTuple
 
 import regex
@@ -36,6 +37,22 @@ class Occurrence(NamedTuple):
     end: int
 
 
+class _Known(dict[str, tuple[str, ...]]):
+    """The terms of chunks; one that was not met before is taken apart."""
+
+    def __init__(self, take_apart: Callable[[str], tuple[str, ...]]) -> None:
+        super().__init__()
+        self._take_apart = take_apart
+
+    def __missing__(self, chunk: str) -> tuple[str, ...]:
+        terms = self._take_apart(chunk)
+        if len(chunk) <= _LONGEST:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[chunk] = terms
+        return terms
+
+
 class Analyser:
     """Terms of texts in one language. Any thread may call it."""
 
@@ -45,23 +62,19 @@ class Analyser:
         self._stemmer = None if self._language.name == NONE else Stemmer.Stemmer(self._language.name, 0)
         # A stemmer of the library works on a buffer of its own.
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[str, ...]] = {}
+        self._known = _Known(self._taken_apart)
         self.identity = KeywordIndex(language=self._language.name, version=self._version())
 
     def terms(self, text: str) -> list[str]:
         """The terms of a text, in order, each as often as it stands there."""
-        return [term for chunk in chunks(text) for term in self.terms_of(chunk)]
+        return list(chain.from_iterable(map(self._known.__getitem__, chunks(text))))
 
     def terms_of(self, chunk: str) -> tuple[str, ...]:
         """The terms of one chunk of a text."""
-        known = self._known.get(chunk)
-        if known is None:
-            known = tuple(term for word in self._words(chunk) if (term := self._term(word)))
-            if len(chunk) <= _LONGEST:
-                if len(self._known) >= _REMEMBERED:
-                    self._known = {}
-                self._known[chunk] = known
-        return known
+        return self._known[chunk]
+
+    def _taken_apart(self, chunk: str) -> tuple[str, ...]:
+        return tuple(term for word in self._words(chunk) if (term := self._term(word)))
 
     def occurrences(self, text: str) -> Iterator[Occurrence]:
         """The terms of a text with their places in it."""

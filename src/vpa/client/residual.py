@@ -180,9 +180,7 @@ async def search_words(store: VectorStore, info: CollectionInfo, request: Search
         depth = min(deepest, depth * 2)
 
 
-def _satisfying(
-    answer: Candidates, residual: NormalFilter, *, request: SearchWords, depth: int
-) -> list[int] | None:
+def _satisfying(answer: Candidates, residual: NormalFilter, *, request: SearchWords, depth: int) -> list[int] | None:
     """The places of the matches that satisfy the residual; None where more have to be read.
 
     The best `depth` by words are all there, and the best by vector where there is one: enough of either must satisfy

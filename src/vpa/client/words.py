@@ -66,14 +66,14 @@ def why_no_words(info: CollectionInfo, store: VectorStore) -> ConfigurationError
     build = f"await collection.create_keyword_index({keywords.language!r})"
     if keywords.language not in LANGUAGES:
         return ConfigurationError(
-            f"the keyword index of collection {info.name!r} is for {keywords.language!r}, which this vpa does not know; "
+            f"the keyword index of {info.name!r} is for {keywords.language!r}, which this vpa does not know; "
             "upgrade vpa, or build one for another language with await collection.create_keyword_index(…)",
             collection=info.name,
         )
     present = analyser_of(keywords.language).identity
     if present != keywords:
         return ConfigurationError(
-            f"the keyword index of collection {info.name!r} was made by the analyser {keywords}, this vpa has {present}: "
+            f"the keyword index of {info.name!r} was made by the analyser {keywords}, this vpa has {present}: "
             f"their terms differ; build it again with {build}; mode='dense' searches without it",
             collection=info.name,
         )

@@ -62,7 +62,7 @@ class ChromaDriver(LayoutDriver):
         terms=400,
         text_literal_bytes=filters.TEXT_BYTES,
         searches_at_once=4,
-        word_candidates=(4.0, 500),
+        word_candidates=(3.0, 150),
     )
     words_by = "lists of the records that hold a term"
     exact_search: ClassVar[str] = "native"

@@ -22,8 +22,8 @@ from vpa.base.errors import (
     ServiceUnavailableError,
     VectorDatabaseError,
 )
-from vpa.base.records import FOREIGN, CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
 from vpa.base.keywords import KeywordIndex, WordSnapshot
+from vpa.base.records import FOREIGN, CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
 from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.base.showing import shown
 from vpa.filters import Filter, NormalFilter, Split, split

@@ -98,4 +98,3 @@ def at_most(raw: float, mean_length: float) -> float:
     """What a score can be at most, where the product of the stored impacts and the weights is `raw`."""
     # (tf + a + c / reference) / (tf + a + c / mean) is at most mean / reference, and 1 where that is less.
     return raw * max(1.0, mean_length / REFERENCE_LENGTH)
-
