@@ -7,7 +7,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from vpa.base.clock import Clock
 from vpa.base.errors import CollectionNotFoundError
@@ -18,12 +18,10 @@ from vpa.client.promise import Promise
 from vpa.client.unknown import Noted
 from vpa.embeddings.batched import OpenedModel
 from vpa.kit.tally import note_began, one_write
-from vpa.stores.contract import VectorStore
+from vpa.stores.contract import LOOKS_EVERY_S, VectorStore
 from vpa.stores.requests import DescribeCollection, Request
 
 T = TypeVar("T")
-# How long a description counts: another process may drop a collection, and make it again, within this time.
-LOOKS_EVERY_S: Final = 2.0
 
 
 @dataclass(slots=True, eq=False)

@@ -41,6 +41,8 @@ from vpa.stores.requests import (
 T = TypeVar("T")
 # Records that are read to draw a sample, where the store cannot draw one itself.
 _LOOKED_THROUGH: Final = 20_000
+# Seconds for which a description of a collection counts: another process may change it, drop it, or make it again.
+LOOKS_EVERY_S: Final = 2.0
 
 
 class Sender(Protocol):

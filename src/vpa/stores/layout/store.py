@@ -37,6 +37,7 @@ from vpa.stores.layout.search import Searching, search
 from vpa.stores.layout.sharing import SharedCollections
 from vpa.stores.layout.tokens import record_key
 from vpa.stores.layout.version import check_layout
+from vpa.stores.layout.words import others_have_looked
 from vpa.stores.layout.wordsearch import WordRanking, WordSearch, WordTerms, by_both, by_words, nearness
 from vpa.stores.layout.writer import Writer
 from vpa.stores.remote.fence import Fence
@@ -204,6 +205,7 @@ class LayoutStore(VectorStore):
         self.driver.check_keywords(info)
         await self.driver.prepare_words(info)
         info = await self._redescribe(name, keywords=keywords, words=None)
+        await others_have_looked()
         everything = Scan(scope=ALL_SCOPES, batch_size=_WORDED, include_vectors=False, newest=True)
         async for batch in self.scan(info, everything):
             await self._writer.write_words(info, batch.scope or Scope(), batch.ids)
@@ -310,8 +312,8 @@ class LayoutStore(VectorStore):
         words = WordSearch(self._reader, info, request, where, terms)
         if request.vector is None:
             return by_words(request, await words.ranked(), terms)
-        ranking, [near] = await both(words.ranked(), self.search(info, nearness(request)))
-        return by_both(info, request, ranking, terms, near=near)
+        ranking, nearest = await both(words.ranked(), self.search(info, nearness(request)))
+        return by_both(info, request, ranking, terms, near=nearest[0])
 
     async def scan(self, info: CollectionInfo, request: Scan) -> AsyncIterator[RecordBatch]:
         """In the order of the native keys, in which scopes stand together."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ from vpa.analysis.bm25 import K1, WordStatistics, length_norm
 from vpa.analysis.wording import worded
 from vpa.base.keywords import KeywordIndex
 from vpa.base.metadata import Scalar
+from vpa.stores.contract import LOOKS_EVERY_S
 
 # The mean length for which impacts are stored, about that of a chunk of 1,000 characters. What a collection's mean is
 # changes with every write; scores are made anew here from the texts, so this decides only which records are looked at.
 REFERENCE_LENGTH: Final = 100.0
+_ON_THE_WAY_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,13 @@ def words_of(keywords: KeywordIndex | None) -> WordsOf | None:
         return RowWords(Counter(terms), len(terms))
 
     return take
+
+
+async def others_have_looked() -> None:
+    """Wait until the other processes that have a collection open know of its keyword index, so that they write words
+    too: they read its description again within `LOOKS_EVERY_S`.
+    """
+    await asyncio.sleep(LOOKS_EVERY_S + _ON_THE_WAY_S)
 
 
 def at_most(raw: float, mean_length: float) -> float:

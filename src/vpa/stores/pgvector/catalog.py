@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -19,6 +19,7 @@ from vpa.base.errors import (
     InvalidRecordError,
     ProviderError,
 )
+from vpa.base.keywords import KeywordIndex, WordSnapshot
 from vpa.base.records import CollectionInfo, EmbeddingIdentity
 from vpa.stores.layout.version import check_layout
 from vpa.stores.pgvector import connection, tables
@@ -174,18 +175,34 @@ class Catalog:
         """Into the row about it."""
         return await self._redescribe(name, "set_calibration", calibration=calibration)
 
-    async def _redescribe(self, name: str, verb: str, **changes: Any) -> CollectionInfo:
-        async def change(lent: Any) -> CollectionInfo:
-            stored = await lent.fetchval(f"SELECT info FROM {self._database.registry} WHERE name = $1 FOR UPDATE", name)
-            if stored is None:
-                raise CollectionNotFoundError(f"no collection {name!r}", collection=name)
-            about = json.loads(stored)
-            changed = replace(CollectionInfo.from_json(about), **changes)
-            text = json.dumps({**about, **changed.to_json()})
-            await lent.execute(f"UPDATE {self._database.registry} SET info = $2 WHERE name = $1", name, text)
-            return changed
+    async def set_words(self, name: str, words: WordSnapshot) -> CollectionInfo:
+        """Into the row about it."""
+        return await self._redescribe(name, "set_words", words=words)
 
-        return await self._database.in_transaction(verb, change)
+    async def set_keywords(
+        self, name: str, keywords: KeywordIndex, first: Callable[[Any], Awaitable[None]]
+    ) -> CollectionInfo:
+        """Into the row about it, once `first` has changed the table; one that is not finished."""
+
+        async def change(lent: Any) -> CollectionInfo:
+            await lent.execute("SET LOCAL statement_timeout = 0")
+            await first(lent)
+            return await self._changed(lent, name, keywords=keywords, words=None)
+
+        return await self._database.in_transaction("set_keywords", change)
+
+    async def _redescribe(self, name: str, verb: str, **changes: Any) -> CollectionInfo:
+        return await self._database.in_transaction(verb, lambda lent: self._changed(lent, name, **changes))
+
+    async def _changed(self, lent: Any, name: str, **changes: Any) -> CollectionInfo:
+        stored = await lent.fetchval(f"SELECT info FROM {self._database.registry} WHERE name = $1 FOR UPDATE", name)
+        if stored is None:
+            raise CollectionNotFoundError(f"no collection {name!r}", collection=name)
+        about = json.loads(stored)
+        changed = replace(CollectionInfo.from_json(about), **changes)
+        text = json.dumps({**about, **changed.to_json()})
+        await lent.execute(f"UPDATE {self._database.registry} SET info = $2 WHERE name = $1", name, text)
+        return changed
 
     async def optimize(self, info: CollectionInfo) -> None:
         """Build the index after loading, which is faster than with every row, write the log from now on, and count what
@@ -200,11 +217,7 @@ class Catalog:
 
         async def work(lent: Any) -> None:
             await lent.execute("SET LOCAL statement_timeout = 0")
-            filtering = await lent.fetch(tables.OWN_FILTER_INDEX, table)
-            if not any(one["valid"] for one in filtering):
-                for broken in filtering:
-                    await lent.execute(f"DROP INDEX {broken['name']}")
-                await lent.execute(tables.build_filter_index(table))
+            await tables.mend_indexes(lent, table, info)
             for index in await lent.fetch(tables.FILTER_INDEXES, table):
                 await lent.execute(tables.SORT_IN, index["name"])
             await lent.execute(f"ANALYZE {table}")
@@ -226,8 +239,9 @@ class Catalog:
 
     @asynccontextmanager
     async def without_indexes(self, lent: Any, info: CollectionInfo, *, rows: int) -> AsyncIterator[VectorIndex | None]:
-        """Within a transaction that adds `rows` to few: without the index of filters where there was nothing, which is
-        built after them, and without that of the vectors, which is left out: the one that is to be built later.
+        """Within a transaction that adds `rows` to few: without the indexes of filters and words where there was
+        nothing, which are built after them, and without that of the vectors, which is left out: the one that is to be
+        built later.
 
         Others wait for the collection until the transaction ends, so a larger one keeps its indexes meanwhile.
         """
@@ -238,7 +252,8 @@ class Catalog:
             return
         # Looks at no more rows than it takes to decide.
         there = await lent.fetchval(f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT $1) AS counted", rows)
-        own = [] if there else await lent.fetch(tables.OWN_FILTER_INDEX, table)
+        over = [] if there else tables.indexed_columns(info)
+        own = [index for column in over for index in await lent.fetch(tables.OWN_INDEX, table, column)]
         # What is not valid is being built. What is not built again as it was stays: others made it.
         planned = self.planned(info)
         ready = [
@@ -252,7 +267,7 @@ class Catalog:
             return
         yield planned if there < rows or not ready else None
         if own:
-            await lent.execute(tables.build_filter_index(table))
+            await tables.mend_indexes(lent, table, info)
 
     async def settings(self, info: CollectionInfo) -> dict[str, Any]:
         """What PostgreSQL's own catalogs say about the table and the index for searches."""

@@ -11,22 +11,32 @@ import numpy as np
 
 from vpa.base.arrays import FloatMatrix
 from vpa.base.errors import ProviderError
-from vpa.base.records import Record, RecordBatch
+from vpa.base.keywords import KeywordIndex
+from vpa.base.records import CollectionInfo, Record, RecordBatch
 from vpa.base.scope import Scope
 from vpa.stores.pgvector.filters import dump, flatten
+from vpa.stores.pgvector.words import WORDS, worder
 
 COLUMNS = ("tenant", "namespace", "id", "embedding", "text", "metadata", "system", "m")
+
+
+def columns_of(info: CollectionInfo) -> tuple[str, ...]:
+    """The columns of a collection's table that are written."""
+    return COLUMNS if info.keywords is None else (*COLUMNS, WORDS)
+
+
 # As PostgreSQL sends it: without a Python object a vector.
 VECTOR = "vector_send(embedding) AS embedding"
 
 
 class IncomingRows:
-    """The records of a batch as tuples in the order of COLUMNS, made when they are sent; in id order, so that two
+    """The records of a batch as tuples in the order of `columns_of`, made when they are sent; in id order, so that two
     writers wait for each other, not both.
     """
 
-    def __init__(self, batch: RecordBatch, scope: Scope) -> None:
+    def __init__(self, batch: RecordBatch, scope: Scope, keywords: KeywordIndex | None = None) -> None:
         self.scope = scope
+        self._spell = worder(keywords)
         self._batch = batch
         self._order = sorted(range(len(batch)), key=batch.ids.__getitem__)
         self.ids = [batch.ids[position] for position in self._order]
@@ -39,16 +49,18 @@ class IncomingRows:
         for position in self._order:
             metadata = {} if batch.metadata is None else batch.metadata[position]
             system = {} if batch.system is None else batch.system[position]
-            yield (
+            text = None if batch.texts is None else batch.texts[position]
+            row = (
                 scope.tenant,
                 scope.namespace,
                 batch.ids[position],
                 None if batch.vectors is None else batch.vectors[position],
-                None if batch.texts is None else batch.texts[position],
+                text,
                 dump(metadata),
                 dump(system) if system else "{}",
                 flatten(metadata, system),
             )
+            yield row if self._spell is None else (*row, self._spell(text, system))
 
 
 def records_of(rows: Sequence[Any], *, dimension: int, with_vectors: bool) -> list[Record]:

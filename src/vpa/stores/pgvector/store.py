@@ -9,9 +9,11 @@ from typing import Any
 
 from vpa.base.calibration import Calibration
 from vpa.base.capabilities import Capabilities
+from vpa.base.keywords import KeywordIndex, WordSnapshot
 from vpa.base.records import CollectionInfo, EmbeddingIdentity, Matches, Record, RecordBatch
 from vpa.base.scope import Scope
 from vpa.filters import NormalFilter
+from vpa.stores.answers import Candidates
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.contract import Sender, VectorStore
 from vpa.stores.options import PgvectorOptions
@@ -21,9 +23,10 @@ from vpa.stores.pgvector.connection import Connection, Target
 from vpa.stores.pgvector.database import Database
 from vpa.stores.pgvector.filters import Statement
 from vpa.stores.pgvector.reads import Reads
+from vpa.stores.pgvector.wordsearch import Words
 from vpa.stores.pgvector.writes import Writes
 from vpa.stores.remote.session import Session
-from vpa.stores.requests import Count, Delete, Get, Scan, Search, UpdateMetadata, Upsert
+from vpa.stores.requests import Count, Delete, Get, Scan, Search, SearchWords, UpdateMetadata, Upsert
 
 
 class PgvectorStore(VectorStore):
@@ -39,6 +42,7 @@ class PgvectorStore(VectorStore):
         self._database = Database(session, connection)
         self._catalog = Catalog(self._database, hnsw=hnsw)
         self._reads = Reads(self._database, self._catalog)
+        self._words = Words(self._database, self._catalog, self._reads)
         self._writes = Writes(self._database, self._catalog)
         self.capabilities = Capabilities(
             durable=True,
@@ -46,6 +50,7 @@ class PgvectorStore(VectorStore):
             atomic_replace=True,
             atomic_update=True,
             approximate=hnsw,
+            keywords=True,
             encrypts_in_transit=True,
         )
 
@@ -164,6 +169,18 @@ class PgvectorStore(VectorStore):
     async def search(self, info: CollectionInfo, request: Search) -> list[Matches]:
         """With an index by it, else exact; ties in id order."""
         return await self._reads.search(info, request)
+
+    async def search_words(self, info: CollectionInfo, request: SearchWords) -> Candidates:
+        """Exactly, by the database; with a vector, the nearest beside them."""
+        return await self._words.search(info, request)
+
+    async def set_keywords(self, name: str, keywords: KeywordIndex) -> CollectionInfo:
+        """A column of words, filled from the texts, and an index of it."""
+        return await self._words.make(name, keywords)
+
+    async def set_words(self, name: str, words: WordSnapshot) -> CollectionInfo:
+        """Into the row about it."""
+        return await self._catalog.set_words(name, words)
 
     def scan(self, info: CollectionInfo, request: Scan) -> AsyncIterator[RecordBatch]:
         """In the order of scope and id."""

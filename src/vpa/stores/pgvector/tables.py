@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from vpa.base.records import CollectionInfo, Metric
 from vpa.stores.layout import scoring
-from vpa.stores.pgvector.convert import COLUMNS
 from vpa.stores.pgvector.indexing import indexed_type, options_of
+from vpa.stores.pgvector.words import WORDS
 
 # pgvector's limit of a vector.
 MAX_DIMENSION: Final = 16_000
@@ -16,8 +16,8 @@ MAX_DIMENSION: Final = 16_000
 _CANDIDATES: Final = {"halfvec": (2, 1), "bit": (16, 400)}
 # Cosine is the inner product of unit vectors.
 _OPERATORS: Final = {Metric.COSINE: "<#>", Metric.DOT: "<#>", Metric.EUCLIDEAN: "<->"}
-_CHANGES: Final = ", ".join(f"{name} = EXCLUDED.{name}" for name in COLUMNS[3:])
-_INTO: Final = ", ".join(COLUMNS)
+# The columns with an index of what is in them, as PostgreSQL spells it: equality in filters, and words.
+_FILTERED: Final = "m jsonb_path_ops"
 
 _INDEXES: Final = """
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
@@ -60,13 +60,14 @@ SELECT i.indexrelid::regclass::text AS name, a.amname AS method, c.reloptions AS
 
 
 def create(table: str, info: CollectionInfo, *, partitions: Sequence[str]) -> Iterator[str]:
-    """The table, its partitions, and an index that serves equality in filters."""
+    """The table, its partitions, and the indexes that serve equality in filters, and keyword search."""
     kind = "UNLOGGED TABLE" if options_of(info).unlogged else "TABLE"
     columns = (
         '(tenant text COLLATE "C" NOT NULL, namespace text COLLATE "C" NOT NULL, '
         f'id text COLLATE "C" NOT NULL, embedding vector({info.dimension}) NOT NULL, text text, '
         "metadata text NOT NULL, "
-        "system text NOT NULL, m jsonb NOT NULL, PRIMARY KEY (tenant, namespace, id))"
+        f"system text NOT NULL, m jsonb NOT NULL, {'' if info.keywords is None else f'{WORDS} jsonb, '}"
+        "PRIMARY KEY (tenant, namespace, id))"
     )
     # What is in partitions holds no rows itself, and cannot be unlogged (PostgreSQL 18).
     yield (
@@ -77,18 +78,34 @@ def create(table: str, info: CollectionInfo, *, partitions: Sequence[str]) -> It
     for position, part in enumerate(partitions):
         bounds = f"WITH (MODULUS {len(partitions)}, REMAINDER {position})"
         yield f"CREATE {kind} {part} PARTITION OF {table} FOR VALUES {bounds}"
-    yield build_filter_index(table)
+    for column in indexed_columns(info):
+        yield build_index(table, column)
 
 
-def build_filter_index(table: str) -> str:
-    """The index that serves equality in filters."""
-    return f"CREATE INDEX ON {table} USING gin (m jsonb_path_ops)"
+def indexed_columns(info: CollectionInfo) -> list[str]:
+    """What the table's indexes are over, but for that of the vectors."""
+    return [_FILTERED] if info.keywords is None else [_FILTERED, WORDS]
 
 
-# The index of filters of the table, and those of the table or of its partitions that hold something.
-OWN_FILTER_INDEX: Final = """
+def build_index(table: str, column: str) -> str:
+    """One of them."""
+    return f"CREATE INDEX ON {table} USING gin ({column})"
+
+
+async def mend_indexes(lent: Any, table: str, info: CollectionInfo) -> None:
+    """Build those of them that are missing or were not finished."""
+    for column in indexed_columns(info):
+        present = await lent.fetch(OWN_INDEX, table, column)
+        if not any(index["valid"] for index in present):
+            for broken in present:
+                await lent.execute(f"DROP INDEX {broken['name']}")
+            await lent.execute(build_index(table, column))
+
+
+# The index of the table over a column, and those of the table or of its partitions that hold something.
+OWN_INDEX: Final = """
 SELECT i.indexrelid::regclass::text AS name, i.indisvalid AS valid FROM pg_index i
-WHERE i.indrelid = to_regclass($1::text) AND pg_get_indexdef(i.indexrelid) LIKE '% USING gin (m jsonb_path_ops)'
+WHERE i.indrelid = to_regclass($1::text) AND pg_get_indexdef(i.indexrelid) LIKE '% USING gin (' || $2::text || ')'
 """
 FILTER_INDEXES: Final = f"""
 WITH {_LEAVES} SELECT i.indexrelid::regclass::text AS name FROM pg_index i JOIN leaves ON leaves.oid = i.indrelid
@@ -98,12 +115,15 @@ JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam WHERE a.
 SORT_IN: Final = "SELECT gin_clean_pending_list($1::text::regclass)"
 
 
-def upsert_one(table: str) -> str:
+def upsert_one(table: str, columns: Sequence[str]) -> str:
     """The statement for executemany: one row, which replaces one with its key."""
-    places = ", ".join(f"${n}" for n in range(1, len(COLUMNS) + 1))
-    return (
-        f"INSERT INTO {table} ({_INTO}) VALUES ({places}) ON CONFLICT (tenant, namespace, id) DO UPDATE SET {_CHANGES}"
-    )
+    places = ", ".join(f"${n}" for n in range(1, len(columns) + 1))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places}) {_replacing(columns)}"
+
+
+def _replacing(columns: Sequence[str]) -> str:
+    changes = ", ".join(f"{name} = EXCLUDED.{name}" for name in columns[3:])
+    return f"ON CONFLICT (tenant, namespace, id) DO UPDATE SET {changes}"
 
 
 def any_of(table: str) -> str:
@@ -115,18 +135,17 @@ def any_of(table: str) -> str:
     return f"SELECT EXISTS (SELECT 1 FROM {table} WHERE tenant = $1 AND namespace = $2 AND id = ANY($3::text[]))"
 
 
-def upsert_many(table: str) -> str:
+def upsert_many(table: str, columns: Sequence[str]) -> str:
     """From the temporary table."""
-    return (
-        f"INSERT INTO {table} ({_INTO}) SELECT {_INTO} FROM vpa_incoming "
-        f"ON CONFLICT (tenant, namespace, id) DO UPDATE SET {_CHANGES}"
-    )
+    into = ", ".join(columns)
+    return f"INSERT INTO {table} ({into}) SELECT {into} FROM vpa_incoming {_replacing(columns)}"
 
 
-def insert_new(table: str) -> str:
+def insert_new(table: str, columns: Sequence[str]) -> str:
     """From the temporary table, only what is not there; returns the ids written."""
+    into = ", ".join(columns)
     return (
-        f"INSERT INTO {table} ({_INTO}) SELECT {_INTO} FROM vpa_incoming "
+        f"INSERT INTO {table} ({into}) SELECT {into} FROM vpa_incoming "
         "ON CONFLICT (tenant, namespace, id) DO NOTHING RETURNING id"
     )
 

@@ -17,7 +17,7 @@ from vpa.base.records import CollectionInfo
 from vpa.filters.ast import NEVER
 from vpa.stores.pgvector import tables
 from vpa.stores.pgvector.catalog import Catalog
-from vpa.stores.pgvector.convert import COLUMNS, IncomingRows
+from vpa.stores.pgvector.convert import IncomingRows, columns_of
 from vpa.stores.pgvector.database import Database
 from vpa.stores.pgvector.filters import Statement, dump, flatten
 from vpa.stores.pgvector.indexing import VectorIndex, largest_number
@@ -40,7 +40,7 @@ class Writes:
     async def upsert(self, info: CollectionInfo, request: Upsert) -> int:
         """One transaction, `replacing` included."""
         with self._catalog.builds.loading(info.name):
-            return await self._write(info, request, IncomingRows(request.batch, request.scope))
+            return await self._write(info, request, IncomingRows(request.batch, request.scope, info.keywords))
 
     async def _write(self, info: CollectionInfo, request: Upsert, rows: IncomingRows) -> int:
         _check_numbers(info, request)
@@ -71,18 +71,18 @@ class Writes:
                 self._catalog.builds.later(info, owed)
 
     async def _insert(self, lent: Any, info: CollectionInfo, rows: IncomingRows, *, on_conflict: OnConflict) -> int:
-        table = self._database.table(info.name)
+        table, columns = self._database.table(info.name), columns_of(info)
         if len(rows) <= _SMALL and on_conflict is OnConflict.REPLACE:
-            await lent.executemany(tables.upsert_one(table), rows)
+            await lent.executemany(tables.upsert_one(table, columns), rows)
             return len(rows)
         if await self._copied(lent, info, rows):
             return len(rows)
         await lent.execute(f"CREATE TEMP TABLE vpa_incoming (LIKE {table}) ON COMMIT DROP")
-        await lent.copy_records_to_table("vpa_incoming", records=rows, columns=COLUMNS)
+        await lent.copy_records_to_table("vpa_incoming", records=rows, columns=columns)
         if on_conflict is OnConflict.REPLACE:
-            await lent.execute(tables.upsert_many(table))
+            await lent.execute(tables.upsert_many(table, columns))
             return len(rows)
-        written = await lent.fetch(tables.insert_new(table))
+        written = await lent.fetch(tables.insert_new(table, columns))
         if on_conflict is OnConflict.ERROR and len(written) < len(rows):
             new = {row["id"] for row in written}
             ids = [record_id for record_id in rows.ids if record_id not in new]
@@ -101,7 +101,7 @@ class Writes:
         try:
             # A savepoint: another session may write one of them meanwhile.
             async with lent.transaction():
-                await lent.copy_records_to_table(**place, records=rows, columns=COLUMNS)
+                await lent.copy_records_to_table(**place, records=rows, columns=columns_of(info))
         except asyncpg.UniqueViolationError:
             return False
         return True
