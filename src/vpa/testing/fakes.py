@@ -28,6 +28,7 @@ class WeakStore(EmbeddedStore):
             atomic_replace=False,
             atomic_update=True,
             approximate=False,
+            keywords=True,
             max_top_k=max_top_k,
         )
 

@@ -8,6 +8,7 @@ from vpa.testing.suite.base import StoreSuite
 from vpa.testing.suite.collections import CollectionSuite
 from vpa.testing.suite.describe import DescribeSuite
 from vpa.testing.suite.filters import FilterSuite, InvalidFilterSuite
+from vpa.testing.suite.keywords import KeywordSuite
 from vpa.testing.suite.metadata import InvalidRecordSuite, RoundTripSuite
 from vpa.testing.suite.scan import ScanSuite
 from vpa.testing.suite.scopes import ScopeSuite
@@ -20,6 +21,7 @@ ALL_SUITES = (
     FilterSuite,
     InvalidFilterSuite,
     InvalidRecordSuite,
+    KeywordSuite,
     RoundTripSuite,
     ScanSuite,
     ScopeSuite,
@@ -34,6 +36,7 @@ __all__ = [
     "FilterSuite",
     "InvalidFilterSuite",
     "InvalidRecordSuite",
+    "KeywordSuite",
     "RoundTripSuite",
     "ScanSuite",
     "ScopeSuite",
