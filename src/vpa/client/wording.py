@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from vpa.analysis.analyser import analyser_of
 from vpa.analysis.languages import parse_language
 from vpa.base.arrays import FloatMatrix
-from vpa.base.errors import InvalidQueryError
+from vpa.base.errors import ConfigurationError, InvalidQueryError
 from vpa.base.query import check_number, check_top_k
 from vpa.base.records import Matches
 from vpa.base.scope import Scope
@@ -31,6 +31,7 @@ from vpa.client.words import (
     no_keywords,
     only_stop_words,
     terms_of,
+    why_no_words,
 )
 from vpa.filters import FilterLike
 from vpa.retrieval.fusion import FusedChoice, Fusion, FusionName, parse_fusion
@@ -53,6 +54,12 @@ class WordVerbs(Located):
         if text is None or isinstance(vector, str) or self._bound().info.keywords is None:
             return False
         return vector is not None or self._model() is None
+
+    @property
+    def why_no_words(self) -> ConfigurationError | None:
+        """What a search for words would raise here, as far as is known without asking the store; None for nothing."""
+        bound = self._bound()
+        return why_no_words(bound.info, bound.store)
 
     async def _by_words(
         self,
