@@ -150,11 +150,12 @@ class WordVerbs(Located):
     async def _check_keywords(self) -> None:
         """Raise ConfigurationError where there is no keyword index; one that others made since is taken up."""
         bound = self._bound()
-        if bound.info.keywords is None and bound.store.capabilities.keywords:
+        await bound.check_identity()
+        if bound.store.capabilities.keywords and why_no_words(bound.info, bound.store) is not None:
             request = DescribeCollection(bound.info.name)
             info = await bound.run(request, lambda: bound.store.describe_collection(request.name))
-            if info is not None and info.is_same_collection(bound.info):
-                bound.info = info
+            if info is not None:
+                bound.note_words(info)
         if bound.info.keywords is None:
             raise no_keywords(bound.info, bound.store)
 

@@ -71,7 +71,7 @@ def why_no_words(info: CollectionInfo, store: VectorStore) -> ConfigurationError
             collection=info.name,
         )
     present = analyser_of(keywords.language).identity
-    if present != keywords:
+    if present != keywords and not store.words_are_counted:
         return ConfigurationError(
             f"the keyword index of {info.name!r} was made by the analyser {keywords}, this vpa has {present}: "
             f"their terms differ; build it again with {build}; mode='dense' searches without it",

@@ -19,6 +19,7 @@ from vpa.stores.layout.driver import LayoutDriver, StoredRow, Where
 from vpa.stores.layout.predicate import AllOf, AnyOf, Bound, Has, Lacks, Predicate
 from vpa.stores.layout.rows import Row, Rows
 from vpa.stores.layout.store import LayoutStore
+from vpa.stores.layout.words import WordQuery
 from vpa.stores.remote.session import Session
 
 
@@ -100,8 +101,15 @@ class SimulatedDriver(LayoutDriver):
         self.scores_all = exact_search == "listed"  # type: ignore[misc]
         self.exact_search = "native" if self.scores_all else exact_search  # type: ignore[misc]
         self.capabilities = Capabilities(
-            durable=True, atomic_conflict=False, atomic_replace=False, atomic_update=False, approximate=True
+            durable=True,
+            atomic_conflict=False,
+            atomic_replace=False,
+            atomic_update=False,
+            approximate=True,
+            keywords=True,
         )
+        # How many rows each keyword search asked for.
+        self.depths: list[int] = []
 
     async def _answer(self, verb: str, work: Callable[[], Any]) -> Any:
         async def answer() -> Any:
@@ -136,7 +144,8 @@ class SimulatedDriver(LayoutDriver):
         self._server.info = info
 
     async def find(self, name: str) -> CollectionInfo | None:
-        return self._server.info
+        info = self._server.info
+        return info if info is not None and info.name == name else None
 
     async def remove_collection(self, name: str) -> None:
         self._server.info = None
@@ -195,6 +204,23 @@ class SimulatedDriver(LayoutDriver):
 
         rows: list[StoredRow] = await self._answer("search", best)
         return rows
+
+    async def rank_words(
+        self, info: CollectionInfo, query: WordQuery, where: Where, *, limit: int, include_vectors: bool
+    ) -> list[StoredRow]:
+        self.depths.append(limit)
+        asked = dict(zip(*query.sparse, strict=True))
+
+        def best() -> list[StoredRow]:
+            rows = []
+            for stored in self._chosen(where):
+                if stored.row.words is not None:
+                    held = zip(*stored.row.words.sparse, strict=True)
+                    rows.append(self._row(stored, sum(asked.get(number, 0.0) * impact for number, impact in held)))
+            return sorted((row for row in rows if row.raw > 0), key=lambda row: -row.raw)[:limit]
+
+        ranked: list[StoredRow] = await self._answer("search_words", best)
+        return ranked
 
     async def list_keys(self, info: CollectionInfo, where: Where) -> list[str] | None:
         if not self.scores_all:
