@@ -39,8 +39,8 @@ def tables() -> str:
     """Markdown."""
     stores = {name: create_store(config) for name, config in CONFIGS.items()}
     lines = [
-        "| provider | pushed down | exact search | atomic replace and update | tested clients |",
-        "|---|---|---|---|---|",
+        "| provider | pushed down | exact search | keyword search | atomic replace and update | tested clients |",
+        "|---|---|---|---|---|---|",
     ]
     for name, store in stores.items():
         native, total = pushed_down(store)
@@ -56,7 +56,7 @@ def tables() -> str:
         )
         atomic = "yes" if store.capabilities.atomic_update else "among the tasks of one manager"
         lines.append(
-            f"| `{name}` | {native} of {total} leaves ({native / total:.0%}) | {exact} | {atomic} | {clients} |"
+            f"| `{name}` | {native} of {total} leaves ({native / total:.0%}) | {exact} | {store.words_by} | {atomic} | {clients} |"
         )
     lines += ["", "| provider | case of the suite | kind | why |", "|---|---|---|---|"]
     for name, store in stores.items():

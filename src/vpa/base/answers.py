@@ -40,6 +40,8 @@ class Explanation(TypedDict):
     complete: bool
     """Whether the store evaluates all of it."""
     leaves: Leaves
+    keywords: str
+    """By what a keyword search of the store finds its candidates, which are all scored by one formula."""
     unknown_fields: NotRequired[dict[str, str | None]]
     """Fields that no record of the scope has, each with the most similar name that exists."""
 

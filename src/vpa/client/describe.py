@@ -107,6 +107,7 @@ def explain(store: VectorStore, info: CollectionInfo, node: NormalFilter) -> Exp
             "native": _leaf_count(node) - _leaf_count(parts.residual),
             "residual": _leaf_count(parts.residual),
         },
+        "keywords": store.words_by,
     }
 
 

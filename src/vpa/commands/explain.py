@@ -36,6 +36,7 @@ def run(args: Namespace) -> int:
         ("evaluated by the store", _short(facts["native"])),
         ("left to this library", "nothing" if facts["complete"] else _short(facts["residual"])),
         ("conditions", f"{facts['leaves']['native']} in the store, {facts['leaves']['residual']} here"),
+        ("keyword search by", facts["keywords"]),
     ]
     rows += [("unknown field", sentence(path, near)) for path, near in facts["unknown_fields"].items()]
     print_table(["", "value"], rows)

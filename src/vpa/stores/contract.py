@@ -62,6 +62,8 @@ class VectorStore(ABC):
     capabilities: Capabilities
     # Keyword scores always count with what the collection holds now; else with `info.words`.
     words_are_counted: ClassVar[bool] = False
+    # By what a keyword search finds its candidates.
+    words_by: str = "nothing"
     # What a new collection gets where the caller says nothing.
     default_index: IndexOptions = IndexOptions()
     # What a collection may be told when it is made; None where the store has nothing of its own to set.

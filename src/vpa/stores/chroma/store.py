@@ -64,7 +64,7 @@ class ChromaDriver(LayoutDriver):
         searches_at_once=4,
         word_candidates=(3.0, 150),
     )
-    words_by = "lists of the records that hold a term"
+    words_by = "lists of the records with a term"
     exact_search: ClassVar[str] = "native"
     scores_all: ClassVar[bool] = True
     parses_numbers = True

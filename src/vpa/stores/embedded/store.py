@@ -67,6 +67,7 @@ class EmbeddedStore(VectorStore):
     provider = "embedded"
     is_local: ClassVar[bool] = True
     words_are_counted: ClassVar[bool] = True
+    words_by = "postings"
 
     def __init__(
         self,
@@ -77,10 +78,8 @@ class EmbeddedStore(VectorStore):
         index: IndexOptions | None = None,
         read_only: bool = False,
     ) -> None:
-        """`path` None keeps everything in memory. `files` is for tests that break the disk. `index`: of new
-        collections.
-
-        `read_only` follows a directory that another process may be writing to.
+        """`path` None keeps everything in memory, `read_only` follows a directory that another process may be writing to.
+        `index`: of new collections. `files` is for tests that break the disk.
         """
         self._read_only = read_only
         self.default_index = index or IndexOptions()

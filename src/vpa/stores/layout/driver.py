@@ -126,7 +126,7 @@ class LayoutDriver(ABC):
     # Exact searches go by `list_keys` and `score_all`.
     scores_all: ClassVar[bool] = False
     # How a keyword search finds its candidates, for `explain`.
-    words_by: ClassVar[str] = "the product of sparse vectors"
+    words_by: ClassVar[str] = "sparse vectors"
     # What is scanned may not match: pages know no filter, or rows are fetched after their keys were listed.
     checks_scanned: ClassVar[bool] = False
     # Each scope is a place of its own in the store: there is no search in all of them.

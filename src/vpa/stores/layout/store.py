@@ -63,6 +63,7 @@ class LayoutStore(VectorStore):
         self.tested_clients = driver.tested_clients
         self.capabilities = driver.capabilities
         self.options_type = driver.options_type
+        self.words_by = driver.words_by
         self._reader = Reader(driver)
         self.fence = Fence()
         self._shared = SharedCollections()

@@ -33,6 +33,7 @@ class PgvectorStore(VectorStore):
     """PostgreSQL 13 or later with pgvector 0.8 or later."""
 
     provider = "pgvector"
+    words_by = "the formula, in the database"
     client_version = f"asyncpg {version('asyncpg')}, pgvector {version('pgvector')}"
     options_type = PgvectorOptions
     tested_clients = MappingProxyType({"asyncpg": ("0.30.0", "0.32.0"), "pgvector": ("0.3.6", "0.5.1")})
