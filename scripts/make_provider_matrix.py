@@ -55,9 +55,8 @@ def tables() -> str:
             ", ".join(f"{package} {low} to {high}" for package, (low, high) in store.tested_clients.items()) or "–"
         )
         atomic = "yes" if store.capabilities.atomic_update else "among the tasks of one manager"
-        lines.append(
-            f"| `{name}` | {native} of {total} leaves ({native / total:.0%}) | {exact} | {store.words_by} | {atomic} | {clients} |"
-        )
+        share = f"{native} of {total} leaves ({native / total:.0%})"
+        lines.append(f"| `{name}` | {share} | {exact} | {store.words_by} | {atomic} | {clients} |")
     lines += ["", "| provider | case of the suite | kind | why |", "|---|---|---|---|"]
     for name, store in stores.items():
         lines += [f"| `{name}` | `{gap.case}` | {gap.kind} | {gap.reason} |" for gap in store.capabilities.gaps]

@@ -78,7 +78,7 @@ class EmbeddedStore(VectorStore):
         index: IndexOptions | None = None,
         read_only: bool = False,
     ) -> None:
-        """`path` None keeps everything in memory, `read_only` follows a directory that another process may be writing to.
+        """`path` None keeps everything in memory; `read_only` follows a directory that another process may write to.
         `index`: of new collections. `files` is for tests that break the disk.
         """
         self._read_only = read_only
