@@ -79,6 +79,7 @@ from vpa.rag.documents import Document, DocumentSummary, FormatName, IngestRepor
 from vpa.rag.documents import SearchResult as SearchResult
 from vpa.rag.ingest import Progress, Source
 from vpa.rag.retrieve import GroupBy
+from vpa.rag.widening import Widen
 from vpa.retrieval.boosts import Recency as Recency
 from vpa.retrieval.expand import Expansion
 from vpa.retrieval.fusion import FusedChoice, FusionName
@@ -501,7 +502,7 @@ class EnhancedRAGSystem:
         history: Sequence[str] = ...,
         group_by: GroupBy = ...,
         at_most: Mapping[str, int] | None = ...,
-        widen: int = ...,
+        widen: Widen = ...,
         diversity: float = ...,
         temperature: float = ...,
         seed: int | None = ...,

@@ -29,7 +29,7 @@ from vpa.rag.chunking.splitter import Chunk
 from vpa.rag.chunking.window import Window, fit
 from vpa.rag.chunks import to_result
 from vpa.rag.documents import SearchResult
-from vpa.rag.widening import widened
+from vpa.rag.widening import Widen, widened
 from vpa.retrieval.boosts import Recency, boost_fields, boost_recent
 from vpa.retrieval.candidates import Candidate, newest, ranked
 from vpa.retrieval.choice import DOCUMENT, diverse, drawn_scores, limited, sampled
@@ -70,7 +70,7 @@ class RetrievalOptions:
     boosts: tuple[tuple[str, float], ...] = ()
     recency: Recency | None = None
     at_most: tuple[tuple[str, int], ...] = ()
-    widen: int = 0
+    widen: Widen = 0
     diversity: float = 0.0
     temperature: float = 0.0
     seed: int | None = None

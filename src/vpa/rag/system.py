@@ -28,7 +28,7 @@ from vpa.rag.ingest import Progress, Source
 from vpa.rag.lifecycle import RunningSystem
 from vpa.rag.reading import read_document, read_summaries
 from vpa.rag.retrieve import GroupBy, Retrieval, RetrievalOptions, check_group_by, check_history
-from vpa.rag.widening import check_widen
+from vpa.rag.widening import Widen, check_widen
 from vpa.retrieval import rerank as _rerank
 from vpa.retrieval.boosts import Recency, check_boosts, check_recency
 from vpa.retrieval.choice import check_at_most, check_seed
@@ -215,7 +215,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
         history: Sequence[str] = (),
         group_by: GroupBy = None,
         at_most: Mapping[str, int] | None = None,
-        widen: int = 0,
+        widen: Widen = 0,
         diversity: float = 0.0,
         temperature: float = 0.0,
         seed: int | None = None,
@@ -233,7 +233,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
         counts `rerank_weight`, and is not waited for longer than `rerank_seconds`. `expand`: "feedback" asks again with
         words of the best answers, a mapping of words to synonyms or a function from the question to others asks in
         several ways. `history`: earlier turns of a conversation, the latest last.
-        `widen`: chunks that are added to each result on both sides.
+        `widen`: chunks that are added to each result on both sides, or "section": all of the section it stands in.
         `at_most`: how many candidates of one "document", or one value of a metadata field; `diversity` above 0 passes
         over what says the same (MMR), `temperature` above 0 lets chance choose, the same for the same `seed`.
         `collection`: another one than the system's own; raises CollectionNotFoundError if there is none. `user_id`

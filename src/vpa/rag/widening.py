@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from vpa.base.errors import InvalidQueryError
 from vpa.base.records import Record
@@ -14,33 +14,55 @@ from vpa.client.collection import Collection
 from vpa.filters import F, Filter
 from vpa.rag.chunks import unpack
 from vpa.rag.documents import SearchResult
+from vpa.rag.sections import section_around
 
 # More neighbours than these on each side are a document: read it with get_document.
 MOST: Final = 20
 
 
-def check_widen(widen: object) -> int:
-    """Return how many neighbouring chunks are to be added on each side, or raise InvalidQueryError."""
+SECTION: Final = "section"
+Widen: TypeAlias = int | Literal["section"]
+
+
+def check_widen(widen: object) -> Widen:
+    """Return how many neighbouring chunks are to be added on each side, or "section"; or raise InvalidQueryError."""
+    if widen == SECTION:
+        return "section"
     if isinstance(widen, bool) or not isinstance(widen, int) or not 0 <= widen <= MOST:
-        raise InvalidQueryError(f"widen must be a whole number from 0 to {MOST}, not {shown(widen)}")
+        raise InvalidQueryError(f"widen must be a whole number from 0 to {MOST}, or 'section', not {shown(widen)}")
     return widen
 
 
 async def widened(
-    collection: Collection, results: Sequence[SearchResult], *, widen: int, scope: Scope
+    collection: Collection, results: Sequence[SearchResult], *, widen: Widen, scope: Scope
 ) -> list[SearchResult]:
-    """Each result with `widen` chunks before and behind it, as one text with its place in the document.
+    """Each result with `widen` chunks before and behind it, as one text with its place in the document; or with all of
+    its section, from the Markdown heading over it to the next one that is as high, as far as it lies within the `MOST`
+    nearest chunks.
 
     `chunk_id`, `chunk_index` and `why` stay those of the chunk that matched.
     """
     if not widen or not results:
         return list(results)
-    neighbours = [record async for record in collection.scan(filter=_around(results, widen), scope=scope)]
+    by_section, reach = widen == SECTION, MOST if widen == SECTION else int(widen)
+    neighbours = [record async for record in collection.scan(filter=_around(results, reach), scope=scope)]
     by_document: dict[tuple[str, int], dict[int, Record]] = {}
     for record in neighbours:
         key = (str(record.system.get("document_id")), int(record.system.get("version") or 0))
         by_document.setdefault(key, {})[int(record.system.get("index") or 0)] = record
-    return [_wide(result, by_document.get((result.document_id, result.version), {}), widen) for result in results]
+    wide = []
+    for result in results:
+        around = _wide(result, by_document.get((result.document_id, result.version), {}), reach)
+        wide.append(_section(around, result) if by_section else around)
+    return wide
+
+
+def _section(around: SearchResult, result: SearchResult) -> SearchResult:
+    """What belongs to the section of `result`, of the text around it."""
+    start, end = section_around(around.content, result.start - around.start, result.end - around.start)
+    content = around.content[start:end].rstrip()
+    first = around.start + start
+    return replace(around, content=content, start=first, end=first + len(content))
 
 
 def _around(results: Sequence[SearchResult], widen: int) -> Filter:
