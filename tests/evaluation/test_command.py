@@ -29,7 +29,9 @@ QUERIES = {"1": "what does sea ice reflect?", "2": "angle of attack and lift", "
 def data(tmp_path: Path) -> str:
     root = tmp_path / "tiny"
     (root / "qrels").mkdir(parents=True)
-    rows = [{"_id": name, "title": name.title(), "text": text, "metadata": {}} for name, text in DOCUMENTS.items()]
+    # Corpora say things of their documents that no record can hold.
+    about = {"url": None, "year": 2001, "": "?", "mixed": [1, "a", None], "huge": 10**400}
+    rows = [{"_id": name, "title": name.title(), "text": text, "metadata": about} for name, text in DOCUMENTS.items()]
     rows.append({"_id": "blank", "title": "", "text": " ", "metadata": {}})
     (root / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (root / "queries.jsonl").write_text(

@@ -6,11 +6,13 @@ import asyncio
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from vpa.base.errors import ConfigurationError, InvalidQueryError
+from vpa.base.errors import ConfigurationError, InvalidQueryError, InvalidRecordError
+from vpa.base.metadata import canonical_metadata
 from vpa.base.query import check_top_k
 from vpa.client.connect import connect
 from vpa.client.words import check_mode
@@ -170,7 +172,12 @@ class _Corpus:
                 self._blank += 1
                 continue
             self._ids.add(item.document_id)
-            yield NewDocument(document_id=item.document_id, title=item.title, content=item.content)
+            yield NewDocument(
+                document_id=item.document_id,
+                title=item.title,
+                content=item.content,
+                metadata=_holdable(item.metadata),
+            )
 
     def facts(self) -> dict[str, Any]:
         """What the table says of the documents beside the measures."""
@@ -183,3 +190,12 @@ class _Corpus:
             "missing": len(relevant - self._ids),
             "failed": self._failed,
         }
+
+
+def _holdable(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Those of the fields that a record can hold: what else a corpus says of its documents is not judged."""
+    holdable: dict[str, Any] = {}
+    for name, value in metadata.items():
+        with suppress(InvalidRecordError):
+            holdable |= canonical_metadata({name: value})
+    return holdable
