@@ -229,7 +229,7 @@ async def test_the_index_of_another_analyser_says_how_to_build_it(
     assert len(await asked(docs)) == 3
 
 
-async def test_a_count_that_fails_behind_a_question_is_logged_and_the_old_one_counts(
+async def test_a_count_that_cannot_be_kept_is_logged_and_holds_here(
     place: Place, docs: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(census, "_AT_ONCE", 10)
@@ -244,7 +244,45 @@ async def test_a_count_that_fails_behind_a_question_is_logged_and_the_old_one_co
     await asked(docs)
     await asyncio.sleep(0.1)
     assert len(await asked(docs)) == 3
+    assert (version(docs), place.server.info.words.version) == (2, 1)  # type: ignore[union-attr]
+
+
+async def test_a_count_that_fails_behind_a_question_leaves_the_old_one(
+    place: Place, docs: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(census, "_AT_ONCE", 10)
+    monkeypatch.setattr(census, "_QUIET_S", 0.0)
+    await asked(docs)
+    await place.fill(docs, 30, 40)
+
+    def fail(*_: Any) -> None:
+        raise errors.ServiceUnavailableError("simulated: away")
+
+    monkeypatch.setattr(place.here._store, "scan", fail)
+    await asked(docs)
+    await asyncio.sleep(0.1)
+    assert len(await asked(docs)) == 3
     assert version(docs) == 1
+
+
+async def test_whoever_may_only_read_counts_for_itself(place: Place, docs: Collection) -> None:
+    reader, _ = place.manager()
+    async with reader:
+
+        async def refuse(*_: Any) -> None:
+            raise errors.PermissionDeniedError("simulated: this key may only read")
+
+        reader._store.set_words = refuse  # type: ignore[method-assign,union-attr,assignment]
+        theirs = await reader.collection("docs")
+        assert len(await asked(theirs)) == 3
+        assert (version(theirs), place.server.info.words.version) == (1, 0)  # type: ignore[union-attr]
+        # Once somebody else counts, that is taken up.
+        await asked(docs)
+        await docs.optimize()
+        await reader.list_collections()
+        reader._bindings["docs"].doubt()
+        await asked(theirs)
+        assert version(theirs) == 2
 
 
 async def test_the_store_is_read_no_deeper_than_it_takes(place: Place, docs: Collection) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -41,7 +41,7 @@ class WordSnapshot:
     mean_length: float = 0.0
     rest: int = 0
     total: int = 0
-    table: str = ""
+    table: str = field(default="", repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""

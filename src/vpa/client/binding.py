@@ -67,8 +67,13 @@ class Binding:
     def note_words(self, present: CollectionInfo) -> None:
         """Take up a keyword index, and statistics of its words, that another process made."""
         known = self.info
-        if present.is_same_collection(known) and (present.keywords, present.words) != (known.keywords, known.words):
-            self.info = replace(known, keywords=present.keywords, words=present.words)
+        if not present.is_same_collection(known) or (present.keywords, present.words) == (known.keywords, known.words):
+            return
+        mine, theirs = known.words, present.words
+        # What was counted here, and could not be kept with the collection, is newer.
+        is_newer = mine is not None and theirs is not None and mine.version > theirs.version
+        if not is_newer or present.keywords != known.keywords:
+            self.info = replace(known, keywords=present.keywords, words=theirs)
 
     async def rest(self) -> None:
         """End what is measured and counted in the background."""

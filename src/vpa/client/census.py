@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from vpa.analysis.analyser import analyser_of
@@ -55,10 +56,10 @@ class Census:
         if words is None:
             return
         if words.version == 0:
-            await self.take()
+            await self._take_quietly()
         elif self._has_grown(words):
             if words.total + self._written <= _AT_ONCE:
-                await self.take()
+                await self._take_quietly()
             else:
                 self._begin()
         elif not self._has_looked:
@@ -97,12 +98,28 @@ class Census:
             if self._written == before:
                 break
         try:
-            await self.take()
+            await self._take_quietly()
         except CollectionNotFoundError:
             return
         except Exception as error:  # noqa: BLE001 - nobody waits for it; searches count with what they have
             _log.warning(
                 "the words of a collection were not counted", collection=self._bound.info.name, error=str(error)
+            )
+
+    async def _take_quietly(self) -> None:
+        """Count, and search with it also where it cannot be kept: whoever asks may only read."""
+        before = self._bound.info
+        try:
+            await self.take()
+        except CollectionNotFoundError:
+            raise
+        except VectorDatabaseError as error:
+            if self._bound.info.words is before.words:
+                raise
+            _log.warning(
+                "the words of a collection were counted, and that was not kept with it",
+                collection=before.name,
+                error=str(error),
             )
 
     async def _take(self) -> CollectionInfo:
@@ -122,8 +139,9 @@ class Census:
         request = SetWords(info.name, census.snapshot(version=version, total=total))
         # Counting may take long enough for another process to make a collection anew under this name.
         bound.doubt()
-        changed = await bound.run(request, lambda: bound.store.set_words(request.name, request.words))
         self._written = max(0, self._written - written)
+        bound.info = replace(bound.info, words=request.words)
+        changed = await bound.run(request, lambda: bound.store.set_words(request.name, request.words))
         if changed.is_same_collection(bound.info):
             bound.info = changed
         return bound.info

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -129,7 +130,7 @@ class _File:
 
     def __init__(self, path: Path, collection: Collection) -> None:
         pa = pyarrow()
-        info = json.dumps(collection.info.to_json()).encode()
+        info = json.dumps(replace(collection.info, words=None).to_json()).encode()
         self._dimension = collection.info.dimension
         self._schema = pa.schema(
             [(name, pa.string()) for name in ("tenant", "namespace", "id")]
