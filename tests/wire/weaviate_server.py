@@ -32,6 +32,7 @@ from weaviate.proto.v1.v6300.v1 import (
 )
 
 from wire.http import Refused, Request, Response, serve
+from wire.weaviate_words import ranked
 
 MAXIMUM_RESULTS = 10_000
 STOP_WORDS = frozenset(
@@ -174,11 +175,7 @@ class _Class:
             "description": self.body.get("description", ""),
             "properties": list(self.properties.values()),
             "vectorConfig": vectors,
-            "invertedIndexConfig": {
-                "bm25": {"b": 0.75, "k1": 1.2},
-                "cleanupIntervalSeconds": 60,
-                "stopwords": {"preset": "en", "additions": None, "removals": None},
-            },
+            "invertedIndexConfig": _over(_INVERTED, self.body.get("invertedIndexConfig") or {}),
             "multiTenancyConfig": {"enabled": False, "autoTenantCreation": False, "autoTenantActivation": False},
             "replicationConfig": {
                 "factor": self.replicas,
@@ -196,6 +193,13 @@ class _Class:
                 "function": "murmur3",
             },
         }
+
+
+_INVERTED: dict[str, Any] = {
+    "bm25": {"b": 0.75, "k1": 1.2},
+    "cleanupIntervalSeconds": 60,
+    "stopwords": {"preset": "en", "additions": None, "removals": None},
+}
 
 
 def _described_index(kind: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -370,7 +374,9 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
         if request.method == "GET" and not rest:
             return Response(found.described())
         if request.method == "PUT" and not rest:
-            found.body["description"] = request.json().get("description", "")
+            asked = request.json()
+            found.body["description"] = asked.get("description", "")
+            found.body["invertedIndexConfig"] = asked.get("invertedIndexConfig")
             return Response(found.described())
         if request.method == "POST" and rest == ["properties"]:
             found.add(request.json())
@@ -503,11 +509,13 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
                 self._fail(context, "where cannot be set with after and limit parameters")
             if request.HasField("near_vector"):
                 rows = self._nearest(found, request, limit, context)
+            elif request.HasField("bm25_search"):
+                rows = self._by_words(found, request, limit, context)
             else:
                 rows = [(number, None) for number in self._listed(found, request, limit, context)]
             reply = search_get_pb2.SearchReply(took=0.001)
-            for number, distance in rows:
-                self._result(reply.results.add(), found, number, distance=distance, request=request)
+            for number, raw in rows:
+                self._result(reply.results.add(), found, number, raw=raw, request=request)
         return reply
 
     def _listed(self, found: _Class, request: Any, limit: int, context: Any) -> list[str]:
@@ -556,7 +564,18 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
         order = np.argsort(distances, kind="stable")[::1][: request.offset + limit][request.offset :]
         return [(ids[position], float(distances[position])) for position in order]
 
-    def _result(self, result: Any, found: _Class, number: str, *, distance: float | None, request: Any) -> None:
+    def _by_words(self, found: _Class, request: Any, limit: int, context: Any) -> list[tuple[str, float]]:
+        [name] = request.bm25_search.properties
+        about = found.properties.get(name)
+        if about is None or not about["indexSearchable"] or about["tokenization"] != "whitespace":
+            self._fail(context, f"Searching by property '{name}' requires searchable index of white space")
+            raise AssertionError
+        ids = self._matching(found, request.filters if request.HasField("filters") else None, context)
+        texts = {number: str(stored.properties.get(name) or "") for number, stored in found.objects.items()}
+        formula = found.described()["invertedIndexConfig"]["bm25"]
+        return ranked(texts, request.bm25_search.query, formula=formula, limit=limit, allowed=set(ids))
+
+    def _result(self, result: Any, found: _Class, number: str, *, raw: float | None, request: Any) -> None:
         stored = found.objects[number]
         meta = result.metadata
         meta.id = number
@@ -566,8 +585,10 @@ class WeaviateServer(weaviate_pb2_grpc.WeaviateServicer):
                 name="default", vector_bytes=stored.vector.tobytes(), type=base_pb2.Vectors.VECTOR_TYPE_SINGLE_FP32
             )
             meta.vector_bytes = stored.vector.tobytes()
-        if distance is not None and request.metadata.distance:
-            meta.distance, meta.distance_present = distance, True
+        if raw is not None and request.metadata.distance:
+            meta.distance, meta.distance_present = raw, True
+        if raw is not None and request.metadata.score:
+            meta.score, meta.score_present = raw, True
         wanted = set(request.properties.non_ref_properties)
         for name, value in stored.properties.items():
             everything = not request.HasField("properties") or request.properties.return_all_nonref_properties

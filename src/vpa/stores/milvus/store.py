@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from string import ascii_letters, digits
@@ -25,6 +24,7 @@ from vpa.stores.layout.listing import names_of
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
+from vpa.stores.layout.words import WordQuery
 from vpa.stores.milvus import errors, filters, foreign, options
 from vpa.stores.milvus.connection import Connection
 from vpa.stores.milvus.convert import (
@@ -38,7 +38,9 @@ from vpa.stores.milvus.convert import (
     stored_of,
     stored_text,
 )
-from vpa.stores.milvus.schema import schema_of
+from vpa.stores.milvus.schema import creation_of
+from vpa.stores.milvus.words import ALL_WORDS, WORDS, check_field, words_query
+from vpa.stores.milvus.writes import Writes
 from vpa.stores.options import MilvusOptions
 from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
@@ -46,7 +48,6 @@ from vpa.stores.remote.session import Session
 _NAME: Final = f"{ascii_letters}{digits}_"
 # Of a read that a write depends on; others are asked with the collection's own level.
 _NEWEST: Final = {"consistency_level": "Strong"}
-_METRICS: Final = {Metric.COSINE: "IP", Metric.DOT: "IP", Metric.EUCLIDEAN: "L2"}
 
 
 class MilvusDriver(LayoutDriver):
@@ -68,8 +69,7 @@ class MilvusDriver(LayoutDriver):
     def __init__(self, session: Session, connection: Connection) -> None:
         super().__init__(session)
         self._connection = connection
-        self._is_lite = connection.server is None
-        self._writing = asyncio.Lock()
+        self._writes = Writes(self.ask, lambda: self._client, is_lite=connection.server is None)
         self._intervals = IntervalPages()
         self._foreign: dict[str, tuple[str, str]] = {}
         self._loaded: dict[str, Any] = {}
@@ -79,6 +79,7 @@ class MilvusDriver(LayoutDriver):
             atomic_replace=False,
             atomic_update=False,
             approximate=False,
+            keywords=True,
             encrypts_in_transit=connection.server is None or connection.server.tls,
             max_top_k=16_384,
             max_metadata_bytes=MAX_PAYLOAD_BYTES,
@@ -89,8 +90,9 @@ class MilvusDriver(LayoutDriver):
         return self._connection.client
 
     def forget(self) -> None:
-        """Which collections are loaded."""
+        """Which collections are loaded, and what is in Lite's memory."""
         self._loaded.clear()
+        self._writes.forget()
 
     async def ping(self) -> dict[str, Any]:
         """The server's version, and how many collections there are."""
@@ -98,7 +100,7 @@ class MilvusDriver(LayoutDriver):
         async def facts() -> dict[str, Any]:
             names = await self._client.list_collections()
             about = await self._client.get_server_version()
-            self._is_lite = str(about).startswith("milvus_lite")
+            self._writes.is_lite = str(about).startswith("milvus_lite")
             return {
                 "server_version": about,
                 "collections": len(names),
@@ -113,27 +115,9 @@ class MilvusDriver(LayoutDriver):
         return native_name(name, allowed=_NAME, separator="_", letter_first=True)
 
     async def make(self, info: CollectionInfo) -> None:
-        """By default a FLAT index, which is exact, and reads that are strongly consistent."""
-        chosen = options.options_of(info)
-        if self._is_lite:
-            options.check_lite(chosen)
-        schema = schema_of(info, by_scope=chosen.partitions is not None)
-        index = AsyncMilvusClient.prepare_index_params()
-        index.add_index(
-            VECTOR, metric_type=_METRICS[info.metric], **options.index_parameters(chosen, lite=self._is_lite)
-        )
-        await self.ask(
-            "create_collection",
-            lambda: self._connection.create(
-                self._native(info.name),
-                schema=schema,
-                index=index,
-                replicas=chosen.replicas or 1,
-                properties={INFO: json.dumps(info.to_json()), **options.properties(chosen)},
-                **options.creation_arguments(chosen),
-            ),
-            idempotent=False,
-        )
+        """With fields and indexes as `schema` says."""
+        native, arguments = self._native(info.name), creation_of(info, lite=self._writes.is_lite)
+        await self.ask("create_collection", lambda: self._connection.create(native, **arguments), idempotent=False)
 
     async def find(self, name: str) -> CollectionInfo | None:
         """From the collection's properties."""
@@ -185,7 +169,7 @@ class MilvusDriver(LayoutDriver):
             native, (_, field) = self._native(info.name), self._fields(info)
             described = await self._client.describe_collection(native)
             index = await self._client.describe_index(native, field)
-            replicas = None if self._is_lite else len((await self._client.describe_replica(native)) or ())
+            replicas = None if self._writes.is_lite else len((await self._client.describe_replica(native)) or ())
             return options.settings_of(described, index, replicas)
 
         return await self.ask("statistics", facts)
@@ -217,44 +201,24 @@ class MilvusDriver(LayoutDriver):
         """What a row, and on a server its JSON fields, hold."""
         del info
         for row in rows.rows:
-            check_row(row, lite=self._is_lite)
-
-    async def _change(self, verb: str, work: Callable[[], Awaitable[Any]]) -> None:
-        if not self._is_lite:
-            await self.ask(verb, work)
-            return
-        # Two writes at once tear the log of Milvus Lite (3.2.2): if its process is killed, what follows the tear is
-        # lost.
-        async with self._writing:
-            await self.ask(verb, work)
+            check_row(row, lite=self._writes.is_lite)
 
     async def write_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """Rows are replaced whole."""
         if rows.vectors is None:
             raise ProviderError("rows to be written have vectors")
         data = [row_of(row, rows.scope, vector) for row, vector in zip(rows.rows, rows.vectors, strict=True)]
-        await self._change("upsert", lambda: self._client.upsert(self._native(info.name), data))
+        await self._writes.upsert(self._native(info.name), data)
 
     async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
-        """A partial update; Milvus refuses the whole request if one of the rows is gone, so then the others are sent
-        again.
-        """
+        """A partial update of those that are there."""
         data = {row.key: row_of(row, rows.scope, None) for row in rows.rows}
 
-        async def send(chosen: Sequence[str]) -> None:
-            values = [data[key] for key in chosen]
-            await self._change(
-                "update_metadata", lambda: self._client.upsert(self._native(info.name), values, partial_update=True)
-            )
-
-        try:
-            await send(list(data))
-        except ProviderError:
+        async def existing() -> set[str]:
             there = await self.fetch_keys(info, list(data), scope=rows.scope, payloads=False, include_vectors=False)
-            if len(there) == len(data):
-                raise
-            if there:
-                await send([stored.key for stored in there])
+            return {row.key for row in there}
+
+        await self._writes.update(self._native(info.name), data, existing)
 
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
@@ -285,11 +249,10 @@ class MilvusDriver(LayoutDriver):
 
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
         del scope
-        await self._change("delete", lambda: self._client.delete(self._native(info.name), ids=list(keys)))
+        await self._writes.delete(self._native(info.name), ids=list(keys))
 
     async def remove_where(self, info: CollectionInfo, where: Where) -> None:
-        chosen = filters.spell(where)
-        await self._change("delete", lambda: self._client.delete(self._native(info.name), filter=chosen))
+        await self._writes.delete(self._native(info.name), filter=filters.spell(where))
 
     async def count_where(self, info: CollectionInfo, where: Where) -> int:
         return await self._count(info, where, newest=True)
@@ -300,34 +263,71 @@ class MilvusDriver(LayoutDriver):
             "count",
             lambda: self._client.query(self._native(info.name), filter=chosen, output_fields=["count(*)"], **level),
         )
-        found: int = rows[0]["count(*)"]
-        return found
+        return int(rows[0]["count(*)"])
 
     async def nearest(
         self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, exact: bool, include_vectors: bool
     ) -> list[StoredRow]:
         """By the index; where that goes by codes, the candidates are scored again by their vectors."""
         again = options.is_coded(info)
-        parameters = options.search_parameters(info, limit=limit, exact=exact, effort=where.effort(info))
-        chosen = filters.spell(where)
-        key, vector = self._fields(info)
+        rows = await self._search(
+            info,
+            where,
+            field=self._fields(info)[1],
+            query=query,
+            limit=options.candidates(info, limit),
+            parameters=options.search_parameters(info, limit=limit, exact=exact, effort=where.effort(info)),
+            include_vectors=include_vectors or again,
+        )
+        if not again:
+            return rows
+        return await scoring.nearest_of_candidates(
+            info.metric, rows, query=query, limit=limit, raw_of=self.raw_of, keep_vectors=include_vectors
+        )
+
+    async def _search(
+        self,
+        info: CollectionInfo,
+        where: Where,
+        *,
+        field: str,
+        query: Any,
+        limit: int,
+        parameters: Mapping[str, Any],
+        include_vectors: bool,
+    ) -> list[StoredRow]:
+        chosen, (key, vector) = filters.spell(where), self._fields(info)
         answer = await self.ask(
             "search",
             lambda: self._client.search(
                 self._native(info.name),
                 data=[query],
-                limit=options.candidates(info, limit),
+                limit=limit,
                 filter=chosen,
-                anns_field=vector,
+                anns_field=field,
                 search_params={"params": parameters} if parameters else None,
-                output_fields=self._output(info, payloads=True, vectors=include_vectors or again),
+                output_fields=self._output(info, payloads=True, vectors=include_vectors),
             ),
         )
-        rows = stored_of(answer[0], key, vector, foreign=info.layout_version == FOREIGN)
-        if not again:
-            return rows
-        return await scoring.nearest_of_candidates(
-            info.metric, rows, query=query, limit=limit, raw_of=self.raw_of, keep_vectors=include_vectors
+        return stored_of(answer[0], key, vector, foreign=info.layout_version == FOREIGN)
+
+    def check_keywords(self, info: CollectionInfo) -> None:
+        """A field of vectors cannot be added."""
+        check_field(info)
+
+    async def rank_words(
+        self, info: CollectionInfo, query: WordQuery, where: Where, *, limit: int, include_vectors: bool
+    ) -> list[StoredRow]:
+        """By the products of sparse vectors, of which none is left out."""
+        await self._writes.settle(self._native(info.name))
+        return await self._search(
+            info,
+            where,
+            field=WORDS,
+            query=words_query(query),
+            limit=limit,
+            parameters=ALL_WORDS,
+            include_vectors=include_vectors,
         )
 
     async def page(

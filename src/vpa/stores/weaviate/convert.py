@@ -27,6 +27,7 @@ from vpa.stores.weaviate.filters import (
     text_companion,
 )
 from vpa.stores.weaviate.ordering import tokens_of
+from vpa.stores.weaviate.words import words_field, words_property
 
 
 def objects_of(rows: Rows, declared: Set[str]) -> list[DataObject[Any, Any]]:
@@ -43,6 +44,7 @@ def properties_of(row: Row, scope: Scope, declared: Set[str]) -> dict[str, Any]:
     """What is stored beside the vector."""
     tokens = [EVERY, *scope_tokens(scope), *row.index.tokens]
     stored: dict[str, Any] = {TOKENS: tokens, PART: part_of(row.key), PAYLOAD: row.payload}
+    stored |= words_field(row.words, declared)
     for kind, name, ends in _ends(row):
         least, greatest = ends
         names = _names(name, kind, ends)
@@ -104,10 +106,11 @@ def _text(name: str, kind: DataType = DataType.TEXT, *, filterable: bool = True)
     )
 
 
-def fixed_properties() -> list[Property]:
-    """Those that every class of ours has."""
+def fixed_properties(info: CollectionInfo) -> list[Property]:
+    """Those that every class of ours has, and that of words."""
     part = Property(name=PART, data_type=DataType.INT, index_filterable=False, index_range_filters=True)
-    return [_text(TOKENS, DataType.TEXT_ARRAY), part, _text(PAYLOAD, filterable=False)]
+    fixed = [_text(TOKENS, DataType.TEXT_ARRAY), part, _text(PAYLOAD, filterable=False)]
+    return fixed if info.keywords is None else [*fixed, words_property()]
 
 
 def stored_of(

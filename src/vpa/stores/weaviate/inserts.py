@@ -1,15 +1,20 @@
-"""Objects on their way into a class."""
+"""Objects on their way into a class, and changes of those that are there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from weaviate.classes.data import DataObject
 from weaviate.exceptions import WeaviateInsertManyAllFailedError
 
+from vpa.base.errors import CollectionNotFoundError
+from vpa.kit.tasks import together
 from vpa.stores.weaviate import errors
 from vpa.stores.weaviate.filters import TOKENS
+from vpa.stores.weaviate.tenants import Ask
 
 # In one request: a field that is compared by tokens has some hundred of them, 20 bytes each.
 _MOST_TOKENS: Final = 400_000
@@ -36,3 +41,26 @@ async def insert(collection: Any, objects: Sequence[DataObject[Any, Any]]) -> di
         raise errors.first_cause(error) from error
     errors.refuse_changing(answer)
     return {place: str(one.message) for place, one in answer.errors.items()}
+
+
+async def insert_all(ask: Ask, collection: Any, objects: Sequence[DataObject[Any, Any]]) -> dict[int, str]:
+    """The same in as many requests as it takes."""
+    failed: dict[int, str] = {}
+    for start, part in in_requests(objects):
+        refused = await ask("upsert", partial(insert, collection, part))
+        failed |= {start + place: why for place, why in refused.items()}
+    return failed
+
+
+async def merge_all(ask: Ask, collection: Any, changes: Mapping[str, Mapping[str, Any]], *, at_once: int) -> None:
+    """Change properties of objects, by key; what is gone stays gone."""
+    turn, data = asyncio.Semaphore(at_once), collection.data
+
+    async def change(key: str, properties: Mapping[str, Any]) -> None:
+        async with turn:
+            try:
+                await ask("update_metadata", lambda: data.update(key, properties=properties))
+            except CollectionNotFoundError:
+                return
+
+    await together(change(key, properties) for key, properties in changes.items())

@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
-import heapq
-import itertools
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
+import math
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from string import ascii_letters, digits
 from typing import Any, ClassVar, Final
 
 import weaviate
-from weaviate.classes.query import Filter, MetadataQuery
+from weaviate.classes.query import Filter
 
+from vpa.analysis.bm25 import WordStatistics
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities
 from vpa.base.errors import CollectionNotFoundError, ConfigurationError, PartialWriteError
 from vpa.base.records import FOREIGN, CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.filters.ast import ALWAYS
-from vpa.kit.tasks import together
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout import scoring
 from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
-from vpa.stores.layout.rows import Rows
+from vpa.stores.layout.rows import Row, Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
+from vpa.stores.layout.words import WordQuery
 from vpa.stores.options import WeaviateOptions
 from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
-from vpa.stores.weaviate import convert, errors, filters, foreign, options
+from vpa.stores.weaviate import convert, errors, filters, foreign, options, words
 from vpa.stores.weaviate.connection import Connection
 from vpa.stores.weaviate.declare import Declarations
 from vpa.stores.weaviate.efforts import Efforts
-from vpa.stores.weaviate.filters import PAYLOAD, divided
-from vpa.stores.weaviate.inserts import in_requests, insert
+from vpa.stores.weaviate.filters import divided
+from vpa.stores.weaviate.inserts import insert_all, merge_all
+from vpa.stores.weaviate.nearest import NearestSearch, properties_of
 from vpa.stores.weaviate.ordering import OrderSpeller
+from vpa.stores.weaviate.ranking import WordRank
 from vpa.stores.weaviate.tenants import Tenants, has_tenants
 
 _NAME: Final = f"{ascii_letters}{digits}_"
@@ -57,8 +57,14 @@ class WeaviateDriver(LayoutDriver):
     tested_clients: ClassVar[Mapping[str, tuple[str, str]]] = {"weaviate-client": ("4.20.0", "4.24.1")}
     options_type = WeaviateOptions
     limits: ClassVar[Limits] = Limits(
-        batch_bytes=24 << 20, page=1000, tokens=2000, terms=2000, text_literal_bytes=filters.TEXT_CHARACTERS - 1
+        batch_bytes=24 << 20,
+        page=1000,
+        tokens=2000,
+        terms=2000,
+        text_literal_bytes=filters.TEXT_CHARACTERS - 1,
+        word_candidates=(2.0, 100),
     )
+    words_by = "the store's own BM25 over names of terms"
 
     def __init__(self, session: Session, connection: Connection, chosen: Mapping[str, str]) -> None:
         super().__init__(session)
@@ -76,6 +82,7 @@ class WeaviateDriver(LayoutDriver):
             atomic_replace=False,
             atomic_update=False,
             approximate=True,
+            keywords=True,
             encrypts_in_transit=connection.server.tls,
             max_top_k=_MOST,
         )
@@ -120,13 +127,13 @@ class WeaviateDriver(LayoutDriver):
 
     async def make(self, info: CollectionInfo) -> None:
         """Every property is declared, so that auto-schema has nothing to do; the info is the description."""
-        arguments = options.creation_arguments(info, exact_below=_EXACT_BELOW)
+        arguments = options.creation_arguments(info, exact_below=_EXACT_BELOW) | words.creation_arguments(info)
 
         async def create() -> None:
             await self.client.collections.create(
                 self._native(info.name),
                 description=json.dumps(info.to_json()),
-                properties=convert.fixed_properties(),
+                properties=convert.fixed_properties(info),
                 **arguments,
             )
 
@@ -192,11 +199,8 @@ class WeaviateDriver(LayoutDriver):
     async def write_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """Objects are replaced whole; Weaviate says which it refused."""
         objects = convert.objects_of(rows, await self._declarations.declare(info, rows))
-        failed: dict[str, str] = {}
-        for start, part in in_requests(objects):
-            target = self._tenants.objects(info, rows.scope)
-            refused = await self.ask("upsert", partial(insert, target, part))
-            failed |= {rows.rows[start + place].id: why for place, why in refused.items()}
+        refused = await insert_all(self.ask, self._tenants.objects(info, rows.scope), objects)
+        failed = {rows.rows[place].id: why for place, why in refused.items()}
         if failed:
             written = [row.id for row in rows.rows if row.id not in failed]
             message = f"Weaviate refused {len(failed)} objects: {next(iter(failed.values()))}"
@@ -205,17 +209,21 @@ class WeaviateDriver(LayoutDriver):
     async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """A merge, object by object: what is gone stays gone, a companion left over is not looked at."""
         declared = await self._declarations.declare(info, rows)
-        turn, data = asyncio.Semaphore(self.limits.writes_at_once * 4), self._tenants.objects(info, rows.scope).data
+        await self._merge(info, rows, lambda row: convert.properties_of(row, rows.scope, declared))
 
-        async def change(row: Any) -> None:
-            async with turn:
-                changed = convert.properties_of(row, rows.scope, declared)
-                try:
-                    await self.ask("update_metadata", lambda: data.update(row.key, properties=changed))
-                except CollectionNotFoundError:
-                    return
+    async def _merge(self, info: CollectionInfo, rows: Rows, change: Callable[[Row], dict[str, Any]]) -> None:
+        changes, objects = {row.key: change(row) for row in rows.rows}, self._tenants.objects(info, rows.scope)
+        await merge_all(self.ask, objects, changes, at_once=self.limits.writes_at_once * 4)
 
-        await together(change(row) for row in rows.rows)
+    async def prepare_words(self, info: CollectionInfo) -> None:
+        """Declare the property, and give the class our formula."""
+        await self._add_property(info, words.ADDED)
+        changed, settings = words.changed_formula(), self._collection(info).config
+        await self.ask("set_keywords", lambda: settings.update(inverted_index_config=changed))
+
+    async def write_words(self, info: CollectionInfo, rows: Rows) -> None:
+        """A merge of nothing else."""
+        await self._merge(info, rows, lambda row: words.words_field(row.words, {words.WORDS}))
 
     async def fetch_keys(
         self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope, payloads: bool, include_vectors: bool
@@ -228,7 +236,7 @@ class WeaviateDriver(LayoutDriver):
                 list(keys),
                 limit=len(keys),
                 include_vector=include_vectors,
-                return_properties=_properties(info) if payloads else [],
+                return_properties=properties_of(info) if payloads else [],
             ),
         )
         return self._rows_of(info, answer, with_vectors=include_vectors)
@@ -270,52 +278,28 @@ class WeaviateDriver(LayoutDriver):
         self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, exact: bool, include_vectors: bool
     ) -> list[StoredRow]:
         """By the HNSW index; exact by brute force, which Weaviate chooses among few: part by part."""
+        ask = partial(self._tenants.ask, info, where.scope, "search")
+        search = NearestSearch(ask, info, self._choice(info).vector, query, limit, include_vectors)
         if info.layout_version == FOREIGN:
-            return await self._query(info, query, where.scope, None, limit=limit, include_vectors=include_vectors)
+            return await search.among(None)
         chosen = await self._filter(info, where)
         if not exact or options.is_flat(info):
-            return await self._query(info, query, where.scope, chosen, limit=limit, include_vectors=include_vectors)
-        turn = asyncio.Semaphore(self.limits.searches_at_once)
-
-        async def among(part: Any) -> list[StoredRow]:
-            async with turn:
-                return await self._query(info, query, where.scope, part, limit=limit, include_vectors=include_vectors)
-
+            return await search.among(chosen)
         parts = divided(chosen, count=await self.count_where(info, where))
-        found = await together(among(part) for part in parts)
-        return heapq.nsmallest(limit, itertools.chain.from_iterable(found), key=lambda row: (row.raw, row.key))
+        return await search.in_parts(parts, at_once=self.limits.searches_at_once)
 
-    async def _query(
-        self,
-        info: CollectionInfo,
-        query: FloatVector,
-        scope: Scope | None,
-        chosen: Any,
-        *,
-        limit: int,
-        include_vectors: bool,
+    async def rank_words(
+        self, info: CollectionInfo, query: WordQuery, where: Where, *, limit: int, include_vectors: bool
     ) -> list[StoredRow]:
-        is_foreign = info.layout_version == FOREIGN
-        target = self._choice(info).vector if is_foreign else None
-        answer = await self._tenants.ask(
-            info,
-            scope,
-            "search",
-            lambda objects: objects.query.near_vector(
-                query.tolist(),
-                limit=limit,
-                filters=chosen,
-                include_vector=include_vectors,
-                target_vector=target,
-                return_metadata=MetadataQuery(distance=True),
-                return_properties=_properties(info),
-            ),
-        )
-        found = self._rows_of(info, answer, with_vectors=include_vectors)
-        if is_foreign and info.metric is Metric.COSINE:
-            # Of others: Weaviate's own cosine distance, 1 - similarity, where ours is the negative product.
-            return [replace(one, raw=one.raw - 1.0) for one in found]
-        return found
+        """By Weaviate's own BM25 over the names of terms; among tenants each counts its own words."""
+        ask = partial(self._tenants.ask, info, where.scope, "search")
+        rank = WordRank(ask, await self._filter(info, where))
+        return await rank.best(query, limit=limit, include_vectors=include_vectors)
+
+    def words_at_most(self, raw: float, statistics: WordStatistics) -> float:
+        """Weaviate counts with what it knows at the moment: its scores tell nothing of ours."""
+        del raw, statistics
+        return math.inf
 
     async def list_keys(self, info: CollectionInfo, where: Where) -> list[str] | None:
         """Where a filter leaves few: one request returns ten thousand at most."""
@@ -336,7 +320,7 @@ class WeaviateDriver(LayoutDriver):
 
         async def read(objects: Any, start: str) -> list[StoredRow]:
             answer = await objects.query.fetch_objects(
-                limit=limit, after=start or None, include_vector=include_vectors, return_properties=_properties(info)
+                limit=limit, after=start or None, include_vector=include_vectors, return_properties=properties_of(info)
             )
             return self._rows_of(info, answer, with_vectors=include_vectors)
 
@@ -374,10 +358,6 @@ class WeaviateDriver(LayoutDriver):
 
     def raw_of(self, metric: Metric, score: float, distance: float) -> float:
         return distance * distance if metric is Metric.EUCLIDEAN else -score
-
-
-def _properties(info: CollectionInfo) -> Any:
-    return None if info.layout_version == FOREIGN else [PAYLOAD]
 
 
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:
