@@ -14,11 +14,15 @@ from vpa.base import errors
 from vpa.base.keywords import WordSnapshot
 from vpa.base.scope import ALL_SCOPES
 from vpa.client.manager import VectorDatabaseManager
+from vpa.embeddings.batched import BatchedEmbedder
+from vpa.embeddings.hashing import HashingEmbedder
+from vpa.rag.system import EnhancedRAGSystem
 from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout.words import RowWords
 from vpa.stores.pinecone.tables import TABLES
 from vpa.stores.pinecone.words import sparse_values
 from vpa.stores.requests import Count, Scan
+from vpa.transfer.migrate import migrate
 from wire.pinecone_server import Behaviour, PineconeServer, pinecone_server
 
 TEXTS = {
@@ -203,3 +207,19 @@ def test_of_too_many_terms_those_that_add_most_are_kept() -> None:
     assert min(values["values"]) >= sorted(every.values())[-2048] - 1e-6
     assert sparse_values(None) is None
     assert sparse_values(RowWords({}, 0)) is None
+
+
+async def test_documents_and_copies_go_to_a_metric_without_words_all_the_same(place: Place) -> None:
+    config = VectorDatabaseConfig(provider="pinecone", url=place.url, api_key="secret", metric="euclidean")
+    async with (
+        VectorDatabaseManager(config) as db,
+        EnhancedRAGSystem(db, BatchedEmbedder(HashingEmbedder, batch_size=8)) as rag,
+    ):
+        await rag.add_document(document_id="a", content="Apples are red.")
+        assert [result.document_id for result in await rag.search_knowledge("apples")] == ["a"]
+    async with VectorDatabaseManager(VectorDatabaseConfig(provider="embedded")) as source, place.manager() as target:
+        docs = await source.create_collection("copied", dimension=2, metric="euclidean", keywords="en")
+        await docs.upsert(RECORDS)
+        await migrate(source, target, collection="copied")
+        copied = await target.collection("copied")
+        assert (await copied.count(), copied.info.keywords) == (4, None)
