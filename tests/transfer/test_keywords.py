@@ -6,6 +6,9 @@ from pathlib import Path
 
 import vpa
 from vpa import Record, export_parquet, import_parquet, migrate
+from vpa.client.manager import VectorDatabaseManager
+from vpa.stores.config import VectorDatabaseConfig
+from vpa.testing.fakes import WeakStore
 
 
 async def test_a_copy_and_a_file_carry_the_keyword_index(tmp_path: Path) -> None:
@@ -32,9 +35,19 @@ async def test_a_target_made_without_one_gets_it(tmp_path: Path) -> None:
         assert (await (await target.collection("docs")).search(text="pump", mode="keyword")).ids == ["a"]
 
 
-async def test_a_store_that_keeps_no_words_is_copied_to_all_the_same(tmp_path: Path) -> None:
-    async with vpa.connect("embedded://") as source, vpa.connect(f"qdrant://{tmp_path / 'q'}") as target:
+async def test_a_store_that_keeps_no_words_is_copied_to_all_the_same() -> None:
+    without = VectorDatabaseManager(VectorDatabaseConfig(), store=WeakStore())
+    async with vpa.connect("embedded://") as source, without as target:
         docs = await source.create_collection("docs", dimension=2, keywords="english")
         await docs.upsert([Record("a", vector=[1, 0], text="leaking pumps")])
         await migrate(source, target, collection="docs")
         assert (await target.collection("docs")).info.keywords is None
+
+
+async def test_a_keyword_index_goes_along_to_another_store(tmp_path: Path) -> None:
+    async with vpa.connect("embedded://") as source, vpa.connect(f"qdrant://{tmp_path / 'q'}") as target:
+        docs = await source.create_collection("docs", dimension=2, keywords="english")
+        await docs.upsert([Record("a", vector=[1, 0], text="leaking pumps")])
+        await migrate(source, target, collection="docs")
+        copied = await target.collection("docs")
+        assert (await copied.search(text="pump", mode="keyword")).ids == ["a"]

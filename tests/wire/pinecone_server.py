@@ -20,6 +20,17 @@ from typing import Any
 import numpy as np
 
 from wire.http import Refused, Request, Response, serve
+from wire.pinecone_bodies import (
+    bad,
+    checked_id,
+    checked_metadata,
+    control,
+    known,
+    product,
+    sparse_of,
+    values_of,
+    vector_of,
+)
 
 VERSION = "2026-07"
 VIEWS = ("query", "fetch", "list", "stats")
@@ -46,19 +57,12 @@ class Behaviour:
     state: str = "Ready"
 
 
-def _bad(message: str, status: int = 400, code: int = 3) -> Refused:
-    return Refused(status, {"code": code, "message": message, "details": []})
-
-
-def _control(message: str, status: int, code: str) -> Refused:
-    return Refused(status, {"error": {"code": code, "message": message}, "status": status})
-
-
 class _Index:
     def __init__(self, body: dict[str, Any], behaviour: Behaviour, key: str) -> None:
         values = body["schema"]["fields"]["_values"]
         self.body, self.behaviour, self.key = body, behaviour, key
         self.dimension, self.metric = values["dimension"], values["metric"]
+        self.sparse = "_sparse_values" in body["schema"]["fields"]
         self.views: dict[str, dict[str, dict[str, Any]]] = {view: {} for view in VIEWS}
         self.pending: dict[str, list[tuple[float, Callable[[dict[str, dict[str, Any]]], None], str, int]]] = {
             view: [] for view in VIEWS
@@ -103,24 +107,22 @@ class _Index:
                 return self.namespaces(request)
             handler = _ROUTES.get((request.method, request.path))
             if handler is None:
-                raise _bad("Not Found", 404, 5)
+                raise bad("Not Found", 404, 5)
             body = request.json() or {}
             return handler(self, request, body)
 
     def upsert(self, request: Request, body: dict[str, Any]) -> Response:
-        _known(body, "vectors", "namespace")
+        known(body, "vectors", "namespace")
         if len(request.content) > 2 << 20:
-            raise _bad(
-                "Error, message length too large: found over 2097152 bytes, the limit is: 2097152 bytes", 400, 11
-            )
+            raise bad("Error, message length too large: found over 2097152 bytes, the limit is: 2097152 bytes", 400, 11)
         if len(body["vectors"]) > 1000:
-            raise _bad("Vector count exceeds the maximum of 1000")
+            raise bad("Vector count exceeds the maximum of 1000")
         if self.behaviour.document_index:
-            raise _bad("Vector upserts are not supported on an index with a document schema")
+            raise bad("Vector upserts are not supported on an index with a document schema")
         rows = {}
         for vector in body["vectors"]:
-            _known(vector, "id", "values", "metadata")
-            rows[_checked_id(vector["id"])] = self._row(vector)
+            known(vector, "id", "values", "sparseValues", "metadata")
+            rows[checked_id(vector["id"])] = self._row(vector)
         namespace = _namespace(body)
         headers = self.write(namespace, lambda state: state.setdefault(namespace, {}).update(rows))
         return Response({"upsertedCount": len(rows)}, headers=headers)
@@ -128,23 +130,31 @@ class _Index:
     def _row(self, vector: dict[str, Any]) -> dict[str, Any]:
         values = vector["values"]
         if len(values) != self.dimension:
-            raise _bad(f"Vector dimension {len(values)} does not match the dimension of the index {self.dimension}")
+            raise bad(f"Vector dimension {len(values)} does not match the dimension of the index {self.dimension}")
         if any(value is None for value in values):
-            raise _bad("Invalid value for vector: null")
+            raise bad("Invalid value for vector: null")
         stored = np.asarray(values, dtype=np.float32)
         if not stored.any():
-            raise _bad(
+            raise bad(
                 f"Dense vectors must contain at least one non-zero value. Vector ID '{vector['id']}' contains only "
                 "zeros"
             )
-        return {"values": stored, "metadata": _checked_metadata(vector["id"], vector.get("metadata") or {})}
+        row = {"values": stored, "metadata": checked_metadata(vector["id"], vector.get("metadata") or {})}
+        return row if vector.get("sparseValues") is None else {**row, "sparse": self._checked(vector["sparseValues"])}
+
+    def _checked(self, sparse: dict[str, Any]) -> dict[int, float]:
+        """Refused too where no sparse values were declared, and for a metric under which they do not rank."""
+        if not self.sparse or self.metric != "dotproduct":
+            raise bad("Index configuration does not support sparse values")
+        return sparse_of(sparse)
 
     def query(self, request: Request, body: dict[str, Any]) -> Response:
-        _known(body, "topK", "vector", "filter", "includeValues", "includeMetadata", "namespace")
+        known(body, "topK", "vector", "sparseVector", "filter", "includeValues", "includeMetadata", "namespace")
+        terms = {} if body.get("sparseVector") is None else self._checked(body["sparseVector"])
         if not 1 <= body["topK"] <= 10_000:
-            raise _bad("top_k must be between 1 and 10000")
+            raise bad("top_k must be between 1 and 10000")
         if len(body["vector"]) != self.dimension:
-            raise _bad(
+            raise bad(
                 f"Vector dimension {len(body['vector'])} does not match the dimension of the index {self.dimension}"
             )
         namespace = _namespace(body)
@@ -155,7 +165,10 @@ class _Index:
             if self.behaviour.document_index
             else [(name, row) for name, row in state.items() if self.matches(row, body.get("filter"))]
         )
-        scored = [(self._score(row["values"].astype(np.float64), query), name, row) for name, row in rows]
+        scored = [
+            (self._score(row["values"].astype(np.float64), query) + product(row, terms), name, row)
+            for name, row in rows
+        ]
         scored.sort(key=lambda entry: entry[0] if self.metric == "euclidean" else -entry[0])
         kept = scored[: body["topK"]]
         if body["topK"] >= 3:
@@ -164,13 +177,13 @@ class _Index:
         for score, name, row in kept:
             match = {"id": name, "score": float(np.float32(score)), "values": []}
             if body.get("includeValues"):
-                match["values"] = row["values"].tolist()
+                match |= values_of(row)
             if body.get("includeMetadata"):
                 match["metadata"] = row["metadata"]
             matches.append(match)
         answer = {"matches": matches, "namespace": namespace, "usage": {"readUnits": 1}}
         if len(json.dumps(answer)) > 4 << 20:
-            raise _bad("Response size exceeds the limit of 4MB", 400, 11)
+            raise bad("Response size exceeds the limit of 4MB", 400, 11)
         return Response(answer, headers={"x-pinecone-max-indexed-lsn": str(self.indexed.get(namespace, 0))})
 
     def _score(self, row: Any, query: Any) -> float:
@@ -182,46 +195,46 @@ class _Index:
     def fetch(self, request: Request, body: dict[str, Any]) -> Response:
         ids = [value for name, value in request.query if name == "ids"]
         if len(ids) > 1000 or sum(map(len, ids)) > 30_000:
-            raise _bad("Request-URI Too Large", 414, 3)
+            raise bad("Request-URI Too Large", 414, 3)
         namespace = request.argument("namespace") or "__default__"
         state = {} if self.behaviour.document_index else self.view("fetch").get(namespace, {})
         return Response(
             {
-                "vectors": {name: _vector(name, state[name]) for name in ids if name in state},
+                "vectors": {name: vector_of(name, state[name]) for name in ids if name in state},
                 "namespace": namespace,
                 "usage": {"readUnits": 1},
             }
         )
 
     def fetch_by_metadata(self, request: Request, body: dict[str, Any]) -> Response:
-        _known(body, "filter", "limit", "paginationToken", "namespace")
+        known(body, "filter", "limit", "paginationToken", "namespace")
         if not body.get("filter"):
-            raise _bad("Filter must not be empty")
+            raise bad("Filter must not be empty")
         limit, start = body.get("limit", 100), int(body.get("paginationToken") or 0)
         if not 1 <= limit <= 10_000:
-            raise _bad("limit must be between 1 and 10000")
+            raise bad("limit must be between 1 and 10000")
         namespace = _namespace(body)
         state = {} if self.behaviour.document_index else self.view("fetch").get(namespace, {})
         # Insertion order: no order that a caller may count on.
         found = [name for name, row in state.items() if self.matches(row, body["filter"])]
         page = found[start : start + limit]
         answer: dict[str, Any] = {
-            "vectors": {name: _vector(name, state[name]) for name in page},
+            "vectors": {name: vector_of(name, state[name]) for name in page},
             "namespace": namespace,
         }
         if start + limit < len(found):
             answer["pagination"] = {"next": str(start + limit)}
         if len(json.dumps(answer)) > 4 << 20:
-            raise _bad("Response size exceeds the limit of 4MB", 400, 11)
+            raise bad("Response size exceeds the limit of 4MB", 400, 11)
         return Response(answer)
 
     def delete(self, request: Request, body: dict[str, Any]) -> Response:
-        _known(body, "ids", "filter", "deleteAll", "namespace")
+        known(body, "ids", "filter", "deleteAll", "namespace")
         namespace = _namespace(body)
         if namespace not in self.view("query"):
-            raise _bad("Namespace not found", 404, 5)
+            raise bad("Namespace not found", 404, 5)
         if "filter" in body and not body["filter"]:
-            raise _bad("Filter must not be empty")
+            raise bad("Filter must not be empty")
         if body.get("filter"):
             ids = [name for name, row in self.view("query")[namespace].items() if self.matches(row, body["filter"])]
         elif body.get("deleteAll"):
@@ -229,7 +242,7 @@ class _Index:
         else:
             ids = body["ids"]
             if len(ids) > 1000:
-                raise _bad("Too many IDs: at most 1000")
+                raise bad("Too many IDs: at most 1000")
 
         def change(state: dict[str, dict[str, Any]]) -> None:
             for name in ids:
@@ -238,24 +251,25 @@ class _Index:
         return Response({}, headers=self.write(namespace, change))
 
     def update(self, request: Request, body: dict[str, Any]) -> Response:
-        _known(body, "id", "filter", "setMetadata", "values", "dryRun", "namespace")
+        known(body, "id", "filter", "setMetadata", "values", "sparseValues", "dryRun", "namespace")
         namespace = _namespace(body)
+        words = {} if body.get("sparseValues") is None else {"sparse": self._checked(body["sparseValues"])}
         if "filter" in body:
             if not body["filter"]:
-                raise _bad("Filter must not be empty")
+                raise bad("Filter must not be empty")
             state = {} if self.behaviour.document_index else self.view("query").get(namespace, {})
             ids = [name for name, row in state.items() if self.matches(row, body["filter"])]
             if body.get("dryRun"):
                 return Response({"matchedRecords": len(ids)})
         else:
-            ids = [_checked_id(body["id"])]
-        metadata = _checked_metadata(ids[0] if ids else "", body.get("setMetadata") or {})
+            ids = [checked_id(body["id"])]
+        metadata = checked_metadata(ids[0] if ids else "", body.get("setMetadata") or {})
 
         def change(state: dict[str, dict[str, Any]]) -> None:
             for name in ids:
                 row = state.get(namespace, {}).get(name)
                 if row is not None:
-                    state[namespace][name] = {**row, "metadata": {**row["metadata"], **metadata}}
+                    state[namespace][name] = {**row, **words, "metadata": {**row["metadata"], **metadata}}
 
         headers = self.write(namespace, change)
         return Response({"matchedRecords": len(ids)} if "filter" in body else {}, headers=headers)
@@ -275,7 +289,7 @@ class _Index:
     def list_ids(self, request: Request, body: dict[str, Any]) -> Response:
         namespace, limit = request.argument("namespace") or "__default__", int(request.argument("limit") or 100)
         if limit > 100:
-            raise _bad("limit must be at most 100")
+            raise bad("limit must be at most 100")
         prefix, after = request.argument("prefix") or "", request.argument("paginationToken") or ""
         names = sorted(
             name for name in self.view("list").get(namespace, {}) if name.startswith(prefix) and name > after
@@ -289,7 +303,7 @@ class _Index:
         names = sorted(name for name, rows in self.view("list").items() if rows)
         limit, start = int(request.argument("limit") or 100), int(request.argument("paginationToken") or 0)
         if limit > 100:
-            raise _bad("limit must be at most 100")
+            raise bad("limit must be at most 100")
         body: dict[str, Any] = {
             "namespaces": [
                 {"name": name, "record_count": str(len(self.views["list"][name]))}
@@ -307,26 +321,26 @@ class _Index:
 
     def _holds(self, metadata: dict[str, Any], condition: Any, *, top: bool = False) -> bool:
         if not isinstance(condition, dict) or not condition:
-            raise _bad("Invalid filter: it must be a non-empty object")
+            raise bad("Invalid filter: it must be a non-empty object")
         parts = []
         for key, value in condition.items():
             if key in ("$and", "$or"):
                 if not isinstance(value, list) or not value:
-                    raise _bad(f"the {key} operator must be followed by a list of filter expressions")
+                    raise bad(f"the {key} operator must be followed by a list of filter expressions")
                 results = [self._holds(metadata, part) for part in value]
                 if key == "$or" and self.behaviour.missing == "skip" and not _fields(value) <= set(metadata):
                     # Seen in 2024: an `$or` over two fields wanted both to be there.
                     results = [False]
                 parts.append(all(results) if key == "$and" else any(results))
             elif key.startswith("$"):
-                raise _bad(f"{key} is not allowed at the top of a filter")
+                raise bad(f"{key} is not allowed at the top of a filter")
             else:
                 parts.append(self._field(metadata, key, value))
         return all(parts)
 
     def _field(self, metadata: dict[str, Any], key: str, given: Any) -> bool:
         if isinstance(given, list):
-            raise _bad(f"Invalid filter: a list literal under {key}; use $in")
+            raise bad(f"Invalid filter: a list literal under {key}; use $in")
         conditions = given if isinstance(given, dict) else {"$eq": given}
         present = key in metadata
         values = metadata.get(key)
@@ -335,7 +349,7 @@ class _Index:
         for operator, literal in conditions.items():
             if operator in ("$in", "$nin"):
                 if not isinstance(literal, list) or len(literal) > 10_000:
-                    raise _bad(f"{operator} takes a list of at most 10000 values")
+                    raise bad(f"{operator} takes a list of at most 10000 values")
                 found = _is_among(many, literal)
                 results.append(found if operator == "$in" else self._negated(present, found))
             elif operator in ("$eq", "$ne"):
@@ -343,14 +357,14 @@ class _Index:
                 results.append(found if operator == "$eq" else self._negated(present, found))
             elif operator in ("$gt", "$gte", "$lt", "$lte"):
                 if isinstance(literal, bool) or not isinstance(literal, int | float):
-                    raise _bad(
+                    raise bad(
                         f"the {operator} operator must be followed by a number, got {json.dumps(literal)} instead"
                     )
                 results.append(any(_compare(operator, value, literal) for value in many))
             elif operator == "$exists":
                 results.append(present if literal else self._negated(present, present))
             else:
-                raise _bad(f"Invalid operator {operator}")
+                raise bad(f"Invalid operator {operator}")
         return all(results)
 
     def _negated(self, present: bool, found: bool) -> bool:
@@ -388,62 +402,18 @@ def _compare(operator: str, value: Any, literal: float) -> bool:
     ]
 
 
-def _vector(name: str, row: dict[str, Any]) -> dict[str, Any]:
-    return {"id": name, "values": row["values"].tolist(), "metadata": row["metadata"]}
-
-
 def _namespace(body: dict[str, Any]) -> str:
     name = body.get("namespace") or "__default__"
     if not name.isascii():
-        raise _bad("Namespace must be ASCII")
+        raise bad("Namespace must be ASCII")
     return str(name)
-
-
-def _known(body: dict[str, Any], *names: str) -> None:
-    strange = sorted(set(body) - set(names))
-    if strange:
-        raise _bad(f"Unknown field: {strange[0]}")
-
-
-def _checked_id(name: Any) -> str:
-    if not isinstance(name, str) or not 1 <= len(name) <= 512:
-        raise _bad("ID must be between 1 and 512 characters")
-    if not name.isascii():
-        raise _bad(f"Vector ID must be ASCII, but got '{name}'")
-    return name
-
-
-def _checked_metadata(name: str, metadata: dict[str, Any]) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
-    for key, value in metadata.items():
-        if key.startswith("$"):
-            raise _bad(f"Metadata key must not start with '$': {key}")
-        if value is None:
-            continue
-        if isinstance(value, list):
-            if not all(isinstance(one, str) for one in value):
-                raise _bad(
-                    f"Metadata value must be a string, number, boolean or list of strings, got '{json.dumps(value)}' "
-                    f"for field '{key}'"
-                )
-        elif isinstance(value, dict):
-            raise _bad(
-                f"Metadata value must be a string, number, boolean or list of strings, got '{json.dumps(value)}' for "
-                f"field '{key}'"
-            )
-        # Every number is a float64.
-        kept[key] = float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    size = len(json.dumps(kept, ensure_ascii=False).encode())
-    if size > 40_960:
-        raise _bad(f"Metadata size is {size} bytes, which exceeds the limit of 40960 bytes per vector (ID '{name}')")
-    return kept
 
 
 def _check_headers(request: Request, key: str) -> None:
     if request.headers.get("api-key") != key:
         raise Refused(401, {"error": {"code": "UNAUTHENTICATED", "message": "Invalid API Key"}, "status": 401})
     if request.headers.get("x-pinecone-api-version") != VERSION:
-        raise _bad(f"API version {request.headers.get('x-pinecone-api-version')} is not served here")
+        raise bad(f"API version {request.headers.get('x-pinecone-api-version')} is not served here")
 
 
 _ROUTES: dict[tuple[str, str], Callable[[_Index, Request, dict[str, Any]], Response]] = {
@@ -470,18 +440,18 @@ class PineconeServer:
         _check_headers(request, self.key)
         parts = [part for part in request.path.split("/") if part]
         if not parts or parts[0] != "indexes" or len(parts) > 2:
-            raise _control("Not Found", 404, "NOT_FOUND")
+            raise control("Not Found", 404, "NOT_FOUND")
         with self._lock:
             if len(parts) == 1:
                 if request.method == "POST":
                     return Response(self.create(request.json()), 201)
                 return Response({"indexes": [body for body, _, _ in self.indexes.values()]})
             if parts[1] not in self.indexes:
-                raise _control(f"Resource {parts[1]} not found", 404, "NOT_FOUND")
+                raise control(f"Resource {parts[1]} not found", 404, "NOT_FOUND")
             body, stack, _ = self.indexes[parts[1]]
             if request.method == "DELETE":
                 if body["deletion_protection"] == "enabled":
-                    raise _control(
+                    raise control(
                         "Deletion protection is enabled for this index. Disable deletion protection before retrying.",
                         403,
                         "FORBIDDEN",
@@ -490,29 +460,29 @@ class PineconeServer:
                 stack.close()
                 return Response(None, 202)
             if request.method == "PATCH":
-                _known(request.json(), "tags", "deletion_protection")
+                known(request.json(), "tags", "deletion_protection")
                 body["tags"] = {**(body["tags"] or {}), **(request.json().get("tags") or {})}
                 body["deletion_protection"] = request.json().get("deletion_protection") or body["deletion_protection"]
             return Response(body)
 
     def create(self, body: dict[str, Any]) -> dict[str, Any]:
-        _known(body, "name", "schema", "deployment", "tags", "deletion_protection", "read_capacity")
+        known(body, "name", "schema", "deployment", "tags", "deletion_protection", "read_capacity")
         name = body["name"]
         if (
             not 1 <= len(name) <= 45
             or not all(letter in "abcdefghijklmnopqrstuvwxyz0123456789-" for letter in name)
             or "-" in (name[0], name[-1])
         ):
-            raise _control(
+            raise control(
                 "Name must consist of lower case alphanumeric characters or '-', at most 45", 400, "INVALID_ARGUMENT"
             )
         if name in self.indexes:
-            raise _control("Resource already exists", 409, "ALREADY_EXISTS")
+            raise control("Resource already exists", 409, "ALREADY_EXISTS")
         if set(body["schema"]["fields"]) - {"_values", "_sparse_values"}:
-            raise _control("only dense vector indexes are served here", 400, "INVALID_ARGUMENT")
+            raise control("only dense vector indexes are served here", 400, "INVALID_ARGUMENT")
         values = body["schema"]["fields"]["_values"]
         if not 1 <= values["dimension"] <= 20_000 or values["metric"] not in ("cosine", "dotproduct", "euclidean"):
-            raise _control("Dimension must be between 1 and 20000", 400, "INVALID_ARGUMENT")
+            raise control("Dimension must be between 1 and 20000", 400, "INVALID_ARGUMENT")
         body["deployment"] = {"cloud": "aws", "region": "us-east-1", **(body.get("deployment") or {})}
         self._check_deployment(body["deployment"])
         capacity = self._read_capacity(body.get("read_capacity"))
@@ -534,9 +504,9 @@ class PineconeServer:
     def _check_deployment(self, deployment: dict[str, Any]) -> None:
         cloud, region = deployment["cloud"], deployment["region"]
         if region not in _REGIONS.get(cloud, ()):
-            raise _control(f"Resource cloud: {cloud} region: {region} not found", 404, "NOT_FOUND")
+            raise control(f"Resource cloud: {cloud} region: {region} not found", 404, "NOT_FOUND")
         if self.behaviour.plan == "starter" and (cloud, region) != ("aws", "us-east-1"):
-            raise _control(
+            raise control(
                 f"Your free plan does not support indexes in the {region} region of {cloud}. To create indexes in this "
                 "region, upgrade your plan.",
                 400,
@@ -548,11 +518,11 @@ class PineconeServer:
         if asked is None or asked["mode"] == "OnDemand":
             return {"mode": "OnDemand", "status": status}
         if self.behaviour.plan == "starter":
-            raise _control("Dedicated read nodes are not available on your plan.", 403, "FORBIDDEN")
+            raise control("Dedicated read nodes are not available on your plan.", 403, "FORBIDDEN")
         dedicated = asked["dedicated"]
-        _known(dedicated, "node_type", "scaling", "manual")
+        known(dedicated, "node_type", "scaling", "manual")
         if dedicated["node_type"] not in ("b1", "t1") or dedicated["scaling"] != "Manual":
-            raise _control("Invalid value for read_capacity", 400, "INVALID_ARGUMENT")
+            raise control("Invalid value for read_capacity", 400, "INVALID_ARGUMENT")
         nodes = dedicated["manual"]
         told = {"state": "Ready", "current_shards": nodes["shards"], "current_replicas": nodes["replicas"]}
         return {"mode": "Dedicated", "dedicated": dedicated, "status": told}

@@ -129,12 +129,16 @@ class Points(_Service, points_service_pb2_grpc.PointsServicer):
         points = [
             {
                 "id": _id(point.id),
-                "vector": list(GrpcToRest.convert_vectors(point.vectors)),
+                "vector": _vectors(point.vectors),
                 "payload": grpc_to_payload(point.payload),
             }
             for point in request.points
         ]
         return _done(self._on(request, context, "PUT", "/points", {"points": points}))
+
+    def UpdateVectors(self, request: Any, context: Any) -> Any:
+        points = [{"id": _id(point.id), "vector": _vectors(point.vectors)} for point in request.points]
+        return _done(self._on(request, context, "PUT", "/points/vectors", {"points": points}))
 
     def Get(self, request: Any, context: Any) -> Any:
         body = {"ids": [_id(one) for one in request.ids], **_wanted(request)}
@@ -160,7 +164,8 @@ class Points(_Service, points_service_pb2_grpc.PointsServicer):
 
     def Query(self, request: Any, context: Any) -> Any:
         body = {
-            "query": list(request.query.nearest.dense.data),
+            "query": _query(request.query.nearest),
+            "using": request.using or None,
             "limit": request.limit if request.HasField("limit") else 10,
             "params": _json(GrpcToRest.convert_search_params(request.params)) if request.HasField("params") else None,
             **_chosen(request),
@@ -188,6 +193,23 @@ class Points(_Service, points_service_pb2_grpc.PointsServicer):
             )
         found = self._on(request, context, "POST", "/points/batch", {"operations": operations})
         return messages.UpdateBatchResponse(result=[_done(one).result for one in found])
+
+
+def _vectors(message: Any) -> Any:
+    if message.HasField("vector"):
+        return list(GrpcToRest.convert_vectors(message))
+    return {
+        name: _sparse(vector.sparse) if vector.HasField("sparse") else list(vector.dense.data)
+        for name, vector in message.vectors.vectors.items()
+    }
+
+
+def _sparse(message: Any) -> Any:
+    return {"indices": list(message.indices), "values": list(message.values)}
+
+
+def _query(message: Any) -> Any:
+    return _sparse(message.sparse) if message.HasField("sparse") else list(message.dense.data)
 
 
 def _json(model: Any) -> Any:
@@ -223,7 +245,9 @@ def _chosen(request: Any) -> dict[str, Any]:
 
 def _wanted(request: Any) -> dict[str, Any]:
     payload = GrpcToRest.convert_with_payload_selector(request.with_payload)
-    vectors = request.HasField("with_vectors") and request.with_vectors.enable
+    vectors = request.HasField("with_vectors") and (
+        request.with_vectors.enable or list(request.with_vectors.include.names) or False
+    )
     return {"with_payload": payload if isinstance(payload, bool | list) else payload.include, "with_vector": vectors}
 
 
@@ -233,9 +257,15 @@ def _point(found: dict[str, Any]) -> dict[str, Any]:
         "id": messages.PointId(num=identity) if isinstance(identity, int) else messages.PointId(uuid=identity),
         "payload": payload_to_grpc(found["payload"] or {}),
     }
-    if vector is not None:
-        made["vectors"] = {"vector": {"dense": {"data": vector}}}
+    if isinstance(vector, dict):
+        made["vectors"] = {"vectors": {"vectors": {name: _output(part) for name, part in vector.items()}}}
+    elif vector is not None:
+        made["vectors"] = {"vector": _output(vector)}
     return made
+
+
+def _output(vector: Any) -> dict[str, Any]:
+    return {"sparse": vector} if isinstance(vector, dict) else {"dense": {"data": vector}}
 
 
 @contextmanager

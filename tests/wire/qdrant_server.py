@@ -23,14 +23,13 @@ from typing import Any
 import qdrant_edge as edge
 
 from wire.http import Refused, Request, Response, serve
+from wire.qdrant_bodies import only, refuse, shown, vector_of, vectors_of
 
 LARGEST_BODY = 32 << 20
+# Points whose vectors the server updates in one step.
+_AT_ONCE = 32
 ABOUT = {"title": "qdrant - vector search engine", "version": "1.17.0", "commit": "d1e8c5a"}
 _DISTANCES = {"Cosine": edge.Distance.Cosine, "Dot": edge.Distance.Dot, "Euclid": edge.Distance.Euclid}
-
-
-def _refuse(status: int, text: str) -> Refused:
-    return Refused(status, {"status": {"error": text}, "time": 0.0})
 
 
 class _Collection:
@@ -50,6 +49,8 @@ class _Collection:
 
     # Refuses filters without an index; how long one takes to make.
     strict = True
+    # Adds vectors to collections that were made without, as late versions do.
+    adds_vectors = True
     index_s = 0.0
 
     @property
@@ -108,12 +109,12 @@ def _check_quantization(body: dict[str, Any] | None) -> None:
     if body is None:
         return
     if len(body) != 1 or set(body) - {"scalar", "product", "binary"}:
-        raise _refuse(400, "Format error in JSON body: data did not match any variant of untagged enum Quantization")
+        raise refuse(400, "Format error in JSON body: data did not match any variant of untagged enum Quantization")
     [(kind, codes)] = body.items()
     known = {"scalar": ("type", "quantile"), "product": ("compression",), "binary": ()}[kind]
-    _only(codes, "always_ram", *known)
+    only(codes, "always_ram", *known)
     if not 0.5 <= (codes.get("quantile") or 1) <= 1:
-        raise _refuse(422, "Validation error in JSON body: [quantization_config.scalar.quantile: must be in 0.5 to 1]")
+        raise refuse(422, "Validation error in JSON body: [quantization_config.scalar.quantile: must be in 0.5 to 1]")
 
 
 def _config(body: dict[str, Any]) -> dict[str, Any]:
@@ -121,12 +122,12 @@ def _config(body: dict[str, Any]) -> dict[str, Any]:
     params = {"shard_number": 1, "replication_factor": 1, "write_consistency_factor": 1}
     for name in params:
         if body.get(name) is not None and body[name] < 1:
-            raise _refuse(422, f"Validation error in JSON body: [{name}: value 0 invalid, must be 1 or larger]")
+            raise refuse(422, f"Validation error in JSON body: [{name}: value 0 invalid, must be 1 or larger]")
         params[name] = body.get(name) or params[name]
     graph = body.get("hnsw_config") or {}
-    _only(graph, "m", "ef_construct", "on_disk")
+    only(graph, "m", "ef_construct", "on_disk")
     if graph.get("ef_construct") is not None and graph["ef_construct"] < 4:
-        raise _refuse(422, "Validation error in JSON body: [hnsw_config.ef_construct: value must be 4 or larger]")
+        raise refuse(422, "Validation error in JSON body: [hnsw_config.ef_construct: value must be 4 or larger]")
     _check_quantization(body.get("quantization_config"))
     default = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10_000}
     payload_on_disk = body.get("on_disk_payload")
@@ -156,7 +157,7 @@ class QdrantServer:
 
     def __call__(self, request: Request) -> Response:
         if len(request.content) > LARGEST_BODY:
-            raise _refuse(
+            raise refuse(
                 400,
                 f"JSON payload ({len(request.content)} bytes) is larger than allowed (limit: {LARGEST_BODY} bytes).",
             )
@@ -179,12 +180,12 @@ class QdrantServer:
             raise Refused(401, "Must provide an API key or an Authorization bearer token")
         reads = request.method == "GET" or request.path.endswith(("/query", "/scroll", "/count", "/points"))
         if not reads or request.method in ("PUT", "PATCH", "DELETE"):
-            raise _refuse(403, "Global manage access is required")
+            raise refuse(403, "Global manage access is required")
 
     def _find(self, name: str) -> _Collection:
         found = self._collections.get(name)
         if found is None:
-            raise _refuse(404, f"Not found: Collection `{name}` doesn't exist!")
+            raise refuse(404, f"Not found: Collection `{name}` doesn't exist!")
         return found
 
     # Service and collections
@@ -203,7 +204,7 @@ class QdrantServer:
 
     def create(self, request: Request, name: str) -> Any:
         body = request.json()
-        _only(
+        only(
             body,
             "vectors",
             "sparse_vectors",
@@ -215,14 +216,14 @@ class QdrantServer:
             "replication_factor",
             "write_consistency_factor",
         )
-        _only(body["vectors"], "size", "distance", "on_disk")
+        only(body["vectors"], "size", "distance", "on_disk")
         for sparse in (body.get("sparse_vectors") or {}).values():
-            _only(sparse)
+            only(sparse)
         if not 1 <= body["vectors"]["size"] <= 65_536:
-            raise _refuse(422, "Validation error in JSON body: [vectors.size: value must be 1 or larger]")
+            raise refuse(422, "Validation error in JSON body: [vectors.size: value must be 1 or larger]")
         with self._lock:
             if name in self._collections:
-                raise _refuse(409, f"Wrong input: Collection `{name}` already exists!")
+                raise refuse(409, f"Wrong input: Collection `{name}` already exists!")
             about = {
                 "name": name,
                 "size": body["vectors"]["size"],
@@ -271,7 +272,7 @@ class QdrantServer:
 
     def update(self, request: Request, name: str) -> Any:
         body = request.json()
-        _only(body, "metadata")
+        only(body, "metadata")
         found = self._find(name)
         found.metadata.update(body["metadata"])
         found.save()
@@ -287,7 +288,7 @@ class QdrantServer:
 
     def index(self, request: Request, name: str) -> Any:
         found, body = self._find(name), request.json()
-        _only(body, "field_name", "field_schema")
+        only(body, "field_name", "field_schema")
         schema = body["field_schema"]
         kind = schema if isinstance(schema, str) else schema["type"]
         if kind == "keyword":
@@ -296,7 +297,7 @@ class QdrantServer:
         elif kind == "float":
             params = edge.FloatIndexParams()
         else:
-            raise _refuse(400, f"Wrong input: index type {kind}")
+            raise refuse(400, f"Wrong input: index type {kind}")
         time.sleep(found.index_s)
         with found.lock:
             found.shard.update(edge.UpdateOperation.create_field_index(body["field_name"], params))
@@ -315,13 +316,10 @@ class QdrantServer:
             )
         else:
             rows = [(point["id"], point["vector"], point.get("payload")) for point in body["points"]]
-        points = []
-        for number, vector, payload in rows:
-            if len(vector) != found.size:
-                raise _refuse(
-                    400, f"Wrong input: Vector dimension error: expected dim: {found.size}, got {len(vector)}"
-                )
-            points.append(edge.Point(_id(number), vector, payload))
+        points = [
+            edge.Point(_id(number), vectors_of(vector, found.size, found.about["sparse"]), payload)
+            for number, vector, payload in rows
+        ]
         with found.lock:
             found.shard.update(edge.UpdateOperation.upsert_points(points))
             if found.about["config"]["quantization_config"] is not None:
@@ -330,7 +328,7 @@ class QdrantServer:
 
     def retrieve(self, request: Request, name: str) -> Any:
         found, body = self._find(name), request.json()
-        _only(body, "ids", "with_payload", "with_vector")
+        only(body, "ids", "with_payload", "with_vector")
         ids = [_id(number) for number in body["ids"]]
         with found.lock:
             records = found.shard.retrieve(
@@ -341,7 +339,7 @@ class QdrantServer:
 
     def scroll(self, request: Request, name: str) -> Any:
         found, body = self._find(name), request.json()
-        _only(body, "filter", "limit", "offset", "with_payload", "with_vector")
+        only(body, "filter", "limit", "offset", "with_payload", "with_vector")
         _limit(body)
         offset = None if body.get("offset") is None else _id(body["offset"])
         asked = edge.ScrollRequest(
@@ -360,7 +358,7 @@ class QdrantServer:
 
     def count(self, request: Request, name: str) -> Any:
         found, body = self._find(name), request.json()
-        _only(body, "filter", "exact")
+        only(body, "filter", "exact")
         with found.lock:
             return {
                 "count": found.shard.count(
@@ -370,18 +368,19 @@ class QdrantServer:
 
     def query(self, request: Request, name: str) -> Any:
         found, body = self._find(name), request.json()
-        _only(body, "query", "filter", "limit", "params", "with_payload", "with_vector")
+        only(body, "query", "using", "filter", "limit", "params", "with_payload", "with_vector")
         _limit(body)
-        vector = body["query"]["nearest"] if isinstance(body["query"], dict) else body["query"]
-        if len(vector) != found.size:
-            raise _refuse(400, f"Wrong input: Vector dimension error: expected dim: {found.size}, got {len(vector)}")
+        vector = body["query"]
+        if isinstance(vector, dict) and "nearest" in vector:
+            vector = vector["nearest"]
+        name = body.get("using") or ""
         params = body.get("params") or {}
-        _only(params, "exact", "hnsw_ef", "quantization")
+        only(params, "exact", "hnsw_ef", "quantization")
         codes = params.get("quantization")
         quantization = None if codes is None else edge.QuantizationSearchParams(**codes)
         asked = edge.QueryRequest(
             limit=body["limit"],
-            query=edge.Query.Nearest([float(value) for value in vector]),
+            query=edge.Query.Nearest(vector_of(name, vector, found.size, found.about["sparse"]), using=name or None),
             filter=_filter(body.get("filter"), found),
             params=edge.SearchParams(
                 exact=bool(params.get("exact")), hnsw_ef=params.get("hnsw_ef"), quantization=quantization
@@ -392,6 +391,39 @@ class QdrantServer:
         with found.lock:
             points = found.shard.query(asked)
         return {"points": [{**_record(one), "version": one.version, "score": one.score} for one in points]}
+
+    def update_vectors(self, request: Request, name: str) -> Any:
+        """Those before the first batch with a point that is not there are written, and so is the rest of that batch."""
+        found, body = self._find(name), request.json()
+        only(body, "points")
+        points = []
+        for point in body["points"]:
+            only(point, "id", "vector")
+            points.append(
+                edge.PointVectors(_id(point["id"]), vectors_of(point["vector"], found.size, found.about["sparse"]))
+            )
+        with found.lock:
+            for start in range(0, len(points), _AT_ONCE):
+                part = points[start : start + _AT_ONCE]
+                there = {one.id for one in found.shard.retrieve([point.id for point in part], False, False)}
+                if present := [point for point in part if point.id in there]:
+                    found.shard.update(edge.UpdateOperation.update_vectors(present))
+                if missing := [point.id for point in part if point.id not in there]:
+                    raise refuse(404, f"Not found: No point with id {missing[0]} found")
+        return _done()
+
+    def create_vector(self, request: Request, name: str, vector: str) -> Any:
+        """Since 1.18; before, the path was not known."""
+        found, body = self._find(name), request.json()
+        if not found.adds_vectors:
+            raise Refused(404, None)
+        only(body, "sparse")
+        only(body["sparse"])
+        with found.lock:
+            found.shard.update(edge.UpdateOperation.create_sparse_vector(vector))
+            found.about["sparse"] = sorted({*found.about["sparse"], vector})
+            found.save()
+        return _done()
 
     def delete(self, request: Request, name: str) -> Any:
         found, body = self._find(name), request.json()
@@ -407,7 +439,7 @@ class QdrantServer:
         found, body = self._find(name), request.json()
         done = []
         for operation in body["operations"]:
-            _only(operation, "overwrite_payload")
+            only(operation, "overwrite_payload")
             change = operation["overwrite_payload"]
             with found.lock:
                 there = found.shard.retrieve([_id(number) for number in change["points"]], False, False)
@@ -422,15 +454,9 @@ def _done() -> dict[str, Any]:
     return {"operation_id": 1, "status": "completed"}
 
 
-def _only(body: dict[str, Any], *known: str) -> None:
-    strange = {name for name, value in body.items() if name not in known and value is not None}
-    if strange:
-        raise _refuse(400, f"Format error in JSON body: unknown field `{sorted(strange)[0]}`")
-
-
 def _limit(body: dict[str, Any]) -> None:
     if body.get("limit") is None or body["limit"] < 1:
-        raise _refuse(422, "Validation error in JSON body: [limit: value 0 invalid, must be 1 or larger]")
+        raise refuse(422, "Validation error in JSON body: [limit: value 0 invalid, must be 1 or larger]")
 
 
 def _id(value: Any) -> Any:
@@ -439,7 +465,7 @@ def _id(value: Any) -> Any:
     try:
         return uuid.UUID(value)
     except ValueError:
-        raise _refuse(
+        raise refuse(
             400,
             f"Format error in JSON body: value {value} is not a valid point ID, valid values are either an unsigned "
             "integer or a UUID",
@@ -451,13 +477,16 @@ def _payload(wanted: Any) -> Any:
 
 
 def _record(one: Any) -> dict[str, Any]:
-    return {"id": one.id if isinstance(one.id, int) else str(one.id), "payload": one.payload, "vector": one.vector}
+    vector = one.vector
+    if isinstance(vector, dict):
+        vector = {name: shown(part) for name, part in vector.items()}
+    return {"id": one.id if isinstance(one.id, int) else str(one.id), "payload": one.payload, "vector": vector}
 
 
 def _filter(body: dict[str, Any] | None, collection: _Collection, prefix: str = "") -> Any:
     if not body:
         return None
-    _only(body, "must", "should", "must_not")
+    only(body, "must", "should", "must_not")
 
     def conditions(name: str) -> Any:
         given = body.get(name)
@@ -475,9 +504,9 @@ def _condition(body: dict[str, Any], collection: _Collection, prefix: str) -> An
         return edge.NestedCondition(nested["key"], _filter(nested["filter"], collection, f"{nested['key']}[]."))
     if "key" not in body:
         return _filter(body, collection, prefix)
-    _only(body, "key", "match", "range")
+    only(body, "key", "match", "range")
     if collection.strict and prefix + body["key"] not in collection.indexed:
-        raise _refuse(
+        raise refuse(
             400,
             f'Bad request: Index required but not found for "{prefix + body["key"]}" of one of the following types: '
             "[keyword]. Strict mode.",
@@ -485,7 +514,7 @@ def _condition(body: dict[str, Any], collection: _Collection, prefix: str) -> An
     match = body.get("match")
     if match is not None:
         if "value" in match and isinstance(match["value"], float):
-            raise _refuse(
+            raise refuse(
                 400, "Format error in JSON body: data did not match any variant of untagged enum ValueVariants"
             )
         found: Any = edge.MatchAny(match["any"]) if "any" in match else edge.MatchValue(match["value"])
@@ -510,6 +539,8 @@ _ROUTES = (
     ("POST", f"{_C}/points/scroll", QdrantServer.scroll),
     ("POST", f"{_C}/points/count", QdrantServer.count),
     ("POST", f"{_C}/points/query", QdrantServer.query),
+    ("PUT", f"{_C}/points/vectors", QdrantServer.update_vectors),
+    ("PUT", f"{_C}/vectors/(?P<vector>[^/]+)", QdrantServer.create_vector),
     ("POST", f"{_C}/points/delete", QdrantServer.delete),
     ("POST", f"{_C}/points/batch", QdrantServer.batch),
 )

@@ -16,9 +16,9 @@ SCHEMA = {"fields": {"_values": {"type": "dense_vector", "dimension": 2, "metric
 
 
 class Index:
-    def __init__(self, url: str, behaviour: Behaviour) -> None:
+    def __init__(self, url: str, behaviour: Behaviour, schema: Any = SCHEMA) -> None:
         self.url, self.behaviour = url, behaviour
-        made = httpx.post(f"{url}/indexes", json={"name": "docs", "schema": SCHEMA, "deployment": {}}, headers=HEADERS)
+        made = httpx.post(f"{url}/indexes", json={"name": "docs", "schema": schema, "deployment": {}}, headers=HEADERS)
         self.host = made.json()["host"]
 
     def post(self, path: str, **body: Any) -> httpx.Response:
@@ -171,3 +171,48 @@ def test_an_index_for_documents_takes_no_vectors_and_finds_nothing(index: Index)
 def test_a_missing_namespace_is_empty_to_a_query_and_unknown_to_a_delete(index: Index) -> None:
     assert index.query(namespace="nobody").json()["matches"] == []
     assert index.post("/vectors/delete", ids=["a"], namespace="nobody").status_code == 404
+
+
+SPARSE = {
+    "fields": {
+        "_values": {"type": "dense_vector", "dimension": 2, "metric": "dotproduct"},
+        "_sparse_values": {"type": "sparse_vector"},
+    }
+}
+
+
+@pytest.fixture
+def hybrid() -> Iterator[Index]:
+    behaviour = Behaviour()
+    with pinecone_server(behaviour=behaviour) as (url, _):
+        yield Index(url, behaviour, SPARSE)
+
+
+def worded(indices: list[int], values: list[float]) -> dict[str, Any]:
+    return {**row("a"), "sparseValues": {"indices": indices, "values": values}}
+
+
+@pytest.mark.parametrize(
+    ("indices", "values"),
+    [([1], []), ([], []), ([1, 1], [1.0, 1.0]), ([-1], [1.0]), ([2**32], [1.0]), (list(range(2049)), [1.0] * 2049)],
+)
+def test_sparse_values_that_are_malformed_are_refused(hybrid: Index, indices: list[int], values: list[float]) -> None:
+    assert hybrid.upsert(worded(indices, values)).status_code == 400
+    assert hybrid.query(sparseVector={"indices": indices, "values": values}).status_code == 400
+
+
+def test_an_index_without_sparse_values_takes_and_ranks_none(index: Index) -> None:
+    for answer in (index.upsert(worded([1], [1.0])), index.query(sparseVector={"indices": [1], "values": [1.0]})):
+        assert answer.json()["message"] == "Index configuration does not support sparse values"
+
+
+def test_products_of_both_parts_are_added_and_an_update_replaces_one(hybrid: Index) -> None:
+    hybrid.upsert(worded([7, 9], [2.0, 1.0]))
+    asked = {"indices": [7], "values": [3.0]}
+    assert hybrid.query(sparseVector=asked).json()["matches"][0]["score"] == 7.0
+    assert hybrid.query(vector=[0.0, 0.0], sparseVector=asked).json()["matches"][0]["score"] == 6.0
+    hybrid.post("/vectors/update", id="a", sparseValues={"indices": [7], "values": [5.0]}, namespace="n")
+    [match] = hybrid.query(vector=[0.0, 0.0], sparseVector=asked, includeValues=True).json()["matches"]
+    assert (match["score"], match["sparseValues"]) == (15.0, {"indices": [7], "values": [5.0]})
+    hybrid.upsert(row("a"))
+    assert hybrid.query(vector=[0.0, 0.0], sparseVector=asked).json()["matches"][0]["score"] == 0.0

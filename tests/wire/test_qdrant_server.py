@@ -20,7 +20,7 @@ def client(tmp_path: Path) -> Iterator[httpx.Client]:
         qdrant_server(tmp_path, key="secret") as url,
         httpx.Client(base_url=url, headers={"api-key": "secret"}) as made,
     ):
-        made.put("/collections/docs", json={"vectors": {"size": 2, "distance": "Dot"}})
+        made.put("/collections/docs", json={"vectors": {"size": 2, "distance": "Dot"}, "sparse_vectors": {"words": {}}})
         made.put("/collections/docs/index", json={"field_name": "t", "field_schema": "keyword"})
         made.put(
             "/collections/docs/points",
@@ -69,3 +69,42 @@ def test_overwriting_a_payload_does_not_make_a_point(client: httpx.Client) -> No
     assert client.post("/collections/docs/points/batch", json=body).status_code == 200
     found = client.post("/collections/docs/points", json={"ids": [POINT, other], "with_payload": True}).json()["result"]
     assert [(one["id"], one["payload"]) for one in found] == [(POINT, {"t": ["b"]})]
+
+
+def put(client: httpx.Client, **words: Any) -> int:
+    points = [{"id": POINT, "vector": {"": [1, 0], "words": words}}]
+    return client.put("/collections/docs/points", json={"points": points}).status_code
+
+
+def ranked(client: httpx.Client, *indices: int) -> list[tuple[str, float]]:
+    query = {"indices": list(indices), "values": [1.0] * len(indices)}
+    body = {"query": query, "using": "words", "limit": 9, "with_vector": [""]}
+    return [
+        (one["id"][-1], one["score"])
+        for one in client.post("/collections/docs/points/query", json=body).json()["result"]["points"]
+    ]
+
+
+def test_sparse_vectors_are_checked_as_the_server_does(client: httpx.Client) -> None:
+    assert put(client, indices=[1, 1], values=[1, 1]) == 422
+    assert put(client, indices=[1, 2], values=[1]) == 422
+    assert put(client, indices=[-1], values=[1]) == 400
+    assert put(client, indices=[1], values=[None]) == 400
+    other = [{"id": POINT, "vector": {"": [1, 0], "other": {"indices": [], "values": []}}}]
+    assert client.put("/collections/docs/points", json={"points": other}).status_code == 400
+    assert put(client, indices=[2, 1], values=[1, 2]) == 200
+    assert ranked(client, 1, 3) == [("1", 2.0)]
+    assert ranked(client, 3) == []
+    body = {"query": {"indices": [1], "values": [1]}, "using": "other", "limit": 1}
+    assert client.post("/collections/docs/points/query", json=body).status_code == 400
+
+
+def test_an_upsert_without_words_leaves_none_and_an_update_needs_the_point(client: httpx.Client) -> None:
+    assert put(client, indices=[1], values=[1]) == 200
+    client.put("/collections/docs/points", json={"points": [{"id": POINT, "vector": [1, 0]}]})
+    assert ranked(client, 1) == []
+    words = {"words": {"indices": [1], "values": [3]}}
+    points = [{"id": POINT[:-1] + "2", "vector": words}, {"id": POINT, "vector": words}]
+    assert client.put("/collections/docs/points/vectors", json={"points": points}).status_code == 404
+    assert ranked(client, 1) == [("1", 3.0)]
+    assert client.post("/collections/docs/points/count", json={}).json()["result"]["count"] == 1

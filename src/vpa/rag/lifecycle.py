@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from vpa.base.arguments import explains
 from vpa.base.clock import Clock, SystemClock
-from vpa.base.errors import ClosedError, CollectionExistsError, DimensionMismatchError
+from vpa.base.errors import ClosedError, CollectionExistsError, ConfigurationError, DimensionMismatchError
 from vpa.base.ids import VersionStamps
 from vpa.base.records import Metric
 from vpa.client.collection import Collection
@@ -138,10 +137,15 @@ class RunningSystem:
         metric = Metric.parse(self.manager.config.metric)
         language = self.options.keyword_language
         if language and self.manager.keeps_keywords and name not in await self.manager.list_collections():
-            with contextlib.suppress(CollectionExistsError):
+            try:
                 return await self.manager.create_collection(
                     name, dimension=identity.dimension, metric=metric, embedding=identity, keywords=language
                 )
+            except CollectionExistsError:
+                pass
+            except ConfigurationError as error:
+                # A store may hold no words under this metric. What else is wrong is said by the next attempt.
+                _log.warning("made without a keyword index", collection=name, reason=error.message)
         collection = await self.manager.create_collection(
             name,
             dimension=identity.dimension,

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vpa.base.errors import ConfigurationError
 from vpa.base.index_options import IndexOptions
 from vpa.base.records import CollectionInfo
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
+from vpa.observe.log import get_logger
 from vpa.stores.options import PROVIDER, StoreOptions
+
+_log = get_logger("vpa.transfer")
 
 
 async def create_like(
@@ -40,5 +44,9 @@ async def create_like(
         exist_ok=True,
     )
     if info.keywords is not None and manager.keeps_keywords and collection.info.keywords is None:
-        await collection.create_keyword_index(info.keywords.language)
+        try:
+            await collection.create_keyword_index(info.keywords.language)
+        except ConfigurationError as error:
+            # A store may hold no words under this metric; the records go there all the same.
+            _log.warning("made without a keyword index", collection=name, reason=error.message)
     return collection

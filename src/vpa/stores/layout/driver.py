@@ -127,6 +127,8 @@ class LayoutDriver(ABC):
     scores_all: ClassVar[bool] = False
     # How a keyword search finds its candidates, for `explain`.
     words_by: ClassVar[str] = "sparse vectors"
+    # `rank_words` misses none of the best; else an exact keyword search reads every record.
+    ranks_all_words: ClassVar[bool] = True
     # What is scanned may not match: pages know no filter, or rows are fetched after their keys were listed.
     checks_scanned: ClassVar[bool] = False
     # Each scope is a place of its own in the store: there is no search in all of them.

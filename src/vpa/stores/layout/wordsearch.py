@@ -81,21 +81,36 @@ class WordSearch:
         if not self.terms.query.weights:
             return WordRanking([], exact=True, candidates=0, requests=0)
         driver, top_k = self.reader.driver, self.request.top_k
+        if self.request.exact and not driver.ranks_all_words:
+            return await self._scanned()
         times, least = driver.limits.word_candidates
         deepest = min(driver.capabilities.max_top_k or _MOST, _MOST)
         depth, requests = min(deepest, max(least, math.ceil(times * top_k))), 0
         while True:
             rows, requests = await self._candidates(driver, depth), requests + 1
-            matches = sorted(map(self._match, rows), key=lambda match: (-match.score, match.id))
-            exact = len(rows) < depth or self._is_sure(driver, rows, matches)
+            matches = sorted(map(self._match, rows), key=_rank)
+            exact = driver.ranks_all_words and (len(rows) < depth or self._is_sure(driver, rows, matches))
             if exact or not self.request.exact or depth == deepest:
                 return WordRanking(matches[:top_k], exact=exact, candidates=len(rows), requests=requests)
             depth = min(deepest, 2 * depth)
 
+    @property
+    def _wants_vectors(self) -> bool:
+        return self.request.include_vectors or self.request.vector is not None
+
+    async def _scanned(self) -> WordRanking:
+        """Of every record that matches, read page by page."""
+        best: list[Match] = []
+        candidates = requests = 0
+        async for page in self.reader.records(self.info, self.where, include_vectors=self._wants_vectors):
+            candidates, requests = candidates + len(page), requests + 1
+            scored = [self._match_of(row.record) for row in page]
+            best = sorted([*best, *scored], key=_rank)[: self.request.top_k]
+        return WordRanking(best, exact=True, candidates=candidates, requests=requests)
+
     async def _candidates(self, driver: LayoutDriver, depth: int) -> list[StoredRow]:
-        wants_vectors = self.request.include_vectors or self.request.vector is not None
         rows = await driver.rank_words(
-            self.info, self.terms.query, self.where, limit=depth, include_vectors=wants_vectors
+            self.info, self.terms.query, self.where, limit=depth, include_vectors=self._wants_vectors
         )
         if len(rows) > depth or len({row.key for row in rows}) < len(rows):
             raise ProviderError(
@@ -105,7 +120,9 @@ class WordSearch:
 
     def _match(self, row: StoredRow) -> Match:
         assert self.where.scope is not None
-        record = self.reader.read_own(self.info, row, self.where.scope)
+        return self._match_of(self.reader.read_own(self.info, row, self.where.scope))
+
+    def _match_of(self, record: Record) -> Match:
         points, vector = self.terms.score(record), cast("FloatVector | None", record.vector)
         return Match(record.id, points, -points, record.text, dict(record.metadata), vector, record.system)
 
@@ -116,6 +133,10 @@ class WordSearch:
         last = min(row.raw for row in rows)
         bound = driver.words_at_most(last, self.terms.statistics) * _ROUNDING
         return matches[self.request.top_k - 1].score > bound
+
+
+def _rank(match: Match) -> tuple[float, str]:
+    return -match.score, match.id
 
 
 def by_words(request: SearchWords, ranking: WordRanking, terms: WordTerms) -> Candidates:

@@ -32,6 +32,7 @@ def capabilities(*, tls: bool) -> Capabilities:
         atomic_replace=False,
         atomic_update=False,
         approximate=True,
+        keywords=True,
         encrypts_in_transit=tls,
         encrypts_at_rest=True,
         max_top_k=10_000,

@@ -14,9 +14,10 @@ from vpa.base.records import CollectionInfo
 from vpa.base.scope import Scope
 from vpa.stores.layout.driver import StoredRow, foreign_record
 from vpa.stores.layout.prefixes import prefixes
-from vpa.stores.layout.rows import Row
+from vpa.stores.layout.rows import Row, Rows
 from vpa.stores.layout.tokens import EVERY
 from vpa.stores.pinecone.filters import KEY, NUMBER, TOKENS
+from vpa.stores.pinecone.words import sparse_values
 
 PAYLOAD: Final = "_vpa_payload"
 MAX_METADATA_BYTES: Final = 40_960  # Pinecone's limit for a record's metadata.
@@ -41,6 +42,13 @@ def metadata_of(row: Row) -> dict[str, Any]:
     return {**stored, TOKENS: tokens, KEY: row.key, NUMBER: key_number(row.key), PAYLOAD: row.payload}
 
 
+def vector_of(row: Row, values: list[float]) -> dict[str, Any]:
+    """A record as it is written. One that is sent without sparse values has none afterwards."""
+    sparse = sparse_values(row.words)
+    vector = {"id": row.key, "values": values, "metadata": metadata_of(row)}
+    return vector if sparse is None else {**vector, "sparse_values": sparse}
+
+
 def _is_theirs(value: Any) -> bool:
     return not isinstance(value, list) or all(isinstance(element, str) for element in value)
 
@@ -48,6 +56,23 @@ def _is_theirs(value: Any) -> bool:
 def metadata_bytes(row: Row) -> int:
     """About how Pinecone measures it."""
     return len(json.dumps(metadata_of(row), ensure_ascii=False).encode())
+
+
+def check_rows(rows: Rows) -> None:
+    """Raise InvalidRecordError for a vector of zeros, and for more than 40 kB of metadata, tokens included."""
+    if rows.vectors is not None:
+        empty = np.flatnonzero(np.logical_not(rows.vectors.any(axis=1)))
+        if len(empty):
+            raise InvalidRecordError(
+                f"vector of record {rows.ids[int(empty[0])]!r} is all zeros; Pinecone refuses those with every metric"
+            )
+    for row in rows.rows:
+        if row.size_bytes > MAX_METADATA_BYTES // 4 and (size := metadata_bytes(row)) > MAX_METADATA_BYTES:
+            raise InvalidRecordError(
+                f"record {row.id!r} takes {size} bytes of Pinecone's metadata, text included, and at most "
+                f"{MAX_METADATA_BYTES} are "
+                "possible; use smaller chunks or fewer values"
+            )
 
 
 def stored_of(vectors: Iterable[Any], *, payloads: bool, with_vectors: bool, foreign: bool) -> list[StoredRow]:

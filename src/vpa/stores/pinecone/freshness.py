@@ -7,7 +7,9 @@ a view that has it has everything before it in the log.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import functools
+import math
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -42,20 +44,20 @@ class Freshness:
         positions = [None if answer is None else answer.lsn_committed for answer in answers]
         known = [position for position in positions if position is not None]
         views = [
-            _until(lambda part=part: self._is_fetched(info, part, may_be_gone=may_be_gone))
+            until(functools.partial(self._is_fetched, info, part, may_be_gone=may_be_gone))
             for part in _last(rows, positions)
         ]
         if known:
-            views.append(_until(lambda: self._is_indexed(info, rows.scope, max(known))))
+            views.append(until(lambda: self._is_indexed(info, rows.scope, max(known))))
         if (info.name, rows.scope) not in self._seen_scopes:
-            views.append(_until(lambda: self._is_listed(info, rows.scope)))
+            views.append(until(lambda: self._is_listed(info, rows.scope)))
         await together(views)
         self._seen_scopes.add((info.name, rows.scope))
 
     async def after_delete(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
         """Until neither queries nor fetches know the keys."""
         self._seen_scopes.discard((info.name, scope))
-        await _until(lambda: self._is_gone(info, keys, scope))
+        await until(lambda: self._is_gone(info, keys, scope))
 
     async def _is_indexed(self, info: CollectionInfo, scope: Scope, position: int) -> bool:
         answer = await self._probe(info, scope, {filters.TOKENS: {"$in": ["-"]}})
@@ -115,8 +117,9 @@ def _same(present: FloatVector | None, written: FloatVector | None) -> bool:
     return present is None or written is None or bool(np.array_equal(present, written))
 
 
-async def _until(check: Any) -> None:
-    pause = _FIRST_S
-    while not await check():
+async def until(check: Callable[[], Awaitable[bool]], *, patience_s: float = math.inf) -> None:
+    """Return when it is so, or when `patience_s` are over."""
+    pause, end = _FIRST_S, asyncio.get_running_loop().time() + patience_s
+    while not await check() and asyncio.get_running_loop().time() < end:
         await asyncio.sleep(pause)
         pause = min(_LONGEST_S, pause * 1.5)

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from vpa.base.records import CollectionInfo
+from vpa.base.records import CollectionInfo, Metric
 from vpa.stores.options import PineconeOptions
+
+# Unit vectors under inner product come back as they were; whether "cosine" keeps their bits is not documented.
+_METRICS: Final = {Metric.COSINE: "dotproduct", Metric.DOT: "dotproduct", Metric.EUCLIDEAN: "euclidean"}
+# The fields of an index that the vectors API serves.
+DENSE, SPARSE = "_values", "_sparse_values"
 
 
 def options_of(info: CollectionInfo) -> PineconeOptions:
     """What the collection was made with."""
     return PineconeOptions.parse(info.store_options)
+
+
+def schema_of(info: CollectionInfo) -> dict[str, Any]:
+    """What the index holds: vectors, and where Pinecone can rank by them sparse values, for words. These may be left
+    out of every record, and an index that was made without cannot get them.
+    """
+    fields: dict[str, Any] = {
+        DENSE: {"type": "dense_vector", "dimension": info.dimension, "metric": _METRICS[info.metric]}
+    }
+    # Whether dedicated nodes take them is not documented: there they have to be asked for.
+    if info.metric is not Metric.EUCLIDEAN and (info.keywords is not None or not options_of(info).read_node_type):
+        fields[SPARSE] = {"type": "sparse_vector"}
+    return {"fields": fields}
 
 
 def creation_arguments(options: PineconeOptions, *, place: Mapping[str, str]) -> dict[str, Any]:

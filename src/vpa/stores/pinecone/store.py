@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, ClassVar, Final
 
-import numpy as np
 from pinecone import AsyncIndex, AsyncPinecone
 from pinecone.errors import IndexInitFailedError
 
@@ -16,7 +15,6 @@ from vpa.base.arrays import FloatVector
 from vpa.base.errors import (
     CollectionNotFoundError,
     ConfigurationError,
-    InvalidRecordError,
     PermissionDeniedError,
     ProviderError,
 )
@@ -31,24 +29,24 @@ from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
 from vpa.stores.layout.keyspace import IntervalPages
 from vpa.stores.layout.natives import check_native_fields
 from vpa.stores.layout.reader import Reader
-from vpa.stores.layout.rows import Rows
+from vpa.stores.layout.rows import Row, Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name, scope_range
+from vpa.stores.layout.words import WordQuery
 from vpa.stores.options import PineconeOptions
-from vpa.stores.pinecone import convert, errors, filters, options
+from vpa.stores.pinecone import convert, errors, filters, options, words
 from vpa.stores.pinecone.capabilities import capabilities
 from vpa.stores.pinecone.connection import Connection
-from vpa.stores.pinecone.convert import MAX_METADATA_BYTES, info_of, name_of, namespace_of, stored_of, tags_of
+from vpa.stores.pinecone.convert import info_of, name_of, namespace_of, stored_of, tags_of
 from vpa.stores.pinecone.freshness import Freshness
+from vpa.stores.pinecone.queries import WITH_METADATA, query_index
+from vpa.stores.pinecone.tables import WordTables
 from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
 
 _NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789-"
-# Unit vectors under inner product come back as they were; whether "cosine" keeps their bits is not documented.
-_METRICS: Final = {Metric.COSINE: "dotproduct", Metric.DOT: "dotproduct", Metric.EUCLIDEAN: "euclidean"}
 _THEIRS: Final = {"cosine": Metric.COSINE, "dotproduct": Metric.DOT, "euclidean": Metric.EUCLIDEAN}
 _FETCH: Final = 100
-_WITH_METADATA: Final = 40
 
 
 class PineconeDriver(LayoutDriver):
@@ -64,14 +62,16 @@ class PineconeDriver(LayoutDriver):
         bytes_per_value=22,
         bytes_of_number=640,
         ids=_FETCH,
-        page=_WITH_METADATA,
+        page=WITH_METADATA,
         tokens=2000,
         terms=5000,
         terms_of_bound=241,
         searches_at_once=4,
+        word_candidates=(1.5, WITH_METADATA),
     )
     exact_search: ClassVar[str] = "scan"
     keeps_scopes_apart: ClassVar[bool] = True
+    ranks_all_words: ClassVar[bool] = False
 
     def __init__(self, session: Session, connection: Connection, place: Mapping[str, str]) -> None:
         super().__init__(session)
@@ -79,12 +79,17 @@ class PineconeDriver(LayoutDriver):
         self._connection = connection
         self._intervals = IntervalPages(number=convert.key_number, largest=16**12 - 1, scope_span=16**12)
         self._fresh = Freshness(self)
+        self._tables = WordTables(self)
         self.capabilities = capabilities(tls=connection.server is None or connection.server.tls)
 
     def supports(self, leaf: Filter) -> bool:
         """No order of texts."""
         inner = leaf.part if isinstance(leaf, Not) else leaf
         return not (isinstance(inner, Range) and isinstance(inner.value, str)) and super().supports(leaf)
+
+    def forget(self) -> None:
+        """The tables of words that were read."""
+        self._tables.forget()
 
     @property
     def client(self) -> AsyncPinecone:
@@ -113,10 +118,9 @@ class PineconeDriver(LayoutDriver):
         arguments = options.creation_arguments(chosen, place=self._place)
 
         async def create() -> None:
-            schema = {"type": "dense_vector", "dimension": info.dimension, "metric": _METRICS[info.metric]}
             try:
                 await self.client.indexes.create(
-                    name=native, schema={"fields": {"_values": schema}}, tags=tags_of(info), **arguments
+                    name=native, schema=options.schema_of(info), tags=tags_of(info), **arguments
                 )
             except IndexInitFailedError:
                 await self.client.indexes.delete(native)
@@ -139,9 +143,9 @@ class PineconeDriver(LayoutDriver):
         await self._connection.remember(name, model.host)
         info = info_of(model.tags)
         if info is not None:
-            return info
-        values = model.schema.fields.get("_values") if model.schema else None
-        if values is None or set(model.schema.fields) - {"_values", "_sparse_values"}:
+            return await self._tables.filled(info)
+        values = model.schema.fields.get(options.DENSE) if model.schema else None
+        if values is None or set(model.schema.fields) - {options.DENSE, options.SPARSE}:
             raise ConfigurationError(
                 f"index {name!r} was made by others for documents, not for vectors; vpa cannot read it"
             )
@@ -169,53 +173,57 @@ class PineconeDriver(LayoutDriver):
         await self.ask("drop_collection", lambda: self.client.indexes.delete(self._native(name)))
 
     async def save_info(self, info: CollectionInfo) -> None:
-        await self.ask(
-            "set_embedding", lambda: self.client.indexes.configure(self._native(info.name), tags=tags_of(info))
-        )
+        """Into the index's tags, but for the table of words."""
+        before, marked = self._tables.mark_of(info.name), await self._tables.keep(info)
+        tags = tags_of(marked)
+        await self.ask("set_embedding", lambda: self.client.indexes.configure(self._native(info.name), tags=tags))
+        if before is not None and (marked.words is None or marked.words.table != before):
+            await self._tables.remove(info, before)
+
+    def check_keywords(self, info: CollectionInfo) -> None:
+        """Cosine and dot, which are both Pinecone's dotproduct."""
+        words.check_metric(info)
+
+    async def prepare_words(self, info: CollectionInfo) -> None:
+        """The index must have been made with sparse values."""
+        model = await self.ask("describe_collection", lambda: self.client.indexes.describe(self._native(info.name)))
+        words.check_schema(info, list(model.schema.fields) if model.schema else [], options.SPARSE)
 
     # Records
 
     def check_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """No vector of zeros; at most 40 kB of metadata, tokens included."""
-        if rows.vectors is not None:
-            empty = np.flatnonzero(np.logical_not(rows.vectors.any(axis=1)))
-            if len(empty):
-                raise InvalidRecordError(
-                    f"vector of record {rows.ids[int(empty[0])]!r} is all zeros; Pinecone refuses those with every "
-                    "metric"
-                )
-        for row in rows.rows:
-            if row.size_bytes > MAX_METADATA_BYTES // 4 and (size := convert.metadata_bytes(row)) > MAX_METADATA_BYTES:
-                raise InvalidRecordError(
-                    f"record {row.id!r} takes {size} bytes of Pinecone's metadata, text included, and at most "
-                    f"{MAX_METADATA_BYTES} are "
-                    "possible; use smaller chunks or fewer values"
-                )
+        del info
+        convert.check_rows(rows)
 
     async def write_rows(self, info: CollectionInfo, rows: Rows) -> None:
         """Returns when every kind of read sees it."""
         if rows.vectors is None:
             raise ProviderError("rows to be written have vectors")
         index, namespace = await self.index(info), namespace_of(rows.scope)
-        vectors = [
-            {"id": row.key, "values": vector, "metadata": convert.metadata_of(row)}
-            for row, vector in zip(rows.rows, rows.vectors.tolist(), strict=True)
-        ]
+        vectors = [convert.vector_of(row, vector) for row, vector in zip(rows.rows, rows.vectors.tolist(), strict=True)]
         answer = await self.ask(
             "upsert", lambda: index.upsert(vectors=vectors, namespace=namespace, show_progress=False)
         )
         await self._fresh.after_write(info, rows, answer.response_info)
 
     async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
+        """An update of what is gone does nothing, and one of metadata leaves the words."""
+        await self._update(info, rows, lambda row: {"set_metadata": convert.metadata_of(row)})
+
+    async def write_words(self, info: CollectionInfo, rows: Rows) -> None:
         """An update of what is gone does nothing."""
+        await self._update(info, rows, lambda row: {"sparse_values": words.changed_values(row.words)})
+
+    async def _update(self, info: CollectionInfo, rows: Rows, changed: Callable[[Row], dict[str, Any]]) -> None:
         index, namespace = await self.index(info), namespace_of(rows.scope)
         turn = asyncio.Semaphore(self.limits.writes_at_once * 4)
 
-        async def change(row: Any) -> Any:
+        async def change(row: Row) -> Any:
             async with turn:
-                changed = convert.metadata_of(row)
+                changes = changed(row)
                 answer = await self.ask(
-                    "update_metadata", lambda: index.update(id=row.key, set_metadata=changed, namespace=namespace)
+                    "update_metadata", lambda: index.update(id=row.key, namespace=namespace, **changes)
                 )
                 return answer.response_info
 
@@ -260,28 +268,17 @@ class PineconeDriver(LayoutDriver):
     async def nearest(
         self, info: CollectionInfo, query: FloatVector, where: Where, *, limit: int, exact: bool, include_vectors: bool
     ) -> list[StoredRow]:
-        """Many matches come without their metadata, which is fetched after: an answer holds 4 MB."""
-        del exact  # The exact search of this store is a scan.
-        index, foreign = await self.index(info), info.layout_version == FOREIGN
-        namespace = "" if foreign or where.scope is None else namespace_of(where.scope)
-        few, chosen = limit <= _WITH_METADATA, None if foreign else filters.spell(where)
-        answer = await self.ask(
-            "search",
-            lambda: index.query(
-                vector=query.tolist(),
-                top_k=limit,
-                namespace=namespace,
-                filter=chosen,
-                include_metadata=few,
-                include_values=few and include_vectors,
-            ),
-        )
-        if few:
-            return stored_of(answer.matches, payloads=True, with_vectors=include_vectors, foreign=foreign)
-        scores = {match.id: float(match.score) for match in answer.matches}
-        scope = where.scope or Scope()
-        rows = await Reader(self).fetch(info, list(scores), scope=scope, payloads=True, include_vectors=include_vectors)
-        return [StoredRow(row.key, row.payload, row.vector, scores[row.key], row.record) for row in rows]
+        """By vector. The exact search of this store is a scan."""
+        del exact
+        asked = {"vector": query.tolist()}
+        return await query_index(self, info, asked, where, limit=limit, include_vectors=include_vectors)
+
+    async def rank_words(
+        self, info: CollectionInfo, query: WordQuery, where: Where, *, limit: int, include_vectors: bool
+    ) -> list[StoredRow]:
+        """By sparse values alone: Pinecone's own weighting with alpha=0. Records without any of the terms come too."""
+        asked = {"vector": [0.0] * info.dimension, "sparse_vector": words.asked_values(query)}
+        return await query_index(self, info, asked, where, limit=limit, include_vectors=include_vectors, least=0.0)
 
     async def page(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool

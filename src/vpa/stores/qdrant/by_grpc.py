@@ -19,9 +19,12 @@ from vpa.stores.qdrant.messages import (
     selector,
     upsert,
     vectors_selector,
+    words_query,
+    words_update,
 )
 from vpa.stores.qdrant.messages import query as query_message
 from vpa.stores.qdrant.points import Depth, Selection, Spelled
+from vpa.stores.qdrant.words import Sparse
 
 _UPSERT: Final = "/qdrant.Points/Upsert"
 _QUERY: Final = "/qdrant.Points/Query"
@@ -53,10 +56,28 @@ class GrpcPoints:
             raise
 
     async def upsert(
-        self, collection: str, ids: Sequence[str], *, vectors: FloatMatrix, payloads: Sequence[Mapping[str, Any]]
+        self,
+        collection: str,
+        ids: Sequence[str],
+        *,
+        vectors: FloatMatrix,
+        payloads: Sequence[Mapping[str, Any]],
+        words: Sequence[Sparse] | None,
     ) -> None:
-        """Replace points whole."""
-        await self._send(self._upsert, upsert(collection, ids, vectors=vectors, payloads=payloads))
+        """Replace points whole. A point that is sent without words has none afterwards."""
+        await self._send(self._upsert, upsert(collection, ids, vectors=vectors, payloads=payloads, words=words))
+
+    async def write_words(self, collection: str, words: Mapping[str, Sparse]) -> None:
+        """Replace the words of points that exist."""
+        await self._send(self._stub.UpdateVectors, words_update(collection, words))
+
+    async def rank(
+        self, collection: str, words: Sparse, chosen: Spelled, *, limit: int, selection: Selection
+    ) -> list[StoredRow]:
+        """The `limit` best by the product of sparse vectors, which Qdrant computes of all that have any term."""
+        request = words_query(collection, words, chosen, limit=limit, selection=selection)
+        answer = await self._send(self._query, request)
+        return stored_of_messages(answer.result, scored=True, foreign=selection.foreign)
 
     async def overwrite(self, collection: str, payloads: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace the payloads of points that exist."""

@@ -11,6 +11,7 @@ from vpa.base.arrays import FloatMatrix, FloatVector
 from vpa.stores.layout.driver import StoredRow
 from vpa.stores.qdrant.convert import stored_of
 from vpa.stores.qdrant.points import RECORD_FIELDS, Depth, Selection, Spelled
+from vpa.stores.qdrant.words import OWN, TERMS, Sparse, as_model, named_vectors
 
 
 class RestPoints:
@@ -21,11 +22,44 @@ class RestPoints:
         self._local = local
 
     async def upsert(
-        self, collection: str, ids: Sequence[str], *, vectors: FloatMatrix, payloads: Sequence[Mapping[str, Any]]
+        self,
+        collection: str,
+        ids: Sequence[str],
+        *,
+        vectors: FloatMatrix,
+        payloads: Sequence[Mapping[str, Any]],
+        words: Sequence[Sparse] | None,
     ) -> None:
-        """Replace points whole."""
-        batch = models.Batch.model_construct(ids=ids, vectors=vectors.tolist(), payloads=payloads)
-        await self._client.upsert(collection, points=batch, wait=True)
+        """Replace points whole. A point that is sent without words has none afterwards."""
+        if words is None:
+            batch = models.Batch.model_construct(ids=ids, vectors=vectors.tolist(), payloads=payloads)
+            await self._client.upsert(collection, points=batch, wait=True)
+            return
+        points = [
+            models.PointStruct.model_construct(id=key, vector=named_vectors(vector, sparse), payload=payload)
+            for key, vector, sparse, payload in zip(ids, vectors.tolist(), words, payloads, strict=True)
+        ]
+        await self._client.upsert(collection, points=points, wait=True)
+
+    async def write_words(self, collection: str, words: Mapping[str, Sparse]) -> None:
+        """Replace the words of points that exist."""
+        points = [models.PointVectors(id=key, vector={TERMS: as_model(sparse)}) for key, sparse in words.items()]
+        await self._client.update_vectors(collection, points=points, wait=True)
+
+    async def rank(
+        self, collection: str, words: Sparse, chosen: Spelled, *, limit: int, selection: Selection
+    ) -> list[StoredRow]:
+        """The `limit` best by the product of sparse vectors, which Qdrant computes of all that have any term."""
+        answer = await self._client.query_points(
+            collection,
+            query=as_model(words),
+            using=TERMS,
+            query_filter=_filter(chosen),
+            limit=limit,
+            with_payload=_payload(selection),
+            with_vectors=_vectors(selection),
+        )
+        return stored_of(answer.points, foreign=selection.foreign)
 
     async def overwrite(self, collection: str, payloads: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace the payloads of points that exist."""
@@ -38,7 +72,7 @@ class RestPoints:
     async def retrieve(self, collection: str, ids: Sequence[str | int], selection: Selection) -> list[StoredRow]:
         """Those of the points that exist, in any order."""
         points = await self._client.retrieve(
-            collection, ids=ids, with_payload=_payload(selection), with_vectors=selection.vectors
+            collection, ids=ids, with_payload=_payload(selection), with_vectors=_vectors(selection)
         )
         return stored_of(points, foreign=selection.foreign)
 
@@ -66,7 +100,7 @@ class RestPoints:
             limit=limit,
             search_params=None if self._local else models.SearchParams.model_validate(depth.parameters()),
             with_payload=_payload(selection),
-            with_vectors=selection.vectors,
+            with_vectors=_vectors(selection),
         )
         return stored_of(found.points, foreign=selection.foreign)
 
@@ -80,7 +114,7 @@ class RestPoints:
             limit=limit,
             offset=start,
             with_payload=_payload(selection),
-            with_vectors=selection.vectors,
+            with_vectors=_vectors(selection),
         )
         return stored_of(points, foreign=selection.foreign)
 
@@ -89,6 +123,10 @@ def _payload(selection: Selection) -> Any:
     if not selection.payloads:
         return False
     return True if selection.foreign else list(RECORD_FIELDS)
+
+
+def _vectors(selection: Selection) -> bool | list[str]:
+    return [OWN] if selection.vectors and selection.worded else selection.vectors
 
 
 def _filter(chosen: Spelled) -> models.Filter | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from vpa.base import errors
+from vpa.stores.qdrant.words import ADVICE
 
 _BY_STATUS: Final[Mapping[int, type[errors.VectorDatabaseError]]] = {
     401: errors.AuthenticationError,
@@ -42,11 +44,18 @@ _UNREACHABLE: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 _ANSWER_TOO_LARGE: Final = "Received message larger"
 _REQUEST_TOO_LARGE: Final = ("message length too large", "Sent message larger")
 _STATUS: Final = '"status"'  # In every answer of Qdrant's own, also in that a collection does not exist.
+_NO_POINT: Final = "No point with id"
+_NO_VECTOR: Final = "Not existing vector name"
 _NO_INDEX: Final = "Index required but not found"
+_UUID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ADVICE: Final[Mapping[int, str]] = {
     401: "the server does not accept the API key; set VPA_VECTOR_DB_API_KEY",
     403: "the API key does not allow this; use one that may write",
 }
+
+
+class MissingPointError(errors.RecordNotFoundError):
+    """Vectors were to be replaced of a point that is gone."""
 
 
 class MissingIndexError(errors.PermissionDeniedError):
@@ -80,6 +89,10 @@ def _of_status(status: int, text: str) -> errors.VectorDatabaseError:
             "Qdrant's strict mode asks for an index that this API key may not make; send the filter once with a key "
             f"that may change the collection. Qdrant: {text}"
         )
+    if _NO_POINT in text:
+        return MissingPointError(f"Qdrant: {text}")
+    if _NO_VECTOR in text:
+        return errors.ConfigurationError(f"{ADVICE}. Qdrant: {text}")
     kind = _BY_STATUS.get(status, errors.ProviderError)
     return kind(f"Qdrant answered {status}: {_ADVICE.get(status, text)}")
 
@@ -116,6 +129,8 @@ def _of_source(error: ResponseHandlingException) -> errors.VectorDatabaseError:
 
 def _of_local(error: Exception) -> errors.VectorDatabaseError | None:
     text = str(error)
+    if isinstance(error, KeyError) and _UUID.fullmatch(text.strip("'\"")):
+        return MissingPointError(f"the local Qdrant has no point {text}")
     if isinstance(error, RuntimeError) and "already accessed" in text:
         return errors.StorageLockedError(f"another process has the directory open: {text}")
     if isinstance(error, RuntimeError) and "closed" in text:

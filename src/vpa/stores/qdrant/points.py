@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from vpa.base.arrays import FloatMatrix, FloatVector
+from vpa.base.records import FOREIGN, CollectionInfo
 from vpa.stores.layout.driver import StoredRow
 from vpa.stores.qdrant.keeping import EXACT, INNER
+from vpa.stores.qdrant.words import Sparse
 
 # A filter as `filters.spell` writes it, in the JSON of the REST interface; None: every point.
 Spelled: TypeAlias = Mapping[str, Any] | None
@@ -19,11 +21,19 @@ RECORD_FIELDS: Final = (*RECORD_NAMES, EXACT, INNER)
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a point is returned with. `foreign`: others wrote it, so all of its payload makes the record."""
+    """What a point is returned with. `foreign`: others wrote it, so all of its payload makes the record. `worded`:
+    words stand beside its vector, and are not returned.
+    """
 
     payloads: bool = True
     vectors: bool = False
     foreign: bool = False
+    worded: bool = False
+
+
+def selection_of(info: CollectionInfo, *, payloads: bool = True, vectors: bool) -> Selection:
+    """What points of a collection are returned with."""
+    return Selection(payloads, vectors, info.layout_version == FOREIGN, worded=info.keywords is not None)
 
 
 class Depth(NamedTuple):
@@ -49,12 +59,26 @@ class Points(Protocol):
     """The requests of one protocol. Each is sent once; both return the same values, bit for bit."""
 
     async def upsert(
-        self, collection: str, ids: Sequence[str], *, vectors: FloatMatrix, payloads: Sequence[Mapping[str, Any]]
+        self,
+        collection: str,
+        ids: Sequence[str],
+        *,
+        vectors: FloatMatrix,
+        payloads: Sequence[Mapping[str, Any]],
+        words: Sequence[Sparse] | None,
     ) -> None:
-        """Replace points whole."""
+        """Replace points whole; `words` None where the collection has no keyword index."""
 
     async def overwrite(self, collection: str, payloads: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace the payloads of points that exist."""
+
+    async def write_words(self, collection: str, words: Mapping[str, Sparse]) -> None:
+        """Replace the words of points that exist; raises an error for one that does not, others may be written then."""
+
+    async def rank(
+        self, collection: str, words: Sparse, chosen: Spelled, *, limit: int, selection: Selection
+    ) -> list[StoredRow]:
+        """The `limit` points with the greatest product of their words and these, but none without any of them."""
 
     async def retrieve(self, collection: str, ids: Sequence[str | int], selection: Selection) -> list[StoredRow]:
         """Those of the points that exist, in any order."""

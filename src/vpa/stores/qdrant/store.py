@@ -13,7 +13,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from vpa.base.arrays import FloatVector
 from vpa.base.capabilities import Capabilities
-from vpa.base.errors import ConfigurationError, ProviderError
+from vpa.base.errors import ProviderError, ServiceUnavailableError
 from vpa.base.records import FOREIGN, CollectionInfo, Metric
 from vpa.base.scope import Scope
 from vpa.filters import NormalFilter
@@ -26,14 +26,16 @@ from vpa.stores.layout.natives import check_native_fields
 from vpa.stores.layout.rows import Rows
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
+from vpa.stores.layout.words import WordQuery
 from vpa.stores.options import QdrantOptions
 from vpa.stores.qdrant import errors, fields, filters
 from vpa.stores.qdrant import options as qdrant_options
 from vpa.stores.qdrant.connection import Connection
-from vpa.stores.qdrant.convert import INFO
+from vpa.stores.qdrant.convert import INFO, id_of, info_of
 from vpa.stores.qdrant.fields import payload_of
 from vpa.stores.qdrant.indexes import PayloadIndexes
-from vpa.stores.qdrant.points import RECORD_NAMES, Depth, Points, Selection, Spelled
+from vpa.stores.qdrant.points import RECORD_NAMES, Depth, Points, Selection, Spelled, selection_of
+from vpa.stores.qdrant.words import TERMS, Sparse, declare_words, sparse_of, sparse_of_rows
 from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
 
@@ -45,11 +47,6 @@ _DISTANCES: Final = {
     Metric.DOT: models.Distance.DOT,
     Metric.EUCLIDEAN: models.Distance.EUCLID,
 }
-_METRICS: Final = {
-    models.Distance.COSINE: Metric.COSINE,
-    models.Distance.DOT: Metric.DOT,
-    models.Distance.EUCLID: Metric.EUCLIDEAN,
-}
 _SCHEMAS: Final = {
     "keyword": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
     "float": models.FloatIndexParams(type=models.FloatIndexType.FLOAT),
@@ -57,7 +54,8 @@ _SCHEMAS: Final = {
 }
 # Candidates of a search that no recall was promised for: more than Qdrant's own 100.
 _EF: Final = 128
-_TERMS: Final = "_vpa_terms"
+# How often words are written again without the points that went meanwhile.
+_TRIES: Final = 5
 # Every collection has these; those of fields are made when a filter asks for them.
 _ALWAYS_INDEXED: Final = {fields.SCOPE: "scope", fields.PRESENT: "keyword"}
 # The service does not know the collection, or the method: it is not the Qdrant that answers REST.
@@ -86,6 +84,7 @@ class QdrantDriver(LayoutDriver):
             atomic_replace=False,
             atomic_update=False,
             approximate=connection.server is not None,
+            keywords=True,
             encrypts_in_transit=connection.server is None or connection.server.tls,
         )
 
@@ -140,7 +139,7 @@ class QdrantDriver(LayoutDriver):
                 name,
                 vectors_config=vectors,
                 # Empty: of the terms that keyword searches will ask for, Qdrant takes only what was declared here.
-                sparse_vectors_config={_TERMS: models.SparseVectorParams()},
+                sparse_vectors_config={TERMS: models.SparseVectorParams()},
                 metadata={INFO: json.dumps(info.to_json())},
                 **qdrant_options.creation_arguments(options),
             )
@@ -186,7 +185,7 @@ class QdrantDriver(LayoutDriver):
             self._indexes.drop(name)
             return None
         self._indexes.note(name, found.payload_schema or ())
-        return _info_of(name, found)
+        return info_of(name, found)
 
     async def list_collections(self) -> list[str]:
         """Those of vpa under their own names, those of others under theirs."""
@@ -245,11 +244,13 @@ class QdrantDriver(LayoutDriver):
         name, vectors = self._native(info.name), rows.vectors
         if vectors is None:
             raise ProviderError(f"points of {info.name!r} are written with their vectors")
-        payloads = [payload_of(row, rows.scope) for row in rows.rows]
-        await self._points("upsert", lambda points: points.upsert(name, rows.keys, vectors=vectors, payloads=payloads))
+        payloads, words = [payload_of(row, rows.scope) for row in rows.rows], sparse_of_rows(rows.rows)
+        await self._points(
+            "upsert", lambda points: points.upsert(name, rows.keys, vectors=vectors, payloads=payloads, words=words)
+        )
 
     async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
-        """Payloads only; a point that is gone stays gone."""
+        """Payloads only, which leaves vectors and words; a point that is gone stays gone."""
         name = self._native(info.name)
         payloads = {row.key: payload_of(row, rows.scope) for row in rows.rows}
         await self._points("update_metadata", lambda points: points.overwrite(name, payloads))
@@ -259,8 +260,8 @@ class QdrantDriver(LayoutDriver):
     ) -> list[StoredRow]:
         del scope
         name, foreign = self._native(info.name), info.layout_version == FOREIGN
-        selection = Selection(payloads, include_vectors, foreign)
-        ids = [_id_of(key, foreign=foreign) for key in keys]
+        selection = selection_of(info, payloads=payloads, vectors=include_vectors)
+        ids = [id_of(key, foreign=foreign) for key in keys]
         return await self._points("get", lambda points: points.retrieve(name, ids, selection))
 
     async def remove_keys(self, info: CollectionInfo, keys: Sequence[str], *, scope: Scope) -> None:
@@ -281,7 +282,7 @@ class QdrantDriver(LayoutDriver):
     ) -> list[StoredRow]:
         """The index is asked for as many candidates as were measured to keep the promised recall, or at least 128."""
         name = self._native(info.name)
-        selection = Selection(vectors=include_vectors, foreign=info.layout_version == FOREIGN)
+        selection = selection_of(info, vectors=include_vectors)
         ef = max(where.effort(info) or _EF, limit)
         depth = Depth(exact, ef, qdrant_options.oversampling(info, limit=limit))
 
@@ -290,13 +291,46 @@ class QdrantDriver(LayoutDriver):
 
         return await self._filtered("search", info, where, call=search)
 
+    async def prepare_words(self, info: CollectionInfo) -> None:
+        """Every collection of ours has the sparse vector; one that was made before may get it."""
+        await declare_words(self.client, self._native(info.name), self.ask)
+
+    async def write_words(self, info: CollectionInfo, rows: Rows) -> None:
+        """Qdrant refuses the request for one point that is gone: then those that are there are written."""
+        name = self._native(info.name)
+        words = {row.key: sparse_of(row.words) for row in rows.rows}
+        for _ in range(_TRIES):
+            try:
+                await self._write_words(name, words)
+            except errors.MissingPointError:
+                there = await self._points("get", lambda points: points.retrieve(name, rows.keys, Selection(False)))
+                words = {row.key: words[row.key] for row in there if row.key in words}
+            else:
+                return
+        raise ServiceUnavailableError(f"records of {info.name!r} go while their words are written; try again")
+
+    async def _write_words(self, name: str, words: Mapping[str, Sparse]) -> None:
+        if words:
+            await self._points("update_metadata", lambda points: points.write_words(name, words))
+
+    async def rank_words(
+        self, info: CollectionInfo, query: WordQuery, where: Where, *, limit: int, include_vectors: bool
+    ) -> list[StoredRow]:
+        """By the sparse vectors, all of them: Qdrant has no approximate index of these."""
+        name, selection = self._native(info.name), selection_of(info, vectors=include_vectors)
+
+        async def search(points: Points, chosen: Spelled) -> list[StoredRow]:
+            return await points.rank(name, query.sparse, chosen, limit=limit, selection=selection)
+
+        return await self._filtered("search", info, where, call=search)
+
     async def page(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
     ) -> list[StoredRow]:
         """Points come in the order of their ids; the one to start from is included, so it is asked for and left out."""
         name, foreign = self._native(info.name), info.layout_version == FOREIGN
-        selection = Selection(vectors=include_vectors, foreign=foreign)
-        start = _id_of(after, foreign=foreign) if after else None
+        selection = selection_of(info, vectors=include_vectors)
+        start = id_of(after, foreign=foreign) if after else None
 
         async def scroll(points: Points, chosen: Spelled) -> list[StoredRow]:
             return await points.scroll(name, chosen, start=start, limit=limit + 1, selection=selection)
@@ -346,25 +380,6 @@ class QdrantDriver(LayoutDriver):
         if metric is Metric.EUCLIDEAN:
             return scoring.euclidean(raw)
         return scoring.cosine(raw) if metric is Metric.COSINE else scoring.dot(raw)
-
-
-def _id_of(key: str, *, foreign: bool) -> str | int:
-    return int(key) if foreign and key.isdigit() else key
-
-
-def _info_of(name: str, native: models.CollectionInfo) -> CollectionInfo:
-    stored = (native.config.metadata or {}).get(INFO)
-    vectors = native.config.params.vectors
-    if stored is not None:
-        info = CollectionInfo.from_json(json.loads(stored))
-        if not isinstance(vectors, models.VectorParams) or vectors.size != info.dimension:
-            raise ConfigurationError(f"collection {name!r} was changed by others: it holds vectors {vectors}")
-        return info
-    if not isinstance(vectors, models.VectorParams) or vectors.distance not in _METRICS:
-        raise ConfigurationError(
-            f"collection {name!r} was made by others, with several vectors or a distance that vpa does not know"
-        )
-    return CollectionInfo(name=name, dimension=vectors.size, metric=_METRICS[vectors.distance], layout_version=FOREIGN)
 
 
 def create_store(config: VectorDatabaseConfig) -> LayoutStore:
