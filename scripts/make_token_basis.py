@@ -1,4 +1,4 @@
-"""Writes src/vpa/embeddings/minilm/token_basis.npy: the principal components of MiniLM's token vectors, and of stretches.
+"""Writes src/vpa/embeddings/minilm/token_basis.npy: principal components of MiniLM's token vectors.
 
 `python make_token_basis.py CORPUS.jsonl [OUTPUT]`. What is shipped was made of Cranfield's documents: of the last
 layer's states, without the two marks and not centred, 64 components of the tokens and 128 of the sums over 16

@@ -27,7 +27,7 @@ from vpa.retrieval.fusion import Fusion
 
 _CUT = 10  # The depth of nDCG, recall and MRR, unless less is asked for.
 _DEEP = 100  # And of a second recall, where rankings are so deep.
-_RETRIEVAL = ("fusion", "semantic_weight", "keyword_weight", "expand")
+_RETRIEVAL = ("fusion", "semantic_weight", "keyword_weight", "expand", "rerank")
 
 
 def run(args: Namespace) -> int:

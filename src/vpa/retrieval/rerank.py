@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,12 +16,14 @@ from vpa.analysis.analyser import Analyser
 from vpa.analysis.bm25 import WordStatistics
 from vpa.base.arrays import Scores
 from vpa.base.errors import InvalidQueryError, RerankerError, VectorDatabaseError
+from vpa.base.query import check_number
 from vpa.base.showing import shown
 from vpa.kit.crossing import original_of
 from vpa.retrieval.calling import called
 from vpa.retrieval.candidates import Candidate
 from vpa.retrieval.identity import Identity
 
+RerankName: TypeAlias = Literal["none", "light"]
 RerankFunction: TypeAlias = "Callable[[str, Sequence[str]], Sequence[float] | Awaitable[Sequence[float]]]"
 # How many candidates are looked at, what the reranker counts beside the order that it found, and for how long it is
 # waited.
@@ -119,6 +121,11 @@ def as_reranker(rerank: Any, named: Mapping[str, Callable[[], Reranker | None]] 
             f"rerank is {names}a function (question, texts) -> numbers, or a Reranker, not {shown(rerank)}"
         )
     return FunctionReranker(rerank)
+
+
+def check_weight(weight: float | None) -> float | None:
+    """Return it, or raise InvalidQueryError for what is no number from 0 to 1; None: what the reranker has."""
+    return None if weight is None else check_number("rerank_weight", weight, most=1)
 
 
 class Reranked(NamedTuple):

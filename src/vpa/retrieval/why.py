@@ -26,9 +26,9 @@ class Why:
 
     `mode`: dense, keyword or hybrid. Ranks are from 1, among the candidates: `dense_rank` by vector, `keyword_rank` by
     words, None where that was not asked or no word matched; `keyword_score` is BM25. `fused` is the score that fusion
-    made of both, `boosts` by what it was multiplied since, by field. `reranked` is what the reranker said, and `parts` of
-    what it was made, by name; `rank_before` the rank that it found. `words`: those of the content that the question asks for. `notes`: what did
-    not go as asked.
+    made of both, `boosts` by what it was multiplied since, by field. `reranked` is what the reranker said, `parts` what
+    that was made of, by name, `rank_before` the rank that it found. `words`: those of the content that the question
+    asks for. `notes`: what did not go as asked.
     """
 
     mode: str

@@ -50,27 +50,43 @@ class FileShelf(Shelf):
     A file that is damaged, or of another program, is left as it is: every call raises ShelfError.
     """
 
-    def __init__(self, path: str, *, max_bytes: int, read_only: bool = False) -> None:
-        """The file is opened, and made unless `read_only`, at the first use; its directory must exist."""
+    def __init__(self, path: str, *, max_bytes: int, make: bool = True, read_only: bool = False) -> None:
+        """The file is opened at the first use, and made if it is to be; its directory must exist. Where there is none,
+        and none is to be made, the shelf is empty and takes nothing.
+        """
         super().__init__(max_bytes=max_bytes)
         self.path = path
+        self._make = make and not read_only
         self._read_only = read_only
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
 
+    @property
+    def is_made(self) -> bool:
+        """Whether it may be written to: the file is there, or is to be made."""
+        return super().is_made and not self._read_only and self._is_there
+
+    @property
+    def _is_there(self) -> bool:
+        return self._connection is not None or self._make or os.path.exists(self.path)
+
     def get(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """As the contract says; nothing where the file is not there and may not be made."""
+        """As the contract says."""
+        if not self._is_there:
+            return {}
         with self._opened() as connection:
-            return dict(_rows(connection, "key, value", keys))
+            return dict(_rows(connection, "value", keys))
 
     def known(self, keys: Sequence[bytes]) -> set[bytes]:
         """As the contract says."""
+        if not self._is_there:
+            return set()
         with self._opened() as connection:
-            return {key for (key,) in _rows(connection, "key", keys)}
+            return {key for key, _ in _rows(connection, "number", keys)}
 
     def put(self, values: Mapping[bytes, bytes]) -> None:
         """All of them or, after an error, none. Nothing where the shelf is only read."""
-        if self._read_only or not values:
+        if not self.is_made or not values:
             return
         with self._opened() as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -87,6 +103,8 @@ class FileShelf(Shelf):
     @property
     def size_bytes(self) -> int:
         """Of all values; the file has a tenth more."""
+        if not self._is_there:
+            return 0
         with self._opened() as connection:
             return _total(connection)
 
@@ -123,8 +141,6 @@ class FileShelf(Shelf):
         return connection
 
     def _open_to_read(self) -> sqlite3.Connection:
-        if not os.path.exists(self.path):
-            raise ShelfError(f"there is no {self.path}")
         place = Path(self.path).absolute().as_uri()
         connection = sqlite3.connect(
             f"{place}?mode=ro", uri=True, timeout=_BUSY_S, check_same_thread=False, isolation_level=None
@@ -149,11 +165,11 @@ def _check_ours(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError("it holds no token vectors of this version")
 
 
-def _rows(connection: sqlite3.Connection, columns: str, keys: Sequence[bytes]) -> Iterator[tuple[bytes, ...]]:
+def _rows(connection: sqlite3.Connection, column: str, keys: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
     for start in range(0, len(keys), _AT_ONCE):
         part = keys[start : start + _AT_ONCE]
         marks = ", ".join("?" * len(part))
-        yield from connection.execute(f"SELECT {columns} FROM tokens WHERE key IN ({marks})", part)
+        yield from connection.execute(f"SELECT key, {column} FROM tokens WHERE key IN ({marks})", part)
 
 
 def _total(connection: sqlite3.Connection) -> int:

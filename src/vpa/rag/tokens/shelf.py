@@ -22,6 +22,11 @@ class Shelf(ABC):
         """Holds at most `max_bytes` of values."""
         self.max_bytes = max_bytes
 
+    @property
+    def is_made(self) -> bool:
+        """Whether there is anything to write to."""
+        return self.max_bytes > 0
+
     @abstractmethod
     def get(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The values of those keys that are there."""
@@ -45,7 +50,7 @@ class Shelf(ABC):
 
 
 class MemoryShelf(Shelf):
-    """In the memory of this process, and gone with it."""
+    """In the memory of this process, and gone with it. What was read or written last is dropped last."""
 
     def __init__(self, *, max_bytes: int) -> None:
         super().__init__(max_bytes=max_bytes)
@@ -56,7 +61,9 @@ class MemoryShelf(Shelf):
     def get(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """As the contract says."""
         with self._lock:
-            return {key: self._values[key] for key in keys if key in self._values}
+            known = {key: self._values.pop(key) for key in dict.fromkeys(keys) if key in self._values}
+            self._values |= known
+            return known
 
     def known(self, keys: Sequence[bytes]) -> set[bytes]:
         """As the contract says."""

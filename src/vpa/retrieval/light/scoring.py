@@ -38,7 +38,7 @@ class Parts(NamedTuple):
 
 
 def judge(question: AskedTokens, texts: Sequence[TokenCodes]) -> Parts:
-    """Both parts for each of the texts, which have a token each at least. All tokens are one matrix, and one product."""
+    """Both parts for each of the texts, which have a token at least. All tokens are one matrix, and one product."""
     with single_threaded():
         return Parts(_maxsim(question, texts), _nearest_window(question.whole, texts))
 
