@@ -1,11 +1,11 @@
 """The light reranker: what it takes, in milliseconds and bytes, and what it gains over hybrid search.
 
 `python rerank.py FOLDER [--chunk-sizes 1000 100000] [--json FILE]`. FOLDER holds judged queries as BEIR lays them out
-(Cranfield, for the figures of docs/retrieval.md). For each chunk size the documents are added to a collection in memory,
-every query is asked without and with `rerank="light"`, and the two are compared query by query. Then the reranker alone
-is timed, each query's 50 best candidates at a time: from token vectors in memory, and in a file. That is the time of
-reading, of checking and of scoring, on one thread; the token vectors of the question come with its embedding. Texts of
-some 190 tokens are what a chunk size of 1000 makes of Cranfield.
+(Cranfield, for the figures of docs/retrieval.md). For each chunk size the documents are added to a collection in
+memory, every query is asked without and with `rerank="light"`, and the two are compared query by query. Then the
+reranker alone is timed, each query's 50 best candidates at a time: from token vectors in memory, and in a file. That is
+the time to read, check and score them, on one thread, and to order the candidates; the token vectors of the question
+come with its embedding. The cost grows with the tokens of a chunk, which are printed.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ async def quality(system: EnhancedRAGSystem, data: Dataset) -> dict[str, Any]:
 
     plain = await evaluate(search("none"), data.queries, data.qrels, measures=["nDCG@10"])
     light = await evaluate(search("light"), data.queries, data.qrels, measures=["nDCG@10"])
-    test = compare(plain, light).tests["nDCG@10"]
+    test = compare(light, plain).tests["nDCG@10"]
     return {
         "hybrid nDCG@10": plain.mean["nDCG@10"],
         "light nDCG@10": light.mean["nDCG@10"],

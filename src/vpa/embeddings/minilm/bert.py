@@ -41,12 +41,8 @@ class Encoder:
     norm: tuple[NDArray[np.float32], NDArray[np.float32]]
     layers: tuple[Layer, ...]
 
-    def encode(self, ids: NDArray[np.int64], mask: NDArray[np.bool_]) -> FloatMatrix:
-        """Mean of the token vectors of each text, unit length. `ids` and `mask` are `(texts, tokens)`."""
-        return pooled(self.states(ids, mask), mask)
-
     def states(self, ids: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """`(texts, tokens, width)`: what the last layer makes of each token."""
+        """`(texts, tokens, width)`: what the last layer makes of each token. `ids` and `mask` are `(texts, tokens)`."""
         texts, tokens = ids.shape
         hidden = self.words[ids.ravel()].reshape(texts, tokens, -1) + self.positions[:tokens]
         hidden = hidden.reshape(texts * tokens, -1)
