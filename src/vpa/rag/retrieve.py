@@ -229,7 +229,9 @@ class Retrieval:
             filter=self._node,
             scope=self._options.scope,
         )
-        self._statistics = answer.statistics
+        known = {} if self._statistics is None else self._statistics.frequencies
+        # One way to ask may know terms that another does not.
+        self._statistics = replace(answer.statistics, frequencies={**known, **answer.statistics.frequencies})
         if not hybrid:
             return _by_words(answer)
         self._choices.append(choice)

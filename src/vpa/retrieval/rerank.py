@@ -46,11 +46,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What a reranker says of candidates: `scores`, one finite number each, or None for no opinion. `parts`: what these
-    were made of, by name, NaN where there is none; `notes`: what did not go as asked.
+    """What a reranker says of candidates: `scores`, one finite number each, unless it `abstains`: then the order stays.
+    `parts`: what these were made of, by name, NaN where there is none; `notes`: what did not go as asked.
     """
 
-    scores: Any
+    scores: Any = ()
+    abstains: bool = False
     parts: Mapping[str, Scores] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -167,7 +168,7 @@ async def reranked(
             f"the reranker {reranker.name!r} failed with {type(error).__name__}: {error}; search without rerank, or "
             "mend it"
         ) from error
-    if judgement.scores is None:
+    if judgement.abstains:
         return Reranked(list(candidates), judgement.notes)
     judged = _checked(judgement.scores, len(best), reranker.name)
     weight = reranker.weight if weight is None else weight

@@ -129,6 +129,8 @@ class FileShelf(Shelf):
     def _open(self) -> sqlite3.Connection:
         if self._read_only:
             return self._open_to_read()
+        # As the engine's own files: only for their owner to read. SQLite gives its log the same rights.
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = sqlite3.connect(self.path, timeout=_BUSY_S, check_same_thread=False, isolation_level=None)
         try:
             _check_ours(connection)

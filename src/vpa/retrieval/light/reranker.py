@@ -63,21 +63,22 @@ class LightReranker(Reranker):
     async def scores(self, question: str, candidates: Sequence[Candidate]) -> Sequence[float]:
         """Without what a search knows beside: every token counts the same."""
         judgement = await self.judge(question, candidates, Facts())
-        scores: Sequence[float] = [0.0] * len(candidates) if judgement.scores is None else judgement.scores
+        scores: Sequence[float] = [0.0] * len(candidates) if judgement.abstains else judgement.scores
         return scores
 
     async def judge(self, question: str, candidates: Sequence[Candidate], facts: Facts) -> Judgement:
         """Scores from 0 to 1, and the two parts that they are made of."""
         values, notes = await self._source.values(candidates)
         if not any(values):
-            return Judgement(scores=None, notes=notes)
+            return Judgement(abstains=True, notes=notes)
         asked = await self._source.question(question)
         answer: _Answer = await self._run(_judged, asked, values, facts)
         if answer.damaged:
             many = f"{answer.damaged} of {len(candidates)} candidates"
             notes = (*notes, f"the token vectors of {many} are damaged, and do not count")
-        parts = {} if answer.scores is None else answer.parts._asdict()
-        return Judgement(scores=answer.scores, parts=parts, notes=notes)
+        if answer.scores is None:
+            return Judgement(abstains=True, notes=notes)
+        return Judgement(scores=answer.scores, parts=answer.parts._asdict(), notes=notes)
 
     def combined(self, candidates: Sequence[Candidate], judged: Scores, *, weight: float, facts: Facts) -> Scores:
         """Scaled among those that were judged, then drawn a little to the scores of their neighbours; all others come

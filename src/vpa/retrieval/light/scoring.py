@@ -74,7 +74,7 @@ def _nearest_window(whole: FloatVector, texts: Sequence[TokenCodes]) -> Scores:
         offset += count
     first, last = np.concatenate(edges).T
     sums = until[last] - until[first]
-    norms = np.linalg.norm(sums, axis=1) * max(float(np.linalg.norm(whole)), 1e-12)
+    norms = np.sqrt(np.einsum("ij,ij->i", sums, sums)) * max(float(np.linalg.norm(whole)), 1e-12)
     cosines = sums @ whole.astype(np.float64) / np.maximum(norms, 1e-12)
     return np.maximum.reduceat(cosines, starts)
 
