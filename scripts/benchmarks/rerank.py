@@ -1,11 +1,12 @@
 """The light reranker: what it takes, in milliseconds and bytes, and what it gains over hybrid search.
 
-`python rerank.py FOLDER [--chunk-sizes 1000 100000] [--json FILE]`. FOLDER holds judged queries as BEIR lays them out
-(Cranfield, for the figures of docs/retrieval.md). For each chunk size the documents are added to a collection in
+`python rerank.py FOLDER [--chunk-sizes 1000 100000] [--documents N] [--json FILE]`. FOLDER holds judged
+queries as BEIR lays them out (Cranfield, for the figures of docs/retrieval.md). For each chunk size the documents are added to a collection in
 memory, every query is asked without and with `rerank="light"`, and the two are compared query by query. Then the
 reranker alone is timed, each query's 50 best candidates at a time: from token vectors in memory, and in a file. That is
 the time to read, check and score them, on one thread, and to order the candidates; the token vectors of the question
-come with its embedding. The cost grows with the tokens of a chunk, which are printed.
+come with its embedding. The cost grows with the tokens of a chunk, which are printed. With `--documents` only the first
+N are added and only the costs are measured, which do not depend on how many there are.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import asyncio
 import json
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +128,7 @@ async def costs(system: EnhancedRAGSystem, data: Dataset) -> dict[str, Any]:
     return result
 
 
-async def measure(folder: Path, chunk_size: int) -> dict[str, Any]:
+async def measure(folder: Path, chunk_size: int, documents: int | None) -> dict[str, Any]:
     """All figures for one chunk size."""
     data = read_dataset(folder)
     config = DeploymentConfig(
@@ -135,10 +137,12 @@ async def measure(folder: Path, chunk_size: int) -> dict[str, Any]:
     async with vpa.connect("embedded://") as manager, vpa.create_enhanced_rag_system(config, manager=manager) as system:
         report = await system.add_documents(
             NewDocument(document_id=one.document_id, title=one.title, content=one.content)
-            for one in data.documents()
+            for one in islice(data.documents(), documents)
             if one.content.strip()
         )
-        figures = {"chunk size": chunk_size, "chunks": report.chunks, **await quality(system, data)}
+        figures: dict[str, Any] = {"chunk size": chunk_size, "chunks": report.chunks}
+        if documents is None:
+            figures |= await quality(system, data)
         return figures | await costs(system, data)
 
 
@@ -147,10 +151,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--chunk-sizes", type=int, nargs="+", default=[1000, 100_000])
+    parser.add_argument("--documents", type=int)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     print(f"{processor()}; {machine()}")
-    figures = [asyncio.run(measure(options.folder, size)) for size in options.chunk_sizes]
+    figures = [asyncio.run(measure(options.folder, size, options.documents)) for size in options.chunk_sizes]
     for row in figures:
         for name, value in row.items():
             print(f"  {name:<20} {round(value, 4) if isinstance(value, float) else value}")
