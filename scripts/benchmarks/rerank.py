@@ -1,12 +1,12 @@
 """The light reranker: what it takes, in milliseconds and bytes, and what it gains over hybrid search.
 
-`python rerank.py FOLDER [--chunk-sizes 1000 100000] [--documents N] [--json FILE]`. FOLDER holds judged
-queries as BEIR lays them out (Cranfield, for the figures of docs/retrieval.md). For each chunk size the documents are added to a collection in
-memory, every query is asked without and with `rerank="light"`, and the two are compared query by query. Then the
-reranker alone is timed, each query's 50 best candidates at a time: from token vectors in memory, and in a file. That is
-the time to read, check and score them, on one thread, and to order the candidates; the token vectors of the question
-come with its embedding. The cost grows with the tokens of a chunk, which are printed. With `--documents` only the first
-N are added and only the costs are measured, which do not depend on how many there are.
+`python rerank.py FOLDER [--chunk-sizes 1000 100000] [--documents N] [--json FILE]`. FOLDER holds judged queries as
+BEIR lays them out (Cranfield, for the figures of docs/retrieval.md). For each chunk size the documents are added to a
+collection in memory, every query is asked without and with `rerank="light"`, and the two are compared query by query.
+Then the reranker alone is timed, each query's 50 best candidates at a time: from token vectors in memory, and in a
+file. That is the time to read, check and score them, on one thread, and to order the candidates; the token vectors of
+the question come with its embedding. The cost grows with the tokens of a chunk, which are printed. With `--documents`
+only the first N are added and only the costs are measured, which do not depend on how many there are.
 """
 
 from __future__ import annotations
