@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from common import median_ms, table
 
+from vpa.embeddings.minilm.bert import pooled
 from vpa.embeddings.minilm.model import MiniLM
 from vpa.embeddings.minilm.weights import find_weights
 from vpa.rag.chunking.splitter import chunk_text
@@ -72,7 +73,7 @@ def _on_blas_threads(model: MiniLM, texts: Sequence[str]) -> Any:
     result = np.empty((len(encoded), parts.DIMENSION), dtype=np.float32)
     for group in parts._groups([len(ids) for ids in encoded]):
         ids, mask = parts._padded([encoded[i] for i in group])
-        result[group] = model._encoder.encode(ids, mask)
+        result[group] = pooled(model._encoder.states(ids, mask), mask)
     return result
 
 

@@ -9,6 +9,7 @@ from vpa.commands.grammar import CommandParser
 
 # As vpa.client.words, vpa.retrieval.fusion and vpa.config name them, which are too heavy to import here.
 _MODES = ("hybrid", "dense", "keyword")
+_RERANKERS = ("none", "light")
 _FUSIONS = ("minmax", "zscore", "max", "rrf", "confidence")
 _ENVIRONMENTS = ("development", "staging", "production")
 
@@ -38,6 +39,7 @@ def build_parser() -> CommandParser:
     search.add_argument("--filter", metavar="JSON", help="""for example '{"year": {"$gte": 1960}}'""")
     search.add_argument("--top-k", type=int, default=5, metavar="N", help="how many results (default 5)")
     search.add_argument("--mode", choices=("hybrid", "dense", "keyword"), help="by meaning and words, or one of them")
+    search.add_argument("--rerank", choices=_RERANKERS, help="look at the best again (default: VPA_RERANK, none)")
     search.add_argument("--explain", action="store_true", help="show where each score comes from")
     search.add_argument("--threshold", type=float, metavar="SIMILARITY", help="leave out results that are less similar")
     search.add_argument("--by-document", action="store_true", help="the best passage of each document only")
@@ -90,6 +92,7 @@ def _add_evaluate(commands: argparse._SubParsersAction[CommandParser]) -> None:
     )
     evaluate.add_argument("--keyword-weight", type=float, metavar="W", help="of words in hybrid (default 0.5)")
     evaluate.add_argument("--expand", choices=("feedback",), help="ask again with words of the best answers")
+    evaluate.add_argument("--rerank", choices=_RERANKERS, help="look at the best again (default: VPA_RERANK, none)")
     evaluate.add_argument("--chunk-size", type=int, metavar="N", help="characters (default: VPA_CHUNK_SIZE, 1000)")
     evaluate.add_argument("--per-query", type=_place, metavar="FILE", help="write the values of each query as TSV")
     evaluate.add_argument("--json", action="store_true", help="machine-readable output on stdout")

@@ -72,20 +72,20 @@ from vpa.embeddings.contract import Embedder as Embedder
 from vpa.filters import F as F
 from vpa.filters import Filter as Filter
 from vpa.filters import FilterLike
+from vpa.rag.asking import GroupBy
 from vpa.rag.context import Citation as Citation
 from vpa.rag.context import Context as Context
 from vpa.rag.context import CountTokens
 from vpa.rag.documents import Document, DocumentSummary, FormatName, IngestReport
 from vpa.rag.documents import SearchResult as SearchResult
 from vpa.rag.ingest import Progress, Source
-from vpa.rag.retrieve import GroupBy
 from vpa.rag.widening import Widen
 from vpa.retrieval.boosts import Recency as Recency
 from vpa.retrieval.expand import Expansion
 from vpa.retrieval.fusion import FusedChoice, FusionName
 from vpa.retrieval.fusion import Fusion as Fusion
 from vpa.retrieval.rerank import Reranker as Reranker
-from vpa.retrieval.rerank import RerankFunction
+from vpa.retrieval.rerank import RerankFunction, RerankName
 from vpa.retrieval.why import MatchedWord as MatchedWord
 from vpa.retrieval.why import Why as Why
 from vpa.stores.answers import Candidates
@@ -494,9 +494,9 @@ class EnhancedRAGSystem:
         keyword_weight: float | None = ...,
         boosts: Mapping[str, float] | None = ...,
         recency: Recency | None = ...,
-        rerank: Reranker | RerankFunction | None = ...,
+        rerank: RerankName | Reranker | RerankFunction | None = ...,
         rerank_depth: int = ...,
-        rerank_weight: float = ...,
+        rerank_weight: float | None = ...,
         rerank_seconds: float = ...,
         expand: Expansion = ...,
         history: Sequence[str] = ...,

@@ -66,6 +66,25 @@ def test_ingest_then_search_works_without_any_setting(vpa: Run, tmp_path: Path) 
     assert next(r for r in found if r["document_id"] == "7")["metadata"] == {"year": 2005, "lang": "en"}
 
 
+def test_search_reranks_where_it_is_asked_for(vpa: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus(tmp_path)
+    monkeypatch.setenv("VPA_EMBEDDING_MODEL", "minilm")
+    monkeypatch.setenv("VPA_RERANK", "light")
+    assert vpa("ingest", "docs")[0] == 0
+    assert (tmp_path / ".vpa" / "token-vectors.sqlite").exists()
+    for options in ((), ("--rerank", "light")):
+        results = json.loads(vpa("search", "cats", "--json", *options)[1])
+        assert all(result["why"]["reranked"] is not None for result in results)
+    assert json.loads(vpa("search", "cats", "--json", "--rerank", "none")[1])[0]["why"]["reranked"] is None
+    assert "reranked" in vpa("search", "cats", "--explain")[1]
+    monkeypatch.delenv("VPA_RERANK")
+    monkeypatch.setenv("VPA_EMBEDDING_MODEL", "hashing")
+    assert vpa("ingest", "docs", "--path", "other")[0] == 0
+    status, _, err = vpa("search", "cats", "--rerank", "light", "--path", "other")
+    assert status == 2
+    assert "rerank='light' compares vectors of tokens" in err
+
+
 def test_search_takes_a_filter_and_shows_people_what_it_found(vpa: Run, tmp_path: Path) -> None:
     corpus(tmp_path)
     vpa("ingest", "docs", "--json")

@@ -34,8 +34,8 @@ def unread(sources: Iterable[str]) -> list[str]:
     """The settings that none of `sources` reads, neither of their section nor under the flat name."""
     read = {name for source in sources for name in _reads(source)}
     # What a section derives from its fields counts as them where it is read itself.
-    if "cache_bytes" in read:
-        read.add("cache_size_mb")
+    derived = {"cache_bytes": "cache_size_mb", "token_bytes": "token_vectors_mb"}
+    read |= {field for name, field in derived.items() if name in read}
     return sorted(key for key, declared in SETTINGS.items() if not read & {key, declared.field})
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from vpa.base.errors import EmbedderError, EmbedderUnavailableError
 from vpa.base.records import EmbeddingIdentity
+from vpa.base.tokens import TokenVectors
 from vpa.embeddings.batched import BatchedEmbedder, Retries
 from vpa.embeddings.blocking import BlockingEmbedder
 from vpa.embeddings.cached import VectorCache
@@ -122,3 +123,60 @@ def test_the_cache_is_bounded_and_keeps_its_own_rows() -> None:
         cache.put([f"text {number}"], row)
     assert cache.get("a") is None
     assert cache.get("text 9") is not None
+
+
+class WithTokens(BlockingEmbedder):
+    """A token for each letter."""
+
+    token_width = 3
+
+    async def embed_tokens(self, texts: Any, *, kind: Any) -> Any:
+        rows = [np.ones((len(text), 3), dtype=np.float32) for text in texts]
+        tokens = [TokenVectors(one, one[:1], text, []) for one, text in zip(rows, texts, strict=True)]
+        return await self.embed(texts, kind=kind), tokens
+
+
+class Sink:
+    def __init__(self, lacking: set[str]) -> None:
+        self.lacking = lacking
+        self.seen: list[tuple[str, int]] = []
+
+    async def put(self, texts: Any, tokens: Any) -> None:
+        self.seen += [(text, len(made.rows)) for text, made in zip(texts, tokens, strict=True)]
+
+
+async def test_token_vectors_come_with_each_batch_and_what_lacks_them_is_embedded_again(model: Recording) -> None:
+    embedder = BatchedEmbedder(lambda: WithTokens(model), batch_size=2)
+    await embedder.documents(["a", "bb"])
+    sink = Sink({"bb", "ccc"})
+    vectors = await embedder.documents(["a", "bb", "ccc", "dddd", "ccc"], tokens=sink)
+    assert vectors[:, 0].tolist() == [4, 5, 6, 7, 6]
+    assert sink.seen == [("bb", 2), ("ccc", 3), ("dddd", 4)]
+    assert model.calls[1:] == [["d: bb", "d: ccc"], ["d: dddd"]]
+    await embedder.close()
+
+
+async def test_the_tokens_of_a_question_are_those_made_with_its_vector(model: Recording) -> None:
+    embedder = BatchedEmbedder(lambda: WithTokens(model), batch_size=2)
+    await embedder.queries(["what"])
+    assert len((await embedder.question_tokens("what")).rows) == 4
+    assert len(model.calls) == 1
+    assert len((await embedder.question_tokens("who")).rows) == 3
+    assert len(model.calls) == 2
+    for number in range(100):
+        await embedder.queries([str(number)])
+    await embedder.question_tokens("what")
+    assert len(model.calls) == 103
+    await embedder.close()
+
+
+async def test_what_fails_is_tried_again_with_its_tokens(model: Recording, waits: list[float]) -> None:
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    embedder = BatchedEmbedder(lambda: WithTokens(model), batch_size=2, retries=Retries(sleep=sleep))
+    model.failures = [EmbedderUnavailableError("away")]
+    sink = Sink(set())
+    await embedder.documents(["a"], tokens=sink)
+    assert (sink.seen, len(waits)) == ([("a", 1)], 1)
+    await embedder.close()

@@ -16,8 +16,10 @@ from vpa.base.records import EmbeddingIdentity
 from vpa.embeddings import catalog
 from vpa.embeddings.hashing import Hashing, HashingEmbedder
 from vpa.embeddings.minilm import weights
+from vpa.embeddings.minilm.basis import STRETCH_WIDTH, WIDTH
 from vpa.embeddings.minilm.embedder import MiniLMEmbedder
 from vpa.embeddings.minilm.model import MiniLM, split_long_words
+from vpa.retrieval.light.codes import Coded, coded
 
 REFERENCE = Path(__file__).with_name("data") / "minilm.npz"
 
@@ -49,6 +51,69 @@ def test_a_text_has_one_vector_whatever_stands_beside_it(minilm: MiniLM, referen
     for position in (0, 4, 11, 20):
         alone = minilm.encode([texts[position]])[0]
         assert float(alone @ together[position]) >= 0.99999
+
+
+def test_token_vectors_come_from_the_same_pass(minilm: MiniLM, reference) -> None:
+    texts, _ = reference
+    vectors, tokens = minilm.encode_tokens(texts)
+    np.testing.assert_array_equal(vectors, minilm.encode(texts))
+    counts = [count - 2 for count in minilm.count_tokens(texts)]
+    assert [len(made.rows) for made in tokens] == [min(count, 254) for count in counts]
+    for made in tokens:
+        assert made.rows.shape[1] == WIDTH
+        assert made.stretches.shape == (-(-len(made.rows) // 16), STRETCH_WIDTH)
+        assert len(made.spans) == len(made.rows)
+    nothing, none = minilm.encode_tokens([])
+    assert (nothing.shape, none) == ((0, 384), [])
+
+
+def test_token_vectors_say_where_their_token_stands(minilm: MiniLM) -> None:
+    text = "A turbine's blade, " + "x" * 300
+    [made] = minilm.encode_tokens([text])[1]
+    words = [made.text[start:end] for start, end in made.spans]
+    assert words[:6] == ["A", "turbine", "'", "s", "blade", ","]
+    # Of a word that was split for the tokenizer.
+    assert set("".join(words[6:])) == {"x"}
+
+
+def test_in_64_dimensions_the_cosines_of_tokens_are_nearly_those_of_384(minilm: MiniLM) -> None:
+    texts = [
+        "The lift of a wing grows with its angle of attack until the flow separates.",
+        "Yeast makes bread rise; salt slows it down, and warmth speeds it up.",
+        "Which angle makes the flow separate from the wing?",
+    ]
+    whole = [states / np.linalg.norm(states, axis=1, keepdims=True) for states in minilm.token_states(texts)]
+    _, made = minilm.encode_tokens(texts)
+    for number, other in ((0, 1), (0, 2), (1, 2)):
+        exact = whole[other] @ whole[number].T
+        narrow = made[other].rows @ made[number].rows.T
+        coarse = [Coded(*coded(made[one].rows)).rows() for one in (other, number)]
+        # A third of the length is gone, and what is near to what stays.
+        assert np.abs(narrow - exact).mean() < 0.15
+        assert np.corrcoef(narrow.ravel(), exact.ravel())[0, 1] > 0.8
+        assert np.abs(coarse[0] @ coarse[1].T - narrow).max() < 0.01
+    # Of the whole texts: their sums.
+    sums = [one.stretches.sum(axis=0) for one in made]
+    wide = [states.sum(axis=0) for states in minilm.token_states(texts)]
+    for number, other in ((0, 1), (0, 2), (1, 2)):
+        assert cosine(sums[number], sums[other]) == pytest.approx(cosine(wide[number], wide[other]), abs=0.08)
+
+
+def cosine(first: np.ndarray, second: np.ndarray) -> float:
+    return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
+
+
+async def test_the_embedder_offers_token_vectors_and_others_do_not() -> None:
+    embedder = MiniLMEmbedder()
+    assert embedder.token_width == WIDTH
+    vectors, tokens = await embedder.embed_tokens(["a wing"], kind="query")
+    np.testing.assert_array_equal(vectors, await embedder.embed(["a wing"], kind="query"))
+    assert len(tokens[0].rows) == 2
+    await embedder.close()
+    other = HashingEmbedder()
+    assert other.token_width is None
+    with pytest.raises(NotImplementedError, match="HashingEmbedder states token_width"):
+        await other.embed_tokens(["a wing"], kind="query")
 
 
 def test_no_texts_make_no_vectors(minilm: MiniLM) -> None:
@@ -207,13 +272,13 @@ def test_the_forward_pass_runs_on_one_blas_thread(minilm: MiniLM, monkeypatch: p
     from threadpoolctl import threadpool_info
 
     seen: list[int] = []
-    real = type(minilm._encoder).encode
+    real = type(minilm._encoder).states
 
-    def encode(self: Any, *arguments: Any) -> Any:
+    def states(self: Any, *arguments: Any) -> Any:
         seen.extend(one["num_threads"] for one in threadpool_info() if "numpy" in one["filepath"])
         return real(self, *arguments)
 
-    monkeypatch.setattr(type(minilm._encoder), "encode", encode)
+    monkeypatch.setattr(type(minilm._encoder), "states", states)
     minilm.encode(["a text"])
     assert set(seen) == {1}
 

@@ -9,10 +9,12 @@ from typing import get_args
 import pytest
 
 from commands.test_cli import Run, vpa
-from vpa.cli import _ENVIRONMENTS, _FUSIONS, _MODES
+from vpa.cli import _ENVIRONMENTS, _FUSIONS, _MODES, _RERANKERS
 from vpa.client.words import SearchMode
 from vpa.config.sections.deployment import ENVIRONMENTS
+from vpa.config.sections.rag import RERANKERS
 from vpa.retrieval.fusion import FusionName
+from vpa.retrieval.rerank import RerankName
 
 __all__ = ["vpa"]
 
@@ -158,4 +160,19 @@ def test_a_document_that_cannot_be_added_is_named(vpa: Run, data: str, tmp_path:
 def test_the_choices_are_those_of_the_search() -> None:
     assert set(_MODES) == set(get_args(SearchMode))
     assert get_args(FusionName) == _FUSIONS
+    assert get_args(RerankName) == _RERANKERS == RERANKERS
     assert set(_ENVIRONMENTS) == set(ENVIRONMENTS)
+
+
+def test_answers_are_reranked_where_it_is_asked_for(vpa: Run, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VPA_EMBEDDING_MODEL", "hashing")
+    status, out, err = vpa("evaluate", data, "--rerank", "light")
+    assert (status, out) == (2, "")
+    assert "VPA_RERANK='light' compares vectors of tokens" in err
+    assert vpa("evaluate", "--run", "x", "--qrels", "y", "--rerank", "light")[0] == 2
+    monkeypatch.setenv("VPA_EMBEDDING_MODEL", "minilm")
+    for rerank in ("light", "none"):
+        status, out, err = vpa("evaluate", data, "--rerank", rerank, "--json")
+        assert (status, err) == (0, "")
+        [evaluation] = json.loads(out)["evaluations"]
+        assert evaluation["measures"]["recall@10"]["mean"] > 0.3

@@ -34,7 +34,10 @@ ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"semantic_weight": -1}, "semantic_weight must be a number from 0 up, not -1"),
     ({"keyword_weight": "1"}, "keyword_weight must be a number from 0 up, not '1'"),
     ({"semantic_weight": 0, "keyword_weight": 0}, "are both 0; at least one must be above"),
-    ({"rerank": "cross-encoder"}, r"rerank is a function \(question, texts\) -> numbers, or a Reranker"),
+    (
+        {"rerank": "cross-encoder"},
+        r"rerank is 'none', 'light', a function \(question, texts\) -> numbers, or a Reranker",
+    ),
     ({"rerank_depth": 0}, "from 1 to 5000, not 0"),
     ({"rerank_weight": 1.5}, "rerank_weight must be a number from 0 to 1, not 1.5"),
     ({"rerank_seconds": 0}, "rerank_seconds must be a number above 0, not 0"),

@@ -101,7 +101,7 @@ def test_what_functions_raise_is_told_as_with_await(rag: Any) -> None:
         rag.search_knowledge("oil", rerank=broken)
     with pytest.raises(KeyError, match="model"):
         rag.search_knowledge("oil", expand=broken)
-    with pytest.raises(errors.InvalidQueryError, match="rerank is a function"):
+    with pytest.raises(errors.InvalidQueryError, match="rerank is 'none', 'light', a function"):
         rag.search_knowledge("oil", rerank=5)
     with pytest.raises(errors.RerankerError, match="shape"):
         rag.search_knowledge("oil", rerank=lambda question, texts: [])

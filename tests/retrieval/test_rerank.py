@@ -67,7 +67,7 @@ async def test_the_reranker_sees_the_question_and_the_texts_in_order() -> None:
     assert seen == [("question", ["first", ""])]
     assert names(outcome.candidates) == ["b", "a"]
     assert [(one.reranked, one.rank) for one in outcome.candidates] == [(2.0, 2), (1.0, 1)]
-    assert outcome.note is None
+    assert outcome.notes == ()
 
 
 async def test_only_the_best_are_looked_at_and_the_rest_stays_in_order() -> None:
@@ -231,7 +231,7 @@ async def test_a_slow_one_is_not_waited_for_and_the_order_stays() -> None:
     for function in (slow, blocking):
         outcome = await rerank(row([0.9, 0.5]), function, seconds=0.01)
         assert names(outcome.candidates) == ["c000", "c001"]
-        assert outcome.note == f"the reranker '{function.__name__}' took longer than 0.01 s: the order is as it was"
+        assert outcome.notes == (f"the reranker '{function.__name__}' took longer than 0.01 s: the order is as it was",)
         assert [(one.score, one.reranked) for one in outcome.candidates] == [(0.9, None), (0.5, None)]
     release.set()
 
@@ -244,9 +244,9 @@ async def test_any_number_that_never_return_hold_up_no_other() -> None:
         return [0.0] * len(texts)
 
     for _ in range(40):
-        assert (await rerank(row([0.9, 0.5]), hanging, seconds=0.001)).note
+        assert (await rerank(row([0.9, 0.5]), hanging, seconds=0.001)).notes
     outcome = await rerank(row([0.9, 0.5]), lambda question, texts: [1.0, 2.0])
-    assert (names(outcome.candidates), outcome.note) == (["c001", "c000"], None)
+    assert (names(outcome.candidates), outcome.notes) == (["c001", "c000"], ())
     # Nor what else runs in threads of the loop.
     assert await asyncio.to_thread(lambda: 5) == 5
     release.set()

@@ -57,7 +57,7 @@ def _of_runs(args: Namespace) -> Outcome:
         raise ConfigurationError(
             "a run is measured by judgements: name them with --qrels FILE, or the folder with them"
         )
-    unused = [name for name in ("mode", "chunk_size", *_RETRIEVAL) if getattr(args, name) is not None]
+    unused = [name for name in ("mode", "chunk_size", "rerank", *_RETRIEVAL) if getattr(args, name) is not None]
     if unused:
         raise ConfigurationError(f"--{unused[0].replace('_', '-')} is about searches; with --run nothing is searched")
     qrels = read_qrels(args.qrels) if args.qrels else read_dataset(args.folder).qrels
@@ -91,6 +91,8 @@ async def _of_searches(args: Namespace) -> Outcome:
     config = settings(args)
     if args.chunk_size is not None:
         config.chunk_size = args.chunk_size
+    if args.rerank is not None:
+        config.rerank = args.rerank
     asked = {name: value for name in _RETRIEVAL if (value := getattr(args, name)) is not None}
     _check_asked(asked, top_k=args.top_k, against=args.against)
     modes = [args.mode or ("hybrid" if config.keyword_language else "dense")]

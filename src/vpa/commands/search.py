@@ -62,6 +62,7 @@ async def _search(args: Namespace) -> tuple[list[SearchResult], int]:
             filters=filters,
             score_threshold=args.threshold,
             mode=args.mode,
+            rerank=args.rerank,
             group_by="document" if args.by_document else None,
             scope=scope(args),
         )
@@ -81,7 +82,7 @@ async def _check_fields(manager: VectorDatabaseManager, condition: dict[str, Any
 
 def _explain(results: Sequence[SearchResult]) -> None:
     """Where each score comes from, as a table."""
-    columns = ("", "score", "similarity", "rank", "BM25", "rank", "fused", "boosts", "words that match")
+    columns = ("", "score", "similarity", "rank", "BM25", "rank", "fused", "boosts", "reranked", "words that match")
     print_table(columns, [_facts(rank, result) for rank, result in enumerate(results, 1)])
     for note in results[0].why.notes if results[0].why is not None else ():
         print_line(f"note: {note}")
@@ -98,6 +99,7 @@ def _facts(rank: int, result: SearchResult) -> Sequence[str]:
         _number(why.keyword_rank),
         _number(why.fused),
         ", ".join(f"{name} × {factor:.2f}" for name, factor in why.boosts.items()),
+        _number(why.reranked),
         ", ".join(dict.fromkeys(word.word for word in why.words)),
     )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import tenacity
@@ -13,6 +14,7 @@ import tenacity
 from vpa.base.arrays import FloatMatrix
 from vpa.base.errors import EmbedderError, VectorDatabaseError
 from vpa.base.records import EmbeddingIdentity
+from vpa.base.tokens import TokenVectors
 from vpa.embeddings.adapt import as_embedder
 from vpa.embeddings.cached import VectorCache
 from vpa.embeddings.contract import Embedder, Kind
@@ -22,9 +24,25 @@ from vpa.kit.threads import Workers
 from vpa.observe.log import get_logger
 
 Progress: TypeAlias = Callable[[int, int], None]
+T = TypeVar("T")
 _log = get_logger("vpa.embeddings")
 # Hashing that many texts of 1,000 characters takes about a millisecond: then others get the loop.
 _SLICE: Final = 256
+# Questions whose token vectors are remembered for what looks at the answers: as many as are searched for at once.
+_QUESTIONS: Final = 64
+
+
+class TokenSink(Protocol):
+    """Takes the token vectors of documents."""
+
+    @property
+    def lacking(self) -> Collection[str]:
+        """Texts whose token vectors it does not have: they are embedded, also where their vectors are remembered."""
+        ...
+
+    async def put(self, texts: Sequence[str], tokens: Sequence[TokenVectors]) -> None:
+        """Called after each batch."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +68,7 @@ class BatchedEmbedder:
         self._owns_embedder = owns_embedder
         self._loader = Workers(size=1, name="vpa-loader")
         self._cache = VectorCache()
+        self._questions: OrderedDict[str, TokenVectors] = OrderedDict()
         self._embedder: Embedder | None = None
         self._opening = asyncio.Lock()
 
@@ -73,23 +92,35 @@ class BatchedEmbedder:
         """The window of the loaded model, if it is known."""
         return None if self._embedder is None else self._embedder.max_tokens
 
+    @property
+    def token_width(self) -> int | None:
+        """The width of the loaded model's token vectors; None where it makes none."""
+        return None if self._embedder is None else self._embedder.token_width
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """As of the loaded embedder. Blocks."""
         return self._opened().count_tokens(texts)
 
-    async def documents(self, texts: Sequence[str], *, progress: Progress | None = None) -> FloatMatrix:
+    async def documents(
+        self, texts: Sequence[str], *, progress: Progress | None = None, tokens: TokenSink | None = None
+    ) -> FloatMatrix:
         """`(n, d) float32`; `progress(done, total)` is called after each batch. Equal texts are embedded once.
 
+        `tokens` takes the token vectors too, of a model that makes some (`token_width`).
         Batches that were made before a failure are remembered for an hour, so that a second call continues.
         """
         identity = await self.open()
         result = np.empty((len(texts), identity.dimension), dtype=np.float32)
-        waiting = await self._fill_known(result, texts)
+        waiting = await self._fill_known(result, texts, but=() if tokens is None else tokens.lacking)
         done = len(texts) - sum(map(len, waiting.values()))
         missing = list(waiting)
         for start in range(0, len(missing), self._batch_size):
             batch = missing[start : start + self._batch_size]
-            vectors = await self._embed(batch, kind="document")
+            if tokens is None:
+                vectors = await self._embed(batch, kind="document")
+            else:
+                vectors, made = await self._embed_tokens(batch, kind="document")
+                await tokens.put(batch, made)
             self._cache.put(batch, vectors)
             for text, row in zip(batch, vectors, strict=True):
                 result[waiting[text]] = row
@@ -100,11 +131,13 @@ class BatchedEmbedder:
             await asyncio.sleep(0)
         return result
 
-    async def _fill_known(self, result: FloatMatrix, texts: Sequence[str]) -> dict[str, list[int]]:
-        """Rows from the cache go into `result`; returns the positions of every other text."""
+    async def _fill_known(
+        self, result: FloatMatrix, texts: Sequence[str], *, but: Collection[str]
+    ) -> dict[str, list[int]]:
+        """Rows from the cache go into `result`, but for some texts; returns the positions of every other text."""
         waiting: dict[str, list[int]] = {}
         for position, text in enumerate(texts):
-            known = self._cache.get(text)
+            known = None if text in but else self._cache.get(text)
             if known is None:
                 waiting.setdefault(text, []).append(position)
             else:
@@ -114,11 +147,50 @@ class BatchedEmbedder:
         return waiting
 
     async def queries(self, texts: Sequence[str]) -> FloatMatrix:
-        """`(n, d) float32`; not cached."""
+        """`(n, d) float32`; not cached. The token vectors of the latest ones are remembered."""
         await self.open()
-        return await self._embed(texts, kind="query")
+        if self.token_width is None:
+            return await self._embed(texts, kind="query")
+        vectors, tokens = await self._embed_tokens(texts, kind="query")
+        for text, made in zip(texts, tokens, strict=True):
+            self._questions[text] = made
+            self._questions.move_to_end(text)
+        while len(self._questions) > _QUESTIONS:
+            self._questions.popitem(last=False)
+        return vectors
+
+    async def question_tokens(self, text: str) -> TokenVectors:
+        """The token vectors of a question: those made when it was embedded, or made now."""
+        if text not in self._questions:
+            await self.queries([text])
+        return self._questions[text]
 
     async def _embed(self, texts: Sequence[str], *, kind: Kind) -> FloatMatrix:
+        async def once() -> FloatMatrix:
+            return await self._once(texts, lambda: self._opened().embed(texts, kind=kind))
+
+        return await self._tried(once)
+
+    async def _embed_tokens(self, texts: Sequence[str], *, kind: Kind) -> tuple[FloatMatrix, list[TokenVectors]]:
+        async def once() -> tuple[FloatMatrix, list[TokenVectors]]:
+            tokens: list[TokenVectors] = []
+
+            async def embedded() -> FloatMatrix:
+                vectors, made = await self._opened().embed_tokens(texts, kind=kind)
+                tokens.extend(made)
+                return vectors
+
+            vectors = await self._once(texts, embedded)
+            if len(tokens) != len(texts):
+                raise EmbedderError(
+                    f"embedder {self._opened().identity} returned token vectors of {len(tokens)} texts for {len(texts)}"
+                )
+            return vectors, tokens
+
+        return await self._tried(once)
+
+    async def _tried(self, call: Callable[[], Awaitable[T]]) -> T:
+        """As often as `retries` says."""
         policy = self._retries
         attempts = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(policy.attempts),
@@ -128,13 +200,12 @@ class BatchedEmbedder:
             before_sleep=_say,
             reraise=True,
         )
-        return await attempts(self._once, texts, kind)
+        return await attempts(call)
 
-    async def _once(self, texts: Sequence[str], kind: Kind) -> FloatMatrix:
-        embedder = self._opened()
-        identity = embedder.identity
+    async def _once(self, texts: Sequence[str], call: Callable[[], Awaitable[FloatMatrix]]) -> FloatMatrix:
+        identity = self._opened().identity
         try:
-            returned = await embedder.embed(texts, kind=kind)
+            returned = await call()
         except VectorDatabaseError:
             raise
         except Exception as error:

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from vpa.base.arrays import FloatMatrix
 from vpa.base.records import EmbeddingIdentity
+from vpa.base.tokens import TokenVectors
 
 Kind: TypeAlias = Literal["document", "query"]
 
@@ -30,6 +31,18 @@ class Embedder(ABC):
 
         Raises EmbedderError; EmbedderUnavailableError where the same call may succeed later.
         """
+
+    @property
+    def token_width(self) -> int | None:
+        """The width of the token vectors that `embed_tokens` makes; None where it makes none."""
+        return None
+
+    async def embed_tokens(self, texts: Sequence[str], *, kind: Kind) -> tuple[FloatMatrix, list[TokenVectors]]:
+        """What `embed` returns, and the vectors of the tokens of each text, from the same pass of the model.
+
+        Only called where `token_width` is not None.
+        """
+        raise NotImplementedError(f"{type(self).__name__} states token_width and must make token vectors")
 
     async def open(self) -> EmbeddingIdentity:
         """Load or ask whatever is needed before the first text; called more than once."""

@@ -27,6 +27,7 @@ from vpa.rag.chunks import PreparedDocument, of_documents, to_batch
 from vpa.rag.documents import IngestReport, NewDocument
 from vpa.rag.options import RagOptions
 from vpa.rag.reading import read_vectors
+from vpa.rag.tokens.source import Tokens
 
 Source: TypeAlias = "Iterable[NewDocument | Mapping[str, Any]] | AsyncIterable[NewDocument | Mapping[str, Any]]"
 Progress: TypeAlias = Callable[[IngestReport], None]
@@ -47,14 +48,18 @@ class Ingestion:
         stamps: VersionStamps,
         workers: Workers,
         turns: KeyedLocks,
+        tokens: Tokens,
     ) -> None:
-        """`turns`: a lock for each scope and document id, so that one document is written by one task at a time."""
+        """`turns`: a lock for each scope and document id, so that one document is written by one task at a time.
+        `tokens` keeps the token vectors of what is embedded.
+        """
         self._collection = collection
         self._embedder = embedder
         self._options = options
         self._stamps = stamps
         self._workers = workers
         self._turns = turns
+        self._tokens = tokens
 
     async def prepare(self, document: NewDocument | Mapping[str, Any]) -> PreparedDocument:
         """Check and cut one document; raises InvalidRecordError, EmbedderError."""
@@ -91,8 +96,12 @@ class Ingestion:
         texts = [text for one in group for text in one.texts_to_embed()]
         filter = of_documents([one.document.document_id for one in group])
         known = await self._known_vectors(group, filter, scope=scope)
+        sink = await self._tokens.sink(group)
+        # What was embedded before its token vectors were kept is embedded again.
+        for text in () if sink is None else sink.lacking & known.keys():
+            del known[text]
         new = [text for text in texts if text not in known]
-        made = await self._embedder.documents(new)
+        made = await self._embedder.documents(new, tokens=sink)
         batch = await self._workers.run(_batch, group, texts, known, made)
         await self._collection.upsert(batch, replacing=filter, scope=scope)
         return IngestReport(

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from vpa.base.arguments import explains
 from vpa.base.clock import Clock, SystemClock
-from vpa.base.errors import ClosedError, CollectionExistsError, ConfigurationError, DimensionMismatchError
+from vpa.base.errors import (
+    ClosedError,
+    CollectionExistsError,
+    ConfigurationError,
+    DimensionMismatchError,
+    InvalidQueryError,
+)
 from vpa.base.ids import VersionStamps
 from vpa.base.records import Metric
 from vpa.client.collection import Collection
@@ -25,6 +31,10 @@ from vpa.rag.history import SearchHistory
 from vpa.rag.ingest import Ingestion
 from vpa.rag.options import RagOptions
 from vpa.rag.stats import SystemCounters
+from vpa.rag.tokens.shelf import MemoryShelf, Shelf
+from vpa.rag.tokens.source import Tokens
+from vpa.retrieval.light.reranker import LightReranker
+from vpa.retrieval.rerank import Reranker, as_reranker
 
 _log = get_logger("vpa.rag")
 _MOST_WORKERS: Final = 4  # Splitting holds the interpreter: more threads would wait for one another.
@@ -42,8 +52,11 @@ class RunningSystem:
         options: RagOptions | None = None,
         clock: Clock | None = None,
         owns_manager: bool = True,
+        shelf: Shelf | None = None,
     ) -> None:
-        """`owns_manager` False leaves the manager open at `shutdown`."""
+        """`owns_manager` False leaves the manager open at `shutdown`. `shelf`: where token vectors of documents are
+        kept for `rerank="light"`; by default in memory.
+        """
         self.manager = manager
         self.options = options or RagOptions()
         self._embedder = embedder
@@ -51,6 +64,9 @@ class RunningSystem:
         self._owns_manager = owns_manager
         self._stamps = VersionStamps(self._clock)
         self._workers = Workers(size=min(_MOST_WORKERS, available_cpus()), name="vpa-rag")
+        shelf = shelf or MemoryShelf(max_bytes=self.options.token_bytes)
+        self._tokens = Tokens(embedder, shelf, workers=self._workers)
+        self._light = LightReranker(self._tokens, run=self._workers.run)
         self._counters = SystemCounters()
         self._history = SearchHistory()
         self._cache: TtlCache[tuple[object, ...], list[SearchResult]] = TtlCache(
@@ -75,6 +91,7 @@ class RunningSystem:
             try:
                 identity = await self._embedder.open()
                 self._check_dimension(identity.dimension, str(identity))
+                self._reranker(None)
                 await self.manager.connect()
                 self._collection = await self._made(self.manager.config.index_name)
             except BaseException:
@@ -90,6 +107,19 @@ class RunningSystem:
                 "or choose another VPA_EMBEDDING_MODEL"
             )
 
+    def _reranker(self, rerank: Any) -> Reranker | None:
+        """What was asked for, or what the settings say; raises InvalidQueryError, ConfigurationError."""
+        asked = self.options.rerank if rerank is None else rerank
+        reranker = as_reranker(asked, {"none": lambda: None, "light": lambda: self._light})
+        if reranker is self._light and self._embedder.token_width is None:
+            name, kind = ("VPA_RERANK", ConfigurationError) if rerank is None else ("rerank", InvalidQueryError)
+            raise kind(
+                f"{name}='light' compares vectors of tokens, and this embedder makes none; minilm does "
+                "(VPA_EMBEDDING_MODEL=minilm), and an Embedder of yours that has token_width and embed_tokens; "
+                "or rerank by a function of yours"
+            )
+        return reranker
+
     async def shutdown(self) -> None:
         """Let store, model and cache go. May be called twice."""
         async with self._opening:
@@ -103,6 +133,7 @@ class RunningSystem:
         if self._owns_manager:
             await self.manager.close()
         await self._embedder.close()
+        await self._workers.finish(self._tokens.close)
         await self._workers.close()
 
     async def __aenter__(self) -> Self:
@@ -188,4 +219,5 @@ class RunningSystem:
             stamps=self._stamps,
             workers=self._workers,
             turns=self._turns,
+            tokens=self._tokens,
         )

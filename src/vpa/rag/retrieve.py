@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final
 
 import numpy as np
 
 from vpa.analysis.analyser import Analyser, analyser_of
-from vpa.base.arrays import FloatMatrix, FloatVector, unit_rows
+from vpa.analysis.bm25 import WordStatistics
+from vpa.analysis.languages import LANGUAGES
+from vpa.base.arrays import FloatMatrix, FloatVector, Scores, unit_rows
 from vpa.base.errors import InvalidQueryError
 from vpa.base.query import MAX_TOP_K
-from vpa.base.scope import Scope
 from vpa.base.showing import shown
 from vpa.client.collection import Collection
 from vpa.client.words import FUSED_DEPTH, SearchMode, check_question, only_stop_words
@@ -25,90 +26,33 @@ from vpa.embeddings.batched import BatchedEmbedder
 from vpa.filters import Filter
 from vpa.kit.threads import Workers
 from vpa.observe.log import get_logger
+from vpa.rag.asking import RetrievalOptions
 from vpa.rag.chunking.splitter import Chunk
 from vpa.rag.chunking.window import Window, fit
 from vpa.rag.chunks import to_result
 from vpa.rag.documents import SearchResult
-from vpa.rag.widening import Widen, widened
-from vpa.retrieval.boosts import Recency, boost_fields, boost_recent
+from vpa.rag.widening import widened
+from vpa.retrieval.boosts import boost_fields, boost_recent
 from vpa.retrieval.candidates import Candidate, newest, ranked
-from vpa.retrieval.choice import DOCUMENT, diverse, drawn_scores, limited, sampled
+from vpa.retrieval.choice import diverse, drawn_scores, limited, sampled
 from vpa.retrieval.expand import BELIEVED, FEEDBACK, fed_back, merged_variants, variants
-from vpa.retrieval.fusion import FusedChoice, Fusion
-from vpa.retrieval.identity import Identity
-from vpa.retrieval.rerank import FunctionReranker, Reranker, reranked
+from vpa.retrieval.fusion import FusedChoice, unsqueezed
+from vpa.retrieval.rerank import Facts, Reranker, reranked
 from vpa.retrieval.why import Why, matched_words
 from vpa.stores.answers import Candidates
 
-GroupBy: TypeAlias = Literal["document"] | None
 # So many times deeper where some candidates are passed over; a document seldom has more of the best chunks.
 _PASSED_OVER_FACTOR: Final = 4
 # No tokenizer makes more tokens of a character than UTF-8 has bytes: shorter queries need no counting.
 _TOKENS_PER_CHARACTER: Final = 4
-# What each earlier turn of a conversation weighs beside the one after it, and how many are looked at.
+# What each earlier turn of a conversation weighs beside the one after it.
 _EARLIER_WEIGHT: Final = 0.3
-EARLIER_TURNS: Final = 3
 # Vectors of the best candidates that are believed, and what they weigh (Rocchio 1971; docs/retrieval.md).
 _ROCCHIO_CANDIDATES, _ROCCHIO_WEIGHT = 2, 0.2
 # More candidates than any store gives, and those beyond `top_k` that older versions of documents may take.
 _EVERYTHING: Final = 4 * MAX_TOP_K
 _SPARE: Final = 10
 _log = get_logger("vpa.rag")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetrievalOptions:
-    """What a search asks for; part of the cache key. `mode` None: hybrid where the collection has a keyword index."""
-
-    top_k: int
-    score_threshold: float | None
-    group_by: GroupBy
-    exact: bool
-    scope: Scope
-    mode: SearchMode | None = None
-    fusion: Fusion = Fusion()
-    boosts: tuple[tuple[str, float], ...] = ()
-    recency: Recency | None = None
-    at_most: tuple[tuple[str, int], ...] = ()
-    widen: Widen = 0
-    diversity: float = 0.0
-    temperature: float = 0.0
-    seed: int | None = None
-    rerank: Reranker | None = None
-    rerank_depth: int = 50
-    rerank_weight: float = 0.3
-    rerank_seconds: float = 2.0
-    expand: Any = None
-    history: tuple[str, ...] = ()
-    language: str = "english"
-
-    @property
-    def limits(self) -> tuple[tuple[str, int], ...]:
-        """`at_most`, with grouping as one of them."""
-        return (*self.at_most, (DOCUMENT, 1)) if self.group_by else self.at_most
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What tells one search from another; a mapping by its items, a function by itself."""
-        expand = self.expand
-        if isinstance(expand, Mapping):
-            expand = tuple((word, tuple(others)) for word, others in expand.items())
-        elif callable(expand):
-            expand = Identity(expand)
-        # A reranker of the caller's may be a value that cannot be hashed.
-        rerank = self.rerank if isinstance(self.rerank, FunctionReranker) else Identity(self.rerank)
-        return (replace(self, expand=None, rerank=None), expand, rerank)
-
-    @property
-    def is_reordered(self) -> bool:
-        """Whether steps after fusion may bring other candidates forward."""
-        steps = (self.boosts, self.recency, self.rerank, self.expand, self.limits, self.diversity, self.temperature)
-        return any(steps)
-
-    @property
-    def is_repeatable(self) -> bool:
-        """Whether the same search, over the same records, has the same answer."""
-        return not self.temperature or self.seed is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,24 +84,6 @@ async def embed_query(embedder: BatchedEmbedder, query: str, *, workers: Workers
     return mean if not mean.any() else unit_rows(mean) * np.float32(np.linalg.norm(vectors, axis=1).mean())
 
 
-def check_history(history: Any) -> tuple[str, ...]:
-    """The earlier turns that are looked at, those that say something; raises InvalidQueryError for what is no list of
-    strings, or no text.
-    """
-    is_list = isinstance(history, Sequence) and not isinstance(history, str)
-    if not is_list or not all(isinstance(turn, str) for turn in history):
-        raise InvalidQueryError(f"history is a list of strings, the latest last, not {shown(history)}")
-    # What is not looked at tells no search from another.
-    return tuple(check_question(turn) for turn in [turn for turn in history if turn.strip()][-EARLIER_TURNS:])
-
-
-def check_group_by(group_by: object) -> GroupBy:
-    """Return it, or raise InvalidQueryError."""
-    if group_by is None or group_by == "document":
-        return group_by
-    raise InvalidQueryError(f"group_by is None or 'document', not {shown(group_by)}")
-
-
 class Retrieval:
     """One search of one collection."""
 
@@ -178,10 +104,16 @@ class Retrieval:
         self._options = options
         self._workers = workers
         self._now = now
-        info = collection.info
-        self.mode: SearchMode = options.mode or ("dense" if info.keywords is None else "hybrid")
-        self._analyser: Analyser = analyser_of(options.language if info.keywords is None else info.keywords.language)
+        keywords, trouble = collection.info.keywords, collection.why_no_words
+        self.mode: SearchMode = options.mode or ("dense" if trouble is not None else "hybrid")
+        known = keywords is not None and keywords.language in LANGUAGES
+        self._analyser: Analyser = analyser_of(
+            keywords.language if keywords is not None and known else options.language
+        )
         self._notes: list[str] = []
+        if trouble is not None and keywords is not None and options.mode is None:
+            self._note(f"compared by vector alone: {trouble.message}")
+        self._statistics: WordStatistics | None = None
         # How the candidates of hybrid answers were chosen; and of how many the records are read: where no later step
         # changes the order, few more than are asked for.
         self._choices: list[FusedChoice] = []
@@ -283,7 +215,9 @@ class Retrieval:
 
     @property
     def _wants_vectors(self) -> bool:
-        return self._options.diversity > 0 or self._options.expand == FEEDBACK
+        rerank = self._options.rerank
+        reads = rerank is not None and rerank.reads_vectors
+        return reads or self._options.diversity > 0 or self._options.expand == FEEDBACK
 
     async def _fused(self, question: _Question, depth: int) -> list[Candidate]:
         """Candidates in the order of their scores, or of fusion."""
@@ -301,6 +235,9 @@ class Retrieval:
             filter=self._node,
             scope=self._options.scope,
         )
+        known = {} if self._statistics is None else self._statistics.frequencies
+        # One way to ask may know terms that another does not.
+        self._statistics = replace(answer.statistics, frequencies={**known, **answer.statistics.frequencies})
         if not hybrid:
             return _by_words(answer)
         self._choices.append(choice)
@@ -331,19 +268,40 @@ class Retrieval:
                 boost_recent(candidates, options.recency, now=self._now)
             candidates = ranked(candidates)
         if options.rerank is not None:
-            candidates, note = await reranked(
-                query,
-                candidates,
-                options.rerank,
-                depth=options.rerank_depth,
-                weight=options.rerank_weight,
-                seconds=options.rerank_seconds,
-            )
-            if note is not None:
-                self.went_as_asked = False
-                self._note(note)
+            candidates = await self._reranked(query, candidates, options.rerank)
         candidates = limited(candidates, options.limits)
         return self._picked(candidates)
+
+    async def _reranked(self, query: str, candidates: list[Candidate], reranker: Reranker) -> list[Candidate]:
+        options = self._options
+        outcome = await reranked(
+            query,
+            candidates,
+            reranker,
+            depth=options.rerank_depth,
+            weight=options.rerank_weight,
+            seconds=options.rerank_seconds,
+            facts=await self._facts(candidates, reranker),
+        )
+        for note in outcome.notes:
+            self.went_as_asked = False
+            self._note(note)
+        return outcome.candidates
+
+    async def _facts(self, candidates: Sequence[Candidate], reranker: Reranker) -> Facts:
+        records = None
+        if reranker.reads_vectors:
+            counted = self._statistics
+            scope = self._options.scope
+            records = await self._collection.count(scope=scope) if counted is None else counted.records
+        is_fused = all(candidate.score == candidate.fused for candidate in candidates)
+        squeezes = is_fused and self._options.fusion.method == "zscore"
+        return Facts(
+            statistics=self._statistics,
+            analyser=self._analyser,
+            records=records,
+            linear=unsqueezed if squeezes else _as_it_is,
+        )
 
     def _picked(self, candidates: list[Candidate]) -> list[Candidate]:
         options = self._options
@@ -367,11 +325,16 @@ class Retrieval:
             fused=candidate.fused,
             boosts=candidate.boosts,
             reranked=candidate.reranked,
+            parts=candidate.parts,
             rank_before=candidate.rank if candidate.reranked is not None else None,
             words=words,
             notes=tuple(self._notes),
         )
         return replace(result, score=candidate.score, similarity=candidate.similarity, why=why)
+
+
+def _as_it_is(scores: Scores) -> Scores:
+    return scores
 
 
 def _by_words(answer: Candidates) -> list[Candidate]:

@@ -20,6 +20,7 @@ from vpa.client.words import SearchMode, check_mode, check_question
 from vpa.filters import FilterLike, NormalFilter, canonical_text, normal, to_json
 from vpa.filters.ast import ALWAYS
 from vpa.observe.log import request_context
+from vpa.rag.asking import GroupBy, RetrievalOptions, check_group_by, check_history
 from vpa.rag.chunks import first_chunks, of_documents
 from vpa.rag.deleting import delete_matching
 from vpa.rag.documents import Document, DocumentSummary, FormatName, IngestReport, NewDocument, SearchResult
@@ -27,14 +28,14 @@ from vpa.rag.history import SearchEntry
 from vpa.rag.ingest import Progress, Source
 from vpa.rag.lifecycle import RunningSystem
 from vpa.rag.reading import read_document, read_summaries
-from vpa.rag.retrieve import GroupBy, Retrieval, RetrievalOptions, check_group_by, check_history
+from vpa.rag.retrieve import Retrieval
 from vpa.rag.widening import Widen, check_widen
 from vpa.retrieval import rerank as _rerank
 from vpa.retrieval.boosts import Recency, check_boosts, check_recency
 from vpa.retrieval.choice import check_at_most, check_seed
 from vpa.retrieval.expand import Expansion, check_expansion
 from vpa.retrieval.fusion import Fusion, FusionName, parse_fusion
-from vpa.retrieval.rerank import Reranker, RerankFunction, as_reranker
+from vpa.retrieval.rerank import Reranker, RerankFunction, RerankName, check_weight
 from vpa.retrieval.why import Why
 
 _SCOPE = Scope()
@@ -207,9 +208,9 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
         keyword_weight: float | None = None,
         boosts: Mapping[str, float] | None = None,
         recency: Recency | None = None,
-        rerank: Reranker | RerankFunction | None = None,
+        rerank: RerankName | Reranker | RerankFunction | None = None,
         rerank_depth: int = _rerank.DEPTH,
-        rerank_weight: float = _rerank.WEIGHT,
+        rerank_weight: float | None = None,
         rerank_seconds: float = _rerank.SECONDS,
         expand: Expansion = None,
         history: Sequence[str] = (),
@@ -229,8 +230,10 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
         hybrid, or dense where the collection has no keyword index. `fusion`, `semantic_weight` and `keyword_weight` say
         how hybrid makes one score of two (`vpa.Fusion`). `score_threshold` is on `result.similarity`.
         `boosts`: factors by field, for words of the question in it ("title", or metadata); `recency`: newer is better.
-        `rerank`: a function `(question, texts) -> numbers`, or a `Reranker`, that looks at the best `rerank_depth`; it
-        counts `rerank_weight`, and is not waited for longer than `rerank_seconds`. `expand`: "feedback" asks again with
+        `rerank`: "light" (by vectors of tokens, made when documents were added), a function `(question, texts) ->
+        numbers`, or a `Reranker`, that looks at the best `rerank_depth`; "none"; by default what VPA_RERANK says. It
+        counts `rerank_weight`, by default .3 or what the reranker has, and is not waited for longer than
+        `rerank_seconds`. `expand`: "feedback" asks again with
         words of the best answers, a mapping of words to synonyms or a function from the question to others asks in
         several ways. `history`: earlier turns of a conversation, the latest last.
         `widen`: chunks that are added to each result on both sides, or "section": all of the section it stands in.
@@ -261,9 +264,9 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
                     diversity=check_number("diversity", diversity, most=1),
                     temperature=check_number("temperature", temperature),
                     seed=check_seed(seed),
-                    rerank=as_reranker(rerank),
+                    rerank=self._reranker(rerank),
                     rerank_depth=check_top_k(rerank_depth),
-                    rerank_weight=check_number("rerank_weight", rerank_weight, most=1),
+                    rerank_weight=check_weight(rerank_weight),
                     rerank_seconds=check_number("rerank_seconds", rerank_seconds, above=True),
                     expand=check_expansion(expand),
                     history=check_history(history),
@@ -366,7 +369,7 @@ def _copies(results: list[SearchResult]) -> list[SearchResult]:
 
 
 def _copy(why: Why | None) -> Why | None:
-    return None if why is None else replace(why, boosts=dict(why.boosts))
+    return None if why is None else replace(why, boosts=dict(why.boosts), parts=dict(why.parts))
 
 
 def _weight(query: str, results: list[SearchResult]) -> int:

@@ -15,7 +15,7 @@ class Candidate:
     """A match on its way to a result. `score` orders; `similarity` is that by vector, `words` that by words.
 
     `rank` is the one that it had before it was reranked, from 1, `dense_rank` and `keyword_rank` those by one score.
-    `boosts`: by which factor its score was raised, by name.
+    `boosts`: by which factor its score was raised, by name; `parts`: what the reranker's score was made of.
     """
 
     match: Match
@@ -28,6 +28,7 @@ class Candidate:
     dense_rank: int | None = None
     keyword_rank: int | None = None
     boosts: dict[str, float] = field(default_factory=dict)
+    parts: dict[str, float] = field(default_factory=dict)
 
     @property
     def text(self) -> str:

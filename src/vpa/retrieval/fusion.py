@@ -22,6 +22,7 @@ from vpa.base.showing import shown
 FusionName: TypeAlias = Literal["minmax", "zscore", "max", "rrf", "confidence"]
 # The constant of reciprocal rank fusion in the paper.
 _RRF_K: Final = 60
+_ALMOST: Final = 1 - 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,15 @@ def _squeezed(values: Scores) -> Scores:
     """In the same order, within (0, 1): v / (1 + |v|), moved to there. A logistic function would reach 1 too soon."""
     squeezed: Scores = 0.5 + 0.5 * values / (1 + np.abs(values))
     return squeezed
+
+
+def unsqueezed(values: Scores) -> Scores:
+    """The inverse of what `fuse` does to sums of z-scores, for values between 0 and 1, so that equal differences are
+    equal again.
+    """
+    moved = np.clip(2 * values - 1, -_ALMOST, _ALMOST)
+    sums: Scores = moved / (1 - np.abs(moved))
+    return sums
 
 
 def _by_max(scores: Scores) -> Scores:

@@ -5,19 +5,25 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isnan
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from vpa.analysis.analyser import Analyser
+from vpa.analysis.bm25 import WordStatistics
 from vpa.base.arrays import Scores
 from vpa.base.errors import InvalidQueryError, RerankerError, VectorDatabaseError
+from vpa.base.query import check_number
 from vpa.base.showing import shown
 from vpa.kit.crossing import original_of
 from vpa.retrieval.calling import called
 from vpa.retrieval.candidates import Candidate
 from vpa.retrieval.identity import Identity
 
+RerankName: TypeAlias = Literal["none", "light"]
 RerankFunction: TypeAlias = "Callable[[str, Sequence[str]], Sequence[float] | Awaitable[Sequence[float]]]"
 # How many candidates are looked at, what the reranker counts beside the order that it found, and for how long it is
 # waited.
@@ -26,14 +32,58 @@ WEIGHT: Final = 0.3
 SECONDS: Final = 2.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a search knows that a reranker may use: how often words occur, and how many `records` were searched; None
+    where it does not know. `linear` undoes what fusion did to scores so that they lie between 0 and 1.
+    """
+
+    statistics: WordStatistics | None = None
+    analyser: Analyser | None = None
+    records: int | None = None
+    linear: Callable[[Scores], Scores] = lambda scores: scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a reranker says of candidates: `scores`, one finite number each, unless it `abstains`: then the order stays.
+    `parts`: what these were made of, by name, NaN where there is none; `notes`: what did not go as asked.
+    """
+
+    scores: Any = ()
+    abstains: bool = False
+    parts: Mapping[str, Scores] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
 class Reranker(ABC):
-    """Gives each candidate a score for a question; the scale is its own, greater is better."""
+    """Gives each candidate a score for a question; the scale is its own, greater is better.
+
+    `weight` is what it counts where the caller does not say. One that `reads_vectors` is given candidates with theirs.
+    """
 
     name: str = "reranker"
+    weight: float = WEIGHT
+    reads_vectors: bool = False
 
     @abstractmethod
     async def scores(self, question: str, candidates: Sequence[Candidate]) -> Sequence[float]:
         """One finite number a candidate. Raises RerankerError."""
+
+    async def judge(self, question: str, candidates: Sequence[Candidate], facts: Facts) -> Judgement:
+        """As `scores`, for one that knows more, or has more to say."""
+        del facts
+        return Judgement(scores=await self.scores(question, candidates))
+
+    def combined(self, candidates: Sequence[Candidate], judged: Scores, *, weight: float, facts: Facts) -> Scores:
+        """The new score of every candidate, of which the first were judged: (1 - weight) of the score so far, weight of
+        the reranker's, each scaled to [0, 1].
+        """
+        del facts
+        added = np.zeros(len(candidates))
+        added[: len(judged)] = scaled(judged)
+        before = scaled(np.asarray([candidate.score for candidate in candidates]))
+        return (1 - weight) * before + weight * added
 
 
 class FunctionReranker(Reranker):
@@ -58,29 +108,45 @@ class FunctionReranker(Reranker):
         return scores
 
 
-def as_reranker(rerank: Any) -> Reranker | None:
-    """A reranker as it is, a function as one; raises InvalidQueryError for anything else."""
+def as_reranker(rerank: Any, named: Mapping[str, Callable[[], Reranker | None]] | None = None) -> Reranker | None:
+    """A reranker as it is, a function as one, a name as what `named` makes for it; raises InvalidQueryError for
+    anything else.
+    """
     if rerank is None or isinstance(rerank, Reranker):
         return rerank
+    if isinstance(rerank, str) and rerank in (named or {}):
+        return (named or {})[rerank]()
     if not callable(rerank):
+        names = "".join(f"{name!r}, " for name in named or {})
         raise InvalidQueryError(
-            f"rerank is a function (question, texts) -> numbers, or a Reranker, not {shown(rerank)}"
+            f"rerank is {names}a function (question, texts) -> numbers, or a Reranker, not {shown(rerank)}"
         )
     return FunctionReranker(rerank)
 
 
+def check_weight(weight: float | None) -> float | None:
+    """Return it, or raise InvalidQueryError for what is no number from 0 to 1; None: what the reranker has."""
+    return None if weight is None else check_number("rerank_weight", weight, most=1)
+
+
 class Reranked(NamedTuple):
-    """Candidates in their new order, or as they were, with a note that says why."""
+    """Candidates in their new order, or as they were, with notes that say why."""
 
     candidates: list[Candidate]
-    note: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 async def reranked(
-    question: str, candidates: Sequence[Candidate], reranker: Reranker, *, depth: int, weight: float, seconds: float
+    question: str,
+    candidates: Sequence[Candidate],
+    reranker: Reranker,
+    *,
+    depth: int,
+    seconds: float,
+    weight: float | None = None,
+    facts: Facts = Facts(),
 ) -> Reranked:
-    """The best `depth` candidates in a new order: (1 - weight) of the score so far, weight of the reranker's, each
-    scaled to [0, 1].
+    """The best `depth` candidates in the order that the reranker makes of the one so far and its own scores.
 
     One that takes longer than `seconds` is not waited for, and the order stays. Raises RerankerError.
     """
@@ -90,22 +156,34 @@ async def reranked(
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
-            answer = await reranker.scores(question, best)
+            judgement = await reranker.judge(question, best, facts)
     except VectorDatabaseError:
         raise
     except Exception as error:
         # One that gave up by itself raises a TimeoutError too.
         if limit.expired():
             note = f"the reranker {reranker.name!r} took longer than {seconds:g} s: the order is as it was"
-            return Reranked(list(candidates), note)
+            return Reranked(list(candidates), (note,))
         raise RerankerError(
             f"the reranker {reranker.name!r} failed with {type(error).__name__}: {error}; search without rerank, or "
             "mend it"
         ) from error
-    judged = _checked(answer, len(best), reranker.name)
-    _combine(candidates, judged, weight=weight)
+    if judgement.abstains:
+        return Reranked(list(candidates), judgement.notes)
+    judged = _checked(judgement.scores, len(best), reranker.name)
+    weight = reranker.weight if weight is None else weight
+    _note(candidates, judged, judgement.parts)
+    combined = reranker.combined(candidates, judged, weight=weight, facts=facts)
+    for candidate, score in zip(candidates, combined.tolist(), strict=True):
+        candidate.score = score
     # Equal scores, as of all that were not looked at where weight is 1, stay in the order so far.
-    return Reranked(sorted(candidates, key=lambda candidate: -candidate.score))
+    return Reranked(sorted(candidates, key=lambda candidate: -candidate.score), judgement.notes)
+
+
+def _note(candidates: Sequence[Candidate], judged: Scores, parts: Mapping[str, Scores]) -> None:
+    for number, (candidate, value) in enumerate(zip(candidates, judged.tolist(), strict=False)):
+        candidate.reranked = value
+        candidate.parts = {name: part for name, values in parts.items() if not isnan(part := float(values[number]))}
 
 
 def _checked(answer: Any, count: int, name: str) -> Scores:
@@ -134,17 +212,8 @@ def _numbers(answer: Any) -> Scores | None:
         return None
 
 
-def _combine(candidates: Sequence[Candidate], judged: Scores, *, weight: float) -> None:
-    before = _scaled(np.asarray([candidate.score for candidate in candidates]))
-    added = np.zeros(len(candidates))
-    added[: len(judged)] = _scaled(judged)
-    for candidate, score in zip(candidates, ((1 - weight) * before + weight * added).tolist(), strict=True):
-        candidate.score = score
-    for candidate, value in zip(candidates, judged.tolist(), strict=False):
-        candidate.reranked = value
-
-
-def _scaled(values: Scores) -> Scores:
+def scaled(values: Scores) -> Scores:
+    """From 0, the least, to 1; all 0 where all are equal."""
     halves = values / 2  # Whose difference does not overflow.
     spread = halves.max() - halves.min()
     return (halves - halves.min()) / spread if spread else np.zeros(len(values))

@@ -26,9 +26,9 @@ class Why:
 
     `mode`: dense, keyword or hybrid. Ranks are from 1, among the candidates: `dense_rank` by vector, `keyword_rank` by
     words, None where that was not asked or no word matched; `keyword_score` is BM25. `fused` is the score that fusion
-    made of both, `boosts` by what it was multiplied since, by field. `reranked` is what the reranker said,
-    `rank_before` the rank that it found. `words`: those of the content that the question asks for. `notes`: what did
-    not go as asked.
+    made of both, `boosts` by what it was multiplied since, by field. `reranked` is what the reranker said, `parts` what
+    that was made of, by name, `rank_before` the rank that it found. `words`: those of the content that the question
+    asks for. `notes`: what did not go as asked.
     """
 
     mode: str
@@ -38,6 +38,7 @@ class Why:
     fused: float | None = None
     boosts: Mapping[str, float] = field(default_factory=dict)
     reranked: float | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
     rank_before: int | None = None
     words: tuple[MatchedWord, ...] = ()
     notes: tuple[str, ...] = ()
@@ -46,7 +47,7 @@ class Why:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""
-        plain = {**asdict(self), "boosts": dict(self.boosts)}
+        plain = {**asdict(self), "boosts": dict(self.boosts), "parts": dict(self.parts)}
         return plain | {"words": [asdict(word) for word in self.words], "notes": list(self.notes)}
 
     @classmethod

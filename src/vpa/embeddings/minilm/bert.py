@@ -41,8 +41,8 @@ class Encoder:
     norm: tuple[NDArray[np.float32], NDArray[np.float32]]
     layers: tuple[Layer, ...]
 
-    def encode(self, ids: NDArray[np.int64], mask: NDArray[np.bool_]) -> FloatMatrix:
-        """Mean of the token vectors of each text, unit length. `ids` and `mask` are `(texts, tokens)`."""
+    def states(self, ids: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """`(texts, tokens, width)`: what the last layer makes of each token. `ids` and `mask` are `(texts, tokens)`."""
         texts, tokens = ids.shape
         hidden = self.words[ids.ravel()].reshape(texts, tokens, -1) + self.positions[:tokens]
         hidden = hidden.reshape(texts * tokens, -1)
@@ -50,11 +50,15 @@ class Encoder:
         bias = None if mask.all() else np.where(mask, 0.0, -1e9).astype(np.float32)[:, None, None, :]
         for layer in self.layers:
             hidden = _apply(layer, hidden, texts=texts, bias=bias)
-        hidden = hidden.reshape(texts, tokens, -1)
-        weights = mask.astype(np.float32)
-        pooled = np.einsum("btd,bt->bd", hidden, weights) / weights.sum(axis=1, keepdims=True)
-        unit: FloatMatrix = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
-        return unit
+        return hidden.reshape(texts, tokens, -1)
+
+
+def pooled(states: NDArray[np.float32], mask: NDArray[np.bool_]) -> FloatMatrix:
+    """The mean over the tokens of each text, unit length."""
+    weights = mask.astype(np.float32)
+    means = np.einsum("btd,bt->bd", states, weights) / weights.sum(axis=1, keepdims=True)
+    unit: FloatMatrix = means / np.linalg.norm(means, axis=1, keepdims=True)
+    return unit
 
 
 def _apply(layer: Layer, hidden: FloatMatrix, *, texts: int, bias: NDArray[np.float32] | None) -> FloatMatrix:

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from vpa.base.arrays import FloatMatrix
 from vpa.base.errors import EmbedderError
 from vpa.base.records import EmbeddingIdentity
-from vpa.embeddings.minilm.bert import Encoder, Layer
+from vpa.base.tokens import TokenVectors
+from vpa.embeddings.minilm.basis import projected
+from vpa.embeddings.minilm.bert import Encoder, Layer, pooled
 from vpa.embeddings.minilm.weights import REVISION, find_weights, verify
 from vpa.kit.blas import single_threaded
 from vpa.kit.cpus import available_cpus
@@ -56,12 +58,45 @@ class MiniLM:
 
     def encode(self, texts: Sequence[str]) -> FloatMatrix:
         """`(n, 384) float32` unit rows, in the order of `texts`; what exceeds 256 tokens of a text is left out."""
-        encoded = [_truncated(ids) for ids in self._ids(texts)]
+        return self._encoded([_truncated(ids) for ids in self._ids(texts)])
+
+    def encode_tokens(self, texts: Sequence[str]) -> tuple[FloatMatrix, list[TokenVectors]]:
+        """As `encode`, and for each text the vectors of its tokens, without the two marks around them."""
+        split = [split_long_words(text) for text in texts]
+        tokens = [self._tokenizer.encode(text) for text in split]
+        encoded = [_truncated(one.ids) for one in tokens]
+        made: dict[int, tuple[FloatMatrix, FloatMatrix]] = {}
+
+        def project(position: int, states: NDArray[np.float32]) -> None:
+            made[position] = projected(states)
+
+        vectors = self._encoded(encoded, project)
+        return vectors, [
+            TokenVectors(*made[position], text, tokens[position].offsets[1 : len(encoded[position]) - 1])
+            for position, text in enumerate(split)
+        ]
+
+    def token_states(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """`(t, 384)` for each text: the states of its tokens in the last layer, without the two marks."""
+        states: dict[int, NDArray[np.float32]] = {}
+        self._encoded([_truncated(ids) for ids in self._ids(texts)], states.__setitem__)
+        return [states[position] for position in range(len(texts))]
+
+    def _encoded(
+        self,
+        encoded: Sequence[list[int]],
+        use: Callable[[int, NDArray[np.float32]], None] | None = None,
+    ) -> FloatMatrix:
+        """`use` is called with each text's position and the states of its tokens, without the marks; in any thread."""
         result = np.empty((len(encoded), DIMENSION), dtype=np.float32)
 
         def work(group: list[int]) -> None:
             ids, mask = _padded([encoded[i] for i in group])
-            result[group] = self._encoder.encode(ids, mask)
+            states = self._encoder.states(ids, mask)
+            result[group] = pooled(states, mask)
+            if use is not None:
+                for row, position in enumerate(group):
+                    use(position, states[row, 1 : len(encoded[position]) - 1])
 
         # The longest first, so that no core is left with a long batch at the end.
         groups = _groups([len(ids) for ids in encoded])[::-1]
