@@ -144,8 +144,10 @@ def _smoothed(candidates: Sequence[Candidate], scores: Scores, facts: Facts) -> 
     if facts.records is None or facts.records < LEAST_RECORDS or any(vector is None for vector in vectors):
         return scores
     weights = neighbour_weights(np.asarray(vectors, dtype=np.float32), count=NEAREST, power=POWER)
-    drawn = NEIGHBOURS * (weights @ scores - scores) * weights.any(axis=1)
+    # Means lie closer together than what they are means of: both are scaled, so that the share is what it says.
+    base = scaled(scores)
+    drawn = NEIGHBOURS * (scaled(weights @ scores) - base)
     for candidate, change in zip(candidates, drawn.tolist(), strict=True):
         candidate.parts["neighbours"] = change
-    smoothed: Scores = scores + drawn
+    smoothed: Scores = base + drawn
     return smoothed
