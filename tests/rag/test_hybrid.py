@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -450,7 +451,9 @@ async def test_a_long_document_does_not_ask_the_reranker_again_and_again(rag: En
 
 
 async def test_a_store_that_keeps_no_words_is_searched_by_vector() -> None:
-    manager = VPAVectorDatabaseManager(VectorDatabaseConfig(), store=WeakStore())
+    store = WeakStore()
+    store.capabilities = replace(store.capabilities, keywords=False)
+    manager = VPAVectorDatabaseManager(VectorDatabaseConfig(), store=store)
     async with create_enhanced_rag_system(settings(), manager=manager) as rag:
         await rag.add_documents(DOCUMENTS)
         results = await rag.search_knowledge("oil pump X-200b", boosts={"title": 2.0}, diversity=0.2, expand="feedback")

@@ -105,7 +105,9 @@ class WordSearch:
         async for page in self.reader.records(self.info, self.where, include_vectors=self._wants_vectors):
             candidates, requests = candidates + len(page), requests + 1
             scored = [self._match_of(row.record) for row in page]
-            best = sorted([*best, *scored], key=_rank)[: self.request.top_k]
+            # Those without any of the terms are no matches.
+            holding = [match for match in scored if match.score > 0]
+            best = sorted([*best, *holding], key=_rank)[: self.request.top_k]
         return WordRanking(best, exact=True, candidates=candidates, requests=requests)
 
     async def _candidates(self, driver: LayoutDriver, depth: int) -> list[StoredRow]:
