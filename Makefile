@@ -50,6 +50,7 @@ bench: .venv/bench
 	$(BIN)/python scripts/benchmarks/engine_search.py
 	$(BIN)/python scripts/benchmarks/engine_ingest.py
 	$(BIN)/python scripts/benchmarks/minilm.py
+	$(BIN)/python scripts/benchmarks/retrieval.py
 	$(BIN)/python scripts/benchmarks/command_line.py
 
 .venv/base: pyproject.toml

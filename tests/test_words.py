@@ -20,6 +20,7 @@ ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
     "rag/system.py": ("filters",),
     "rag/history.py": ("filters",),
     "integrations/haystack_filters.py": ("filters",),  # As Haystack names them.
+    "integrations/haystack_retrieval.py": ("filters",),
     "integrations/haystack_retriever.py": ("filters",),
     "integrations/haystack_store.py": ("filters", "meta"),
     "integrations/langchain.py": ("filters", "metadatas"),  # As LangChain does.

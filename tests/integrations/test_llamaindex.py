@@ -155,8 +155,10 @@ def test_filters_mean_what_llamaindex_says(memory: VPAVectorStore, filters: Any,
 def test_what_vpa_does_not_have_is_named_in_a_line(memory: VPAVectorStore) -> None:
     with pytest.raises(vpa.UnsupportedFilterError, match="vpa has no 'text_match'"):
         asked(memory, all_of(one("author", OPERATORS.TEXT_MATCH, "King")))
-    for mode in set(VectorStoreQueryMode) - {VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR}:
-        with pytest.raises(vpa.InvalidQueryError, match=f"query mode '{mode.value}' is not one that vpa has"):
+    modes = VectorStoreQueryMode
+    for mode in (modes.SEMANTIC_HYBRID, modes.SVM, modes.LOGISTIC_REGRESSION, modes.LINEAR_REGRESSION):
+        message = f"query mode '{mode.value}' is not one that vpa has: use default, mmr, hybrid, text_search, sparse"
+        with pytest.raises(vpa.InvalidQueryError, match=message):
             asked(memory, mode=mode)
     with pytest.raises(vpa.InvalidQueryError, match="needs a query_embedding"):
         asked(memory, query_embedding=None)
@@ -179,7 +181,7 @@ def test_a_path_is_a_place_that_is_written_down_and_a_mode_may_be_its_name(tmp_p
         again = VPAVectorStore.from_dict(made.to_dict())
         assert again.place == str(tmp_path)
         again.close()
-        for mode in ("hybrid", "sparse"):
+        for mode in ("semantic_hybrid", "svm"):
             query = VectorStoreQuery(query_embedding=[1.0, 0.0], mode=mode)  # type: ignore[arg-type]
             with pytest.raises(vpa.InvalidQueryError, match=f"query mode '{mode}' is not one"):
                 made.query(query)

@@ -21,7 +21,8 @@ from vpa.base.scope import Scope
 from vpa.client.collection import Collection
 from vpa.integrations import haystack_verbs as verbs
 from vpa.integrations.haystack_filters import EVERYTHING, as_condition, selective
-from vpa.integrations.haystack_verbs import Page, Retrieval, Work
+from vpa.integrations.haystack_retrieval import Retrieving
+from vpa.integrations.haystack_verbs import Page, Work
 from vpa.integrations.owned import OwnedCollection, Place
 from vpa.observe.redact import redact_url
 from vpa.stores.config import VectorDatabaseConfig
@@ -33,7 +34,7 @@ _ABSENT: Final = object()
 
 
 @explains
-class VPADocumentStore:
+class VPADocumentStore(Retrieving):
     """`VPADocumentStore(place="qdrant://localhost:6333", collection="docs")`.
 
     `place` is a URL, a Secret of one, or a VectorDatabaseConfig, which is connected to when it is first used and shared
@@ -42,7 +43,8 @@ class VPADocumentStore:
     `dimension`: that of the first embedding that is written, unless it is given. `tenant` and `namespace` say whose
     documents are meant. Filters are Haystack's, with one meaning on every store; malformed ones raise FilterError.
     Documents may lack an embedding: they are filtered, and never found by a search. `return_embedding` False leaves
-    embeddings out of `filter_documents`.
+    embeddings out of `filter_documents`. `keywords`: the language ("en") of a keyword index, which retrieval by words
+    needs; ConfigurationError where the collection has none of that language, or the store keeps none.
     """
 
     # Where users import it from, and what saved pipelines name: Haystack loads no other modules.
@@ -59,6 +61,7 @@ class VPADocumentStore:
         namespace: str = "",
         api_key: Secret | str | None = None,
         return_embedding: bool = True,
+        keywords: str | None = None,
     ) -> None:
         self._place = os.fspath(place) if isinstance(place, os.PathLike) else place
         self._api_key = Secret.from_token(api_key) if isinstance(api_key, str) else api_key
@@ -69,12 +72,14 @@ class VPADocumentStore:
             "tenant": tenant,
             "namespace": namespace,
             "return_embedding": return_embedding,
+            "keywords": keywords,
         }
         self._collection = collection
         self._dimension = dimension
         self._metric = metric
         self._scope = Scope(tenant, namespace)
         self._return_embedding = return_embedding
+        self._keywords = keywords
         self._opening = threading.Lock()
         self._opened: OwnedCollection | None = None
         self._closed = False
@@ -141,7 +146,12 @@ class VPADocumentStore:
                 place = self._place.resolve_value() if isinstance(self._place, Secret) else self._place
                 key = None if self._api_key is None else self._api_key.resolve_value()
                 self._opened = OwnedCollection(
-                    place, self._collection, api_key=key, metric=self._metric, metric_if_new=Metric.DOT
+                    place,
+                    self._collection,
+                    api_key=key,
+                    metric=self._metric,
+                    metric_if_new=Metric.DOT,
+                    keywords=self._keywords,
                 )
             return self._opened
 
@@ -258,48 +268,6 @@ class VPADocumentStore:
 
     def _reading(self, filters: dict[str, Any] | None) -> Work[list[Document]]:
         return verbs.reading(as_condition(filters), with_embeddings=self._return_embedding, scope=self._scope)
-
-    def embedding_retrieval(
-        self,
-        query_embedding: list[float],
-        *,
-        filters: dict[str, Any] | None = None,
-        top_k: int = 10,
-        score_threshold: float | None = None,
-        return_embedding: bool = False,
-    ) -> list[Document]:
-        """The nearest documents that match, best first; `score` is vpa's: higher is better for every metric.
-
-        `score_threshold` leaves out those with a lower score.
-        """
-        retrieval = Retrieval(
-            query=query_embedding,
-            condition=as_condition(filters),
-            top_k=top_k,
-            score_threshold=score_threshold,
-            with_embeddings=return_embedding,
-            scope=self._scope,
-        )
-        return self._run(retrieval.documents, [])
-
-    async def embedding_retrieval_async(
-        self,
-        query_embedding: list[float],
-        *,
-        filters: dict[str, Any] | None = None,
-        top_k: int = 10,
-        score_threshold: float | None = None,
-        return_embedding: bool = False,
-    ) -> list[Document]:
-        retrieval = Retrieval(
-            query=query_embedding,
-            condition=as_condition(filters),
-            top_k=top_k,
-            score_threshold=score_threshold,
-            with_embeddings=return_embedding,
-            scope=self._scope,
-        )
-        return await self._arun(retrieval.documents, [])
 
     # Describing
 

@@ -8,31 +8,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
-import numpy as np
 from haystack import Document
 from haystack.document_stores.errors import DuplicateDocumentError
 from haystack.document_stores.types import DuplicatePolicy
 
-from vpa.base.distances import distance_of, scores
 from vpa.base.errors import InvalidRecordError, RecordExistsError
 from vpa.base.metadata import Scalar
-from vpa.base.query import MAX_TOP_K, ConflictName
-from vpa.base.records import Match, Record
+from vpa.base.query import ConflictName
+from vpa.base.records import Record
 from vpa.base.scope import ALL_SCOPES, Scope
 from vpa.base.showing import shown
-from vpa.base.validation import check_id, check_query_vectors
+from vpa.base.validation import check_id
 from vpa.client import describe
 from vpa.client.collection import Collection
-from vpa.filters import F
-from vpa.integrations.haystack_documents import (
-    NO_EMBEDDING,
-    as_batch,
-    as_document,
-    decoded,
-    encoded,
-    has_embedding,
-    is_json,
-)
+from vpa.integrations.haystack_documents import as_batch, as_document, decoded, encoded, is_json
 from vpa.integrations.haystack_filters import Condition
 
 T = TypeVar("T")
@@ -45,7 +34,6 @@ _POLICIES: Final[Mapping[DuplicatePolicy, ConflictName]] = {
 }
 _FEW: Final = 100  # More documents take so long to turn into records that they would hold up the other calls.
 _TYPES: Final = {"bool": "boolean", "int": "int", "float": "float", "str": "keyword"}
-_EMBEDDED: Final = F.system(NO_EMBEDDING) != True  # noqa: E712 (a filter expression)
 
 
 # Writing
@@ -109,7 +97,7 @@ def deleting_ids(ids: Sequence[str], *, scope: Scope) -> Work[int]:
     """Remove by id; unknown ids are no error."""
 
     async def delete(collection: Collection) -> int:
-        known = [document_id for document_id in ids if _is_id(document_id)]
+        known = [document_id for document_id in ids if is_id(document_id)]
         return await collection.delete(ids=known, scope=scope) if known else 0
 
     return delete
@@ -153,17 +141,18 @@ def reading(condition: Condition, *, with_embeddings: bool, scope: Scope) -> Wor
     """The documents that match, in the store's order."""
 
     async def read(collection: Collection) -> list[Document]:
-        records = _matching(collection, condition, include_vectors=with_embeddings, scope=scope)
+        records = matching(collection, condition, include_vectors=with_embeddings, scope=scope)
         return [as_document(record) async for record in records]
 
     return read
 
 
-async def _matching(
+async def matching(
     collection: Collection, condition: Condition, *, include_vectors: bool, scope: Scope
 ) -> AsyncIterator[Record]:
+    """The records that match, in the store's order."""
     if condition.ids is not None:
-        ids = [document_id for document_id in condition.ids if _is_id(document_id)]
+        ids = [document_id for document_id in condition.ids if is_id(document_id)]
         for record in await collection.get(ids, include_vectors=include_vectors, scope=scope):
             if condition.holds(record, whole=True):
                 yield record
@@ -174,93 +163,16 @@ async def _matching(
 
 
 async def _ids(collection: Collection, condition: Condition, scope: Scope) -> list[str]:
-    return [record.id async for record in _matching(collection, condition, include_vectors=False, scope=scope)]
+    return [record.id async for record in matching(collection, condition, include_vectors=False, scope=scope)]
 
 
-def _is_id(value: object) -> bool:
+def is_id(value: object) -> bool:
+    """Whether a record can have this id."""
     try:
         check_id(value)
     except InvalidRecordError:
         return False
     return True
-
-
-# Searching
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retrieval:
-    """One search for documents near an embedding `(d,)`; those without one are never found."""
-
-    query: Sequence[float]
-    condition: Condition
-    top_k: int
-    score_threshold: float | None
-    with_embeddings: bool
-    scope: Scope
-
-    async def documents(self, collection: Collection) -> list[Document]:
-        """The nearest documents that match, best first, with vpa's scores."""
-        if self.top_k == 0:
-            return []
-        if self.condition.is_native:
-            return [as_document(match) for match in await self._native(collection)]
-        return [as_document(match) for match in await self._divided(collection)]
-
-    async def _native(self, collection: Collection) -> Sequence[Match]:
-        # Most collections hold no document without an embedding: they are not slowed down by a filter.
-        found = await self._search(collection, self.top_k, with_placeholders=True)
-        if all(map(has_embedding, found)):
-            return found
-        return await self._search(collection, self.top_k)
-
-    async def _search(self, collection: Collection, top_k: int, *, with_placeholders: bool = False) -> Sequence[Match]:
-        native = self.condition.native
-        return await collection.search(
-            vector=self.query,
-            top_k=top_k,
-            filter=native if with_placeholders else native & _EMBEDDED,
-            score_threshold=self.score_threshold,
-            include_vectors=self.with_embeddings,
-            scope=self.scope,
-        )
-
-    async def _divided(self, collection: Collection) -> Sequence[Match]:
-        """Searches deeper until enough of what is found satisfies the local part of the filter, too."""
-        depth = self.top_k
-        while self.condition.ids is None:
-            found = await self._search(collection, depth)
-            holding = [match for match in found if self.condition.holds(match)]
-            if len(holding) >= self.top_k or len(found) < depth:
-                return holding[: self.top_k]
-            if depth == MAX_TOP_K:
-                break
-            depth = min(4 * depth, MAX_TOP_K)
-        return await self._ranked(collection)
-
-    async def _ranked(self, collection: Collection) -> list[Match]:
-        """Reads all that match and scores them here."""
-        matching = _matching(collection, self.condition, include_vectors=True, scope=self.scope)
-        records = [record async for record in matching if has_embedding(record)]
-        [query] = check_query_vectors(self.query, info=collection.info, dimensions=1)
-        if not records:
-            return []
-        metric = collection.info.metric
-        rows = np.asarray([record.vector for record in records], dtype=np.float32)
-        ranked = sorted(zip(-scores(metric, rows, query), records, strict=True), key=lambda pair: (pair[0], pair[1].id))
-        return [
-            Match(
-                record.id,
-                score=-float(negative),
-                distance=distance_of(metric, -float(negative)),
-                text=record.text,
-                metadata=dict(record.metadata),
-                vector=np.asarray(record.vector) if self.with_embeddings else None,
-                system=record.system,
-            )
-            for negative, record in ranked[: self.top_k]
-            if self.score_threshold is None or -negative >= self.score_threshold
-        ]
 
 
 # Describing
@@ -306,7 +218,7 @@ def no_counts(fields: Sequence[str]) -> dict[str, int]:
 async def _values(collection: Collection, path: str, *, condition: Condition, scope: Scope) -> list[Scalar]:
     if condition.is_native:
         return await collection.distinct(path, filter=condition.native, scope=scope)
-    records = _matching(collection, condition, include_vectors=False, scope=scope)
+    records = matching(collection, condition, include_vectors=False, scope=scope)
     return await describe.values(records, path)
 
 

@@ -10,34 +10,34 @@ from typing import Any, Self
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
-from langchain_core.vectorstores import VectorStore
 from pydantic import SecretStr
 
 from vpa.base.arguments import explains
 from vpa.base.errors import CollectionNotFoundError, ConfigurationError
-from vpa.base.records import Match
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
+from vpa.client.words import SearchMode
 from vpa.filters import FilterLike
 from vpa.integrations.langchain_documents import (
     Drafts,
     check_targets,
-    diverse,
     document_of,
     drafts,
     identity_of,
-    in_unit_range,
     remove,
     table,
 )
 from vpa.integrations.langchain_embeddings import VPAEmbeddings
+from vpa.integrations.langchain_search import TextSearches
+from vpa.integrations.modes import DENSE
 from vpa.integrations.owned import Closing, OwnedCollection, Place
+from vpa.retrieval.fusion import Fusion, FusionName
 
 _COLLECTION = "langchain"
 
 
 @explains
-class VPAVectorStore(Closing, VectorStore):
+class VPAVectorStore(Closing, TextSearches):
     """`VPAVectorStore(embedding, place="qdrant://localhost:6333", collection_name="docs")`.
 
     `embedding` is LangChain's, the name of a model ("minilm"), or anything else that `vpa.as_embedder` accepts.
@@ -48,6 +48,10 @@ class VPAVectorStore(Closing, VectorStore):
     least of them everywhere. The collection is made at the first write. Metadata that vpa cannot keep as such (lists
     of objects, NaN) is kept as JSON: it comes back, and no filter sees it. `close()`, `with`, `async with` or the
     garbage collector let the place go.
+
+    `mode`, "dense" unless given, and `fusion` are those of searches by text that name no other. With `keywords`, a
+    language ("en"), the collection has a keyword index; one that is made for another mode than dense has an English
+    one. Raises ConfigurationError where an existing collection has none of that language, or the store keeps none.
     """
 
     def __init__(
@@ -60,9 +64,13 @@ class VPAVectorStore(Closing, VectorStore):
         api_key: str | SecretStr | None = None,
         metric: str | None = None,
         scope: Scope = Scope(),
+        mode: SearchMode | None = None,
+        fusion: Fusion | FusionName | None = None,
+        keywords: str | None = None,
     ) -> None:
         if collection is not None and collection_name is not None:
             raise ConfigurationError("collection and collection_name are one: give one of them")
+        self._comparison = DENSE.with_options(mode, fusion)
         self._made = None if isinstance(embedding, Embeddings) else VPAEmbeddings(embedding)
         model: Embeddings = self._made or embedding
         self._embedding = model
@@ -72,6 +80,8 @@ class VPAVectorStore(Closing, VectorStore):
             api_key=api_key,
             metric=metric,
             embedding=lambda dimension: identity_of(model, dimension),
+            keywords=keywords,
+            keywords_if_new=self._comparison.language_if_new,
         )
         self._scope = scope
 
@@ -165,10 +175,6 @@ class VPAVectorStore(Closing, VectorStore):
         check_targets(ids, chosen)
         return lambda collection: remove(collection, ids, chosen, scope=self._scope)
 
-    def _filter_of(self, condition: FilterLike) -> FilterLike:
-        """What is asked of the collection; a store whose callers have a notation of their own translates it here."""
-        return condition
-
     # Reading
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
@@ -207,135 +213,6 @@ class VPAVectorStore(Closing, VectorStore):
     ) -> Callable[[Collection], Any]:
         chosen = self._filter_of(where)
         return lambda collection: table(collection, ids, chosen, limit=limit, offset=offset, scope=self._scope)
-
-    # Searching
-
-    def similarity_search(
-        self, query: str, k: int = 4, filter: FilterLike = None, *, score_threshold: float | None = None
-    ) -> list[Document]:
-        """The k nearest, best first."""
-        return [
-            document
-            for document, _ in self.similarity_search_with_score(query, k, filter, score_threshold=score_threshold)
-        ]
-
-    async def asimilarity_search(
-        self, query: str, k: int = 4, filter: FilterLike = None, *, score_threshold: float | None = None
-    ) -> list[Document]:
-        pairs = await self.asimilarity_search_with_score(query, k, filter, score_threshold=score_threshold)
-        return [document for document, _ in pairs]
-
-    def similarity_search_with_score(
-        self, query: str, k: int = 4, filter: FilterLike = None, *, score_threshold: float | None = None
-    ) -> list[tuple[Document, float]]:
-        """With scores: higher is better, on every store."""
-        self._owned.check_open()
-        vector = self._embedding.embed_query(query)
-        return self.similarity_search_with_score_by_vector(vector, k, filter, score_threshold=score_threshold)
-
-    async def asimilarity_search_with_score(
-        self, query: str, k: int = 4, filter: FilterLike = None, *, score_threshold: float | None = None
-    ) -> list[tuple[Document, float]]:
-        self._owned.check_open()
-        vector = await self._embedding.aembed_query(query)
-        return await self.asimilarity_search_with_score_by_vector(vector, k, filter, score_threshold=score_threshold)
-
-    def similarity_search_with_score_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        filter: FilterLike = None,
-        *,
-        score_threshold: float | None = None,
-    ) -> list[tuple[Document, float]]:
-        """As similarity_search_with_score, for a vector."""
-        work = self._searching(embedding, k, filter, threshold=score_threshold)
-        return [(document_of(match), match.score) for match in self._owned.run(work, default=[])]
-
-    async def asimilarity_search_with_score_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        filter: FilterLike = None,
-        *,
-        score_threshold: float | None = None,
-    ) -> list[tuple[Document, float]]:
-        work = self._searching(embedding, k, filter, threshold=score_threshold)
-        return [(document_of(match), match.score) for match in await self._owned.arun(work, default=[])]
-
-    def similarity_search_by_vector(
-        self, embedding: list[float], k: int = 4, filter: FilterLike = None
-    ) -> list[Document]:
-        """As similarity_search, for a vector."""
-        return [document for document, _ in self.similarity_search_with_score_by_vector(embedding, k, filter)]
-
-    async def asimilarity_search_by_vector(
-        self, embedding: list[float], k: int = 4, filter: FilterLike = None
-    ) -> list[Document]:
-        pairs = await self.asimilarity_search_with_score_by_vector(embedding, k, filter)
-        return [document for document, _ in pairs]
-
-    def _searching(
-        self,
-        vector: Sequence[float],
-        k: int,
-        condition: FilterLike,
-        *,
-        threshold: float | None = None,
-        vectors: bool = False,
-    ) -> Callable[[Collection], Any]:
-        chosen = self._filter_of(condition)
-        return lambda collection: collection.search(
-            vector=vector,
-            top_k=k,
-            filter=chosen,
-            score_threshold=threshold,
-            include_vectors=vectors,
-            scope=self._scope,
-        )
-
-    def max_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, filter: FilterLike = None
-    ) -> list[Document]:
-        """k of the fetch_k nearest that satisfy the filter, near to the query and unlike each other."""
-        self._owned.check_open()
-        vector = self._embedding.embed_query(query)
-        return self.max_marginal_relevance_search_by_vector(vector, k, fetch_k, lambda_mult, filter)
-
-    async def amax_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, filter: FilterLike = None
-    ) -> list[Document]:
-        self._owned.check_open()
-        vector = await self._embedding.aembed_query(query)
-        return await self.amax_marginal_relevance_search_by_vector(vector, k, fetch_k, lambda_mult, filter)
-
-    def max_marginal_relevance_search_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        filter: FilterLike = None,
-    ) -> list[Document]:
-        """As max_marginal_relevance_search, for a vector."""
-        work = self._searching(embedding, max(k, fetch_k), filter, vectors=True)
-        near: list[Match] = self._owned.run(work, default=[])
-        return diverse(embedding, near, top_k=k, share=lambda_mult)
-
-    async def amax_marginal_relevance_search_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        filter: FilterLike = None,
-    ) -> list[Document]:
-        work = self._searching(embedding, max(k, fetch_k), filter, vectors=True)
-        near: list[Match] = await self._owned.arun(work, default=[])
-        return diverse(embedding, near, top_k=k, share=lambda_mult)
-
-    def _select_relevance_score_fn(self) -> Callable[[float], float]:
-        return in_unit_range
 
     # Making
 

@@ -131,11 +131,6 @@ async def table(
     return [document_of(record) for record in records[offset:end]]
 
 
-def in_unit_range(score: float) -> float:
-    """From 0 to 1, as LangChain wants it: vpa's score, which is that already but for opposite and long vectors."""
-    return min(1.0, max(0.0, score))
-
-
 def identity_of(embedding: Embeddings, dimension: int | None) -> EmbeddingIdentity | None:
     """Which model embeds, where it says so; None where two models could not be told apart."""
     if isinstance(embedding, VPAEmbeddings):

@@ -9,33 +9,25 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import numpy as np
 from llama_index.core.bridge.pydantic import PrivateAttr, SecretStr
-from llama_index.core.indices.query.embedding_utils import get_top_k_mmr_embeddings
 from llama_index.core.schema import BaseNode
 from llama_index.core.vector_stores.types import (
     BasePydanticVectorStore,
     MetadataFilters,
     VectorStoreQuery,
-    VectorStoreQueryMode,
     VectorStoreQueryResult,
 )
 
 from vpa.base.arguments import unknown_argument
-from vpa.base.errors import InvalidFilterError, InvalidQueryError
-from vpa.base.records import Match
+from vpa.base.errors import InvalidFilterError
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
 from vpa.filters import F, Filter, holds_always
 from vpa.integrations.llamaindex_nodes import REF_DOC_ID, batch_of, condition_of, node_of
+from vpa.integrations.llamaindex_queries import Question
 from vpa.integrations.owned import Closing, OwnedCollection, Place
 
-# So many times the nodes that were asked for are looked at for diversity.
-_PREFETCH: Final = 4
-_MODES: Final = (VectorStoreQueryMode.DEFAULT.value, VectorStoreQueryMode.MMR.value)
-
-
-_ARGUMENTS: Final = ("place", "collection_name", "api_key", "metric", "tenant", "namespace")
+_ARGUMENTS: Final = ("place", "collection_name", "api_key", "metric", "tenant", "namespace", "keywords")
 
 
 class VPAVectorStore(Closing, BasePydanticVectorStore):
@@ -43,7 +35,8 @@ class VPAVectorStore(Closing, BasePydanticVectorStore):
 
     `place`: a URL, a VectorDatabaseConfig, or a manager or collection that is open. The collection is made at the first
     `add`, with the dimension of its nodes; `metric` None is cosine then, and its own where it exists. Similarities are
-    vpa's scores: higher is better. A durable place keeps the nodes: `persist` has nothing to do. `close()`, `with`,
+    vpa's scores: higher is better. `keywords`: the language ("en") of a keyword index, which the query modes HYBRID and
+    TEXT_SEARCH need. A durable place keeps the nodes: `persist` has nothing to do. `close()`, `with`,
     `async with` or the garbage collector let the place go. Only a URL survives serialisation, and never `api_key`.
     """
 
@@ -54,6 +47,7 @@ class VPAVectorStore(Closing, BasePydanticVectorStore):
     metric: str | None = None
     tenant: str = ""
     namespace: str = ""
+    keywords: str | None = None
     _owned: OwnedCollection = PrivateAttr()
 
     def __init__(
@@ -65,18 +59,20 @@ class VPAVectorStore(Closing, BasePydanticVectorStore):
         metric: str | None = None,
         tenant: str = "",
         namespace: str = "",
+        keywords: str | None = None,
         **fields: Any,
     ) -> None:
         if strange := sorted(set(fields) - set(type(self).model_fields)):
             # Pydantic would pass over them: the nodes would go to another place than was meant.
             raise unknown_argument("VPAVectorStore", strange[0], taken=_ARGUMENTS)
-        owned = OwnedCollection(place, collection_name, api_key=api_key, metric=metric)
+        owned = OwnedCollection(place, collection_name, api_key=api_key, metric=metric, keywords=keywords)
         super().__init__(
             place=os.fspath(place) if isinstance(place, str | os.PathLike) else None,
             collection_name=owned.name,
             metric=metric,
             tenant=tenant,
             namespace=namespace,
+            keywords=keywords,
             **fields,
         )
         self._owned = owned
@@ -175,48 +171,23 @@ class VPAVectorStore(Closing, BasePydanticVectorStore):
     # Searching
 
     def query(self, query: VectorStoreQuery, **options: Any) -> VectorStoreQueryResult:
-        """The nearest nodes, best first. Modes: DEFAULT, and MMR with `mmr_threshold` and `mmr_prefetch_factor`.
+        """The best nodes, best first, with vpa's scores as similarities: higher is better in every mode.
 
-        Raises InvalidQueryError for other modes, UnsupportedFilterError for text_match.
+        DEFAULT compares vectors; MMR too, with `mmr_threshold` and `mmr_prefetch_factor`. TEXT_SEARCH, also called
+        SPARSE, compares words (BM25), and returns `sparse_top_k` nodes or else `similarity_top_k`. HYBRID compares
+        both: `alpha` is the weight of vectors (.5 unless given), `fusion` an option, scores are from 0 to 1, and
+        `hybrid_top_k` nodes are returned or else `similarity_top_k`. Raises InvalidQueryError for other modes,
+        ConfigurationError where a keyword index is needed and there is none, UnsupportedFilterError for text_match.
         """
-        work, choose = self._querying(query, options)
-        return choose(self._owned.run(work, default=[]))
+        asked = Question.of(query, options)
+        return asked.result(
+            self._owned.run(lambda collection: asked.matches(collection, scope=self._scope), default=[])
+        )
 
     async def aquery(self, query: VectorStoreQuery, **options: Any) -> VectorStoreQueryResult:
-        work, choose = self._querying(query, options)
-        return choose(await self._owned.arun(work, default=[]))
-
-    def _querying(
-        self, query: VectorStoreQuery, options: dict[str, Any]
-    ) -> tuple[Callable[[Collection], Any], Callable[[Sequence[Match]], VectorStoreQueryResult]]:
-        mode = str(getattr(query.mode, "value", query.mode))
-        if mode not in _MODES:
-            modes = " and ".join(_MODES)
-            raise InvalidQueryError(f"query mode {mode!r} is not one that vpa has: use {modes}")
-        if query.query_embedding is None:
-            raise InvalidQueryError(f"query mode {mode!r} needs a query_embedding, and has none")
-        is_diverse = mode == VectorStoreQueryMode.MMR.value
-        factor = options.get("mmr_prefetch_factor", _PREFETCH) if is_diverse else 1
-        top_k = max(1, query.similarity_top_k)
-        # The retriever of an index writes an empty list for no restriction.
-        condition = condition_of(query.filters, node_ids=query.node_ids or None, document_ids=query.doc_ids or None)
-        threshold = options.get("mmr_threshold", query.mmr_threshold)
-
-        async def search(collection: Collection) -> Any:
-            return await collection.search(
-                vector=query.query_embedding,
-                top_k=max(top_k, int(top_k * factor)),
-                filter=condition,
-                include_vectors=is_diverse,
-                scope=self._scope,
-            )
-
-        def choose(near: Sequence[Match]) -> VectorStoreQueryResult:
-            return _result(
-                _diverse(query.query_embedding, near, top_k=top_k, threshold=threshold) if is_diverse and near else near
-            )
-
-        return search, choose
+        asked = Question.of(query, options)
+        work = self._owned.arun(lambda collection: asked.matches(collection, scope=self._scope), default=[])
+        return asked.result(await work)
 
 
 def _dimension(nodes: Sequence[BaseNode]) -> int | None:
@@ -230,22 +201,3 @@ def _targets(node_ids: list[str] | None, filters: MetadataFilters | None) -> Fil
     if holds_always(condition):
         raise InvalidFilterError("the filters hold for every node: clear() empties")
     return condition
-
-
-def _diverse(query: Any, near: Sequence[Match], *, top_k: int, threshold: float | None) -> list[Match]:
-    _, positions = get_top_k_mmr_embeddings(
-        query,
-        [np.asarray(match.vector).tolist() for match in near],
-        similarity_top_k=top_k,
-        embedding_ids=list(range(len(near))),
-        mmr_threshold=threshold,
-    )
-    return [near[position] for position in positions]
-
-
-def _result(near: Sequence[Match]) -> VectorStoreQueryResult:
-    return VectorStoreQueryResult(
-        nodes=[node_of(match) for match in near],
-        similarities=[match.score for match in near],
-        ids=[match.id for match in near],
-    )

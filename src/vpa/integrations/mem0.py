@@ -41,6 +41,8 @@ class VPAMemories(VPAVectorStore):
 
     Everything else is as in `VPAVectorStore`. Filters are mem0's (`{"user_id": "ann"}`, `{"AND": […]}`, `"*"`), with
     one meaning on every store; what vpa does not have raises UnsupportedFilterError. Scores are higher for better.
+    mem0 compares vectors through this provider; with `keywords="en"`, `similarity_search(text, mode="keyword")` looks
+    for words in the same memories.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class VPAMemories(VPAVectorStore):
         api_key: str | SecretStr | None = None,
         metric: str | None = None,
         scope: Scope = Scope(),
+        keywords: str | None = None,
     ) -> None:
         super().__init__(
             _EmbeddedElsewhere(),
@@ -59,6 +62,7 @@ class VPAMemories(VPAVectorStore):
             api_key=api_key,
             metric=metric,
             scope=scope,
+            keywords=keywords,
         )
 
     def add_embeddings(

@@ -13,6 +13,8 @@ from typing import Any, Self, TypeAlias, TypeVar
 from pydantic import SecretStr
 
 import vpa.sync
+from vpa.analysis.analyser import analyser_of
+from vpa.analysis.languages import parse_language
 from vpa.base.errors import (
     CollectionNotFoundError,
     ConfigurationError,
@@ -23,6 +25,7 @@ from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric
 from vpa.base.showing import shown
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
+from vpa.client.options import check_same_keywords
 from vpa.integrations.given import CallersLoop, Runner
 from vpa.integrations.shared import HeldLoop, SharedPlace, closed, end_apart, shared_place
 from vpa.observe.log import get_logger
@@ -47,6 +50,7 @@ class OwnedCollection:
     `place`: a URL, a directory or a VectorDatabaseConfig, opened once in a process and closed with the last who uses
     it; or a manager or collection of the caller, who closes it. `metric` None: `metric_if_new` where the collection is
     made, and whatever one that exists has. `embedding` says which model its vectors are of, where that is known.
+    `keywords`: the language of the keyword index that the collection has to have; None: `keywords_if_new`, likewise.
     """
 
     def __init__(
@@ -58,8 +62,12 @@ class OwnedCollection:
         metric: str | None = None,
         metric_if_new: str = Metric.COSINE,
         embedding: Callable[[int | None], EmbeddingIdentity | None] | None = None,
+        keywords: str | None = None,
+        keywords_if_new: str | None = None,
     ) -> None:
         self.name = name
+        self._keywords = None if keywords is None else analyser_of(parse_language(keywords)).identity
+        self._language_if_new = keywords_if_new if self._keywords is None else self._keywords.language
         self._metric = None if metric is None else Metric.parse(metric)
         self._metric_if_new = Metric.parse(metric_if_new)
         self._embedding = embedding
@@ -125,11 +133,13 @@ class OwnedCollection:
             dimension=dimension,
             metric=self._metric or self._metric_if_new,
             embedding=None if self._embedding is None else self._embedding(dimension),
+            keywords=self._language_if_new,
             exist_ok=True,
         )
 
     def _check(self, info: CollectionInfo, dimension: int | None = None) -> None:
-        """The collection's metric and model are those that were asked for, as far as both are known."""
+        """The collection's metric, words and model are those that were asked for, as far as both are known."""
+        check_same_keywords(info, self._keywords)
         if self._metric is not None and info.metric is not self._metric:
             raise ConfigurationError(
                 f"collection {info.name!r} has metric {info.metric}, {self._metric} was asked for; leave metric out to "
