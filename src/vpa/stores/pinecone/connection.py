@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from pinecone import AsyncIndex, AsyncPinecone
 
 from vpa.base.errors import ClosedError
@@ -17,6 +19,7 @@ class Connection:
         self.indexes: dict[str, AsyncIndex] = {}
         self._config = config
         self._client: AsyncPinecone | None = None
+        self._turn = asyncio.Lock()
 
     @property
     def is_open(self) -> bool:
@@ -41,11 +44,13 @@ class Connection:
 
     async def remember(self, name: str, host: str) -> None:
         """The index of a collection is at `host`."""
-        known = self.indexes.get(name)
-        if known is not None and known.host.rstrip("/") == host.rstrip("/"):
-            return
-        await self.forget(name)
-        self.indexes[name] = await self.client.index(host=host)
+        # Of two that ask at once the second finds what the first made: a client that nobody closes would be left over.
+        async with self._turn:
+            known = self.indexes.get(name)
+            if known is not None and known.host.rstrip("/") == host.rstrip("/"):
+                return
+            await self.forget(name)
+            self.indexes[name] = await self.client.index(host=host)
 
     async def forget(self, name: str) -> None:
         """The collection may be gone, or made again elsewhere."""
