@@ -85,6 +85,8 @@ class Census:
 
     async def _look(self) -> None:
         bound, request = self._bound, Count(scope=ALL_SCOPES)
+        # A program that asks one question and ends does not pay for a count.
+        await asyncio.sleep(_QUIET_S)
         with suppress(VectorDatabaseError):
             count = await bound.run(request, lambda: bound.store.count(bound.info, request))
             words = bound.info.words

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vpa.analysis.analyser import Analyser
-from vpa.analysis.cutting import spans
+from vpa.analysis.cutting import chunks, spans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +59,11 @@ class Why:
 
 def matched_words(text: str, terms: Collection[str], analyser: Analyser) -> Iterator[MatchedWord]:
     """The words of a text whose terms are asked for, in order. A code and a part of it are two."""
-    for chunk, start in spans(text):
-        if terms and not terms.isdisjoint(analyser.terms_of(chunk)):  # type: ignore[attr-defined]
+    asked = frozenset(terms)
+    # Each word is looked up once, however often it stands there, and places are counted only where one is asked for.
+    holding = {chunk for chunk in set(chunks(text)) if not asked.isdisjoint(analyser.terms_of(chunk))}
+    for chunk, start in spans(text) if holding else ():
+        if chunk in holding:
             for found in analyser.occurrences(chunk):
                 if found.term in terms:
                     first, last = start + found.start, start + found.end
