@@ -94,11 +94,37 @@ def test_headings_as_commonmark_has_them() -> None:
 
 @pytest.mark.parametrize(
     ("word", "first", "behind"),
-    [("one", "Title", "# A"), ("two", "# A", "# D"), ("three", "### B", "## C"), ("four", "## C", "Under"),
+    [("one", "Title", None), ("two", "# A", "# D"), ("three", "### B", "## C"), ("four", "## C", "Under"),
      ("five", "Under", "# D"), ("six", "# D", None)],
 )  # fmt: skip
 def test_a_section_ends_where_another_as_high_begins(word: str, first: str, behind: str | None) -> None:
-    place = TEXT.index(word)
-    start, end = section_around(TEXT, place, place + len(word))
+    start, end = section_around(TEXT, TEXT.index(word))
     assert TEXT[start:].startswith(first)
-    assert end == (len(TEXT) if behind is None else TEXT.index(f"{behind}\n"))
+    assert end == (TEXT.index("# A\n") if word == "one" else len(TEXT) if behind is None else TEXT.index(f"{behind}\n"))
+
+
+def test_what_stands_before_the_first_heading_is_a_section() -> None:
+    assert section_around("before\n# A\nbehind", 0) == (0, 7)
+    assert section_around("no headings", 3) == (0, 11)
+
+
+async def test_two_results_of_one_section_are_one(rag: EnhancedRAGSystem) -> None:
+    plain = await rag.search_knowledge("pumps", mode="keyword", top_k=4)
+    wide = await rag.search_knowledge("pumps", mode="keyword", top_k=4, widen="section")
+    assert len([result for result in plain if result.document_id == "one"]) > 1
+    assert [result.content.splitlines()[0] for result in wide if result.document_id == "one"] == ["## Pumps"]
+
+
+@pytest.mark.parametrize(
+    ("question", "title"), [("fermented tea", "Tea"), ("general words", "Intro"), ("oil", "Pumps")]
+)
+async def test_a_chunk_that_begins_in_the_section_before_stands_in_its_own(
+    monkeypatch: pytest.MonkeyPatch, question: str, title: str
+) -> None:
+    for name, value in {"CHUNK_SIZE": "700", "CHUNK_OVERLAP": "150", "EMBEDDING_MODEL": "hashing"}.items():
+        monkeypatch.setenv(f"VPA_{name}", value)
+    async with create_enhanced_rag_system() as rag:
+        await rag.add_document(document_id="one", title="Handbook", content=DOCUMENT)
+        [best] = await rag.search_knowledge(question, mode="keyword", top_k=1, widen="section")
+        assert best.content.startswith(f"## {title}")
+        assert best.content.count("## ") == 1

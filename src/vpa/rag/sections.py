@@ -36,17 +36,14 @@ def headings(text: str) -> Iterator[Heading]:
             yield Heading(line.start(), level)
 
 
-def section_around(text: str, start: int, end: int) -> tuple[int, int]:
-    """From the heading over `start` to the next one, behind `end`, of the same or a higher level; the whole text where
-    there is none.
+def section_around(text: str, place: int) -> tuple[int, int]:
+    """From the heading over a place to the next one of the same or a higher level; what stands before the first one,
+    or all of a text without headings, is a section too.
     """
-    above, below = Heading(0, 6), len(text)
-    known = list(headings(text))
-    for heading in known:
-        if heading.start <= start:
-            above = heading
-    for heading in known:
-        if heading.start >= end and heading.level <= above.level:
-            below = heading.start
-            break
-    return above.start, below
+    start, end, level = 0, len(text), 6
+    for heading in headings(text):
+        if heading.start <= place:
+            start, level = heading
+        elif heading.level <= level:
+            return start, heading.start
+    return start, end

@@ -40,7 +40,8 @@ async def widened(
     its section, from the Markdown heading over it to the next one that is as high, as far as it lies within the `MOST`
     nearest chunks.
 
-    `chunk_id`, `chunk_index` and `why` stay those of the chunk that matched.
+    `chunk_id`, `chunk_index` and `why` stay those of the chunk that matched. Of results that come to the same text the
+    best stays.
     """
     if not widen or not results:
         return list(results)
@@ -50,16 +51,25 @@ async def widened(
     for record in neighbours:
         key = (str(record.system.get("document_id")), int(record.system.get("version") or 0))
         by_document.setdefault(key, {})[int(record.system.get("index") or 0)] = record
-    wide = []
+    wide: dict[tuple[str, int, int, int], SearchResult] = {}
     for result in results:
         around = _wide(result, by_document.get((result.document_id, result.version), {}), reach)
-        wide.append(_section(around, result) if by_section else around)
-    return wide
+        if by_section:
+            around = _section(around, result)
+        # Of two in one section the better stands for both.
+        wide.setdefault((around.document_id, around.version, around.start, around.end), around)
+    return list(wide.values())
 
 
 def _section(around: SearchResult, result: SearchResult) -> SearchResult:
-    """What belongs to the section of `result`, of the text around it."""
-    start, end = section_around(around.content, result.start - around.start, result.end - around.start)
+    """What belongs to the section of `result`, of the text around it.
+
+    A chunk may begin in one section and end in the next: it stands where most of the words that matched do, or else
+    its middle.
+    """
+    words = [] if result.why is None else [word.start for word in result.why.words]
+    place = sorted(words)[len(words) // 2] if words else len(result.content) // 2
+    start, end = section_around(around.content, result.start + place - around.start)
     content = around.content[start:end].rstrip()
     first = around.start + start
     return replace(around, content=content, start=first, end=first + len(content))
