@@ -73,10 +73,10 @@ class WordRequest:
     select: Callable[[Scores, Scores], RowNumbers] | None = None
 
 
-def check_top_k(top_k: object) -> int:
+def check_top_k(top_k: object, *, name: str = "top_k") -> int:
     """Return `top_k`, or raise InvalidQueryError: an integer from 1 to 5,000."""
     if isinstance(top_k, bool) or not isinstance(top_k, int | np.integer) or not 1 <= top_k <= MAX_TOP_K:
-        raise InvalidQueryError(f"top_k must be an integer from 1 to {MAX_TOP_K}, not {shown(top_k)}")
+        raise InvalidQueryError(f"{name} must be an integer from 1 to {MAX_TOP_K}, not {shown(top_k)}")
     return int(top_k)
 
 

@@ -128,7 +128,7 @@ class WordVerbs(Located):
             SearchWords(
                 terms=await self.query_terms(text) if text is not None else _checked_terms(terms),
                 vector=None if vector is None else check_query_vectors(vector, info=info, dimensions=1)[0],
-                top_k=check_top_k(depth),
+                top_k=check_top_k(depth, name="depth"),
                 select=None if vector is None else select,
                 include_vectors=include_vectors,
                 exact=exact,

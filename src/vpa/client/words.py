@@ -54,7 +54,9 @@ def terms_of(text: str, info: CollectionInfo, store: VectorStore) -> Counter[str
     assert info.keywords is not None
     analyser = analyser_of(info.keywords.language)
     if not any(letter.isalnum() for letter in text):
-        raise InvalidQueryError(f"there is no word in {shown(text)} to search for")
+        raise InvalidQueryError(
+            f"there is no word in {shown(text)} to search for; add one, or use mode='dense', which compares vectors"
+        )
     return Counter(analyser.terms(text))
 
 

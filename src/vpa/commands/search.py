@@ -19,6 +19,7 @@ from vpa.commands.common import (
     parse_filter,
     print_json,
     print_line,
+    print_problem,
     print_table,
     reading,
     scope,
@@ -43,7 +44,15 @@ def run(args: Namespace) -> int:
         _show(rank, result)
     if args.explain and results and not args.json:
         _explain(results)
+    elif results and not args.json:
+        # What did not go as asked is no part of the answer.
+        for note in _notes(results):
+            print_problem(f"vpa: {note}")
     return 0
+
+
+def _notes(results: Sequence[SearchResult]) -> Sequence[str]:
+    return results[0].why.notes if results[0].why is not None else ()
 
 
 async def _search(args: Namespace) -> tuple[list[SearchResult], int]:
@@ -84,7 +93,7 @@ def _explain(results: Sequence[SearchResult]) -> None:
     """Where each score comes from, as a table."""
     columns = ("", "score", "similarity", "rank", "BM25", "rank", "fused", "boosts", "reranked", "words that match")
     print_table(columns, [_facts(rank, result) for rank, result in enumerate(results, 1)])
-    for note in results[0].why.notes if results[0].why is not None else ():
+    for note in _notes(results):
         print_line(f"note: {note}")
 
 

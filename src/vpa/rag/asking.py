@@ -85,7 +85,8 @@ def check_history(history: Any) -> tuple[str, ...]:
     if not is_list or not all(isinstance(turn, str) for turn in history):
         raise InvalidQueryError(f"history is a list of strings, the latest last, not {shown(history)}")
     # What is not looked at tells no search from another.
-    return tuple(check_question(turn) for turn in [turn for turn in history if turn.strip()][-EARLIER_TURNS:])
+    latest = [turn for turn in history if turn.strip()][-EARLIER_TURNS:]
+    return tuple(check_question(turn, name="an earlier turn of history") for turn in latest)
 
 
 def check_group_by(group_by: object) -> GroupBy:

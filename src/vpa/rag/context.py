@@ -70,6 +70,20 @@ class _Block:
         return max(result.score for result in self.results)
 
 
+def _checked(count_tokens: CountTokens) -> CountTokens:
+    """The caller's tokenizer, whose answers are looked at."""
+    if not callable(count_tokens):
+        raise InvalidQueryError(f"count_tokens is a function from a text to a number, not {shown(count_tokens)}")
+
+    def count(text: str) -> int:
+        number: object = count_tokens(text)
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            raise InvalidQueryError(f"count_tokens gave {shown(number)}; it gives a whole number from 0 up")
+        return number
+
+    return count
+
+
 @explained
 def build_context(
     results: Sequence[SearchResult], *, budget_tokens: int, count_tokens: CountTokens | None = None
@@ -82,7 +96,9 @@ def build_context(
     """
     if isinstance(budget_tokens, bool) or not isinstance(budget_tokens, int) or budget_tokens < 1:
         raise InvalidQueryError(f"budget_tokens must be a whole number from 1 up, not {shown(budget_tokens)}")
-    count = count_tokens or most_tokens
+    if not isinstance(results, Sequence) or not all(isinstance(result, SearchResult) for result in results):
+        raise InvalidQueryError(f"build_context takes the results of search_knowledge, not {shown(results)}")
+    count = most_tokens if count_tokens is None else _checked(count_tokens)
     blocks = _blocks(results)
     fence = _fence([block.text for block in blocks])
     parts: list[str] = []

@@ -265,7 +265,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
                     temperature=check_number("temperature", temperature),
                     seed=check_seed(seed),
                     rerank=self._reranker(rerank),
-                    rerank_depth=check_top_k(rerank_depth),
+                    rerank_depth=check_top_k(rerank_depth, name="rerank_depth"),
                     rerank_weight=check_weight(rerank_weight),
                     rerank_seconds=check_number("rerank_seconds", rerank_seconds, above=True),
                     expand=check_expansion(expand),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ _GREATEST_FACTOR: Final = 1e6
 _LEAST_FACTOR: Final = 1e-9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Recency:
     """Newer is better: a score counts in full today, and `weight` of it halves every `half_life_days` since the date in
     `field`: ISO 8601 text (a date alone is its midnight in UTC), or seconds since 1970. Records without one count as
@@ -31,8 +32,8 @@ class Recency:
     """
 
     field: str
-    half_life_days: float = 30.0
-    weight: float = 0.5
+    half_life_days: float = dataclasses.field(default=30.0, kw_only=True)
+    weight: float = dataclasses.field(default=0.5, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.field, str) or not self.field:

@@ -9,7 +9,7 @@ and Büttcher (2009).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -25,7 +25,7 @@ _RRF_K: Final = 60
 _ALMOST: Final = 1 - 1e-12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Fusion:
     """How two scores become one. Weights are relative: 1 and 3 are .25 and .75.
 
@@ -35,8 +35,8 @@ class Fusion:
     """
 
     method: FusionName = "zscore"
-    semantic_weight: float = 0.5
-    keyword_weight: float = 0.5
+    semantic_weight: float = field(default=0.5, kw_only=True)
+    keyword_weight: float = field(default=0.5, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.method not in get_args(FusionName):

@@ -29,6 +29,9 @@ from vpa.stores.requests import Search, SearchWords
 _ROUNDING: Final = 1 + 1e-5
 # An exact search that has to look at more candidates than this says that it is not.
 _MOST: Final = 20_000
+# Beyond so many candidates equal scores at the cut are given up, and scores that differ by less are equal.
+_MOST_TIES: Final = 1_000
+_EQUAL: Final = 1e-9
 
 
 class WordTerms:
@@ -90,7 +93,8 @@ class WordSearch:
             rows, requests = await self._candidates(driver, depth), requests + 1
             matches = sorted(map(self._match, rows), key=_rank)
             exact = driver.ranks_all_words and (len(rows) < depth or self._is_sure(driver, rows, matches))
-            if exact or not self.request.exact or depth == deepest:
+            wants_more = self.request.exact or (depth < _MOST_TIES and self._divides_ties(matches))
+            if exact or not wants_more or depth == deepest:
                 return WordRanking(matches[:top_k], exact=exact, candidates=len(rows), requests=requests)
             depth = min(deepest, 2 * depth)
 
@@ -127,6 +131,11 @@ class WordSearch:
     def _match_of(self, record: Record) -> Match:
         points, vector = self.terms.score(record), cast("FloatVector | None", record.vector)
         return Match(record.id, points, -points, record.text, dict(record.metadata), vector, record.system)
+
+    def _divides_ties(self, matches: Sequence[Match]) -> bool:
+        """Whether all that was looked at behind the last of the best is as good as that: so may be more."""
+        top_k = self.request.top_k
+        return len(matches) > top_k and matches[-1].score >= matches[top_k - 1].score - _EQUAL
 
     def _is_sure(self, driver: LayoutDriver, rows: Sequence[StoredRow], matches: Sequence[Match]) -> bool:
         """Whether no row that was not looked at can be among the best."""
