@@ -81,7 +81,10 @@ def _add_evaluate(commands: argparse._SubParsersAction[CommandParser]) -> None:
     evaluate.add_argument("--run", type=_place, metavar="FILE", help="measure this run of TREC; asks nothing")
     evaluate.add_argument("--mode", choices=_MODES, help="default: hybrid, or dense where no words are searched for")
     evaluate.add_argument(
-        "--against", type=_place, metavar="MODE|RUN", help="compare with this mode, or with --run with this run"
+        "--against",
+        type=_place,
+        metavar="SETTING|RUN",
+        help="compare with this mode, or with options changed (rerank=none,fusion=rrf); with --run a run",
     )
     evaluate.add_argument(
         "--top-k", type=int, default=10, metavar="N", help="documents per query (default 10); 100 adds recall@100"

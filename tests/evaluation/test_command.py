@@ -95,6 +95,21 @@ def test_two_modes_are_compared_and_each_query_is_written(vpa: Run, data: str, t
     assert test["low"] <= test["difference"] <= test["high"]
 
 
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("--fusion", "rrf", "--against", "fusion=max"), ["hybrid fusion=rrf", "hybrid fusion=max"]),
+        (("--expand", "feedback", "--against", "expand=none"), ["hybrid expand=feedback", "hybrid expand=none"]),
+        (("--against", "keyword,expand=feedback"), ["hybrid expand=none", "keyword expand=feedback"]),
+        (("--against", "semantic-weight=3"), ["hybrid semantic-weight=none", "hybrid semantic-weight=3.0"]),
+    ],
+)
+def test_options_are_compared(vpa: Run, data: str, words: tuple[str, ...], names: list[str]) -> None:
+    status, out, err = vpa("evaluate", data, *words, "--json")
+    assert (status, err) == (0, "")
+    assert [one["name"] for one in json.loads(out)["evaluations"]] == names
+
+
 def test_a_run_is_measured_without_a_search(vpa: Run, data: str, tmp_path: Path) -> None:
     (tmp_path / "qrels.txt").write_text("1 0 a 1\n2 0 b 1\n3 0 c 0\n")
     (tmp_path / "good.run").write_text("1 Q0 a 1 9 x\n2 Q0 b 1 9 x\n")
@@ -117,7 +132,15 @@ def test_a_run_is_measured_without_a_search(vpa: Run, data: str, tmp_path: Path)
     [
         ((), "name a folder with corpus.jsonl"),
         (("nowhere",), "nowhere is not a folder"),
-        (("tiny", "--against", "sparse"), "mode is one of dense, keyword, hybrid, not 'sparse'"),
+        (
+            ("tiny", "--against", "sparse"),
+            "--against takes a mode, or options to change, separated by commas (mode=dense|",
+        ),
+        (("tiny", "--against", "rerank=heavy"), "not 'rerank=heavy'"),
+        (("tiny", "--against", "semantic-weight=much"), "'much' is no number"),
+        (("tiny", "--against", "semantic-weight=-2"), "semantic_weight must be a number from 0 up"),
+        (("tiny", "--against", "hybrid"), "is what is searched with already"),
+        (("tiny", "--mode", "dense", "--against", "expand=none"), "is what is searched with already"),
         (("tiny", "--top-k", "0"), "top_k"),
         (("tiny", "--semantic-weight", "-1"), "semantic_weight must be a number from 0 up"),
         (("tiny", "--chunk-size", "0"), "VPA_CHUNK_SIZE"),

@@ -15,8 +15,8 @@ from vpa.base.errors import ConfigurationError, InvalidQueryError, InvalidRecord
 from vpa.base.metadata import canonical_metadata
 from vpa.base.query import check_top_k
 from vpa.client.connect import connect
-from vpa.client.words import check_mode
 from vpa.commands.common import print_problem, settings
+from vpa.commands.compared import other_options, titles
 from vpa.commands.evaluation import Outcome, show
 from vpa.commands.progress import shown_progress
 from vpa.compose import create_enhanced_rag_system
@@ -93,10 +93,15 @@ async def _of_searches(args: Namespace) -> Outcome:
         config.chunk_size = args.chunk_size
     if args.rerank is not None:
         config.rerank = args.rerank
+    mode = args.mode or ("hybrid" if config.keyword_language else "dense")
+    rerank = {} if config.rerank == "none" else {"rerank": config.rerank}
     asked = {name: value for name in _RETRIEVAL if (value := getattr(args, name)) is not None}
-    _check_asked(asked, top_k=args.top_k, against=args.against)
-    modes = [args.mode or ("hybrid" if config.keyword_language else "dense")]
-    modes += [] if args.against is None else [args.against]
+    settled: list[dict[str, Any]] = [{"mode": mode, **rerank, **asked}]
+    settled += [] if args.against is None else [other_options(settled[0], args.against)]
+    for options in settled:
+        _check_asked(options, top_k=args.top_k)
+    if any(options.get("rerank") == "light" for options in settled):
+        config.rerank = "light"
     dataset = read_dataset(args.folder, qrels=args.qrels)
     async with (
         connect("embedded://", index_name=config.vector_db_index_name) as manager,
@@ -107,25 +112,25 @@ async def _of_searches(args: Namespace) -> Outcome:
             await corpus.add_to(system, advance)
             unanswered: set[str] = set()
             evaluations = []
-            for mode in modes:
-                ask = _search(system, options={**asked, "mode": mode, "top_k": args.top_k}, unanswered=unanswered)
+            names = titles(settled)
+            for name, options in zip(names, settled, strict=True):
+                whole = {"rerank": "none", **options, "top_k": args.top_k}
+                ask = _search(system, options=whole, unanswered=unanswered)
                 evaluations.append(
                     await evaluate(
                         ask,
                         dataset.queries,
                         dataset.qrels,
                         measures=[*_measures(args.top_k, args.top_k), f"MAP@{args.top_k}"],
-                        progress=_stage(f"{mode} searches", advance),
+                        progress=_stage(f"{name} searches", advance),
                     )
                 )
-    return _outcome(
-        modes, evaluations, depth=args.top_k, unanswered=len(unanswered), source=args.folder, **corpus.facts()
-    )
+    counts = {"unanswered": len(unanswered), "source": args.folder, **corpus.facts()}
+    return _outcome(names, evaluations, depth=args.top_k, **counts)
 
 
-def _check_asked(asked: dict[str, Any], *, top_k: int, against: str | None) -> None:
+def _check_asked(asked: dict[str, Any], *, top_k: int) -> None:
     check_top_k(top_k)
-    check_mode(against)
     method = {"method": asked["fusion"]} if "fusion" in asked else {}
     Fusion(**method, **{name: value for name, value in asked.items() if name.endswith("_weight")})
 
