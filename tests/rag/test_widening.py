@@ -40,7 +40,10 @@ async def test_neighbours_on_both_sides(rag: EnhancedRAGSystem, widen: int) -> N
     plain, wide = await the_one(rag), await the_one(rag, widen=widen)
     assert wide.content == DOCUMENT[wide.start : wide.end]
     assert wide.chunk_id == plain.chunk_id
-    assert wide.why == plain.why
+    assert plain.why is not None
+    assert wide.why is not None
+    assert [word.word for word in wide.why.words] == [word.word for word in plain.why.words]
+    assert all(wide.content[word.start : word.end] == word.word for word in wide.why.words)
     assert wide.start <= plain.start
     assert wide.end >= plain.end
     assert (len(wide.content) > len(plain.content)) == (widen > 0)

@@ -18,11 +18,11 @@ from vpa.analysis.languages import NONE, language_of, parse_language
 from vpa.base.keywords import KeywordIndex
 
 # Grows when the rules of this package change what terms a text has.
-_RULES: Final = 1
+_RULES: Final = 2
 # Chunks whose terms are remembered; then all are forgotten.
 _REMEMBERED: Final = 200_000
 # Longer chunks are seldom met twice.
-_LONGEST: Final = 64
+LONGEST: Final = 64
 _FOLDED_SCRIPTS: Final = regex.compile(r"[\p{Latin}\p{Greek}]")
 _LETTERS: Final = str.maketrans(
     {"ß": "ss", "ø": "o", "đ": "d", "ł": "l", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d", "ı": "i", "ħ": "h", "’": "'"}
@@ -46,7 +46,7 @@ class _Known(dict[str, tuple[str, ...]]):
 
     def __missing__(self, chunk: str) -> tuple[str, ...]:
         terms = self._take_apart(chunk)
-        if len(chunk) <= _LONGEST:
+        if len(chunk) <= LONGEST:
             if len(self) >= _REMEMBERED:
                 self.clear()
             self[chunk] = terms
@@ -60,6 +60,8 @@ class Analyser:
         """`language` is one of `LANGUAGES`; raises ConfigurationError."""
         self._language = language_of(parse_language(language))
         self._stemmer = None if self._language.name == NONE else Stemmer.Stemmer(self._language.name, 0)
+        # English has accents in words that it took from others, and writes them without as well: both have one stem.
+        self._folds_first = self._language.name == "english"
         # A stemmer of the library works on a buffer of its own.
         self._lock = threading.Lock()
         self._known = _Known(self._taken_apart)
@@ -92,6 +94,8 @@ class Analyser:
         text = self._lower(word.text)
         if text in self._language.stop_words:
             return ""
+        if self._folds_first:
+            text = folded(text)
         if not word.whole and self._stemmer is not None:
             with self._lock:
                 text = self._stemmer.stemWord(text.replace("’", "'"))

@@ -47,7 +47,7 @@ class WordCensus:
         times = max(1.0, total / self.read) if self.read else 1.0
         ranked = sorted(self._frequencies.items(), key=lambda entry: (-entry[1], entry[0]))
         rarer = ranked[MOST_TERMS:]
-        rest = round(sum(count for _, count in rarer) / len(rarer)) if rarer else 0
+        rest = round(times * sum(count for _, count in rarer) / len(rarer)) if rarer else 0
         kept = {term: round(count * times) for term, count in sorted(ranked[:MOST_TERMS])}
         return WordSnapshot(
             version=version,

@@ -70,8 +70,9 @@ class Binding:
         if not present.is_same_collection(known) or (present.keywords, present.words) == (known.keywords, known.words):
             return
         mine, theirs = known.words, present.words
-        # What was counted here, and could not be kept with the collection, is newer.
-        is_newer = mine is not None and theirs is not None and mine.version > theirs.version
+        # What was counted here, and could not be kept with the collection, stays until somebody counts again.
+        is_own = self.census is not None and mine is not None and self.census.unsaved is mine
+        is_newer = is_own and mine is not None and theirs is not None and mine.version > theirs.version
         if not is_newer or present.keywords != known.keywords:
             self.info = replace(known, keywords=present.keywords, words=theirs)
 

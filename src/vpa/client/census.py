@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import math
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,18 +13,22 @@ from vpa.analysis.wording import worded
 from vpa.base.errors import CollectionNotFoundError, VectorDatabaseError
 from vpa.base.keywords import WordSnapshot
 from vpa.base.records import CollectionInfo, RecordBatch
-from vpa.base.scope import ALL_SCOPES
+from vpa.base.scope import ALL_SCOPES, AllScopes, Scope
 from vpa.client.promise import Bound
 from vpa.observe.log import get_logger
 from vpa.stores.requests import Count, Scan, SetWords
 
 _log: Final = get_logger("vpa.client")
-# Records that are read, at most: keys are drawn by chance, so these stand for the rest.
+# Records that are read, at most, of each scope its share: keys within one are drawn by chance, so these stand for the
+# rest.
 MOST_READ: Final = 100_000
+_SCOPES: Final = 100
 # So few records are counted while a question waits; more, behind its back.
 _AT_ONCE: Final = 5_000
-# Texts whose words are counted before the event loop gets a turn.
-_STEP: Final = 50
+# Of texts whose words are counted before the event loop gets a turn.
+_CHARACTERS: Final = 10_000
+# What others write is looked for so often.
+_LOOKS_AGAIN_S: Final = 300.0
 _PAGE: Final = 1_000
 # Below so many new records statistics are as good as new.
 _LEAST_GROWTH: Final = 20
@@ -41,7 +45,9 @@ class Census:
         self._turn = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._written = 0
-        self._has_looked = False
+        self._looks_at = -math.inf
+        # What could not be kept with the collection.
+        self.unsaved: WordSnapshot | None = None
 
     def note(self, written: int) -> None:
         """So many records were written."""
@@ -62,10 +68,9 @@ class Census:
                 await self._take_quietly()
             else:
                 self._begin()
-        elif not self._has_looked:
+        elif self._bound.clock.monotonic() >= self._looks_at and (self._task is None or self._task.done()):
             # What others wrote, and this manager before it was opened, is not known.
-            self._has_looked = True
-            self._task = asyncio.create_task(self._look()) if self._task is None else self._task
+            self._task = asyncio.create_task(self._look())
 
     async def take(self) -> CollectionInfo:
         """Count the words now, and keep what was counted with the collection."""
@@ -87,11 +92,15 @@ class Census:
         bound, request = self._bound, Count(scope=ALL_SCOPES)
         # A program that asks one question and ends does not pay for a count.
         await asyncio.sleep(_QUIET_S)
-        with suppress(VectorDatabaseError):
+        try:
             count = await bound.run(request, lambda: bound.store.count(bound.info, request))
-            words = bound.info.words
-            if words is not None and count >= words.total + max(_LEAST_GROWTH, words.total):
-                await self._take_later()
+        except VectorDatabaseError as error:
+            _log.warning("growth is not known", collection=bound.info.name, error=str(error))
+            return
+        self._looks_at = bound.clock.monotonic() + _LOOKS_AGAIN_S
+        words = bound.info.words
+        if words is not None and count >= words.total + max(_LEAST_GROWTH, words.total):
+            await self._take_later()
 
     async def _take_later(self) -> None:
         for _ in range(_MOST_WAITS):
@@ -129,24 +138,37 @@ class Census:
         info, written = bound.info, self._written
         assert info.keywords is not None
         census = WordCensus(analyser_of(info.keywords.language))
-        scan = Scan(scope=ALL_SCOPES, batch_size=_PAGE, include_vectors=False)
-        async for batch in bound.store.scan(info, scan):
-            await _count(census, batch)
-            if census.read >= MOST_READ:
-                break
-        total = census.read
-        if total >= MOST_READ:
-            total = await bound.store.count(info, Count(scope=ALL_SCOPES))
+        total = await bound.store.count(info, Count(scope=ALL_SCOPES))
+        if total <= MOST_READ:
+            await self._read(census, ALL_SCOPES, most=MOST_READ)
+            total = census.read
+        else:
+            # Keys stand scope by scope: the first ones are those of a few tenants.
+            for scope in await bound.store.scopes(info, limit=_SCOPES):
+                count = await bound.store.count(info, Count(scope=scope))
+                await self._read(census, scope, most=math.ceil(MOST_READ * count / total))
         version = 1 + (0 if info.words is None else info.words.version)
         request = SetWords(info.name, census.snapshot(version=version, total=total))
         # Counting may take long enough for another process to make a collection anew under this name.
         bound.doubt()
         self._written = max(0, self._written - written)
+        self.unsaved = request.words
         bound.info = replace(bound.info, words=request.words)
         changed = await bound.run(request, lambda: bound.store.set_words(request.name, request.words))
+        self.unsaved = None
         if changed.is_same_collection(bound.info):
             bound.info = changed
         return bound.info
+
+    async def _read(self, census: WordCensus, scope: Scope | AllScopes, *, most: int) -> None:
+        """Count the words of at most so many records."""
+        read = 0
+        scan = Scan(scope=scope, batch_size=min(_PAGE, most) or 1, include_vectors=False)
+        async for batch in self._bound.store.scan(self._bound.info, scan):
+            await _count(census, batch)
+            read += len(batch)
+            if read >= most:
+                break
 
     def facts(self) -> dict[str, Any]:
         """What is counted with, for statistics."""
@@ -166,7 +188,11 @@ class Census:
 async def _count(census: WordCensus, batch: RecordBatch) -> None:
     texts = batch.texts or [None] * len(batch)
     system = batch.system or [{}] * len(batch)
-    for start in range(0, len(batch), _STEP):
-        part = slice(start, start + _STEP)
-        census.add(map(worded, texts[part], system[part]))
-        await asyncio.sleep(0)
+    length = 0
+    for text, fields in zip(texts, system, strict=True):
+        census.add([worded(text, fields)])
+        length += len(text or "")
+        if length >= _CHARACTERS:
+            length = 0
+            await asyncio.sleep(0)
+    await asyncio.sleep(0)

@@ -175,9 +175,18 @@ async def search_words(store: VectorStore, info: CollectionInfo, request: Search
         chosen = _satisfying(answer, parts.residual, request=request, depth=depth)
         if chosen is not None:
             return _taken(answer, chosen, request=request, usage=usage)
-        if depth == deepest:
+        if depth == deepest and request.vector is None:
             raise _too_deep(store, info, request, residual=parts.residual, depth=deepest)
+        if depth == deepest:
+            # Candidates for a fusion are more than the answer that somebody asked for: these have to do.
+            inexact = replace(answer, matches=replace(answer.matches, exact=False))
+            return _taken(inexact, _holding(answer, parts.residual), request=request, usage=usage)
         depth = min(deepest, depth * 2)
+
+
+def _holding(answer: Candidates, residual: NormalFilter) -> list[int]:
+    """The places of the matches that satisfy the residual."""
+    return [place for place, match in enumerate(answer.matches) if matches(residual, match.metadata, match.system)]
 
 
 def _satisfying(answer: Candidates, residual: NormalFilter, *, request: SearchWords, depth: int) -> list[int] | None:
@@ -186,7 +195,7 @@ def _satisfying(answer: Candidates, residual: NormalFilter, *, request: SearchWo
     The best `depth` by words are all there, and the best by vector where there is one: enough of either must satisfy
     it, unless the store has no more.
     """
-    chosen = [place for place, match in enumerate(answer.matches) if matches(residual, match.metadata, match.system)]
+    chosen = _holding(answer, residual)
     by_words = [place for place in _best(answer.words, depth) if answer.words[place] > 0]
     enough = len(by_words) < depth or len(set(chosen) & set(by_words)) >= request.top_k
     if request.vector is not None:

@@ -14,6 +14,7 @@ from vpa.analysis.analyser import analyser_of
 from vpa.analysis.languages import parse_language
 from vpa.base.arrays import FloatMatrix
 from vpa.base.errors import ConfigurationError, InvalidQueryError
+from vpa.base.metadata import ValueRuleError, check_text
 from vpa.base.query import check_number, check_top_k
 from vpa.base.records import Matches
 from vpa.base.scope import Scope
@@ -204,7 +205,11 @@ def _checked_terms(terms: Mapping[str, float] | None) -> Mapping[str, float]:
     if not isinstance(terms, Mapping):
         raise InvalidQueryError(f"terms maps strings to numbers, as query_terms does, not {shown(terms)}")
     for term, weight in terms.items():
-        if not isinstance(term, str) or isinstance(weight, bool) or not isinstance(weight, int | float):
+        if not isinstance(term, str) or not term or isinstance(weight, bool) or not isinstance(weight, int | float):
             raise InvalidQueryError(f"terms maps strings to numbers, not {shown(term)} to {shown(weight)}")
+        try:
+            check_text(term)
+        except ValueRuleError as error:
+            raise InvalidQueryError(f"the term {shown(term)} {error}") from None
         check_number(f"the weight of the term {term!r}", weight, most=_GREATEST_WEIGHT)
     return terms

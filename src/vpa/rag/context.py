@@ -21,7 +21,8 @@ from vpa.rag.documents import SearchResult
 CountTokens: TypeAlias = Callable[[str], int]
 # Chunks of a document that have at most this many characters between them are joined: blanks that no chunk holds.
 _GAP: Final = 4
-_CITATION: Final = re.compile(r"\[(\d+)\]")
+# One number, or several: [1], [ 1 ], [1, 2], [1-3].
+_CITATION: Final = re.compile(r"\[(\s*\d[\d\s,;\u2010-\u2015-]*)\]")
 _ELLIPSIS: Final = " …"
 _FENCE_DIGITS: Final = 8
 
@@ -105,7 +106,7 @@ def build_context(
     citations: list[Citation] = []
     used = 0
     for block in blocks:
-        written = _written(block, number=len(citations) + 1, fence=fence)
+        written, shortened = _written(block, number=len(citations) + 1, fence=fence), None
         if count("\n\n".join([*parts, written])) > budget_tokens:
             shortened = _shortened(
                 block, parts, number=len(citations) + 1, fence=fence, budget=budget_tokens, count=count
@@ -116,7 +117,7 @@ def build_context(
         parts.append(written)
         citations.append(_citation(block, number=len(citations) + 1))
         used += len(block.results)
-        if block.text.endswith(_ELLIPSIS):
+        if shortened is not None:
             break
     text = "\n\n".join(parts)
     return Context(
@@ -164,7 +165,8 @@ def _joined(chunks: Sequence[SearchResult]) -> list[_Block]:
             continue
         last.results.append(chunk)
         if chunk.end > last.end:
-            gap = "\n" if chunk.start > last.end else ""
+            # As wide as what no chunk holds, so that places in the text are places in the document.
+            gap = "\n" * max(0, chunk.start - last.end)
             last.text += gap + chunk.content[max(0, last.end - chunk.start) :]
             last.end = chunk.end
     return blocks

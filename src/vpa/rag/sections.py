@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 # CommonMark's: up to three blanks, one to six hashes, then a blank or the end of the line; or a line under a line.
 _LINES: Final = re.compile(
-    r"^[ ]{0,3}(?:(?P<fence>`{3,}|~{3,})|(?P<hashes>#{1,6})(?=[ \t]|$)"
+    r"^[ ]{0,3}(?:(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)|(?P<hashes>#{1,6})(?=[ \t]|$)"
     r"|[^\s#>`~=-][^\n]*\n[ ]{0,3}(?P<under>=+|-+)[ \t]*$)",
     re.MULTILINE,
 )
@@ -29,7 +29,7 @@ def headings(text: str) -> Iterator[Heading]:
         if mark is not None:
             if not fence:
                 fence = mark
-            elif mark.startswith(fence):
+            elif mark.startswith(fence) and not line["info"].strip():
                 fence = ""
         elif not fence:
             level = len(line["hashes"]) if line["hashes"] else 1 if line["under"].startswith("=") else 2

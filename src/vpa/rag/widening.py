@@ -18,6 +18,8 @@ from vpa.rag.sections import section_around
 
 # More neighbours than these on each side are a document: read it with get_document.
 MOST: Final = 20
+# Results whose neighbours are asked for in one filter.
+_TOGETHER: Final = 50
 
 
 SECTION: Final = "section"
@@ -46,7 +48,10 @@ async def widened(
     if not widen or not results:
         return list(results)
     by_section, reach = widen == SECTION, MOST if widen == SECTION else int(widen)
-    neighbours = [record async for record in collection.scan(filter=_around(results, reach), scope=scope)]
+    neighbours: list[Record] = []
+    for start in range(0, len(results), _TOGETHER):
+        node = _around(results[start : start + _TOGETHER], reach)
+        neighbours += [record async for record in collection.scan(filter=node, scope=scope)]
     by_document: dict[tuple[str, int], dict[int, Record]] = {}
     for record in neighbours:
         key = (str(record.system.get("document_id")), int(record.system.get("version") or 0))
@@ -72,7 +77,16 @@ def _section(around: SearchResult, result: SearchResult) -> SearchResult:
     start, end = section_around(around.content, result.start + place - around.start)
     content = around.content[start:end].rstrip()
     first = around.start + start
-    return replace(around, content=content, start=first, end=first + len(content))
+    return _moved(replace(around, content=content, start=first, end=first + len(content)), -start)
+
+
+def _moved(result: SearchResult, places: int) -> SearchResult:
+    """With the words that matched where they stand in its content now; those outside of it are left out."""
+    if result.why is None:
+        return result
+    words = [replace(word, start=word.start + places, end=word.end + places) for word in result.why.words]
+    within = tuple(word for word in words if word.start >= 0 and word.end <= len(result.content))
+    return replace(result, why=replace(result.why, words=within))
 
 
 def _around(results: Sequence[SearchResult], widen: int) -> Filter:
@@ -106,7 +120,7 @@ def _wide(result: SearchResult, chunks: dict[int, Record], widen: int) -> Search
             content += unpack(record.system.get("before"), length=begins - end)
         content += (record.text or "")[max(0, end - begins) :]
         end = max(end, _number(record, "end"))
-    return replace(result, content=content, start=start, end=end)
+    return _moved(replace(result, content=content, start=start, end=end), result.start - start)
 
 
 def _number(record: Record, name: str) -> int:

@@ -56,8 +56,13 @@ async def variants(question: str, expand: Expansion, analyser: Analyser) -> list
         others = _with_synonyms(question, expand, analyser)
     elif callable(expand):
         others = await called(expand, question, read=_strings)
-    distinct = dict.fromkeys([question, *(other for other in others if other.strip())])
+    distinct = dict.fromkeys([question, *filter(_says_something, others)])
     return list(itertools.islice(distinct, _MOST_VARIANTS))
+
+
+def _says_something(variant: str) -> bool:
+    """Whether there is a word in it to ask for. What is no text at all is told where it is looked at."""
+    return any(letter.isalnum() or "\ud800" <= letter <= "\udfff" for letter in variant)
 
 
 def _strings(answer: Any) -> list[str]:

@@ -96,8 +96,9 @@ class FusedChoice:
     def __call__(self, similarity: Scores, words: Scores) -> RowNumbers:
         """Places of the candidates to keep, in no order; all that have the score of the last one among them."""
         scores = fuse(similarity, words, self._fusion)
-        self.pool = len(scores)
         places = np.arange(len(scores)) if self._threshold is None else np.flatnonzero(similarity >= self._threshold)
+        # With fewer than were asked for above the threshold, all that are above it were seen.
+        self.pool = len(places)
         self.is_cut = len(places) > self._keep
         if self.is_cut:
             chosen = scores[places]

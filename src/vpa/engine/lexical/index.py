@@ -92,10 +92,11 @@ class WordIndex:
         counted = np.concatenate(lengths)
         rows = np.repeat(np.arange(first, end, dtype=np.int32), counted)
         part = Postings.of(rows, np.concatenate(codes))
-        self._lengths.extend(counted)
         parts = list(self.blocks.parts)
         while parts and len(parts[-1].postings.rows) < _LARGER * max(len(part.rows), 1):
             part = merged(parts.pop().postings, part)
+        # Nothing before this has changed what there is: where memory ran out, the rows are taken in again.
+        self._lengths.extend(counted)
         self.blocks = PostingBlocks(end, (*parts, PostingBlock(part)))
         self.unsaved += end - first
 

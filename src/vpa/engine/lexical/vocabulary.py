@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from vpa.analysis.analyser import Analyser
+from vpa.analysis.analyser import LONGEST, Analyser
 from vpa.analysis.cutting import chunks
 from vpa.base.arrays import IntColumn
 
@@ -35,7 +35,8 @@ class _Chunks(dict[str, int]):
 
     def __missing__(self, chunk: str) -> int:
         code = self._vocabulary.learn(chunk)
-        self[chunk] = code
+        if len(chunk) <= LONGEST:
+            self[chunk] = code
         return code
 
 

@@ -207,6 +207,8 @@ class LayoutStore(VectorStore):
         await self.driver.prepare_words(info)
         info = await self._redescribe(name, keywords=keywords, words=None)
         await others_have_looked()
+        # Writes that began before are over then: they wrote as the collection was described to them.
+        await self._writer.settled(info)
         everything = Scan(scope=ALL_SCOPES, batch_size=_WORDED, include_vectors=False, newest=True)
         async for batch in self.scan(info, everything):
             await self._writer.write_words(info, batch.scope or Scope(), batch.ids)

@@ -4,6 +4,7 @@ itself, from their texts.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ from vpa.stores.requests import Search, SearchWords
 
 # What float32 may have added to a product of stored impacts.
 _ROUNDING: Final = 1 + 1e-5
+# Of texts that are scored before the event loop gets a turn.
+_CHARACTERS: Final = 20_000
 # An exact search that has to look at more candidates than this says that it is not.
 _MOST: Final = 20_000
 # Beyond so many candidates equal scores at the cut are given up, and scores that differ by less are equal.
@@ -87,11 +90,11 @@ class WordSearch:
         if self.request.exact and not driver.ranks_all_words:
             return await self._scanned()
         times, least = driver.limits.word_candidates
-        deepest = min(driver.capabilities.max_top_k or _MOST, _MOST)
+        deepest = driver.capabilities.max_top_k or max(_MOST, top_k)
         depth, requests = min(deepest, max(least, math.ceil(times * top_k))), 0
         while True:
             rows, requests = await self._candidates(driver, depth), requests + 1
-            matches = sorted(map(self._match, rows), key=_rank)
+            matches = await self._matches(rows)
             exact = driver.ranks_all_words and (len(rows) < depth or self._is_sure(driver, rows, matches))
             wants_more = self.request.exact or (depth < _MOST_TIES and self._divides_ties(matches))
             if exact or not wants_more or depth == deepest:
@@ -123,6 +126,17 @@ class WordSearch:
                 f"{driver.provider} returned {len(rows)} matches where at most {depth} different ones were asked for"
             )
         return rows
+
+    async def _matches(self, rows: Sequence[StoredRow]) -> list[Match]:
+        """Best first; the event loop gets a turn between long texts."""
+        matches, length = [], 0
+        for row in rows:
+            matches.append(self._match(row))
+            length += len(matches[-1].text or "")
+            if length >= _CHARACTERS:
+                length = 0
+                await asyncio.sleep(0)
+        return sorted(matches, key=_rank)
 
     def _match(self, row: StoredRow) -> Match:
         assert self.where.scope is not None

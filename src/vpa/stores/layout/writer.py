@@ -5,7 +5,7 @@ id.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from vpa.base.errors import InvalidRecordError, RecordExistsError, RecordNotFoundError
@@ -28,6 +28,8 @@ from vpa.stores.requests import ALWAYS, Delete, UpdateMetadata, Upsert
 
 # Records that are encoded before the event loop gets a turn: about 25 ms at 25 µs a record.
 _STEP: Final = 100
+# Of texts whose words are taken: as long, in scripts that are cut finest.
+_CHARACTERS: Final = 8_000
 
 
 class Writer:
@@ -63,9 +65,9 @@ class Writer:
     async def _encoded(self, info: CollectionInfo, batch: RecordBatch, scope: Scope) -> Rows:
         rows: list[layout.Row] = []
         words = words_of(info.keywords)
-        for start in range(0, len(batch), _STEP):
+        for part in _steps(batch, reads_texts=words is not None):
             rows += layout.encode(
-                _slice(batch, start),
+                _slice(batch, part),
                 scope=scope,
                 native_fields=info.native_fields,
                 indexed=self._driver.filters_by_tokens,
@@ -167,6 +169,11 @@ class Writer:
 
         return await write_parts(self._parts(info, rows), rewrite, ids=lambda part: part.ids, at_once=1)
 
+    async def settled(self, info: CollectionInfo) -> None:
+        """Return when the writes that are under way are over."""
+        async with self._lock(info).alone():
+            await self._fence.settled(info.name, None)
+
     async def write_words(self, info: CollectionInfo, scope: Scope, ids: Sequence[str]) -> None:
         """Take the words of these records, of those that are there, anew from their texts.
 
@@ -225,8 +232,20 @@ def _without_vectors(records: Sequence[Record], metadata: Sequence[Mapping[str, 
     )
 
 
-def _slice(batch: RecordBatch, start: int) -> RecordBatch:
-    part = slice(start, start + _STEP)
+def _steps(batch: RecordBatch, *, reads_texts: bool) -> Iterator[slice]:
+    """Parts of a batch that are encoded at once; where words are taken of texts, by their length."""
+    start = length = 0
+    for position in range(len(batch)):
+        if reads_texts and batch.texts is not None:
+            length += len(batch.texts[position] or "")
+        if position + 1 - start == _STEP or length >= _CHARACTERS:
+            yield slice(start, position + 1)
+            start, length = position + 1, 0
+    if start < len(batch):
+        yield slice(start, len(batch))
+
+
+def _slice(batch: RecordBatch, part: slice) -> RecordBatch:
     return RecordBatch(
         ids=batch.ids[part],
         vectors=None,

@@ -66,15 +66,25 @@ class Words:
         """Note the index, so that whoever writes from now on writes words, then write those of what is there."""
         info = await self._begin(name, keywords)
         await others_have_looked()
+        # What was written meanwhile may have the words of the analyser before.
+        await self._forget(name)
         await self._fill(info)
         return info
+
+    async def _forget(self, name: str) -> None:
+        table = self._database.table(name)
+
+        async def forget(lent: Any) -> None:
+            await lent.execute("SET LOCAL statement_timeout = 0")
+            await lent.execute(f"UPDATE {table} SET {WORDS} = NULL WHERE {WORDS} IS NOT NULL")
+
+        await self._database.in_transaction("set_keywords", forget)
 
     async def _begin(self, name: str, keywords: KeywordIndex) -> CollectionInfo:
         table = self._database.table(name)
 
         async def add(lent: Any) -> None:
             await lent.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {WORDS} jsonb")
-            await lent.execute(f"UPDATE {table} SET {WORDS} = NULL WHERE {WORDS} IS NOT NULL")
 
         return await self._catalog.set_keywords(name, keywords, add)
 

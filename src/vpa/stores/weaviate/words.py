@@ -17,6 +17,7 @@ from vpa.stores.layout.words import RowWords, WordQuery, term_name
 WORDS: Final = "vpa_w"
 # How finely the weight of a term is told by naming it again and again.
 _FINENESS: Final = 4
+_MOST_TIMES: Final = 64
 
 
 def words_field(words: RowWords | None, declared: Set[str]) -> dict[str, Any]:
@@ -31,7 +32,8 @@ def _text_of(words: RowWords) -> str:
 def words_query(query: WordQuery) -> str:
     """The terms. Weaviate weighs them by how rare they are, and counts one as often as it is named."""
     shares = {term: weight / query.statistics.idf(term) for term, weight in query.weights.items()}
-    least = min(shares.values())
+    # One that counts for next to nothing beside another must not make the question as long as their quotient.
+    least = max(min(shares.values()), max(shares.values()) * _FINENESS / _MOST_TIMES)
     times = {term: max(1, round(_FINENESS * share / least)) for term, share in shares.items()}
     common = math.gcd(*times.values())
     return " ".join(name for term, count in times.items() for name in [term_name(term)] * (count // common))
