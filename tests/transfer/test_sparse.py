@@ -72,3 +72,21 @@ async def test_a_copy_that_lacks_one_is_told(tmp_path: Path) -> None:
         report = await vpa.verify(docs, copy)
         assert not report.ok
         assert "sparse" in report.examples[0]
+
+
+@pytest.mark.parametrize("way", ["arrow", "pandas", "a file in pandas"])
+async def test_a_table_carries_them(tmp_path: Path, way: str) -> None:
+    async with vpa.connect(f"qdrant://{tmp_path / 'q'}") as db:
+        docs = await filled(db)
+        if way == "a file in pandas":
+            await docs.delete(["a"], scope=Scope("acme"))
+            await export_parquet(docs, tmp_path / "docs.parquet")
+            table = pq.read_table(tmp_path / "docs.parquet").to_pandas().drop(columns=["tenant", "namespace"])
+        else:
+            table = await (docs.to_arrow(limit=1) if way == "arrow" else docs.to_pandas())
+        copy = await db.create_collection("copy", dimension=2, metric="dot", sparse=True)
+        await copy.upsert(table)
+        ids = [record.id async for record in copy.scan()]
+        assert await copy.get(ids) == await docs.get(ids)
+        bare = await docs.to_arrow(include_vectors=False)
+        assert "vpa.sparse" not in bare.column_names
