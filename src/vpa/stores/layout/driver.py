@@ -272,6 +272,10 @@ class LayoutDriver(ABC):
         """
         await self.rewrite_rows(info, rows)
 
+    async def before_ranking(self, info: CollectionInfo) -> None:
+        """What has to be done before rows are ranked, by words or by sparse vectors, and others searched beside."""
+        del info
+
     async def rank_words(
         self, info: CollectionInfo, query: WordQuery, where: Where, *, limit: int, include_vectors: bool
     ) -> list[StoredRow]:

@@ -315,6 +315,7 @@ class LayoutStore(VectorStore):
         terms = ranked_by(info, request)
         if request.filter is NEVER:
             return by_words(request, WordRanking([], exact=True, candidates=0, requests=0), terms)
+        await self.driver.before_ranking(info)
         where = self._reader.where(info, request.filter, request.scope)
         words = WordSearch(self._reader, info, request, where, terms)
         if request.vector is None:

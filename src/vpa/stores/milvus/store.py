@@ -313,24 +313,25 @@ class MilvusDriver(LayoutDriver):
         """A field of vectors cannot be added."""
         check_field(info)
 
+    async def before_ranking(self, info: CollectionInfo) -> None:
+        """Not beside another search: while Lite puts rows on its disk, it finds none of them."""
+        await self._writes.settle(self._native(info.name))
+
     async def rank_words(
         self, info: CollectionInfo, query: WordQuery, where: Where, *, limit: int, include_vectors: bool
     ) -> list[StoredRow]:
         """By the products of sparse vectors, of which none is left out."""
-        asked = (WORDS, words_query(query))
-        return await self._rank(info, asked, where, limit=limit, include_vectors=include_vectors)
+        return await self._rank(info, (WORDS, words_query(query)), where, limit=limit, include_vectors=include_vectors)
 
     async def rank_sparse(
         self, info: CollectionInfo, query: SparseVector, where: Where, *, limit: int, include_vectors: bool
     ) -> list[StoredRow]:
         """As words are ranked."""
-        asked = (SPARSE, as_mapping(query))
-        return await self._rank(info, asked, where, limit=limit, include_vectors=include_vectors)
+        return await self._rank(info, (SPARSE, as_mapping(query)), where, limit=limit, include_vectors=include_vectors)
 
     async def _rank(
         self, info: CollectionInfo, asked: tuple[str, Any], where: Where, *, limit: int, include_vectors: bool
     ) -> list[StoredRow]:
-        await self._writes.settle(self._native(info.name))
         own: dict[str, Any] = {"field": asked[0], "query": asked[1], "limit": limit, "parameters": ALL_WORDS}
         return await self._search(info, where, **own, include_vectors=include_vectors)
 
