@@ -39,8 +39,9 @@ def tables() -> str:
     """Markdown."""
     stores = {name: create_store(config) for name, config in CONFIGS.items()}
     lines = [
-        "| provider | pushed down | exact search | keyword search | atomic replace and update | tested clients |",
-        "|---|---|---|---|---|---|",
+        "| provider | pushed down | exact search | keyword search | your sparse vectors | atomic replace and update "
+        "| tested clients |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, store in stores.items():
         native, total = pushed_down(store)
@@ -56,7 +57,8 @@ def tables() -> str:
         )
         atomic = "yes" if store.capabilities.atomic_update else "among the tasks of one manager"
         share = f"{native} of {total} leaves ({native / total:.0%})"
-        lines.append(f"| `{name}` | {share} | {exact} | {store.words_by} | {atomic} | {clients} |")
+        sparse = "yes" if store.capabilities.sparse_vectors else "–"
+        lines.append(f"| `{name}` | {share} | {exact} | {store.words_by} | {sparse} | {atomic} | {clients} |")
     lines += ["", "| provider | case of the suite | kind | why |", "|---|---|---|---|"]
     for name, store in stores.items():
         lines += [f"| `{name}` | `{gap.case}` | {gap.kind} | {gap.reason} |" for gap in store.capabilities.gaps]

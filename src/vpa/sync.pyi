@@ -191,6 +191,7 @@ class Collection:
         vector: ArrayLike | None = ...,
         *,
         text: str | None = ...,
+        sparse: Mapping[int, float] | None = ...,
         mode: SearchMode | None = ...,
         fusion: Fusion | FusionName | None = ...,
         top_k: int = ...,
@@ -305,6 +306,7 @@ class VectorDatabaseManager:
         recall: float | None = ...,
         index: IndexOptions | Mapping[str, Any] | None = ...,
         store_options: StoreOptions | Mapping[str, Any] | None = ...,
+        sparse: bool = ...,
         exist_ok: bool = ...,
     ) -> Collection: ...
     def create_keyword_index(self, language: str = ...) -> None: ...
@@ -329,6 +331,8 @@ class VectorDatabaseManager:
     def get_statistics(self) -> Statistics: ...
     def health(self) -> Health: ...
     @property
+    def holds_sparse(self) -> bool: ...
+    @property
     def is_connected(self) -> bool: ...
     @property
     def keeps_keywords(self) -> bool: ...
@@ -348,6 +352,7 @@ class VectorDatabaseManager:
         recall: float | None = ...,
         index: IndexOptions | Mapping[str, Any] | None = ...,
         store_options: StoreOptions | Mapping[str, Any] | None = ...,
+        sparse: bool = ...,
     ) -> Collection: ...
     def optimize(self) -> None: ...
     def query_terms(self, text: str) -> Counter[str]: ...
@@ -374,6 +379,7 @@ class VectorDatabaseManager:
         vector: ArrayLike | None = ...,
         *,
         text: str | None = ...,
+        sparse: Mapping[int, float] | None = ...,
         mode: SearchMode | None = ...,
         fusion: Fusion | FusionName | None = ...,
         top_k: int = ...,

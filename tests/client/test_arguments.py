@@ -63,7 +63,7 @@ ASKED: list[tuple[str, dict[str, Any], str]] = [
     ("search", {"with_payload": True}, "texts and metadata always come along"),
     ("search", {"include_values": True}, "search takes include_vectors, not include_values"),
     ("search", {"tpo_k": 3}, "search takes top_k, not tpo_k"),
-    ("search", {"zzz": 3}, "search takes no zzz; it takes vector, text, mode, fusion, top_k"),
+    ("search", {"zzz": 3}, "search takes no zzz; it takes vector, text, sparse, mode, fusion, top_k"),
     ("search_batch", {"query_embeddings": [[1, 0]]}, "search_batch takes vectors, not query_embeddings"),
     ("upsert", {"embeddings": [[1, 0]]}, r"upsert takes records, not embeddings: .*from_columns"),
     ("upsert", {"documents": ["x"]}, "upsert takes records, not documents"),

@@ -108,3 +108,14 @@ def test_an_upsert_without_words_leaves_none_and_an_update_needs_the_point(clien
     assert client.put("/collections/docs/points/vectors", json={"points": points}).status_code == 404
     assert ranked(client, 1) == [("1", 3.0)]
     assert client.post("/collections/docs/points/count", json={}).json()["result"]["count"] == 1
+
+
+def test_sparse_vectors_of_two_names_are_ranked_apart(client: httpx.Client) -> None:
+    kinds = {"vectors": {"size": 2, "distance": "Dot"}, "sparse_vectors": {"words": {}, "own": {}}}
+    client.put("/collections/two", json=kinds)
+    vector = {"": [1, 0], "words": {"indices": [1], "values": [2]}, "own": {"indices": [1], "values": [-3]}}
+    client.put("/collections/two/points", json={"points": [{"id": POINT, "vector": vector}]})
+    for using, score in (("words", 2.0), ("own", -3.0)):
+        body = {"query": {"indices": [1], "values": [1]}, "using": using, "limit": 1, "with_vector": [""]}
+        [point] = client.post("/collections/two/points/query", json=body).json()["result"]["points"]
+        assert (point["score"], point["vector"]) == (score, [1.0, 0.0])

@@ -38,6 +38,7 @@ FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     **dict.fromkeys(("query_embeddings", "query_vectors"), ("vectors", "vector", "records")),
     **dict.fromkeys(("query", "query_text"), ("query", "text", "texts", "vector")),
+    **dict.fromkeys(("sparse_vector", "sparse_values", "sparse_embedding"), ("sparse",)),
     **dict.fromkeys(("query_texts", "queries"), ("texts", "text", "query")),
     **dict.fromkeys(("namespace", "tenant", "partition_key", "partition", "partition_name", "database"), ("scope",)),
     **dict.fromkeys(

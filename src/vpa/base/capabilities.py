@@ -39,6 +39,8 @@ class Capabilities:
     index_options: bool = False
     # Whether collections may have a keyword index.
     keywords: bool = False
+    # Whether records may carry sparse vectors of their own, and be searched by them.
+    sparse_vectors: bool = False
     encrypts_at_rest: bool = False
     encrypts_in_transit: bool = False
     max_top_k: int | None = None

@@ -19,7 +19,7 @@ from vpa.base.records import RecordBatch
 from vpa.base.scope import Scope, check_scope
 from vpa.base.showing import shown
 from vpa.base.tables import Column, ColumnRuleError, MetadataColumns, NumberColumn, TextColumn, as_column
-from vpa.base.typed import PREFIX, SYSTEM, key_of
+from vpa.base.typed import PREFIX, SPARSE, SYSTEM, key_of
 
 _LIKE_ID: Final = frozenset({"id", "ids", "uuid", "doc_id", "document_id", "record_id", "key", "pk", "primary_key"})
 _PLACE: Final = ("tenant", "namespace")
@@ -90,7 +90,7 @@ def batch_from_table(
             )
     elif text_column is not None and (like := _like("text", names)) is not None:
         said.append(f"{like}: kept as a field of the metadata; text={like!r} makes it the text")
-    rest = [name for name in names if name not in (id_column, vector_column, text_column, SYSTEM)]
+    rest = [name for name in names if name not in (id_column, vector_column, text_column, SYSTEM, SPARSE)]
     scope = _scope(arrow) if set(_PLACE) <= set(rest) else None
     if scope is not None:
         rest = [name for name in rest if name not in _PLACE]
@@ -105,6 +105,8 @@ def batch_from_table(
         batch = replace(batch, metadata=_merged(batch.metadata or (), apart))
     if SYSTEM in names:
         batch = replace(batch, system=[row or {} for row in _from_json(arrow.column(SYSTEM), ids, SYSTEM)])
+    if SPARSE in names:
+        batch = replace(batch, sparse=_from_json(arrow.column(SPARSE), ids, SPARSE))
     return replace(batch, scope=scope, conversions=tuple(said))
 
 
@@ -177,17 +179,20 @@ def _scope(arrow: pa.Table) -> Scope:
 
 
 def _exported(arrow: pa.Table, names: Sequence[str], ids: Sequence[str]) -> dict[str, Any] | None:
-    """Metadata and system fields of a file that `export_parquet` wrote, read with another library; else None."""
+    """Metadata, system fields and sparse vectors of a file that `export_parquet` wrote, read with another library; else
+    None.
+    """
     import pyarrow as pa
 
-    if not {"metadata", "system"} <= set(names) or any(
-        not name.startswith(PREFIX) for name in names if name not in ("metadata", "system")
+    parts = [name for name in names if name in ("metadata", "system", "sparse")]
+    if not {"metadata", "system"} <= set(parts) or any(
+        not name.startswith(PREFIX) for name in names if name not in parts
     ):
         return None
-    kinds = [arrow.column(name).type for name in ("metadata", "system")]
-    if not all(pa.types.is_string(kind) or pa.types.is_large_string(kind) for kind in kinds):
+    kinds = [arrow.column(name).type for name in parts]
+    if not all(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind) for kind in kinds):
         return None
-    read = {name: _from_json(arrow.column(name), ids, name) for name in ("metadata", "system")}
+    read = {name: _from_json(arrow.column(name), ids, name) for name in parts}
     return {name: [value or {} for value in values] for name, values in read.items()}
 
 

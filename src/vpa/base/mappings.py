@@ -12,11 +12,12 @@ from vpa.base.records import Record
 from vpa.base.showing import shown
 
 RecordLike: TypeAlias = Record | Mapping[str, Any]
-_PARTS: Final = ("id", "vector", "text", "metadata", "system")
+_PARTS: Final = ("id", "vector", "text", "metadata", "sparse", "system")
 # What other libraries call them.
 FOREIGN_PARTS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("_id", "ids", "uuid", "key", "pk", "doc_id", "document_id", "record_id"), "id"),
     **dict.fromkeys(("embedding", "embeddings", "values", "value", "vectors", "vec", "dense_vector"), "vector"),
+    **dict.fromkeys(("sparse_vector", "sparse_values", "sparse_embedding"), "sparse"),
     **dict.fromkeys(("document", "documents", "page_content", "content", "texts", "body", "chunk"), "text"),
     **dict.fromkeys(("payload", "payloads", "metadatas", "meta", "properties", "fields", "attributes"), "metadata"),
 }
@@ -44,6 +45,7 @@ def record_of(item: object, *, position: int) -> Record:
         text=item.get("text"),
         metadata=_or_empty(item.get("metadata")),
         system=_or_empty(item.get("system")),
+        sparse=item.get("sparse"),
     )
 
 
@@ -57,7 +59,7 @@ def _named(item: Mapping[Any, Any]) -> str:
 
 def _hint(key: object) -> str:
     text = key.lower() if isinstance(key, str) else ""
-    near = difflib.get_close_matches(text, _PARTS[:4], n=1)
+    near = difflib.get_close_matches(text, _PARTS[:5], n=1)
     meant = FOREIGN_PARTS.get(text) or (near[0] if near else None)
     if meant is None:
         return f"a record is {_SHAPE}: fields of your own go into its metadata"

@@ -58,12 +58,14 @@ class SearchRequest:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WordRequest:
     """The `terms` of one question, with how often each stands in it (or what it weighs), and the options of the search.
+    In their place it may be a `sparse` vector, which records are compared with by its product with theirs.
 
     With a `vector` `(d,) float32` too: both scores are asked for, of the best `top_k` by either. `select` is then
     called with the scores by vector and by words of these candidates; only those whose places it returns are read.
     """
 
     terms: Mapping[str, float]
+    sparse: Mapping[int, float] | None = None
     vector: FloatVector | None = None
     top_k: int = 10
     score_threshold: float | None = None

@@ -22,6 +22,7 @@ from vpa.base.names import check_stored_name
 from vpa.base.plain import MATRIX, VECTOR, as_list, same_arrays, vector_of
 from vpa.base.scope import Scope
 from vpa.base.showing import shown
+from vpa.base.sparse import sparse_from_json, sparse_to_json
 
 # Of a described collection, and of the layout in a store; raised when readers of the old one would misread it.
 FORMAT_VERSION: Final = 1
@@ -53,8 +54,9 @@ class Record:
     """One thing that is stored: `Record("a", vector=v, text="…", metadata={"year": 2024})`.
 
     `vector` is anything NumPy reads as a 1-D array of finite numbers; records that come back from a store hold a
-    float32 array, or None when the vectors were not asked for. Without an `id` the record gets a new one. `system`
-    belongs to the layers above a store.
+    float32 array, or None when the vectors were not asked for. Without an `id` the record gets a new one. `sparse`: a
+    vector of your own by dimension, `{17: 0.5, 99: 1.25}`, for collections made with `sparse=True`. `system` belongs to
+    the layers above a store.
     """
 
     id: str = field(default_factory=new_id, kw_only=False)
@@ -62,13 +64,14 @@ class Record:
     text: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     system: Mapping[str, Scalar] = field(default_factory=dict)
+    sparse: Mapping[int, float] | None = None
 
     def __eq__(self, other: object) -> bool:
         """Equal when every part is equal; vectors are compared element by element."""
         if not isinstance(other, Record):
             return NotImplemented
         same = (self.id, self.text, self.metadata, self.system) == (other.id, other.text, other.metadata, other.system)
-        return same and same_arrays(self.vector, other.vector)
+        return same and (self.sparse or None) == (other.sparse or None) and same_arrays(self.vector, other.vector)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -78,22 +81,23 @@ class Record:
         # Moments become text, as a store keeps them.
         metadata = canonical_metadata(self.metadata)
         parts = {"text": self.text, "metadata": metadata, "system": dict(self.system)}
-        return {"id": self.id, "vector": vector, **parts}
+        return {"id": self.id, "vector": vector, **parts, "sparse": sparse_to_json(self.sparse)}
 
     @classmethod
     def from_json(cls, description: Mapping[str, Any]) -> Record:
         """Read what `to_json` wrote; the vector is a float32 array."""
-        return cls(**{**description, "vector": vector_of(description)})
+        sparse = sparse_from_json(description.get("sparse"))
+        return cls(**{**description, "vector": vector_of(description), "sparse": sparse})
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class RecordBatch:
     """Records as columns, all of one length n.
 
-    `vectors` is one `(n, d) float32` matrix (None when vectors were not asked for). `texts`, `metadata` and
-    `system` may be None, which stands for no text and empty mappings. A batch that comes from a scan carries the
-    `scope` of its records and the `cursor` behind them; one that was read from a table, in `conversions`, a sentence
-    for each column whose type it changed.
+    `vectors` is one `(n, d) float32` matrix (None when vectors were not asked for). `texts`, `metadata`, `system` and
+    `sparse` may be None, which stands for no text, empty mappings and no sparse vector. A batch that comes from a scan
+    carries the `scope` of its records and the `cursor` behind them; one that was read from a table, in `conversions`, a
+    sentence for each column whose type it changed.
     """
 
     ids: Sequence[str]
@@ -101,6 +105,7 @@ class RecordBatch:
     texts: Sequence[str | None] | None = None
     metadata: Sequence[Mapping[str, Any]] | None = None
     system: Sequence[Mapping[str, Scalar]] | None = None
+    sparse: Sequence[Mapping[int, float] | None] | None = None
     scope: Scope | None = None
     cursor: str | None = None
     conversions: tuple[str, ...] = ()
@@ -168,6 +173,7 @@ class RecordBatch:
             text=None if self.texts is None else self.texts[position],
             metadata={} if self.metadata is None else self.metadata[position],
             system={} if self.system is None else self.system[position],
+            sparse=None if self.sparse is None else self.sparse[position],
         )
 
 
@@ -199,26 +205,28 @@ class Match(Guessed):
     metadata: dict[str, Any]
     vector: Annotated[FloatVector, VECTOR] | None = None
     system: Mapping[str, Scalar] = field(default_factory=dict)
+    sparse: Mapping[int, float] | None = None
 
     def __eq__(self, other: object) -> bool:
         """Equal when every part is equal; vectors are compared element by element."""
         if not isinstance(other, Match):
             return NotImplemented
-        mine = (self.id, self.score, self.distance, self.text, self.metadata, self.system)
-        theirs = (other.id, other.score, other.distance, other.text, other.metadata, other.system)
-        return mine == theirs and same_arrays(self.vector, other.vector)
+        same = all(getattr(self, name) == getattr(other, name) for name in self.__slots__ if name != "vector")
+        return same and same_arrays(self.vector, other.vector)
 
     __hash__ = None  # type: ignore[assignment]
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back; the vector is a list of numbers, or None."""
         plain = {name: getattr(self, name) for name in self.__slots__}
-        return plain | {"vector": as_list(self.vector), "metadata": dict(self.metadata), "system": dict(self.system)}
+        plain |= {"metadata": dict(self.metadata), "system": dict(self.system)}
+        return plain | {"vector": as_list(self.vector), "sparse": sparse_to_json(self.sparse)}
 
     @classmethod
     def from_json(cls, description: Mapping[str, Any]) -> Match:
         """Read what `to_json` wrote; the vector is a float32 array."""
-        return cls(**{**description, "vector": vector_of(description)})
+        sparse = sparse_from_json(description.get("sparse"))
+        return cls(**{**description, "vector": vector_of(description), "sparse": sparse})
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,9 +305,10 @@ class CollectionInfo:
     the store also keeps under their own names, for people who look at it with its own tools. `index`: how the embedded
     engine searches it. `recall` is what was promised on another store, `calibration` what was measured there;
     `store_options` what that store was told when the collection was made. `keywords`: the language and the version of
-    the analyser of its keyword index, None where it has none; `words` the statistics of its words, on stores that keep
-    none themselves. `identity`: random, new with every collection that is made, so that one that was dropped and made
-    again can be told apart; "" where others made it. Two descriptions that differ in the last two alone are equal.
+    the analyser of its keyword index, None where it has none; `sparse`: records may carry sparse vectors; `words` the
+    statistics of its words, on stores that keep none themselves. `identity`: random, new with every collection that is
+    made, so that one that was dropped and made again can be told apart; "" where others made it. Two descriptions that
+    differ in the last two alone are equal.
     """
 
     name: str
@@ -314,6 +323,7 @@ class CollectionInfo:
     calibration: Calibration | None = None
     store_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     keywords: KeywordIndex | None = None
+    sparse: bool = False
     words: WordSnapshot | None = field(default=None, compare=False)
     identity: str = field(default="", compare=False)
 
@@ -322,6 +332,8 @@ class CollectionInfo:
         if isinstance(self.dimension, bool) or not isinstance(self.dimension, int) or not 1 <= self.dimension <= 65_535:
             raise ConfigurationError(f"dimension must be an integer from 1 to 65535, not {shown(self.dimension)}")
         object.__setattr__(self, "metric", Metric.parse(self.metric))
+        if not isinstance(self.sparse, bool):
+            raise ConfigurationError(f"sparse is True or False, not {shown(self.sparse)}")
         fields = self.native_fields
         if (
             isinstance(fields, str)

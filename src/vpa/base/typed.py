@@ -17,6 +17,7 @@ import numpy as np
 from vpa.base.arrays import FloatMatrix
 from vpa.base.records import RecordBatch
 from vpa.base.scope import Scope
+from vpa.base.sparse import sparse_to_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,7 +26,9 @@ PREFIX: Final = "metadata."
 JSON_PREFIX: Final = "json."
 # The system fields of a record, as JSON text; a field of the user's that is called so has "metadata." before it.
 SYSTEM: Final = "vpa.system"
-_OWN: Final = (SYSTEM, "tenant", "namespace", "id", "vector", "text", "metadata", "system")
+# Its sparse vector, likewise.
+SPARSE: Final = "vpa.sparse"
+_OWN: Final = (SYSTEM, SPARSE, "tenant", "namespace", "id", "vector", "text", "metadata", "system")
 _EXACT: Final = 2**53  # Up to here every integer is a float64.
 _LIST: Final = "list"
 _JSON: Final = "json"
@@ -160,6 +163,9 @@ def arrow_table(batches: Sequence[RecordBatch], *, dimension: int, vectors: bool
         columns[SYSTEM] = pa.array(
             [json.dumps(row, ensure_ascii=False) if row else None for row in system], pa.string()
         )
+    sparse = [sparse_to_json(row) for batch in batches for row in batch.sparse or [None] * len(batch)]
+    if any(sparse):
+        columns[SPARSE] = pa.array([None if row is None else json.dumps(row) for row in sparse], pa.string())
     for key in types.keys():  # noqa: SIM118 - no mapping
         columns[column_of(key, is_json=types.is_json(key))] = types.column(key, rows)
     return pa.table(columns)

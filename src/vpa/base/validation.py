@@ -23,6 +23,7 @@ from vpa.base.metadata import (
 )
 from vpa.base.records import CollectionInfo, Metric, Record, RecordBatch
 from vpa.base.showing import shown
+from vpa.base.sparse import HOLDERS, canonical_sparse
 from vpa.base.steps import Steps, finish
 from vpa.base.tables import ColumnRuleError, MetadataColumns, TextColumn
 
@@ -83,7 +84,7 @@ def batch_steps(
         raise InvalidRecordError(f"ids of a RecordBatch is a list of strings, not one string: [{shown(batch.ids)}]")
     ids = yield from _each(batch.ids, check_id, together=_IDS)
     yield from _check_unique(ids)
-    for name in ("texts", "metadata", "system"):
+    for name in ("texts", "metadata", "system", "sparse"):
         column = getattr(batch, name)
         if column is not None and len(column) != len(ids):
             raise InvalidRecordError(f"{name} has {len(column)} rows, ids has {len(ids)}")
@@ -93,6 +94,7 @@ def batch_steps(
         texts=None if batch.texts is None else (yield from _check_texts(batch.texts, ids)),
         metadata=None if batch.metadata is None else (yield from _check_metadata(batch.metadata, ids)),
         system=None if batch.system is None else (yield from _check_each(batch.system, ids, canonical_system)),
+        sparse=None if batch.sparse is None else (yield from _check_sparse(batch.sparse, ids, info=info)),
     )
 
 
@@ -133,15 +135,18 @@ def _as_columns(records: RecordLike | Iterable[RecordLike], *, info: CollectionI
     texts: list[str | None] = []
     metadata: list[Mapping[str, Any]] = []
     system: list[Mapping[str, Scalar]] = []
+    sparse: list[Mapping[int, float] | None] = []
     for start in range(0, len(rows), _IDS):
         part = rows[start : start + _IDS]
         ids += [record.id for record in part]
         texts += [record.text for record in part]
         metadata += [record.metadata for record in part]
         system += [record.system for record in part]
+        sparse += [record.sparse for record in part]
         if start + _IDS < len(rows):
             yield
-    return RecordBatch(ids=ids, vectors=matrix, texts=texts, metadata=metadata, system=system)
+    column = None if all(entries is None for entries in sparse) else sparse
+    return RecordBatch(ids=ids, vectors=matrix, texts=texts, metadata=metadata, system=system, sparse=column)
 
 
 def _one_vector(record: Record, *, info: CollectionInfo) -> arrays.FloatVector:
@@ -254,6 +259,21 @@ def _check_metadata(metadata: Sequence[Any], ids: Sequence[str]) -> Steps[Sequen
     if len(metadata.columns) > MAX_VALUES:
         raise InvalidRecordError(f"metadata has more than {MAX_VALUES} columns; store long data in text")
     return metadata
+
+
+def _check_sparse(
+    sparse: Sequence[Any], ids: Sequence[str], *, info: CollectionInfo
+) -> Steps[list[dict[int, float] | None] | None]:
+    column = yield from _check_each(sparse, ids, canonical_sparse)
+    first = next((record_id for record_id, entries in zip(ids, column, strict=True) if entries), None)
+    if first is None:
+        return None
+    if not info.sparse:
+        raise InvalidRecordError(
+            f"record {first!r} has a sparse vector, and collection {info.name!r} holds none: make one that does, with "
+            f"create_collection(sparse=True), on {HOLDERS}; nothing was written"
+        )
+    return column
 
 
 def _check_each(values: Sequence[Any], ids: Sequence[str], check: Callable[[Any], V]) -> Steps[list[V]]:

@@ -23,7 +23,7 @@ from vpa.base.records import CollectionInfo, EmbeddingIdentity, Metric, MetricNa
 from vpa.client.binding import Binding
 from vpa.client.collection import Collection
 from vpa.client.embedding import Embedders, check_dimension
-from vpa.client.options import check_same, check_same_keywords, check_searched, keyword_index
+from vpa.client.options import check_same, check_same_keywords, check_searched, check_sparse, keyword_index
 from vpa.client.policy.pipeline import Call, Pipeline
 from vpa.embeddings.batched import OpenedModel
 from vpa.stores.config import VectorDatabaseConfig
@@ -51,6 +51,11 @@ class CollectionCatalog(ABC):
         """Whether collections of the store may have a keyword index; raises ClosedError before `connect`."""
         return self._open_store().capabilities.keywords
 
+    @property
+    def holds_sparse(self) -> bool:
+        """Whether collections of the store may hold sparse vectors; raises ClosedError before `connect`."""
+        return self._open_store().capabilities.sparse_vectors
+
     async def create_collection(
         self,
         name: str,
@@ -64,6 +69,7 @@ class CollectionCatalog(ABC):
         recall: float | None = None,
         index: IndexOptions | Mapping[str, Any] | None = None,
         store_options: StoreOptions | Mapping[str, Any] | None = None,
+        sparse: bool = False,
         exist_ok: bool = False,
     ) -> Collection:
         """Make a collection, or with `exist_ok` open the one that has what is asked for here.
@@ -75,7 +81,8 @@ class CollectionCatalog(ABC):
         `index`: how the embedded engine searches (`IndexOptions`, or a mapping with its fields). `store_options`: what
         another store is told (`QdrantOptions`, `PgvectorOptions`, …, or a mapping). `native_fields`: metadata paths
         that the store also keeps under their own names, for its own tools. `keywords`: the language, "english" or "en",
-        in which words are searched for (`search(text=…, mode="keyword")`, docs/retrieval.md).
+        in which words are searched for (`search(text=…, mode="keyword")`, docs/retrieval.md). `sparse`: records may
+        carry sparse vectors of their own (`Record(sparse=…)`, `search(sparse=…)`), on Qdrant, Milvus and Pinecone.
         Raises CollectionExistsError, DimensionMismatchError, ConfigurationError, EmbeddingMismatchError.
         """
         store = self._open_store()
@@ -97,12 +104,20 @@ class CollectionCatalog(ABC):
             store_options=searched.store_options,
             keywords=None if keywords is None else keyword_index(keywords, store, name=name),
             words=None if keywords is None or store.words_are_counted else WordSnapshot(version=0),
+            sparse=check_sparse(store, sparse, name=name),
             identity=secrets.token_hex(8),
         )
         stored = await self._describe(name) or await self._make(store, info)
         if stored is None:
             return await self._handle(info, is_new=True, model=model)
-        check_same(stored, dimension=dimension, metric=asked, native_fields=info.native_fields, searched=searched)
+        check_same(
+            stored,
+            dimension=dimension,
+            metric=asked,
+            native_fields=info.native_fields,
+            sparse=sparse,
+            searched=searched,
+        )
         check_same_keywords(stored, info.keywords)
         if not exist_ok:
             raise _exists(stored).located(provider=store.provider, collection=name)
@@ -179,6 +194,7 @@ class CollectionCatalog(ABC):
         recall: float | None = None,
         index: IndexOptions | Mapping[str, Any] | None = None,
         store_options: StoreOptions | Mapping[str, Any] | None = None,
+        sparse: bool = False,
     ) -> Collection:
         """The collection of that name, made as `create_collection` does if there is none.
 
@@ -198,6 +214,7 @@ class CollectionCatalog(ABC):
             recall=recall,
             index=index,
             store_options=store_options,
+            sparse=sparse,
             exist_ok=True,
         )
 

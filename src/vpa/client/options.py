@@ -14,6 +14,7 @@ from vpa.base.index_options import DEFAULT_RECALL, IndexOptions
 from vpa.base.keywords import KeywordIndex
 from vpa.base.records import CollectionInfo, Metric
 from vpa.base.showing import shown
+from vpa.base.sparse import HOLDERS
 from vpa.stores.contract import VectorStore
 from vpa.stores.options import StoreOptions
 
@@ -88,6 +89,7 @@ def check_same(
     dimension: int | None,
     metric: Metric | None,
     native_fields: Sequence[str] = (),
+    sparse: bool = False,
     searched: Searched | None = None,
 ) -> None:
     """Raise DimensionMismatchError or ConfigurationError, with both values, where a collection is not what was
@@ -109,6 +111,8 @@ def check_same(
     asked_for = {} if searched is None else {name: getattr(searched, name) for name in searched.named}
     if native_fields and set(native_fields) != set(present.native_fields):
         asked_for["native_fields"] = tuple(native_fields)
+    if sparse:
+        asked_for["sparse"] = sparse
     for name, asked in asked_for.items():
         has = getattr(present, name)
         if has != asked:
@@ -129,6 +133,17 @@ def keyword_index(language: str, store: VectorStore, *, name: str) -> KeywordInd
             f"{store.provider} keeps no keyword index yet; leave keywords out", provider=store.provider, collection=name
         )
     return identity
+
+
+def check_sparse(store: VectorStore, sparse: bool, *, name: str) -> bool:
+    """Whether a new collection is to hold sparse vectors; raises ConfigurationError for a store that holds none."""
+    if sparse and not store.capabilities.sparse_vectors:
+        raise ConfigurationError(
+            f"{store.provider} holds no sparse vectors, {HOLDERS} do; leave sparse out",
+            provider=store.provider,
+            collection=name,
+        )
+    return sparse
 
 
 def check_same_keywords(present: CollectionInfo, asked: KeywordIndex | None) -> None:

@@ -65,6 +65,7 @@ def _keep(batch: RecordBatch, residual: NormalFilter) -> RecordBatch:
         texts=None if batch.texts is None else [batch.texts[i] for i in rows],
         metadata=None if batch.metadata is None else [batch.metadata[i] for i in rows],
         system=None if batch.system is None else [batch.system[i] for i in rows],
+        sparse=None if batch.sparse is None else [batch.sparse[i] for i in rows],
     )
 
 
@@ -161,7 +162,9 @@ async def _search_residual(
 
 
 async def search_words(store: VectorStore, info: CollectionInfo, request: SearchWords) -> Candidates:
-    """The best by words, or by either of words and a vector; with a residual, reads deeper as `search` does."""
+    """The best by words or by a sparse vector, or by either of these and a vector; with a residual, reads deeper as
+    `search` does.
+    """
     parts = store.split(request.filter)
     if parts.is_complete:
         return await store.search_words(info, _asked(request, parts.native))
@@ -196,7 +199,9 @@ def _satisfying(answer: Candidates, residual: NormalFilter, *, request: SearchWo
     it, unless the store has no more.
     """
     chosen = _holding(answer, residual)
-    by_words = [place for place in _best(answer.words, depth) if answer.words[place] > 0]
+    # Beside a vector there are those too that hold no word, and no dimension, that was asked for: their score is 0.
+    scored = np.arange(len(answer.words)) if request.vector is None else np.flatnonzero(answer.words)
+    by_words = scored[_best(answer.words[scored], depth)].tolist()
     enough = len(by_words) < depth or len(set(chosen) & set(by_words)) >= request.top_k
     if request.vector is not None:
         near = _best(answer.similarity, depth)

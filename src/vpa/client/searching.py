@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -20,7 +20,7 @@ from vpa.client.located import located
 from vpa.client.unknown import foresee, tell_empty
 from vpa.client.validating import checked_filter, checked_queries
 from vpa.client.wording import WordVerbs
-from vpa.client.words import SearchMode, check_mode
+from vpa.client.words import SearchMode, check_mode, checked_query
 from vpa.filters import FilterLike
 from vpa.retrieval.fusion import Fusion, FusionName
 from vpa.stores.requests import Search, SearchBatch, SearchWords
@@ -38,6 +38,7 @@ class SearchingVerbs(WordVerbs):
         vector: ArrayLike | None = None,
         *,
         text: str | None = None,
+        sparse: Mapping[int, float] | None = None,
         mode: SearchMode | None = None,
         fusion: Fusion | FusionName | None = None,
         top_k: int = 10,
@@ -53,12 +54,14 @@ class SearchingVerbs(WordVerbs):
         embedder=…)`); "keyword" compares words (BM25), "hybrid" both, as `fusion` says: these two need a keyword index,
         see `create_keyword_index`. Where no mode is named, a vector with a text means hybrid, a text alone dense, or
         keyword where there is no embedder. In hybrid answers `score` is what fusion made, `distance` that of the
-        vectors, and `score_threshold` is on the score by vector.
+        vectors, and `score_threshold` is on the score by vector. `sparse` `{dimension: weight}` stands in the place of
+        words, on collections made with `sparse=True`: by itself the score is the product with a record's own sparse
+        vector, with a vector the search is hybrid.
         Raises InvalidQueryError, InvalidFilterError, UnsupportedFilterError; with a text ConfigurationError and
         EmbedderError.
         """
         place, threshold = self._single_scope(scope), check_threshold(score_threshold)
-        if self._means_words(vector, text, check_mode(mode)):
+        if sparse is not None or self._means_words(vector, text, check_mode(mode)):
             template = SearchWords(
                 terms={},
                 top_k=check_top_k(top_k),
@@ -68,6 +71,8 @@ class SearchingVerbs(WordVerbs):
                 scope=place,
                 filter=await checked_filter(filter),
             )
+            if sparse is not None:
+                template = replace(template, sparse=checked_query(sparse, text=text, mode=mode, vector=vector))
             return await self._by_words(vector, text, mode=mode, fusion=fusion, template=template)
         if fusion is not None:
             raise InvalidQueryError("fusion is for mode='hybrid', which needs a text and a keyword index")

@@ -112,6 +112,7 @@ def _head(batch: RecordBatch, count: int) -> RecordBatch:
         vectors=None if batch.vectors is None else batch.vectors[:count],
         texts=None if batch.texts is None else batch.texts[:count],
         metadata=None if batch.metadata is None else batch.metadata[:count],
+        sparse=None if batch.sparse is None else batch.sparse[:count],
         scope=batch.scope,
     )
 

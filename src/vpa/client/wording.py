@@ -30,6 +30,7 @@ from vpa.client.words import (
     SearchMode,
     check_question,
     no_keywords,
+    no_sparse,
     only_stop_words,
     terms_of,
     why_no_words,
@@ -71,20 +72,23 @@ class WordVerbs(Located):
         fusion: Fusion | FusionName | None,
         template: SearchWords,
     ) -> Matches:
-        """`template`: everything that is asked for but the terms and the vector."""
-        if text is None or isinstance(vector, str):
+        """`template`: everything that is asked for but the terms and the vector; it may have a sparse vector."""
+        by_text = template.sparse is None
+        if (by_text and text is None) or isinstance(vector, str):
             raise InvalidQueryError(f"mode={mode!r} looks for words: give them by name, text=…")
         hybrid = mode == "hybrid" or vector is not None
         if hybrid and mode == "keyword":
             raise InvalidQueryError("mode='keyword' compares words only; leave the vector out, or use mode='hybrid'")
         if fusion is not None and not hybrid:
-            raise InvalidQueryError("fusion is for mode='hybrid', and this search looks for words only")
+            only = "words" if by_text else "a sparse vector"
+            raise InvalidQueryError(f"fusion is for mode='hybrid', and this search looks for {only} only")
         method = Fusion() if fusion is None else parse_fusion(fusion)
-        template = replace(template, terms=await self.query_terms(text))
+        if text is not None:
+            template = replace(template, terms=await self.query_terms(text))
         if hybrid:
-            query = vector if vector is not None else (await self._embedded_queries([text]))[0]
+            query = vector if vector is not None else (await self._embedded_queries([text or ""]))[0]
             return await self._hybrid(query, template, fusion=method)
-        if not template.terms:
+        if text is not None and not template.terms:
             raise only_stop_words(text, self._bound().info)
         return (await self._candidates(template)).matches
 
@@ -160,12 +164,21 @@ class WordVerbs(Located):
         if bound.info.keywords is None:
             raise no_keywords(bound.info, bound.store)
 
+    async def _check_sparse(self) -> None:
+        bound = self._bound()
+        await bound.check_identity()
+        if not bound.info.sparse:
+            raise no_sparse(bound.info, bound.store)
+
     async def _candidates(self, request: SearchWords) -> Candidates:
         bound = self._bound()
-        await self._check_keywords()
+        if request.sparse is None:
+            await self._check_keywords()
+        else:
+            await self._check_sparse()
         if request.vector is not None and bound.awaits_measure:
             request = replace(request, exact=True)
-        if bound.census is not None:
+        if bound.census is not None and request.sparse is None:
             await bound.census.ready()
         started = bound.clock.monotonic()
         answer = await bound.run(request, lambda: residual.search_words(bound.store, bound.info, request))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias, get_args
 
 from vpa.analysis.analyser import analyser_of
 from vpa.analysis.languages import LANGUAGES
-from vpa.base.errors import ConfigurationError, InvalidQueryError
+from vpa.base.errors import ConfigurationError, InvalidQueryError, InvalidRecordError
 from vpa.base.metadata import ValueRuleError, check_text
 from vpa.base.records import CollectionInfo
 from vpa.base.showing import shown
+from vpa.base.sparse import HOLDERS, canonical_sparse
 from vpa.stores.contract import VectorStore
 
 SearchMode: TypeAlias = Literal["dense", "keyword", "hybrid"]
@@ -40,6 +42,25 @@ def check_mode(mode: object) -> SearchMode | None:
     if mode is not None and mode not in get_args(SearchMode):
         raise InvalidQueryError(f"mode is one of {', '.join(get_args(SearchMode))}, not {shown(mode)}")
     return mode  # type: ignore[return-value]
+
+
+def checked_query(
+    sparse: Mapping[int, float], *, text: str | None, mode: SearchMode | None, vector: object
+) -> Mapping[int, float]:
+    """Return the sparse vector to search for, or raise InvalidQueryError, also beside a text or another mode."""
+    if text is not None:
+        raise InvalidQueryError("search takes text= or sparse=, not both: give the vector that the text has, by name")
+    if mode is not None and (mode != "hybrid" or vector is None):
+        raise InvalidQueryError(
+            f"mode={mode!r} is for texts; sparse= by itself compares sparse vectors, and with a vector both"
+        )
+    try:
+        entries = canonical_sparse(sparse)
+    except InvalidRecordError as error:
+        raise InvalidQueryError(f"the sparse vector to search for: {error.message}") from None
+    if entries is None:
+        raise InvalidQueryError("the sparse vector to search for has no weight that is not 0")
+    return entries
 
 
 def terms_of(text: str, info: CollectionInfo, store: VectorStore) -> Counter[str]:
@@ -97,6 +118,19 @@ def no_keywords(info: CollectionInfo, store: VectorStore) -> ConfigurationError:
     return ConfigurationError(
         f"collection {info.name!r} has no keyword index; build one: await collection.create_keyword_index('english'); "
         "mode='dense' searches without it",
+        collection=info.name,
+    )
+
+
+def no_sparse(info: CollectionInfo, store: VectorStore) -> ConfigurationError:
+    """What a search by a sparse vector raises on a collection that holds none."""
+    if not store.capabilities.sparse_vectors:
+        return ConfigurationError(
+            f"{store.provider} holds no sparse vectors, {HOLDERS} do; search by vector or by words",
+            collection=info.name,
+        )
+    return ConfigurationError(
+        f"collection {info.name!r} holds no sparse vectors; make one that does: create_collection(sparse=True)",
         collection=info.name,
     )
 

@@ -13,7 +13,8 @@ from vpa.base.records import Matches
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """Matches of one question, the keyword score of each `(n,) float64`, and the statistics that it was made with.
+    """Matches of one question, the keyword score of each `(n,) float64` (that by a sparse vector, where one was asked
+    for), and the statistics that it was made with.
 
     By words alone they stand best first, with that score. Where a vector was asked for as well they have the scores
     that it gives them, in no order, and all that are among the best by either are there.

@@ -148,7 +148,9 @@ class Search(SearchRequest, Request):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SearchWords(WordRequest, Request):
-    """The records that hold most of the `terms` and satisfy the filter; with a `vector`, those near it too."""
+    """The records that hold most of the `terms`, or are most alike to `sparse`, and satisfy the filter; with a
+    `vector`, those near it too.
+    """
 
     verb: ClassVar[str] = "search_words"
     filter: NormalFilter = ALWAYS

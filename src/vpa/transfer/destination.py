@@ -8,6 +8,7 @@ from typing import Any
 from vpa.base.errors import ConfigurationError
 from vpa.base.index_options import IndexOptions
 from vpa.base.records import CollectionInfo
+from vpa.base.sparse import HOLDERS
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
 from vpa.observe.log import get_logger
@@ -27,8 +28,15 @@ async def create_like(
 
     Index options go along where the store takes any, the promised recall to every store, and the options of a store,
     unless others are given, to another one of its kind, a keyword index to stores that keep one. A recall that the
-    source only has by default is no promise.
+    source only has by default is no promise. Raises ConfigurationError for a store that holds no sparse vectors, where
+    the source does.
     """
+    if info.sparse and not manager.holds_sparse:
+        raise ConfigurationError(
+            f"the records of {info.name!r} may carry sparse vectors, and {manager.config.provider} holds none: copy "
+            f"them to {HOLDERS}; nothing was written",
+            collection=info.name,
+        )
     embedded = manager.capabilities.index_options
     asked = info.index if embedded and info.index != IndexOptions() else None
     same_kind = info.store_options.get(PROVIDER) == str(manager.config.provider)
@@ -38,6 +46,7 @@ async def create_like(
         metric=info.metric,
         embedding=info.embedding,
         native_fields=info.native_fields,
+        sparse=info.sparse,
         index=asked,
         recall=info.recall,
         store_options=info.store_options if same_kind and store_options is None else store_options,

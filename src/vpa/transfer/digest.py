@@ -13,6 +13,7 @@ import numpy as np
 from vpa.base.arrays import FloatMatrix, unit_rows
 from vpa.base.records import CollectionInfo, Metric, RecordBatch
 from vpa.base.scope import ALL_SCOPES, Scope
+from vpa.base.sparse import sparse_to_json
 from vpa.client.collection import Collection
 
 _MODULUS: Final = 2**256  # Sums of SHA-256 digests, so that the order of records does not count.
@@ -70,9 +71,11 @@ def comparable(vectors: FloatMatrix, info: CollectionInfo) -> FloatMatrix:
 
 
 def content_of(batch: RecordBatch, position: int) -> bytes:
-    """Text, metadata and system fields of one record as canonical JSON: keys sorted, types kept."""
+    """Text, metadata, system fields and sparse vector of one record as canonical JSON: keys sorted, types kept."""
     record = batch.record(position)
-    parts = [record.id, record.text, dict(record.metadata), dict(record.system)]
+    parts: list[Any] = [record.id, record.text, dict(record.metadata), dict(record.system)]
+    if record.sparse:
+        parts.append(sparse_to_json(record.sparse))
     return json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 

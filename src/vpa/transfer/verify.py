@@ -99,10 +99,15 @@ async def _name_examples(report: Verification, source: Collection, target: Colle
 
 def _difference(batch: Any, position: int, other: Any, source: Collection) -> str:
     one = RecordBatch(
-        ids=[other.id], vectors=None, texts=[other.text], metadata=[other.metadata], system=[other.system]
+        ids=[other.id],
+        vectors=None,
+        texts=[other.text],
+        metadata=[other.metadata],
+        system=[other.system],
+        sparse=[other.sparse],
     )
     if content_of(batch, position) != content_of(one, 0):
-        return "text or metadata differ"
+        return "text, metadata or sparse vectors differ" if source.info.sparse else "text or metadata differ"
     rows = np.asarray([batch.vectors[position], other.vector], dtype=np.float32)
     left, right = comparable(rows, source.info)
     return "" if np.array_equal(left, right) else "vectors differ"

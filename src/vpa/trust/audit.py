@@ -5,7 +5,7 @@ over.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -138,11 +138,16 @@ def _differs(source: Record, record: Record, collection: Collection) -> bool:
     dimension = collection.info.dimension
     vector = np.eye(1, dimension, dtype=np.float32)[0] if source.vector is None else source.vector
     checked = check_batch(
-        [Record(source.id, vector=vector, text=source.text, metadata=source.metadata, system=source.system)],
+        [replace(source, vector=vector, sparse=record.sparse if source.vector is None else source.sparse)],
         info=collection.info,
     )
     stored = RecordBatch(
-        ids=[record.id], vectors=None, texts=[record.text], metadata=[record.metadata], system=[record.system]
+        ids=[record.id],
+        vectors=None,
+        texts=[record.text],
+        metadata=[record.metadata],
+        system=[record.system],
+        sparse=[record.sparse],
     )
     if content_of(checked, 0) != content_of(stored, 0):
         return True
@@ -155,8 +160,8 @@ def _differs(source: Record, record: Record, collection: Collection) -> bool:
 
 async def _complete(collection: Collection, records: list[Record], scope: Scope) -> list[Record]:
     bare = [record.id for record in records if record.vector is None]
-    vectors = {record.id: record.vector for record in await collection.get(bare, scope=scope)} if bare else {}
-    lost = [value for value in bare if value not in vectors]
+    there = {record.id: record for record in await collection.get(bare, scope=scope)} if bare else {}
+    lost = [value for value in bare if value not in there]
     if lost:
         raise InvalidRecordError(
             f"records {lost[:10]!r} are missing, and the source has no vectors for them; give the source vectors"
@@ -164,8 +169,6 @@ async def _complete(collection: Collection, records: list[Record], scope: Scope)
     return [
         record
         if record.vector is not None
-        else Record(
-            record.id, vector=vectors[record.id], text=record.text, metadata=record.metadata, system=record.system
-        )
+        else replace(record, vector=there[record.id].vector, sparse=there[record.id].sparse)
         for record in records
     ]

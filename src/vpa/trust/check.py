@@ -370,5 +370,6 @@ def _digest(records: Sequence[Record], collection: Collection) -> ScopeDigest:
         texts=[record.text for record in records],
         metadata=[record.metadata for record in records],
         system=[record.system for record in records],
+        sparse=[record.sparse for record in records],
     )
     return digest_of(batch, collection.info)

@@ -22,7 +22,7 @@ from vpa.stores.config import VectorDatabaseConfig
 from vpa.stores.layout.driver import Where
 from vpa.stores.qdrant import filters, messages
 from vpa.stores.qdrant.points import Selection
-from vpa.stores.qdrant.words import TERMS
+from vpa.stores.qdrant.words import SPARSE, TERMS, as_model
 from wire.qdrant_grpc import serve_grpc
 from wire.qdrant_server import QdrantServer, _Collection, serve
 
@@ -208,29 +208,30 @@ async def test_a_collection_that_was_made_without_the_vector_gets_it_or_says_wha
             assert late.info.keywords is None
 
 
-def test_an_upsert_with_words_is_what_the_client_would_send() -> None:
+def test_an_upsert_with_sparse_vectors_is_what_the_client_would_send() -> None:
     vectors = np.random.default_rng(1).standard_normal((3, 70)).astype(np.float32)
     names = [f"00000000-0000-8000-8000-{n:012}" for n in range(3)]
-    words: list[Any] = [([], []), ([7, 2**32 - 1], [0.5, 1.25]), (list(range(300)), [0.1] * 300)]
+    both = {TERMS: ([7, 2**32 - 1], [0.5, 1.25]), SPARSE: ([3], [-2.0])}
+    named: list[Any] = [{}, both, {SPARSE: (list(range(300)), [0.1] * 300)}]
     theirs = [
         models.PointStruct(
             id=name,
-            vector={"": vector.tolist(), TERMS: models.SparseVector(indices=numbers, values=values)}
-            if numbers
+            vector={"": vector.tolist(), **{name: as_model(sparse) for name, sparse in others.items()}}
+            if others
             else vector.tolist(),
             payload={"id": "x"},
         )
-        for name, vector, (numbers, values) in zip(names, vectors, words, strict=True)
+        for name, vector, others in zip(names, vectors, named, strict=True)
     ]
-    wire = messages.upsert("docs", names, vectors=vectors, payloads=[{"id": "x"}] * 3, words=words)
+    wire = messages.upsert("docs", names, vectors=vectors, payloads=[{"id": "x"}] * 3, named=named)
     assert messages.messages.UpsertPoints.FromString(wire) == messages.messages.UpsertPoints(
         collection_name="docs", wait=True, points=[RestToGrpc.convert_point_struct(point) for point in theirs]
     )
 
 
 def test_a_question_of_words_is_what_the_client_would_send() -> None:
-    chosen, selection = filters.spell(Where(Scope("t"))), Selection(vectors=True, worded=True)
-    wire = messages.words_query("docs", ([3, 9], [0.5, 2.0]), chosen, limit=7, selection=selection)
+    chosen, selection = filters.spell(Where(Scope("t"))), Selection(vectors=True, named=True)
+    wire = messages.sparse_query("docs", ([3, 9], [0.5, 2.0]), chosen, using=TERMS, limit=7, selection=selection)
     nearest = models.NearestQuery(nearest=models.SparseVector(indices=[3, 9], values=[0.5, 2.0]))
     assert messages.messages.QueryPoints.FromString(wire) == messages.messages.QueryPoints(
         collection_name="docs",

@@ -15,11 +15,13 @@ from vpa.base.errors import InvalidRecordError, ProviderError
 from vpa.base.metadata import canonical_metadata
 from vpa.base.records import CollectionInfo, Metric, Record
 from vpa.base.scope import Scope
+from vpa.base.sparse import MAX_ENTRIES
 from vpa.filters import Filter, NormalFilter
 from vpa.filters.ast import In, Not, Range, StartsWith
 from vpa.stores.layout.companions import MAX_WORD_BYTES, number_is_exact, survives_parsing
 from vpa.stores.layout.predicate import Predicate, compile_filter, size
 from vpa.stores.layout.rows import Rows
+from vpa.stores.layout.sparse import SparseVector
 from vpa.stores.layout.tokens import seen
 from vpa.stores.layout.words import WordQuery, at_most
 from vpa.stores.options import StoreOptions
@@ -89,6 +91,9 @@ class Limits:
     searches_at_once: int = 8
     # Candidates of a keyword search for each record that is asked for, and at least.
     word_candidates: tuple[float, int] = (1.5, 50)
+    # Weights of a sparse vector, and whether they may be below 0.
+    sparse_entries: int = MAX_ENTRIES
+    negative_weights: bool = True
 
 
 _TEXT_KEYS: Final = ("text", "page_content", "content", "document")
@@ -267,6 +272,10 @@ class LayoutDriver(ABC):
         """
         await self.rewrite_rows(info, rows)
 
+    async def before_ranking(self, info: CollectionInfo) -> None:
+        """What has to be done before rows are ranked, by words or by sparse vectors, and others searched beside."""
+        del info
+
     async def rank_words(
         self, info: CollectionInfo, query: WordQuery, where: Where, *, limit: int, include_vectors: bool
     ) -> list[StoredRow]:
@@ -280,6 +289,34 @@ class LayoutDriver(ABC):
         other.
         """
         return at_most(raw, statistics.mean_length)
+
+    # Sparse vectors of callers, where `capabilities.sparse_vectors`.
+
+    def check_sparse(self, info: CollectionInfo) -> None:
+        """Raise ConfigurationError where a collection cannot be made that holds sparse vectors, and is as it says."""
+        del info
+
+    def sparse_trouble(self, sparse: Mapping[int, float]) -> str | None:
+        """Why the store can neither hold this one nor be asked for it; None where it can."""
+        limits = self.limits
+        if len(sparse) > limits.sparse_entries:
+            return (
+                f"has {len(sparse)} weights, and {self.provider} takes at most {limits.sparse_entries}; leave out the "
+                "least"
+            )
+        if not limits.negative_weights and sparse and min(sparse.values()) < 0:
+            return f"has a weight of {min(sparse.values()):g}, and {self.provider} takes none below 0"
+        return None
+
+    async def rank_sparse(
+        self, info: CollectionInfo, query: SparseVector, where: Where, *, limit: int, include_vectors: bool
+    ) -> list[StoredRow]:
+        """The `limit` rows with the greatest product, in any order; fewer only where no more have a dimension of the
+        query. `raw` is the product. Rows without such a dimension may be among them.
+        """
+        raise ProviderError(
+            f"{self.provider} has no sparse vectors: {info.name}, {query}, {where}, {limit} {include_vectors}"
+        )
 
     @abstractmethod
     async def fetch_keys(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from vpa.base.errors import ProviderError
 from vpa.base.records import Record
 from vpa.base.scope import Scope
+from vpa.stores.layout.sparse import FIELD, read
 from vpa.stores.layout.tokens import record_key
 
 
@@ -35,6 +36,7 @@ def decode(payload: object, *, key: str) -> Decoded:
             text=stored.get("text"),
             metadata=stored.get("metadata") or {},
             system=stored.get("system") or {},
+            sparse=read(stored.get(FIELD)),
         )
     except (ValueError, TypeError, KeyError) as error:
         raise ProviderError(

@@ -284,7 +284,8 @@ class Reader:
         record = read.record
         score, distance = self.driver.score_of(info.metric, read.row.raw)
         vector: Any = record.vector if with_vector else None
-        return Match(record.id, score, distance, record.text, dict(record.metadata), vector, record.system)
+        sparse = record.sparse if with_vector else None
+        return Match(record.id, score, distance, record.text, dict(record.metadata), vector, record.system, sparse)
 
 
 def _checked(vector: FloatVector, info: CollectionInfo, key: str) -> FloatVector:

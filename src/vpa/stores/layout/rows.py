@@ -15,6 +15,7 @@ from vpa.base.scope import Scope
 from vpa.filters.ast import Field
 from vpa.stores.layout.index import Index, index_of
 from vpa.stores.layout.sharing import DEFAULT_SCOPE
+from vpa.stores.layout.sparse import FIELD, written
 from vpa.stores.layout.tokens import TOKEN_LENGTH, record_key
 from vpa.stores.layout.words import RowWords, WordsOf
 
@@ -23,9 +24,10 @@ from vpa.stores.layout.words import RowWords, WordsOf
 class Row:
     """One record as it is stored.
 
-    `document` is the payload as a mapping (`id`, and where they are there `text`, `metadata`, `system`, `scope`), and
-    `payload` the same as JSON text. `values`: each field that has values, with them. `index` is empty on stores that
-    filter by fields of their own. `words`: where the collection has a keyword index.
+    `document` is the payload as a mapping (`id`, and where they are there `text`, `metadata`, `system`, `scope` and the
+    sparse vector), and `payload` the same as JSON text. `values`: each field that has values, with them. `index` is
+    empty on stores that filter by fields of their own. `words`: where the collection has a keyword index. `sparse`:
+    None where the collection holds no sparse vectors, empty for a record that has none.
     """
 
     key: str
@@ -36,12 +38,14 @@ class Row:
     index: Index
     native: dict[str, Any] = field(default_factory=dict)
     words: RowWords | None = None
+    sparse: Mapping[int, float] | None = None
 
     @property
     def size_bytes(self) -> int:
         """About what it takes on the wire, without the vector."""
         index = self.index
         size = 200 + len(self.payload) + (0 if self.words is None else _TERM_BYTES * len(self.words.counts))
+        size += _TERM_BYTES * len(self.sparse or ())
         if not index.tokens:
             # Fields of the store: names, values, and the order of texts.
             return size + sum(120 * len(members) for _, members in self.values)
@@ -81,10 +85,12 @@ def encode(
     native_fields: Sequence[str] = (),
     indexed: bool = True,
     words: WordsOf | None = None,
+    sparse: bool = False,
 ) -> Rows:
     """The rows of a checked batch; raises InvalidRecordError for a record that has too many values to index.
 
-    `indexed`: with tokens and companions. `words`: what takes the words of a record.
+    `indexed`: with tokens and companions. `words`: what takes the words of a record. `sparse`: the
+    collection holds sparse vectors.
     """
     rows = [
         _row(
@@ -96,6 +102,7 @@ def encode(
             native_fields=native_fields,
             indexed=indexed,
             words=words,
+            sparse=_sparse(batch, position) if sparse else None,
         )
         for position in range(len(batch))
     ]
@@ -112,6 +119,7 @@ def _row(
     native_fields: Sequence[str],
     indexed: bool,
     words: WordsOf | None,
+    sparse: Mapping[int, float] | None,
 ) -> Row:
     values: list[tuple[Field, Sequence[Scalar]]] = []
     native: dict[str, Any] = {}
@@ -127,11 +135,16 @@ def _row(
         "system": system or None,
         # The default scope is not worth a word.
         "scope": [scope.tenant, scope.namespace] if scope != DEFAULT_SCOPE else None,
+        FIELD: written(sparse) if sparse else None,
     }
     stored |= {name: part for name, part in optional.items() if part is not None}
     index = index_of(record_id, values) if indexed else _NO_INDEX
     taken = None if words is None else words(text, system)
-    return Row(record_key(scope, record_id), record_id, stored, _dump(stored), values, index, native, taken)
+    return Row(record_key(scope, record_id), record_id, stored, _dump(stored), values, index, native, taken, sparse)
+
+
+def _sparse(batch: RecordBatch, position: int) -> Mapping[int, float]:
+    return {} if batch.sparse is None else batch.sparse[position] or {}
 
 
 _NO_INDEX: Final = Index()

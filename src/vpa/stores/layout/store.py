@@ -32,13 +32,14 @@ from vpa.kit.tasks import both
 from vpa.stores.answers import Candidates
 from vpa.stores.contract import Sender, VectorStore
 from vpa.stores.layout.driver import LayoutDriver, StoredRow, Where
+from vpa.stores.layout.ranked import ranked_by
 from vpa.stores.layout.reader import Reader, ReadRow
 from vpa.stores.layout.search import Searching, search
 from vpa.stores.layout.sharing import SharedCollections
 from vpa.stores.layout.tokens import record_key
 from vpa.stores.layout.version import check_layout
 from vpa.stores.layout.words import others_have_looked
-from vpa.stores.layout.wordsearch import WordRanking, WordSearch, WordTerms, by_both, by_words, nearness
+from vpa.stores.layout.wordsearch import WordRanking, WordSearch, by_both, by_words, nearness
 from vpa.stores.layout.writer import Writer
 from vpa.stores.remote.fence import Fence
 from vpa.stores.remote.session import Session
@@ -129,6 +130,8 @@ class LayoutStore(VectorStore):
             raise CollectionExistsError(f"collection {info.name!r} exists", collection=info.name)
         if info.keywords is not None:
             self.driver.check_keywords(info)
+        if info.sparse:
+            self.driver.check_sparse(info)
         # A write to a collection of this name that was dropped may still be under way.
         async with self.fence.writing(info.name, None):
             try:
@@ -291,7 +294,8 @@ class LayoutStore(VectorStore):
             info, list(dict.fromkeys(keys)), scope=scope, payloads=True, include_vectors=request.include_vectors
         )
         by_key = {row.key: self._reader.read_own(info, row, scope) for row in rows}
-        return [by_key[key] for key in keys if key in by_key]
+        records = [by_key[key] for key in keys if key in by_key]
+        return records if request.include_vectors else [replace(record, sparse=None) for record in records]
 
     async def count(self, info: CollectionInfo, request: Count) -> int:
         """As the store counts."""
@@ -307,10 +311,13 @@ class LayoutStore(VectorStore):
         return await search(self._searching, info, request, where)
 
     async def search_words(self, info: CollectionInfo, request: SearchWords) -> Candidates:
-        """Candidates as the store ranks them, scored here; beside them, where there is a vector, the nearest."""
-        terms = WordTerms(info, request)
+        """Candidates as the store ranks them, by words or by a sparse vector, scored here; beside them, where there is
+        a vector, the nearest.
+        """
+        terms = ranked_by(info, request)
         if request.filter is NEVER:
             return by_words(request, WordRanking([], exact=True, candidates=0, requests=0), terms)
+        await self.driver.before_ranking(info)
         where = self._reader.where(info, request.filter, request.scope)
         words = WordSearch(self._reader, info, request, where, terms)
         if request.vector is None:
@@ -331,7 +338,7 @@ class LayoutStore(VectorStore):
             for scope, group in itertools.groupby(page, key=lambda row: row.scope):
                 run, size = list(group), request.batch_size
                 for start in range(0, len(run), size):
-                    yield _batch(run[start : start + size], scope, include_vectors=request.include_vectors)
+                    yield _batch(info, run[start : start + size], scope, include_vectors=request.include_vectors)
 
     def native_batches(self, info: CollectionInfo, *, include_vectors: bool) -> AsyncIterator[RecordBatch] | None:
         """Every record by the store's own iteration, where that is not what `scan` does; in no promised order."""
@@ -347,7 +354,7 @@ class LayoutStore(VectorStore):
                 found = self._reader.read(info, stored)
                 runs.setdefault(found.scope, []).append(found)
             for scope, run in runs.items():
-                yield _batch(run, scope, include_vectors=include_vectors)
+                yield _batch(info, run, scope, include_vectors=include_vectors)
 
 
 def _refuse_foreign(info: CollectionInfo) -> None:
@@ -358,7 +365,7 @@ def _refuse_foreign(info: CollectionInfo) -> None:
         )
 
 
-def _batch(run: Sequence[ReadRow], scope: Scope, *, include_vectors: bool) -> RecordBatch:
+def _batch(info: CollectionInfo, run: Sequence[ReadRow], scope: Scope, *, include_vectors: bool) -> RecordBatch:
     records = [found.record for found in run]
     return RecordBatch(
         ids=[record.id for record in records],
@@ -366,6 +373,7 @@ def _batch(run: Sequence[ReadRow], scope: Scope, *, include_vectors: bool) -> Re
         texts=[record.text for record in records],
         metadata=[record.metadata for record in records],
         system=[record.system for record in records],
+        sparse=[record.sparse for record in records] if include_vectors and info.sparse else None,
         scope=scope,
         cursor=run[-1].row.key,
     )

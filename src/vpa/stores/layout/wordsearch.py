@@ -1,33 +1,27 @@
-"""Keyword search over a store that ranks by something like the formula: its candidates are scored here, by the formula
-itself, from their texts.
+"""Search by words, or by a sparse vector, over a store that ranks by something like the score: its candidates are
+scored here, from what their payloads hold.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, cast
 
 import numpy as np
 
-from vpa.analysis.analyser import analyser_of
-from vpa.analysis.bm25 import WordStatistics, score
-from vpa.analysis.statistics import statistics_of
-from vpa.analysis.wording import worded
 from vpa.base import distances
 from vpa.base.arrays import FloatVector
-from vpa.base.errors import ConfigurationError, ProviderError
+from vpa.base.errors import ProviderError
 from vpa.base.records import CollectionInfo, Match, Matches, Metric, Record, Usage
 from vpa.stores.answers import Candidates
 from vpa.stores.layout.driver import LayoutDriver, StoredRow, Where
+from vpa.stores.layout.ranked import Ranked
 from vpa.stores.layout.reader import Reader
-from vpa.stores.layout.words import WordQuery
 from vpa.stores.requests import Search, SearchWords
 
-# What float32 may have added to a product of stored impacts.
-_ROUNDING: Final = 1 + 1e-5
 # Of texts that are scored before the event loop gets a turn.
 _CHARACTERS: Final = 20_000
 # An exact search that has to look at more candidates than this says that it is not.
@@ -35,30 +29,6 @@ _MOST: Final = 20_000
 # Beyond so many candidates equal scores at the cut are given up, and scores that differ by less are equal.
 _MOST_TIES: Final = 1_000
 _EQUAL: Final = 1e-9
-
-
-class WordTerms:
-    """What scores texts for one question, under the statistics that are kept with a collection."""
-
-    def __init__(self, info: CollectionInfo, request: SearchWords) -> None:
-        """Raises ConfigurationError where the collection has no keyword index, or no statistics yet."""
-        if info.keywords is None or info.words is None:
-            raise ConfigurationError(f"collection {info.name!r} has no keyword index", collection=info.name)
-        self.statistics = statistics_of(info.words)
-        self.query = WordQuery(self.statistics.weights(request.terms), self.statistics)
-        self._analyser = analyser_of(info.keywords.language)
-        self._terms = request.terms
-
-    def score(self, record: Record | Match) -> float:
-        """The keyword score of a record."""
-        terms = self._analyser.terms(worded(record.text, record.system))
-        return score(terms, self._terms, self.statistics)
-
-    @property
-    def asked(self) -> WordStatistics:
-        """The statistics, of the question's terms alone."""
-        known = {term: self.statistics.frequency(term) for term in self._terms}
-        return replace(self.statistics, frequencies=known, rest=0)
 
 
 class WordRanking(NamedTuple):
@@ -78,13 +48,13 @@ class WordSearch:
     info: CollectionInfo
     request: SearchWords
     where: Where
-    terms: WordTerms
+    terms: Ranked
 
     async def ranked(self) -> WordRanking:
         """Reads as many candidates as the driver's rank is trusted with; for an exact search, deeper until it is sure
         that none of the rest is better.
         """
-        if not self.terms.query.weights:
+        if self.terms.is_empty:
             return WordRanking([], exact=True, candidates=0, requests=0)
         driver, top_k = self.reader.driver, self.request.top_k
         if self.request.exact and not driver.ranks_all_words:
@@ -94,7 +64,7 @@ class WordSearch:
         depth, requests = min(deepest, max(least, math.ceil(times * top_k))), 0
         while True:
             rows, requests = await self._candidates(driver, depth), requests + 1
-            matches = await self._matches(rows)
+            matches = sorted(await self._matches(self._read(row) for row in rows), key=_rank)
             exact = driver.ranks_all_words and (len(rows) < depth or self._is_sure(driver, rows, matches))
             wants_more = self.request.exact or (depth < _MOST_TIES and self._divides_ties(matches))
             if exact or not wants_more or depth == deepest:
@@ -111,40 +81,35 @@ class WordSearch:
         candidates = requests = 0
         async for page in self.reader.records(self.info, self.where, include_vectors=self._wants_vectors):
             candidates, requests = candidates + len(page), requests + 1
-            scored = [self._match_of(row.record) for row in page]
-            # Those without any of the terms are no matches.
-            holding = [match for match in scored if match.score > 0]
-            best = sorted([*best, *holding], key=_rank)[: self.request.top_k]
+            scored = await self._matches(row.record for row in page)
+            best = sorted([*best, *scored], key=_rank)[: self.request.top_k]
         return WordRanking(best, exact=True, candidates=candidates, requests=requests)
 
     async def _candidates(self, driver: LayoutDriver, depth: int) -> list[StoredRow]:
-        rows = await driver.rank_words(
-            self.info, self.terms.query, self.where, limit=depth, include_vectors=self._wants_vectors
-        )
+        rows = await self.terms.rank(driver, self.where, limit=depth, include_vectors=self._wants_vectors)
         if len(rows) > depth or len({row.key for row in rows}) < len(rows):
             raise ProviderError(
                 f"{driver.provider} returned {len(rows)} matches where at most {depth} different ones were asked for"
             )
         return rows
 
-    async def _matches(self, rows: Sequence[StoredRow]) -> list[Match]:
-        """Best first; the event loop gets a turn between long texts."""
+    def _read(self, row: StoredRow) -> Record:
+        assert self.where.scope is not None
+        return self.reader.read_own(self.info, row, self.where.scope)
+
+    async def _matches(self, records: Iterable[Record]) -> list[Match]:
+        """Those that hold anything of what is asked for; the event loop gets a turn between long texts."""
         matches, length = [], 0
-        for row in rows:
-            matches.append(self._match(row))
-            length += len(matches[-1].text or "")
+        for record in records:
+            points, vector = self.terms.score(record), cast("FloatVector | None", record.vector)
+            if points is not None:
+                parts = record.text, dict(record.metadata), vector, record.system, record.sparse
+                matches.append(Match(record.id, points, -points, *parts))
+            length += len(record.text or "")
             if length >= _CHARACTERS:
                 length = 0
                 await asyncio.sleep(0)
-        return sorted(matches, key=_rank)
-
-    def _match(self, row: StoredRow) -> Match:
-        assert self.where.scope is not None
-        return self._match_of(self.reader.read_own(self.info, row, self.where.scope))
-
-    def _match_of(self, record: Record) -> Match:
-        points, vector = self.terms.score(record), cast("FloatVector | None", record.vector)
-        return Match(record.id, points, -points, record.text, dict(record.metadata), vector, record.system)
+        return matches
 
     def _divides_ties(self, matches: Sequence[Match]) -> bool:
         """Whether all that was looked at behind the last of the best is as good as that: so may be more."""
@@ -156,38 +121,39 @@ class WordSearch:
         if len(matches) < self.request.top_k:
             return False
         last = min(row.raw for row in rows)
-        bound = driver.words_at_most(last, self.terms.statistics) * _ROUNDING
-        return matches[self.request.top_k - 1].score > bound
+        return matches[self.request.top_k - 1].score > self.terms.at_most(driver, last)
 
 
 def _rank(match: Match) -> tuple[float, str]:
     return -match.score, match.id
 
 
-def by_words(request: SearchWords, ranking: WordRanking, terms: WordTerms) -> Candidates:
-    """The answer to a question by words alone."""
+def by_words(request: SearchWords, ranking: WordRanking, terms: Ranked) -> Candidates:
+    """The answer to a question by words, or by a sparse vector, alone."""
     least = -math.inf if request.score_threshold is None else request.score_threshold
-    best = [match for match in ranking.matches if match.score >= least and match.score > 0]
+    best = [match for match in ranking.matches if match.score >= least]
     if not request.include_vectors:
-        best = [replace(match, vector=None) for match in best]
+        best = [replace(match, vector=None, sparse=None) for match in best]
     usage = Usage(candidates=ranking.candidates, requests=ranking.requests)
     words = np.fromiter((match.score for match in best), dtype=np.float64, count=len(best))
     return Candidates(Matches(tuple(best), ranking.exact, usage), words, terms.asked)
 
 
 def by_both(
-    info: CollectionInfo, request: SearchWords, ranking: WordRanking, terms: WordTerms, *, near: Matches
+    info: CollectionInfo, request: SearchWords, ranking: WordRanking, terms: Ranked, *, near: Matches
 ) -> Candidates:
     """Both scores of all that are among the best by either; of these, what `request.select` chooses."""
     words = {match.id: match.score for match in ranking.matches}
     scored = {match.id: match for match in near}
     scored |= _with_similarity(info, request, [match for match in ranking.matches if match.id not in scored])
     matches = sorted(scored.values(), key=lambda match: match.id)
-    points = np.asarray([words[match.id] if match.id in words else terms.score(match) for match in matches], np.float64)
+    points = np.asarray([words[match.id] if match.id in words else terms.score(match) or 0.0 for match in matches])
     if request.select is not None:
         similarity = np.asarray([match.score for match in matches], dtype=np.float64)
         places = request.select(similarity, points)
         matches, points = [matches[place] for place in places.tolist()], points[places]
+    if not request.include_vectors:
+        matches = [replace(match, vector=None, sparse=None) for match in matches]
     usage = Usage(
         candidates=ranking.candidates + near.usage.candidates, requests=ranking.requests + near.usage.requests
     )
@@ -206,8 +172,7 @@ def _with_similarity(info: CollectionInfo, request: SearchWords, matches: Sequen
         lengths = distances.l2(vectors, query).tolist()
     scored = {}
     for match, similarity, distance in zip(matches, scores, lengths, strict=True):
-        vector = match.vector if request.include_vectors else None
-        scored[match.id] = replace(match, score=similarity, distance=distance, vector=vector)
+        scored[match.id] = replace(match, score=similarity, distance=distance)
     return scored
 
 
@@ -216,7 +181,8 @@ def nearness(request: SearchWords) -> Search:
     return Search(
         vectors=np.asarray(request.vector)[None, :],
         top_k=request.top_k,
-        include_vectors=request.include_vectors,
+        # With them come the sparse vectors that the nearest are scored by.
+        include_vectors=request.include_vectors or request.sparse is not None,
         exact=request.exact,
         scope=request.scope,
         filter=request.filter,

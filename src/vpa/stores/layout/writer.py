@@ -72,11 +72,19 @@ class Writer:
                 native_fields=info.native_fields,
                 indexed=self._driver.filters_by_tokens,
                 words=words,
+                sparse=info.sparse,
             ).rows
             await asyncio.sleep(0)
         encoded = Rows(scope, rows, batch.vectors)
+        self._check_sparse(rows)
         self._driver.check_rows(info, encoded)
         return encoded
+
+    def _check_sparse(self, rows: Sequence[layout.Row]) -> None:
+        for row in rows:
+            trouble = self._driver.sparse_trouble(row.sparse) if row.sparse else None
+            if trouble is not None:
+                raise InvalidRecordError(f"the sparse vector of record {row.id!r} {trouble}; nothing was written")
 
     async def _write(self, info: CollectionInfo, rows: Rows) -> int:
         if not len(rows):
@@ -229,6 +237,7 @@ def _without_vectors(records: Sequence[Record], metadata: Sequence[Mapping[str, 
         texts=[record.text for record in records],
         metadata=metadata,
         system=[record.system for record in records],
+        sparse=[record.sparse for record in records],
     )
 
 
@@ -252,4 +261,5 @@ def _slice(batch: RecordBatch, part: slice) -> RecordBatch:
         texts=None if batch.texts is None else batch.texts[part],
         metadata=None if batch.metadata is None else batch.metadata[part],
         system=None if batch.system is None else batch.system[part],
+        sparse=None if batch.sparse is None else batch.sparse[part],
     )

@@ -26,7 +26,7 @@ from vpa.stores.milvus.filters import (
     scope_value,
     text_companion,
 )
-from vpa.stores.milvus.words import words_field
+from vpa.stores.milvus.words import sparse_fields
 
 VECTOR: Final = "v"
 PAYLOAD: Final = "p"
@@ -61,7 +61,7 @@ def row_of(row: Row, scope: Scope, vector: FloatVector | None) -> dict[str, Any]
         COMPANIONS: companions,
         PAYLOAD: list(_pieces(row.payload)),
         NATIVE: row.native,
-        **words_field(row.words),
+        **sparse_fields(row),
     }
     return stored if vector is None else {**stored, VECTOR: vector.tolist()}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from pymilvus import DataType
@@ -14,6 +14,25 @@ from vpa.stores.layout.driver import StoredRow
 # What one query returns at most.
 MOST: Final = 16_384
 _METRICS: Final = {"COSINE": Metric.COSINE, "IP": Metric.DOT, "L2": Metric.EUCLIDEAN}
+
+
+class ForeignFields:
+    """Which fields hold key and vector, of the collections that were looked at. `index_of` describes an index."""
+
+    def __init__(self, index_of: Callable[[str, str], Awaitable[Mapping[str, Any] | None]]) -> None:
+        self._index_of = index_of
+        self._names: dict[str, tuple[str, str]] = {}
+
+    async def describe(self, name: str, described: Mapping[str, Any]) -> CollectionInfo:
+        """What a collection is, and note its fields."""
+        key, vector = fields_of(name, described)
+        index = await self._index_of(described["collection_name"], vector["name"])
+        self._names[name] = (key, vector["name"])
+        return info_of(name, vector, index)
+
+    def of(self, info: CollectionInfo) -> tuple[str, str] | None:
+        """The names of the two; None for a collection of ours."""
+        return self._names.get(info.name) if info.layout_version == FOREIGN else None
 
 
 def fields_of(name: str, described: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

@@ -10,7 +10,7 @@ from pymilvus import AsyncMilvusClient, DataType
 from vpa.base.records import CollectionInfo, Metric
 from vpa.stores.milvus import filters, options
 from vpa.stores.milvus.convert import INFO, MAX_PIECES, NATIVE, PAYLOAD, VECTOR
-from vpa.stores.milvus.words import add_words
+from vpa.stores.milvus.words import add_sparse
 
 _SCOPE_LENGTH: Final = 129  # Tenant and namespace of 64 characters each, and what stands between them.
 _METRICS: Final = {Metric.COSINE: "IP", Metric.DOT: "IP", Metric.EUCLIDEAN: "L2"}
@@ -27,8 +27,7 @@ def creation_of(info: CollectionInfo, *, lite: bool) -> dict[str, Any]:
     schema = schema_of(info, by_scope=chosen.partitions is not None)
     index = AsyncMilvusClient.prepare_index_params()
     index.add_index(VECTOR, metric_type=_METRICS[info.metric], **options.index_parameters(chosen, lite=lite))
-    if info.keywords is not None:
-        add_words(schema, index)
+    add_sparse(schema, index, info)
     return {
         "schema": schema,
         "index": index,
@@ -39,7 +38,7 @@ def creation_of(info: CollectionInfo, *, lite: bool) -> dict[str, Any]:
 
 
 def schema_of(info: CollectionInfo, *, by_scope: bool) -> Any:
-    """All fields but that of words. `by_scope`: the scope says in which partition a row stands."""
+    """All fields but those of sparse vectors. `by_scope`: the scope says in which partition a row stands."""
     schema = AsyncMilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field(filters.KEY, DataType.VARCHAR, is_primary=True, max_length=36)
     schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=info.dimension)

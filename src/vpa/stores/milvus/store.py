@@ -22,6 +22,7 @@ from vpa.stores.layout.driver import LayoutDriver, Limits, StoredRow, Where
 from vpa.stores.layout.keyspace import IntervalPages
 from vpa.stores.layout.listing import names_of
 from vpa.stores.layout.rows import Rows
+from vpa.stores.layout.sparse import SparseVector
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name
 from vpa.stores.layout.words import WordQuery
@@ -39,7 +40,7 @@ from vpa.stores.milvus.convert import (
     stored_text,
 )
 from vpa.stores.milvus.schema import creation_of
-from vpa.stores.milvus.words import ALL_WORDS, WORDS, check_field, words_query
+from vpa.stores.milvus.words import ALL_WORDS, SPARSE, WORDS, as_mapping, check_field, words_query
 from vpa.stores.milvus.writes import Writes
 from vpa.stores.options import MilvusOptions
 from vpa.stores.remote.endpoint import check_options, server_of
@@ -64,6 +65,7 @@ class MilvusDriver(LayoutDriver):
         page=4000,
         least_page=4000,
         text_literal_bytes=filters.TEXT_BYTES - 1,
+        negative_weights=False,
     )
 
     def __init__(self, session: Session, connection: Connection) -> None:
@@ -71,7 +73,7 @@ class MilvusDriver(LayoutDriver):
         self._connection = connection
         self._writes = Writes(self.ask, lambda: self._client, is_lite=connection.server is None)
         self._intervals = IntervalPages()
-        self._foreign: dict[str, tuple[str, str]] = {}
+        self._foreign = foreign.ForeignFields(self._index_of)
         self._loaded: dict[str, Any] = {}
         self.capabilities = Capabilities(
             durable=True,
@@ -80,6 +82,7 @@ class MilvusDriver(LayoutDriver):
             atomic_update=False,
             approximate=False,
             keywords=True,
+            sparse_vectors=True,
             encrypts_in_transit=connection.server is None or connection.server.tls,
             max_top_k=16_384,
             max_metadata_bytes=MAX_PAYLOAD_BYTES,
@@ -139,14 +142,10 @@ class MilvusDriver(LayoutDriver):
             return None
         if found is None:
             return None
-        return info_of(found) or await self._foreign_info(name, found)
+        return info_of(found) or await self._foreign.describe(name, found)
 
-    async def _foreign_info(self, name: str, described: Mapping[str, Any]) -> CollectionInfo:
-        key, vector = foreign.fields_of(name, described)
-        native = described["collection_name"]
-        index = await self.ask("describe_collection", lambda: self._client.describe_index(native, vector["name"]))
-        self._foreign[name] = (key, vector["name"])
-        return foreign.info_of(name, vector, index)
+    async def _index_of(self, native: str, field: str) -> Any:
+        return await self.ask("describe_collection", lambda: self._client.describe_index(native, field))
 
     async def list_collections(self) -> list[str]:
         """Those of vpa under their own names, those of others under theirs."""
@@ -239,8 +238,7 @@ class MilvusDriver(LayoutDriver):
         return stored_of(rows, key, vector, foreign=info.layout_version == FOREIGN)
 
     def _fields(self, info: CollectionInfo) -> tuple[str, str]:
-        ours = (filters.KEY, VECTOR)
-        return self._foreign.get(info.name, ours) if info.layout_version == FOREIGN else ours
+        return self._foreign.of(info) or (filters.KEY, VECTOR)
 
     def _output(self, info: CollectionInfo, *, payloads: bool, vectors: bool) -> list[str]:
         if info.layout_version == FOREIGN:
@@ -315,27 +313,37 @@ class MilvusDriver(LayoutDriver):
         """A field of vectors cannot be added."""
         check_field(info)
 
+    async def before_ranking(self, info: CollectionInfo) -> None:
+        """Not beside another search: while Lite puts rows on its disk, it finds none of them."""
+        await self._writes.settle(self._native(info.name))
+
     async def rank_words(
         self, info: CollectionInfo, query: WordQuery, where: Where, *, limit: int, include_vectors: bool
     ) -> list[StoredRow]:
         """By the products of sparse vectors, of which none is left out."""
-        await self._writes.settle(self._native(info.name))
-        return await self._search(
-            info,
-            where,
-            field=WORDS,
-            query=words_query(query),
-            limit=limit,
-            parameters=ALL_WORDS,
-            include_vectors=include_vectors,
-        )
+        return await self._rank(info, (WORDS, words_query(query)), where, limit=limit, include_vectors=include_vectors)
+
+    async def rank_sparse(
+        self, info: CollectionInfo, query: SparseVector, where: Where, *, limit: int, include_vectors: bool
+    ) -> list[StoredRow]:
+        """As words are ranked."""
+        return await self._rank(info, (SPARSE, as_mapping(query)), where, limit=limit, include_vectors=include_vectors)
+
+    async def _rank(
+        self, info: CollectionInfo, asked: tuple[str, Any], where: Where, *, limit: int, include_vectors: bool
+    ) -> list[StoredRow]:
+        own: dict[str, Any] = {"field": asked[0], "query": asked[1], "limit": limit, "parameters": ALL_WORDS}
+        return await self._search(info, where, **own, include_vectors=include_vectors)
 
     async def page(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool
     ) -> list[StoredRow]:
         """By intervals of the key's number: a query has no order."""
         if info.layout_version == FOREIGN:
-            return await self._foreign_page(info, after=after, limit=limit, include_vectors=include_vectors)
+            # Nothing to order by: all rows that one query may return are read and sorted.
+            own: dict[str, Any] = {"filter": "", "limit": foreign.MOST, "payloads": True, "newest": False}
+            rows = await self._query(info, "scan", **own, include_vectors=include_vectors)
+            return foreign.page_of(info, rows, after=after, limit=limit)
 
         async def fetch(low: int | None, high: int | None, most: int) -> list[StoredRow]:
             chosen = filters.spell(where.in_every_scope, low=low, high=high)
@@ -357,15 +365,6 @@ class MilvusDriver(LayoutDriver):
             limit=limit,
             total=lambda: self._count(info, Where(None), newest=where.newest),
         )
-
-    async def _foreign_page(
-        self, info: CollectionInfo, *, after: str, limit: int, include_vectors: bool
-    ) -> list[StoredRow]:
-        # Nothing to order by: all rows that one query may return are read and sorted.
-        found = await self._query(
-            info, "scan", filter="", limit=foreign.MOST, payloads=True, include_vectors=include_vectors, newest=False
-        )
-        return foreign.page_of(info, found, after=after, limit=limit)
 
     def spell(self, where: Where) -> Any:
         return filters.spell(where)

@@ -1,5 +1,5 @@
-"""The words of a record as Milvus keeps them: a sparse vector in a field of its own, which only collections with a
-keyword index have, since a field of vectors cannot be added later.
+"""Sparse vectors as Milvus keeps them, in fields of their own, which cannot be added later: the words of a record,
+where the collection has a keyword index, and the vector that a caller brings.
 """
 
 from __future__ import annotations
@@ -10,37 +10,47 @@ from pymilvus import DataType
 
 from vpa.base.errors import ConfigurationError
 from vpa.base.records import CollectionInfo
-from vpa.stores.layout.words import RowWords, WordQuery
+from vpa.stores.layout.rows import Row
+from vpa.stores.layout.sparse import SparseVector
+from vpa.stores.layout.words import WordQuery
 
 WORDS: Final = "w"
+SPARSE: Final = "s"
 # Parameters of a search that leaves no term out.
 ALL_WORDS: Final = {"drop_ratio_search": 0.0}
-# Milvus takes numbers below 2**32 - 1. The last of them is for records without words: Lite (3.2.2) and servers before
+# Milvus takes numbers below 2**32 - 1. The last of them is for records without any: Lite (3.2.2) and servers before
 # 2.4.12 take no empty vector.
 _NONE: Final = 2**32 - 2
 _LAST: Final = _NONE - 1
 _NOTHING: Final = {_NONE: 1.0}
 
 
-def words_field(words: RowWords | None) -> dict[str, Any]:
-    """What is stored of a record's words; nothing where the collection has no field for them."""
-    return {} if words is None else {WORDS: _sparse(*words.sparse) or _NOTHING}
+def sparse_fields(row: Row) -> dict[str, Any]:
+    """What is stored of a record's words and of its sparse vector; nothing where the collection has no field."""
+    words = {} if row.words is None else {WORDS: as_mapping(row.words.sparse) or _NOTHING}
+    return words if row.sparse is None else {**words, SPARSE: dict(row.sparse) or _NOTHING}
 
 
 def words_query(query: WordQuery) -> dict[int, float]:
     """What is asked for."""
-    return _sparse(*query.sparse)
+    return as_mapping(query.sparse)
 
 
-def _sparse(numbers: list[int], values: list[float]) -> dict[int, float]:
+def as_mapping(sparse: SparseVector) -> dict[int, float]:
+    """As the client has it."""
+    numbers, values = sparse
     # The three terms in four billion that are beyond share a number.
     return dict(zip((min(number, _LAST) for number in numbers), values, strict=True))
 
 
-def add_words(schema: Any, index: Any) -> None:
-    """Declare the field, and an index over it that drops nothing."""
-    schema.add_field(WORDS, DataType.SPARSE_FLOAT_VECTOR)
-    index.add_index(WORDS, index_type="SPARSE_INVERTED_INDEX", metric_type="IP", params={"drop_ratio_build": 0.0})
+def add_sparse(schema: Any, index: Any, info: CollectionInfo) -> None:
+    """Declare the fields that the collection needs, and indexes over them that drop nothing."""
+    for field, is_needed in ((WORDS, info.keywords is not None), (SPARSE, info.sparse)):
+        if is_needed:
+            schema.add_field(field, DataType.SPARSE_FLOAT_VECTOR)
+            index.add_index(
+                field, index_type="SPARSE_INVERTED_INDEX", metric_type="IP", params={"drop_ratio_build": 0.0}
+            )
 
 
 def check_field(info: CollectionInfo) -> None:

@@ -10,8 +10,9 @@ from vpa.base.records import CollectionInfo, Match
 from vpa.filters.ast import NEVER
 from vpa.kit.tasks import both
 from vpa.stores.answers import Candidates
+from vpa.stores.layout.ranked import WordTerms
 from vpa.stores.layout.words import others_have_looked
-from vpa.stores.layout.wordsearch import WordRanking, WordTerms, by_both, by_words, nearness
+from vpa.stores.layout.wordsearch import WordRanking, by_both, by_words, nearness
 from vpa.stores.pgvector import tables
 from vpa.stores.pgvector.catalog import Catalog
 from vpa.stores.pgvector.convert import VECTOR, json_of, vectors_of

@@ -33,6 +33,7 @@ def capabilities(*, tls: bool) -> Capabilities:
         atomic_update=False,
         approximate=True,
         keywords=True,
+        sparse_vectors=True,
         encrypts_in_transit=tls,
         encrypts_at_rest=True,
         max_top_k=10_000,

@@ -17,7 +17,7 @@ from vpa.stores.layout.prefixes import prefixes
 from vpa.stores.layout.rows import Row, Rows
 from vpa.stores.layout.tokens import EVERY
 from vpa.stores.pinecone.filters import KEY, NUMBER, TOKENS
-from vpa.stores.pinecone.words import sparse_values
+from vpa.stores.pinecone.words import values_of
 
 PAYLOAD: Final = "_vpa_payload"
 MAX_METADATA_BYTES: Final = 40_960  # Pinecone's limit for a record's metadata.
@@ -44,7 +44,7 @@ def metadata_of(row: Row) -> dict[str, Any]:
 
 def vector_of(row: Row, values: list[float]) -> dict[str, Any]:
     """A record as it is written. One that is sent without sparse values has none afterwards."""
-    sparse = sparse_values(row.words)
+    sparse = values_of(row)
     vector = {"id": row.key, "values": values, "metadata": metadata_of(row)}
     return vector if sparse is None else {**vector, "sparse_values": sparse}
 

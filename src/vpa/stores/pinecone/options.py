@@ -20,14 +20,16 @@ def options_of(info: CollectionInfo) -> PineconeOptions:
 
 
 def schema_of(info: CollectionInfo) -> dict[str, Any]:
-    """What the index holds: vectors, and where Pinecone can rank by them sparse values, for words. These may be left
-    out of every record, and an index that was made without cannot get them.
+    """What the index holds: vectors, and where Pinecone can rank by them sparse values, for words or for sparse vectors
+    of callers. These may be left out of every record, and an index that was made without cannot get them.
     """
     fields: dict[str, Any] = {
         DENSE: {"type": "dense_vector", "dimension": info.dimension, "metric": _METRICS[info.metric]}
     }
     # Whether dedicated nodes take them is not documented: there they have to be asked for.
-    if info.metric is not Metric.EUCLIDEAN and (info.keywords is not None or not options_of(info).read_node_type):
+    if info.metric is not Metric.EUCLIDEAN and (
+        info.keywords is not None or info.sparse or not options_of(info).read_node_type
+    ):
         fields[SPARSE] = {"type": "sparse_vector"}
     return {"fields": fields}
 

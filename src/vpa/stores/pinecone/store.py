@@ -30,6 +30,7 @@ from vpa.stores.layout.keyspace import IntervalPages
 from vpa.stores.layout.natives import check_native_fields
 from vpa.stores.layout.reader import Reader
 from vpa.stores.layout.rows import Row, Rows
+from vpa.stores.layout.sparse import SparseVector
 from vpa.stores.layout.store import LayoutStore
 from vpa.stores.layout.tokens import native_name, scope_range
 from vpa.stores.layout.words import WordQuery
@@ -68,6 +69,7 @@ class PineconeDriver(LayoutDriver):
         terms_of_bound=241,
         searches_at_once=4,
         word_candidates=(1.5, WITH_METADATA),
+        sparse_entries=words.MOST,
     )
     exact_search: ClassVar[str] = "scan"
     keeps_scopes_apart: ClassVar[bool] = True
@@ -181,8 +183,12 @@ class PineconeDriver(LayoutDriver):
             await self._tables.remove(info, before)
 
     def check_keywords(self, info: CollectionInfo) -> None:
-        """Cosine and dot, which are both Pinecone's dotproduct."""
-        words.check_metric(info)
+        """Cosine and dot, which are both Pinecone's dotproduct, and without sparse vectors."""
+        words.check_words(info)
+
+    def check_sparse(self, info: CollectionInfo) -> None:
+        """Cosine and dot."""
+        words.check_metric(info, "sparse")
 
     async def prepare_words(self, info: CollectionInfo) -> None:
         """The index must have been made with sparse values."""
@@ -279,6 +285,13 @@ class PineconeDriver(LayoutDriver):
         """By sparse values alone: Pinecone's own weighting with alpha=0. Records without any of the terms come too."""
         asked = {"vector": [0.0] * info.dimension, "sparse_vector": words.asked_values(query)}
         return await query_index(self, info, asked, where, limit=limit, include_vectors=include_vectors, least=0.0)
+
+    async def rank_sparse(
+        self, info: CollectionInfo, query: SparseVector, where: Where, *, limit: int, include_vectors: bool
+    ) -> list[StoredRow]:
+        """As words; a product may be below 0, so that records without a dimension of it come too."""
+        asked = {"vector": [0.0] * info.dimension, "sparse_vector": words.sparse_as_it_is(query)}
+        return await query_index(self, info, asked, where, limit=limit, include_vectors=include_vectors)
 
     async def page(
         self, info: CollectionInfo, where: Where, *, after: str, limit: int, include_vectors: bool

@@ -17,14 +17,14 @@ from vpa.stores.qdrant.messages import (
     overwrite,
     payload_selector,
     selector,
+    sparse_query,
     upsert,
     vectors_selector,
-    words_query,
     words_update,
 )
 from vpa.stores.qdrant.messages import query as query_message
 from vpa.stores.qdrant.points import Depth, Selection, Spelled
-from vpa.stores.qdrant.words import Sparse
+from vpa.stores.qdrant.words import Named, Sparse
 
 _UPSERT: Final = "/qdrant.Points/Upsert"
 _QUERY: Final = "/qdrant.Points/Query"
@@ -62,20 +62,20 @@ class GrpcPoints:
         *,
         vectors: FloatMatrix,
         payloads: Sequence[Mapping[str, Any]],
-        words: Sequence[Sparse] | None,
+        named: Sequence[Named] | None,
     ) -> None:
-        """Replace points whole. A point that is sent without words has none afterwards."""
-        await self._send(self._upsert, upsert(collection, ids, vectors=vectors, payloads=payloads, words=words))
+        """Replace points whole. A point that is sent without sparse vectors has none afterwards."""
+        await self._send(self._upsert, upsert(collection, ids, vectors=vectors, payloads=payloads, named=named))
 
     async def write_words(self, collection: str, words: Mapping[str, Sparse]) -> None:
         """Replace the words of points that exist."""
         await self._send(self._stub.UpdateVectors, words_update(collection, words))
 
     async def rank(
-        self, collection: str, words: Sparse, chosen: Spelled, *, limit: int, selection: Selection
+        self, collection: str, sparse: Sparse, chosen: Spelled, *, using: str, limit: int, selection: Selection
     ) -> list[StoredRow]:
-        """The `limit` best by the product of sparse vectors, which Qdrant computes of all that have any term."""
-        request = words_query(collection, words, chosen, limit=limit, selection=selection)
+        """The `limit` best by the product of sparse vectors, which Qdrant computes of all that have any dimension."""
+        request = sparse_query(collection, sparse, chosen, using=using, limit=limit, selection=selection)
         answer = await self._send(self._query, request)
         return stored_of_messages(answer.result, scored=True, foreign=selection.foreign)
 

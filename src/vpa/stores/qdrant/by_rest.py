@@ -11,7 +11,7 @@ from vpa.base.arrays import FloatMatrix, FloatVector
 from vpa.stores.layout.driver import StoredRow
 from vpa.stores.qdrant.convert import stored_of
 from vpa.stores.qdrant.points import RECORD_FIELDS, Depth, Selection, Spelled
-from vpa.stores.qdrant.words import OWN, TERMS, Sparse, as_model, named_vectors
+from vpa.stores.qdrant.words import OWN, TERMS, Named, Sparse, as_model, named_vectors
 
 
 class RestPoints:
@@ -28,16 +28,16 @@ class RestPoints:
         *,
         vectors: FloatMatrix,
         payloads: Sequence[Mapping[str, Any]],
-        words: Sequence[Sparse] | None,
+        named: Sequence[Named] | None,
     ) -> None:
-        """Replace points whole. A point that is sent without words has none afterwards."""
-        if words is None:
+        """Replace points whole. A point that is sent without sparse vectors has none afterwards."""
+        if named is None:
             batch = models.Batch.model_construct(ids=ids, vectors=vectors.tolist(), payloads=payloads)
             await self._client.upsert(collection, points=batch, wait=True)
             return
         points = [
             models.PointStruct.model_construct(id=key, vector=named_vectors(vector, sparse), payload=payload)
-            for key, vector, sparse, payload in zip(ids, vectors.tolist(), words, payloads, strict=True)
+            for key, vector, sparse, payload in zip(ids, vectors.tolist(), named, payloads, strict=True)
         ]
         await self._client.upsert(collection, points=points, wait=True)
 
@@ -47,13 +47,13 @@ class RestPoints:
         await self._client.update_vectors(collection, points=points, wait=True)
 
     async def rank(
-        self, collection: str, words: Sparse, chosen: Spelled, *, limit: int, selection: Selection
+        self, collection: str, sparse: Sparse, chosen: Spelled, *, using: str, limit: int, selection: Selection
     ) -> list[StoredRow]:
-        """The `limit` best by the product of sparse vectors, which Qdrant computes of all that have any term."""
+        """The `limit` best by the product of sparse vectors, which Qdrant computes of all that have any dimension."""
         answer = await self._client.query_points(
             collection,
-            query=as_model(words),
-            using=TERMS,
+            query=as_model(sparse),
+            using=using,
             query_filter=_filter(chosen),
             limit=limit,
             with_payload=_payload(selection),
@@ -126,7 +126,7 @@ def _payload(selection: Selection) -> Any:
 
 
 def _vectors(selection: Selection) -> bool | list[str]:
-    return [OWN] if selection.vectors and selection.worded else selection.vectors
+    return [OWN] if selection.vectors and selection.named else selection.vectors
 
 
 def _filter(chosen: Spelled) -> models.Filter | None:

@@ -12,7 +12,7 @@ from qdrant_client.conversions.conversion import RestToGrpc, payload_to_grpc
 
 from vpa.base.arrays import FloatMatrix, FloatVector
 from vpa.stores.qdrant.points import RECORD_FIELDS, Depth, Selection, Spelled
-from vpa.stores.qdrant.words import OWN, TERMS, Sparse, as_model
+from vpa.stores.qdrant.words import OWN, TERMS, Named, Sparse, as_model
 
 # Numbers of fields, with the wire type of a length that follows.
 _POINTS: Final = bytes([3 << 3 | 2])  # UpsertPoints.points
@@ -20,7 +20,7 @@ _VECTORS: Final = bytes([4 << 3 | 2])  # PointStruct.vectors
 _NAMED: Final = bytes([2 << 3 | 2])  # Vectors.vectors
 _QUERY: Final = bytes([3 << 3 | 2])  # QueryPoints.query
 _FILTER: Final = bytes([5 << 3 | 2])  # QueryPoints.filter
-_NO_WORDS: Final[Sparse] = ([], [])
+_ALONE: Final[Named] = {}
 _RECORD: Final = messages.WithPayloadSelector(include=messages.PayloadIncludeSelector(fields=RECORD_FIELDS))
 
 
@@ -30,15 +30,15 @@ def upsert(
     *,
     vectors: FloatMatrix,
     payloads: Sequence[Mapping[str, Any]],
-    words: Sequence[Sparse] | None = None,
+    named: Sequence[Named] | None = None,
 ) -> bytes:
     """An UpsertPoints in wire form: a vector goes in as the bytes that it is, not as a Python object per number."""
     dimension = vectors.shape[1]
     rows = np.ascontiguousarray(vectors, dtype="<f4")
     parts = [messages.UpsertPoints(collection_name=collection, wait=True).SerializeToString()]
-    for key, row, payload, sparse in zip(ids, rows, payloads, words or [_NO_WORDS] * len(ids), strict=True):
+    for key, row, payload, sparse in zip(ids, rows, payloads, named or [_ALONE] * len(ids), strict=True):
         point = messages.PointStruct(id=messages.PointId(uuid=key), payload=payload_to_grpc(payload))
-        head, tail = _around_vector(dimension, sparse) if sparse[0] else (_head_of_vector(dimension), b"")
+        head, tail = _around_vector(dimension, sparse) if sparse else (_head_of_vector(dimension), b"")
         start = point.SerializeToString() + head
         parts += (_POINTS, _varint(len(start) + row.nbytes + len(tail)), start, row.tobytes(), tail)
     return b"".join(parts)
@@ -51,9 +51,9 @@ def _head_of_vector(dimension: int) -> bytes:
     return _VECTORS + _varint(len(vectors)) + bytes(vectors[: len(vectors) - 4 * dimension])
 
 
-def _around_vector(dimension: int, words: Sparse) -> tuple[bytes, bytes]:
-    """What stands before and behind the numbers of a vector beside which a point has words."""
-    entry, tail = _head_of_entry(dimension), _named(words).vectors.SerializeToString()
+def _around_vector(dimension: int, others: Named) -> tuple[bytes, bytes]:
+    """What stands before and behind the numbers of a vector beside which a point has others."""
+    entry, tail = _head_of_entry(dimension), _named(others).vectors.SerializeToString()
     size = len(entry) + 4 * dimension + len(tail)
     named = _NAMED + _varint(size) + entry
     return _VECTORS + _varint(len(named) - len(entry) + size) + named, tail
@@ -66,27 +66,30 @@ def _head_of_entry(dimension: int) -> bytes:
     return bytes(named[: len(named) - 4 * dimension])
 
 
-def _named(words: Sparse) -> Any:
-    """The words alone, as the vectors of a point."""
-    return RestToGrpc.convert_vector_struct({TERMS: as_model(words)})
+def _named(others: Named) -> Any:
+    """Sparse vectors alone, as the vectors of a point."""
+    return RestToGrpc.convert_vector_struct({name: as_model(sparse) for name, sparse in others.items()})
 
 
 def words_update(collection: str, words: Mapping[str, Sparse]) -> Any:
     """An UpdatePointVectors that replaces the words of points, and leaves their own vectors."""
     points = [
-        messages.PointVectors(id=messages.PointId(uuid=key), vectors=_named(sparse)) for key, sparse in words.items()
+        messages.PointVectors(id=messages.PointId(uuid=key), vectors=_named({TERMS: sparse}))
+        for key, sparse in words.items()
     ]
     return messages.UpdatePointVectors(collection_name=collection, wait=True, points=points)
 
 
-def words_query(collection: str, words: Sparse, chosen: Spelled, *, limit: int, selection: Selection) -> bytes:
-    """A QueryPoints by words, in wire form."""
-    numbers, values = words
-    sparse = messages.SparseVector(indices=numbers, values=values)
+def sparse_query(
+    collection: str, sparse: Sparse, chosen: Spelled, *, using: str, limit: int, selection: Selection
+) -> bytes:
+    """A QueryPoints by the sparse vectors of one name, in wire form."""
+    numbers, values = sparse
+    asked = messages.SparseVector(indices=numbers, values=values)
     request: bytes = messages.QueryPoints(
         collection_name=collection,
-        query=messages.Query(nearest=messages.VectorInput(sparse=sparse)),
-        using=TERMS,
+        query=messages.Query(nearest=messages.VectorInput(sparse=asked)),
+        using=using,
         filter=filter_of(chosen),
         limit=limit,
         with_payload=payload_selector(selection),
@@ -173,7 +176,7 @@ def payload_selector(selection: Selection) -> Any:
 
 def vectors_selector(selection: Selection) -> Any:
     """Which vectors are returned, if any."""
-    if selection.vectors and selection.worded:
+    if selection.vectors and selection.named:
         return messages.WithVectorsSelector(include=messages.VectorsSelector(names=[OWN]))
     return messages.WithVectorsSelector(enable=selection.vectors)
 

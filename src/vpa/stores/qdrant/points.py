@@ -9,31 +9,32 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 from vpa.base.arrays import FloatMatrix, FloatVector
 from vpa.base.records import FOREIGN, CollectionInfo
 from vpa.stores.layout.driver import StoredRow
+from vpa.stores.layout.sparse import FIELD
 from vpa.stores.qdrant.keeping import EXACT, INNER
-from vpa.stores.qdrant.words import Sparse
+from vpa.stores.qdrant.words import Named, Sparse
 
 # A filter as `filters.spell` writes it, in the JSON of the REST interface; None: every point.
 Spelled: TypeAlias = Mapping[str, Any] | None
 # The record itself; no field of the user's may stand there under these names.
 RECORD_NAMES: Final = ("id", "text", "metadata", "system", "scope")
-RECORD_FIELDS: Final = (*RECORD_NAMES, EXACT, INNER)
+RECORD_FIELDS: Final = (*RECORD_NAMES, EXACT, INNER, FIELD)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a point is returned with. `foreign`: others wrote it, so all of its payload makes the record. `worded`:
-    words stand beside its vector, and are not returned.
+    """What a point is returned with. `foreign`: others wrote it, so all of its payload makes the record. `named`:
+    sparse vectors stand beside its own, and are not returned.
     """
 
     payloads: bool = True
     vectors: bool = False
     foreign: bool = False
-    worded: bool = False
+    named: bool = False
 
 
 def selection_of(info: CollectionInfo, *, payloads: bool = True, vectors: bool) -> Selection:
     """What points of a collection are returned with."""
-    return Selection(payloads, vectors, info.layout_version == FOREIGN, worded=info.keywords is not None)
+    return Selection(payloads, vectors, info.layout_version == FOREIGN, named=info.keywords is not None or info.sparse)
 
 
 class Depth(NamedTuple):
@@ -65,9 +66,9 @@ class Points(Protocol):
         *,
         vectors: FloatMatrix,
         payloads: Sequence[Mapping[str, Any]],
-        words: Sequence[Sparse] | None,
+        named: Sequence[Named] | None,
     ) -> None:
-        """Replace points whole; `words` None where the collection has no keyword index."""
+        """Replace points whole; `named`: the sparse vectors of each, None where the collection has none."""
 
     async def overwrite(self, collection: str, payloads: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace the payloads of points that exist."""
@@ -76,9 +77,11 @@ class Points(Protocol):
         """Replace the words of points that exist; raises an error for one that does not, others may be written then."""
 
     async def rank(
-        self, collection: str, words: Sparse, chosen: Spelled, *, limit: int, selection: Selection
+        self, collection: str, sparse: Sparse, chosen: Spelled, *, using: str, limit: int, selection: Selection
     ) -> list[StoredRow]:
-        """The `limit` points with the greatest product of their words and these, but none without any of them."""
+        """The `limit` points with the greatest product of this and their sparse vector of that name, but none without
+        any of its dimensions.
+        """
 
     async def retrieve(self, collection: str, ids: Sequence[str | int], selection: Selection) -> list[StoredRow]:
         """Those of the points that exist, in any order."""

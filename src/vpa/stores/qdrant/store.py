@@ -35,29 +35,17 @@ from vpa.stores.qdrant.convert import INFO, id_of, info_of
 from vpa.stores.qdrant.fields import payload_of
 from vpa.stores.qdrant.indexes import PayloadIndexes
 from vpa.stores.qdrant.points import RECORD_NAMES, Depth, Points, Selection, Spelled, selection_of
-from vpa.stores.qdrant.words import TERMS, Sparse, declare_words, sparse_of, sparse_of_rows
+from vpa.stores.qdrant.schema import ALWAYS_INDEXED, PAYLOAD_SCHEMAS, creation_of
+from vpa.stores.qdrant.words import SPARSE, TERMS, Sparse, declare_words, named_of_rows, sparse_of
 from vpa.stores.remote.endpoint import check_options, server_of
 from vpa.stores.remote.session import Session
 
 T = TypeVar("T")
 _NAME: Final = f"{ascii_letters}{digits}_-."
-# Cosine is stored as unit vectors under Dot: Qdrant would normalise them once more, which changes their last bits.
-_DISTANCES: Final = {
-    Metric.COSINE: models.Distance.DOT,
-    Metric.DOT: models.Distance.DOT,
-    Metric.EUCLIDEAN: models.Distance.EUCLID,
-}
-_SCHEMAS: Final = {
-    "keyword": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
-    "float": models.FloatIndexParams(type=models.FloatIndexType.FLOAT),
-    "scope": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
-}
 # Candidates of a search that no recall was promised for: more than Qdrant's own 100.
 _EF: Final = 128
 # How often words are written again without the points that went meanwhile.
 _TRIES: Final = 5
-# Every collection has these; those of fields are made when a filter asks for them.
-_ALWAYS_INDEXED: Final = {fields.SCOPE: "scope", fields.PRESENT: "keyword"}
 # The service does not know the collection, or the method: it is not the Qdrant that answers REST.
 _UNDONE: Final = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNIMPLEMENTED)
 
@@ -85,6 +73,7 @@ class QdrantDriver(LayoutDriver):
             atomic_update=False,
             approximate=connection.server is not None,
             keywords=True,
+            sparse_vectors=True,
             encrypts_in_transit=connection.server is None or connection.server.tls,
         )
 
@@ -132,23 +121,12 @@ class QdrantDriver(LayoutDriver):
             return await self.ask("describe_collection", self.client.cluster_status)
 
         await qdrant_options.check_cluster(options, status)
-        vectors = models.VectorParams(size=info.dimension, distance=_DISTANCES[info.metric], on_disk=options.on_disk)
-
-        async def create() -> None:
-            await self.client.create_collection(
-                name,
-                vectors_config=vectors,
-                # Empty: of the terms that keyword searches will ask for, Qdrant takes only what was declared here.
-                sparse_vectors_config={TERMS: models.SparseVectorParams()},
-                metadata={INFO: json.dumps(info.to_json())},
-                **qdrant_options.creation_arguments(options),
-            )
-
-        await self.ask("create_collection", create, idempotent=False)
+        arguments = creation_of(info, options)
+        await self.ask("create_collection", lambda: self.client.create_collection(name, **arguments), idempotent=False)
         self._indexes.drop(info.name)
         if self._server is not None:
-            await together(self._index(info.name, key, kind) for key, kind in _ALWAYS_INDEXED.items())
-            self._indexes.note(info.name, _ALWAYS_INDEXED)
+            await together(self._index(info.name, key, kind) for key, kind in ALWAYS_INDEXED.items())
+            self._indexes.note(info.name, ALWAYS_INDEXED)
 
     def efforts(self, info: CollectionInfo) -> Sequence[int]:
         """Candidates in the graph (`hnsw_ef`)."""
@@ -156,7 +134,7 @@ class QdrantDriver(LayoutDriver):
         return () if self._server is None else (_EF, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 
     async def _index(self, name: str, key: str, kind: str) -> None:
-        schema: Any = _SCHEMAS[kind]
+        schema = PAYLOAD_SCHEMAS[kind]
         await self.ask(
             "create_index",
             lambda: self.client.create_payload_index(self._native(name), key, field_schema=schema, wait=True),
@@ -244,13 +222,13 @@ class QdrantDriver(LayoutDriver):
         name, vectors = self._native(info.name), rows.vectors
         if vectors is None:
             raise ProviderError(f"points of {info.name!r} are written with their vectors")
-        payloads, words = [payload_of(row, rows.scope) for row in rows.rows], sparse_of_rows(rows.rows)
+        payloads, named = [payload_of(row, rows.scope) for row in rows.rows], named_of_rows(rows.rows)
         await self._points(
-            "upsert", lambda points: points.upsert(name, rows.keys, vectors=vectors, payloads=payloads, words=words)
+            "upsert", lambda points: points.upsert(name, rows.keys, vectors=vectors, payloads=payloads, named=named)
         )
 
     async def rewrite_rows(self, info: CollectionInfo, rows: Rows) -> None:
-        """Payloads only, which leaves vectors and words; a point that is gone stays gone."""
+        """Payloads only, which leaves vectors of every kind; a point that is gone stays gone."""
         name = self._native(info.name)
         payloads = {row.key: payload_of(row, rows.scope) for row in rows.rows}
         await self._points("update_metadata", lambda points: points.overwrite(name, payloads))
@@ -317,10 +295,23 @@ class QdrantDriver(LayoutDriver):
         self, info: CollectionInfo, query: WordQuery, where: Where, *, limit: int, include_vectors: bool
     ) -> list[StoredRow]:
         """By the sparse vectors, all of them: Qdrant has no approximate index of these."""
-        name, selection = self._native(info.name), selection_of(info, vectors=include_vectors)
+        selection = selection_of(info, vectors=include_vectors)
+        return await self._rank(info, query.sparse, where, using=TERMS, limit=limit, selection=selection)
+
+    async def rank_sparse(
+        self, info: CollectionInfo, query: Sparse, where: Where, *, limit: int, include_vectors: bool
+    ) -> list[StoredRow]:
+        """As words are ranked."""
+        selection = selection_of(info, vectors=include_vectors)
+        return await self._rank(info, query, where, using=SPARSE, limit=limit, selection=selection)
+
+    async def _rank(
+        self, info: CollectionInfo, sparse: Sparse, where: Where, *, using: str, limit: int, selection: Selection
+    ) -> list[StoredRow]:
+        name = self._native(info.name)
 
         async def search(points: Points, chosen: Spelled) -> list[StoredRow]:
-            return await points.rank(name, query.sparse, chosen, limit=limit, selection=selection)
+            return await points.rank(name, sparse, chosen, using=using, limit=limit, selection=selection)
 
         return await self._filtered("search", info, where, call=search)
 

@@ -1,5 +1,5 @@
-"""Keyword search on Qdrant: the terms of a record are a sparse vector beside its own, and Qdrant ranks by their product
-with those of a question.
+"""Sparse vectors beside a point's own: the terms of a record, by whose product with those of a question Qdrant ranks,
+and the vector that a caller brings.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ from qdrant_client import models
 
 from vpa.base.errors import ConfigurationError, ProviderError
 from vpa.stores.layout.rows import Row
+from vpa.stores.layout.sparse import written
 from vpa.stores.layout.words import RowWords
 
-# Numbers of terms, ascending, and what each adds.
+# Numbers of terms or dimensions, ascending, and what each adds.
 Sparse: TypeAlias = tuple[list[int], list[float]]
+# Those of a point by name, without empty ones.
+Named: TypeAlias = Mapping[str, Sparse]
 TERMS: Final = "_vpa_terms"
+SPARSE: Final = "_vpa_sparse"
 # Qdrant's name for the vector that has none.
 OWN: Final = ""
 # In JSON a number has no more digits than that: half of what Python writes, and float32 holds no more.
@@ -34,14 +38,21 @@ def sparse_of(words: RowWords | None) -> Sparse:
     return numbers, [round(impact, _DIGITS) for impact in impacts]
 
 
-def sparse_of_rows(rows: Sequence[Row]) -> list[Sparse] | None:
-    """That of each row; None for a collection without a keyword index, whose points have none."""
-    return None if all(row.words is None for row in rows) else [sparse_of(row.words) for row in rows]
+def named_of_rows(rows: Sequence[Row]) -> list[Named] | None:
+    """Those of each row; None for a collection whose points have none."""
+    if all(row.words is None and row.sparse is None for row in rows):
+        return None
+    return [_named(row) for row in rows]
 
 
-def as_model(words: Sparse) -> models.SparseVector:
+def _named(row: Row) -> Named:
+    both = {TERMS: sparse_of(row.words), SPARSE: written(row.sparse or {})}
+    return {name: sparse for name, sparse in both.items() if sparse[0]}
+
+
+def as_model(sparse: Sparse) -> models.SparseVector:
     """As the client has it."""
-    numbers, values = words
+    numbers, values = sparse
     return models.SparseVector(indices=numbers, values=values)
 
 
@@ -63,9 +74,9 @@ async def declare_words(client: Any, native: str, ask: Callable[..., Awaitable[A
         raise ConfigurationError(f"{ADVICE} ({error.message})") from error
 
 
-def named_vectors(vector: list[float], words: Sparse) -> Any:
-    """The vectors of a point; its own alone where it has no words."""
-    return {OWN: vector, TERMS: as_model(words)} if words[0] else vector
+def named_vectors(vector: list[float], named: Named) -> Any:
+    """The vectors of a point; its own alone where it has no others."""
+    return {OWN: vector, **{name: as_model(sparse) for name, sparse in named.items()}} if named else vector
 
 
 def own_vector(vector: Any) -> Any:

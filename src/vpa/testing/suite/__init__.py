@@ -13,6 +13,7 @@ from vpa.testing.suite.metadata import InvalidRecordSuite, RoundTripSuite
 from vpa.testing.suite.scan import ScanSuite
 from vpa.testing.suite.scopes import ScopeSuite
 from vpa.testing.suite.search import SearchSuite
+from vpa.testing.suite.sparse import SparseSuite
 from vpa.testing.suite.writes import WriteSuite
 
 ALL_SUITES = (
@@ -26,6 +27,7 @@ ALL_SUITES = (
     ScanSuite,
     ScopeSuite,
     SearchSuite,
+    SparseSuite,
     WriteSuite,
 )
 
@@ -41,6 +43,7 @@ __all__ = [
     "ScanSuite",
     "ScopeSuite",
     "SearchSuite",
+    "SparseSuite",
     "StoreSuite",
     "WriteSuite",
 ]

@@ -17,11 +17,12 @@ from vpa.base.arguments import explained
 from vpa.base.errors import ConfigurationError, StorageError, StorageFullError
 from vpa.base.records import RecordBatch
 from vpa.base.scope import ALL_SCOPES, Scope
+from vpa.base.sparse import sparse_to_json
 from vpa.base.typed import MetadataTypes
 from vpa.client.arguments import check_collection
 from vpa.client.collection import Collection
 from vpa.kit.threads import Workers
-from vpa.transfer.parquet.format import DIGEST_KEY, INFO_KEY, ROWS, ContentDigest, pyarrow
+from vpa.transfer.parquet.format import DIGEST_KEY, INFO_KEY, ROWS, SPARSE, ContentDigest, columns_of, pyarrow
 from vpa.transfer.parquet.typed import add_typed_columns, behind
 
 # Endings that promise something else.
@@ -131,14 +132,14 @@ class _File:
     def __init__(self, path: Path, collection: Collection) -> None:
         pa = pyarrow()
         info = json.dumps(replace(collection.info, words=None).to_json()).encode()
-        self._dimension = collection.info.dimension
+        self._dimension, columns = collection.info.dimension, columns_of(collection.info)
         self._schema = pa.schema(
             [(name, pa.string()) for name in ("tenant", "namespace", "id")]
             + [("vector", pa.list_(pa.float32(), self._dimension))]
-            + [(name, pa.string()) for name in ("text", "metadata", "system")],
+            + [(name, pa.string()) for name in columns if name in ("text", "metadata", "system", SPARSE)],
             metadata={INFO_KEY: info},
         )
-        self._digest = ContentDigest(info)
+        self._digest = ContentDigest(info, columns)
         self.types = MetadataTypes()
         self._writer = pa.parquet.ParquetWriter(path, self._schema, compression="zstd", write_page_checksum=True)
 
@@ -154,6 +155,7 @@ class _File:
             "text": [record.text for record in records],
             "metadata": [json.dumps(dict(record.metadata), ensure_ascii=False) for record in records],
             "system": [json.dumps(dict(record.system), ensure_ascii=False) for record in records],
+            SPARSE: [json.dumps(sparse_to_json(record.sparse)) if record.sparse else None for record in records],
         }
         columns = [
             pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), self._dimension)
@@ -162,7 +164,7 @@ class _File:
             for name in self._schema.names
         ]
         self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
-        self._digest.add({name: texts[name] for name in texts}, vectors)
+        self._digest.add(texts, vectors)
 
     def close(self) -> None:
         """Write the footer, with the digest."""

@@ -1,15 +1,16 @@
 """The file: its columns, what its metadata says, and the digest of its whole content.
 
-Columns: tenant, namespace, id, vector (fixed-size list of float32), text, metadata and system (JSON); behind them, for
-other tools and never read here, "metadata.<key>" with the values of a key, typed as `vpa.base.typed` says. The file's
-metadata holds the description of the collection under "vpa" and a BLAKE2b digest under "vpa.digest". Pages carry
-checksums; the digest covers what they do not: the footer, the headers of pages, and rows that are missing.
+Columns: tenant, namespace, id, vector (fixed-size list of float32), text, metadata and system (JSON), and sparse (JSON,
+or null) where the collection holds sparse vectors; behind them, for other tools and never read here, "metadata.<key>"
+with the values of a key, typed as `vpa.base.typed` says. The file's metadata holds the description of the collection
+under "vpa" and a BLAKE2b digest under "vpa.digest". Pages carry checksums; the digest covers what they do not: the
+footer, the headers of pages, and rows that are missing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -19,12 +20,18 @@ import numpy as np
 
 from vpa.base.arrays import FloatMatrix
 from vpa.base.errors import ConfigurationError, ProviderNotInstalledError, StorageCorruptedError, VectorDatabaseError
+from vpa.base.records import CollectionInfo
 
 COLUMNS: Final = ("tenant", "namespace", "id", "vector", "text", "metadata", "system")
-TEXT_COLUMNS: Final = tuple(name for name in COLUMNS if name != "vector")
+SPARSE: Final = "sparse"
 INFO_KEY: Final = b"vpa"
 DIGEST_KEY: Final = b"vpa.digest"
 ROWS: Final = 5000  # In one row group: at 384 dimensions 8 MB, checked and let go.
+
+
+def columns_of(info: CollectionInfo) -> list[str]:
+    """The columns of a collection's file."""
+    return [*COLUMNS, SPARSE] if info.sparse else list(COLUMNS)
 
 
 def pyarrow() -> Any:
@@ -40,18 +47,18 @@ def pyarrow() -> Any:
 class ContentDigest:
     """A digest of rows in their order, column by column, so that it does not depend on how they are batched."""
 
-    def __init__(self, info: bytes) -> None:
+    def __init__(self, info: bytes, columns: Sequence[str] = COLUMNS) -> None:
         self._rows = 0
-        self._columns = {name: blake2b(digest_size=32) for name in COLUMNS}
+        self._columns = {name: blake2b(digest_size=32) for name in columns}
         self._info = info
 
-    def add(self, texts: dict[str, Sequence[str | None]], vectors: FloatMatrix) -> None:
+    def add(self, texts: Mapping[str, Sequence[str | None]], vectors: FloatMatrix) -> None:
         """The next rows; `texts` has every column but the vectors, which are `(n, d) float32`."""
         if not len(vectors):
             return
         self._rows += len(vectors)
         self._columns["vector"].update(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
-        for name in TEXT_COLUMNS:
+        for name in self._columns.keys() - {"vector"}:
             # A list without its brackets: batches joined are the list of all rows.
             body = json.dumps(list(texts[name]), ensure_ascii=False)[1:-1]
             self._columns[name].update(body.encode("utf-8", "surrogatepass") + b", ")
@@ -60,8 +67,8 @@ class ContentDigest:
         """Of everything added, the number of rows, and the description of the collection."""
         whole = blake2b(self._info, digest_size=32)
         whole.update(self._rows.to_bytes(8, "little"))
-        for name in COLUMNS:
-            whole.update(self._columns[name].digest())
+        for column in self._columns.values():
+            whole.update(column.digest())
         return whole.hexdigest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,9 @@ from vpa.transfer.parquet.format import (
     DIGEST_KEY,
     INFO_KEY,
     ROWS,
-    TEXT_COLUMNS,
+    SPARSE,
     ContentDigest,
+    columns_of,
     damaged,
     pyarrow,
     reading,
@@ -103,6 +104,7 @@ class _Source:
         if not self.ours:
             _check_types(path, schema)
         self.conversions = [] if self.ours else _conversions(schema)
+        self._columns: Sequence[str] = COLUMNS
 
     def _missing(self, names: list[str]) -> list[str]:
         facts = [key.decode() for key in (INFO_KEY, DIGEST_KEY) if key not in self._facts]
@@ -121,7 +123,8 @@ class _Source:
             info = CollectionInfo.from_json(json.loads(self._facts[INFO_KEY]))
         except (ValueError, TypeError, LookupError) as error:
             raise damaged(self._path, "what it says of its collection cannot be read") from error
-        digest = ContentDigest(self._facts[INFO_KEY])
+        self._columns = columns_of(info)
+        digest = ContentDigest(self._facts[INFO_KEY], self._columns)
         for batch in self._read(digest):
             check_batch(batch, info=info)
         if digest.hexdigest().encode() != self._facts[DIGEST_KEY]:
@@ -157,7 +160,7 @@ class _Source:
 
     def _read(self, digest: ContentDigest | None) -> Iterator[RecordBatch]:
         with reading(self._path, ours=self.ours), self._opened() as file:
-            for table in file.iter_batches(batch_size=ROWS, columns=list(COLUMNS) if self.ours else None):
+            for table in file.iter_batches(batch_size=ROWS, columns=list(self._columns) if self.ours else None):
                 if self.ours:
                     yield from _ours(table, digest)
                 else:
@@ -165,13 +168,13 @@ class _Source:
 
 
 def _ours(table: Any, digest: ContentDigest | None) -> Iterator[RecordBatch]:
-    rows = {name: table.column(name).to_pylist() for name in TEXT_COLUMNS}
+    rows = {name: table.column(name).to_pylist() for name in table.column_names if name != "vector"}
     column = table.column("vector")
     if column.null_count:
         raise ValueError("a vector is missing")
     vectors = np.asarray(column.flatten(), dtype=np.float32).reshape(table.num_rows, -1)
     if digest is not None:
-        digest.add({name: rows[name] for name in TEXT_COLUMNS}, vectors)
+        digest.add(rows, vectors)
     scopes = [Scope(tenant, namespace) for tenant, namespace in zip(rows["tenant"], rows["namespace"], strict=True)]
     for scope in dict.fromkeys(scopes):
         chosen = [n for n in range(table.num_rows) if scopes[n] == scope]
@@ -181,6 +184,7 @@ def _ours(table: Any, digest: ContentDigest | None) -> Iterator[RecordBatch]:
             texts=[rows["text"][n] for n in chosen],
             metadata=[json.loads(rows["metadata"][n]) for n in chosen],
             system=[json.loads(rows["system"][n]) for n in chosen],
+            sparse=[json.loads(rows[SPARSE][n] or "null") for n in chosen] if SPARSE in rows else None,
             scope=scope,
         )
 
