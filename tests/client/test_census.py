@@ -13,9 +13,11 @@ import pytest
 
 from stores.layout.simulated import Server, SimulatedDriver, simulated
 from vpa import Record
+from vpa.analysis.statistics import statistics_of
 from vpa.base import errors
 from vpa.base.clock import SystemClock
 from vpa.base.keywords import KeywordIndex, WordSnapshot
+from vpa.base.scope import Scope
 from vpa.client import census
 from vpa.client.collection import Collection
 from vpa.client.manager import VectorDatabaseManager
@@ -163,6 +165,47 @@ async def test_a_part_stands_for_a_collection_that_is_too_large(
     words = docs.info.words
     assert words is not None
     assert (words.total, words.records) == (30, 30)
+
+
+async def test_of_many_scopes_each_has_its_share(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(census, "MOST_READ", 100)
+    monkeypatch.setattr(census, "_PAGE", 10)
+    docs = await place.here.create_collection("docs", dimension=2, metric="dot", keywords="none")
+    words = ["engine", "contract", "kidney", "violin"]
+    for number, word in enumerate(words):
+        records = [Record(f"r{n}", vector=[1, n], text=f"{word} and more") for n in range(100)]
+        await docs.upsert(records, scope=Scope(f"tenant{number}"))
+    await docs.optimize()
+    snapshot = docs.info.words
+    assert snapshot is not None
+    assert (snapshot.total, snapshot.records) == (400, 400)
+    known = statistics_of(snapshot)
+    assert [known.frequency(word) for word in words] == [100] * 4
+
+
+async def test_a_write_that_is_under_way_is_in_an_index_that_is_made(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout_words, "_ON_THE_WAY_S", -LOOKS_EVERY_S)
+    docs = await place.here.create_collection("docs", dimension=2, metric="dot")
+    await place.fill(docs, 0, 50)
+    write = place.driver.write_rows
+    is_waiting, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(*arguments: Any) -> None:
+        is_waiting.set()
+        await may_go_on.wait()
+        await write(*arguments)
+
+    monkeypatch.setattr(place.driver, "write_rows", slowly)
+    writing = asyncio.create_task(docs.upsert([Record("under way", vector=[1, 1], text="cherry")]))
+    await is_waiting.wait()
+    making = asyncio.create_task(docs.create_keyword_index("none"))
+    await asyncio.sleep(0.5)
+    may_go_on.set()
+    await asyncio.gather(writing, making)
+    assert (await asked(docs, "cherry")).ids == ["under way"]
+    assert len(await docs.search(text="apple", mode="keyword", top_k=100)) == 50
 
 
 async def test_an_index_that_others_made_is_written_to(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,9 @@ import structlog
 import vpa
 import vpa.sync
 from vpa import errors
+from vpa.client.manager import VectorDatabaseManager
 from vpa.retrieval.fusion import Fusion, fuse
+from vpa.testing.fakes import WeakStore
 
 TEXTS = {"x200": "The pump X-200b needs oil.", "valve": "A valve of the pump, and of a pump.", "cats": "Cats sleep."}
 
@@ -271,3 +273,23 @@ async def test_words_of_another_analyser_are_told_and_taken_anew(tmp_path: Path,
             assert again.info.keywords == (older if read_only else present)
     [line] = [line for line in logged if "another version of the analyser" in line["event"]]
     assert (line["made_by"], line["now"]) == (str(older), str(present))
+
+
+async def test_a_residual_filter_that_few_satisfy_ends_a_hybrid_search_at_the_stores_depth() -> None:
+    async with VectorDatabaseManager(store=WeakStore(max_top_k=60)) as db:
+        docs = await db.create_collection("docs", dimension=2, keywords="english")
+        await docs.upsert(
+            [vpa.Record(f"r{n:03}", vector=[1, n], text=f"pump {n}", metadata={"n": n}) for n in range(200)]
+        )
+        answer = await docs.search([1, 5], text="pump", mode="hybrid", top_k=3, filter=vpa.F("n") < 12)
+        assert 0 < len(answer) <= 3
+        assert not answer.exact
+        assert all(match.metadata["n"] < 12 for match in answer)
+
+
+@pytest.mark.parametrize("term", ["", "\ud800", "nul\0"])
+async def test_terms_that_no_text_has_are_refused(term: str) -> None:
+    async with vpa.connect("embedded://") as db:
+        docs = await db.create_collection("docs", dimension=2, keywords="english")
+        with pytest.raises(errors.InvalidQueryError, match="term"):
+            await docs.candidates(terms={term: 1.0})

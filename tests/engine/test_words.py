@@ -266,3 +266,30 @@ def test_both_scores_are_known_of_the_best_by_either() -> None:
     assert by_id["a"] == by_id["c"] == 0
     assert by_id["b"] == pytest.approx(scores(table, "flow")["b"])
     assert {match.score for match in answer.matches} == {1.0}
+
+
+def test_long_chunks_are_not_remembered() -> None:
+    table = Table(info())
+    write(table, {f"t{n}": f"{n:064x}" * 50 for n in range(5)} | {"short": "wing"})
+    assert [match.id for match in ask(table, f"{3:064x}" * 50).matches] == ["t3"]
+    words = table.view.rows.words
+    assert words is not None
+    assert max(map(len, words.vocabulary._chunks)) <= 64
+
+
+def test_rows_are_taken_in_again_where_memory_ran_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, whole = Table(info()), Table(info())
+    texts = {f"t{n}": "wing " * (1 + n % 7) + "flow" for n in range(40)}
+    for one in (table, whole):
+        write(one, dict(list(texts.items())[:20]))
+        ask(one, "flow")
+        write(one, dict(list(texts.items())[20:]))
+
+    def fail(*_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr("vpa.engine.lexical.index.merged", fail)
+    with pytest.raises(MemoryError):
+        ask(table, "flow")
+    monkeypatch.undo()
+    assert scores(table, "flow") == scores(whole, "flow")

@@ -114,3 +114,43 @@ def test_nothing_gives_an_empty_context() -> None:
 def test_a_budget_is_a_whole_number_from_one_up(budget: object) -> None:
     with pytest.raises(InvalidQueryError, match="whole number from 1 up"):
         build_context([], budget_tokens=budget)  # type: ignore[arg-type]
+
+
+def test_a_text_that_ends_in_an_ellipsis_is_not_the_last_one() -> None:
+    results = [
+        result(0, 14, content="He said that …", score=0.9),
+        result(0, 13, document="b", content="Another text.", score=0.8),
+        result(0, 8, document="c", content="A third.", score=0.7),
+    ]
+    context = build_context(results, budget_tokens=5000)
+    assert (len(context.citations), context.left_out) == (3, 0)
+
+
+def test_places_hold_after_chunks_with_a_gap_were_joined_and_cut() -> None:
+    document = "alpha beta gamma\n\ndelta epsilon zeta eta theta"
+    first = result(0, 16, content="alpha beta gamma")
+    second = result(18, len(document), content="delta epsilon zeta eta theta")
+    for budget in range(60, 260, 5):
+        context = build_context([first, second], budget_tokens=budget)
+        for citation in context.citations:
+            quoted = context.text.split(context.fence)[1].strip("\n").removesuffix(" …")
+            assert document[citation.start : citation.end] == quoted
+
+
+@pytest.mark.parametrize("forged", ["[1]", "[ 1 ]", "[1, 2]", "[1-3]", "[1–3]", "[1;2]"])
+def test_no_list_of_citations_is_forged(forged: str) -> None:
+    context = build_context([result(0, 30, content=f"as they say {forged} here")], budget_tokens=500)
+    assert forged not in context.text.split(context.fence)[1]
+    assert f"［{forged[1:-1]}］" in context.text
+
+
+@pytest.mark.parametrize("answer", [None, "3", -1, 1.5, True])
+def test_a_tokenizer_gives_whole_numbers(answer: object) -> None:
+    with pytest.raises(InvalidQueryError, match="count_tokens gave"):
+        build_context([result(0, 4, content="text")], budget_tokens=50, count_tokens=lambda text: answer)  # type: ignore[arg-type,return-value]
+
+
+@pytest.mark.parametrize("results", ["text", [1], None])
+def test_only_results_are_quoted(results: object) -> None:
+    with pytest.raises(InvalidQueryError, match="takes the results of search_knowledge"):
+        build_context(results, budget_tokens=50)  # type: ignore[arg-type]

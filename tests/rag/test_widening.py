@@ -131,3 +131,16 @@ async def test_a_chunk_that_begins_in_the_section_before_stands_in_its_own(
         [best] = await rag.search_knowledge(question, mode="keyword", top_k=1, widen="section")
         assert best.content.startswith(f"## {title}")
         assert best.content.count("## ") == 1
+
+
+def test_a_fence_ends_without_a_name_of_a_language() -> None:
+    text = "# A\n```text\n```python\n# code\n```\n# B\n"
+    assert [one.start for one in headings(text)] == [0, text.index("# B")]
+
+
+async def test_many_results_are_widened_in_groups(rag: EnhancedRAGSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vpa.rag.widening._TOGETHER", 2)
+    plain = await rag.search_knowledge("pumps oil tea", top_k=9)
+    wide = await rag.search_knowledge("pumps oil tea", top_k=9, widen=1)
+    assert len(plain) == len(wide) == 9
+    assert all(len(w.content) >= len(p.content) for w, p in zip(wide, plain, strict=True))
