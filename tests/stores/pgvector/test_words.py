@@ -40,9 +40,7 @@ async def test_a_table_without_words_gets_a_column_and_an_index(stores: RunningS
             await docs.create_keyword_index("english")
             assert len(await docs.search(text="pumps", mode="keyword", top_k=5000)) == 2500
             database = db._store._database  # type: ignore[union-attr]
-            plan = await database.fetch(
-                "plan", f"SELECT count(*) AS n FROM {database.table('later')} WHERE w IS NULL", []
-            )
+            sql = f"SELECT count(*) AS n FROM {database.table('later')} WHERE w IS NULL"
             assert (await database.fetch("count", sql, []))[0]["n"] == 0
             await docs.upsert([Record(f"n{n}", vector=[1, n], text="new valve") for n in range(300)])
             assert len(await docs.search(text="valve", mode="keyword", top_k=1000)) == 300
