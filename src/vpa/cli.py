@@ -160,6 +160,7 @@ def _add_transfers(commands: argparse._SubParsersAction[CommandParser]) -> None:
         "--store-options", metavar="JSON", help="""of the new collection, for example '{"index": "hnsw"}'"""
     )
 
+    migrate.add_argument("--keywords", metavar="LANGUAGE", help="give the copy a keyword index, for example english")
     migrate.add_argument(
         "--embedding", metavar="MODEL", help="the model that the vectors are from, where the source does not say it"
     )

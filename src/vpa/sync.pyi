@@ -590,6 +590,7 @@ def migrate(
     to_collection: str | None = ...,
     store_options: StoreOptions | Mapping[str, Any] | None = ...,
     embedding: EmbeddingIdentity | None = ...,
+    keywords: str | None = ...,
     batch_size: int = ...,
     state_directory: str | None = ...,
     progress: _migrate_Progress = ...,

@@ -41,6 +41,7 @@ async def _copy(args: Namespace) -> Migration:
                 collection=args.collection,
                 to_collection=args.to_collection,
                 store_options=parse_store_options(args.store_options),
+                keywords=args.keywords,
                 embedding=embedding,
                 progress=advance,
             )

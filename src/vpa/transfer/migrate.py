@@ -49,6 +49,7 @@ async def migrate(
     to_collection: str | None = None,
     store_options: StoreOptions | Mapping[str, Any] | None = None,
     embedding: EmbeddingIdentity | None = None,
+    keywords: str | None = None,
     batch_size: int = 1000,
     state_directory: str | None = None,
     progress: Progress = _silent,
@@ -57,7 +58,8 @@ async def migrate(
 
     Both managers are connected. The collection's own store options go along to a store of the same kind;
     `store_options` replace them, on any store (an empty mapping: none). `embedding` is the model that the vectors are
-    from, where the source does not say it because others wrote it. How far it got is kept in a small file in
+    from, where the source does not say it because others wrote it. A keyword index goes along; `keywords` is the
+    language of one that the copy is to get. How far it got is kept in a small file in
     `state_directory` (default: the current directory) until it is done, so that the same call goes on after an
     interruption. `progress` is told the stage ("copy" or "verify") and how many records were done since. Raises
     ConfigurationError if the target is the source, holds records of its own or refuses the options,
@@ -67,7 +69,8 @@ async def migrate(
     name, to_name = _checked(source, target, collection=collection, to_collection=to_collection)
     origin = await source.collection(name)
     state = _State(_directory(state_directory), source, target, name, to_name)
-    made = await create_like(target, _from_model(origin.info, embedding), name=to_name, store_options=store_options)
+    info = _from_model(origin.info, embedding)
+    made = await create_like(target, info, name=to_name, store_options=store_options, keywords=keywords)
     destination = await _destination(made, state)
     copied = 0
     async for batch in origin.scan_batches(scope=ALL_SCOPES, batch_size=batch_size, cursor=state.cursor):

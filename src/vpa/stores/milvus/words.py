@@ -58,6 +58,6 @@ def check_field(info: CollectionInfo) -> None:
     if info.keywords is None:
         raise ConfigurationError(
             f"collection {info.name!r} was made without a keyword index, and Milvus cannot add one: make a collection "
-            "with keywords= and copy the records (vpa migrate)",
+            "with keywords= and copy the records (vpa migrate … --keywords english)",
             collection=info.name,
         )
