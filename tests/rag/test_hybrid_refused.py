@@ -11,6 +11,7 @@ from vpa import errors
 from vpa.config.settings import DeploymentConfig
 from vpa.core.enhanced_rag import EnhancedRAGSystem, create_enhanced_rag_system
 from vpa.retrieval.boosts import Recency
+from vpa.retrieval.fusion import Fusion
 
 
 def settings(**changes: Any) -> DeploymentConfig:
@@ -140,3 +141,9 @@ async def test_an_empty_collection_refuses_no_option() -> None:
                 "oil", rerank=lambda question, texts: [], expand="feedback", diversity=0.5, **options
             )
             assert found == []
+
+
+async def test_weights_beside_a_fusion_are_refused() -> None:
+    async with create_enhanced_rag_system(settings()) as rag:
+        with pytest.raises(errors.InvalidQueryError, match="a Fusion has its own weights"):
+            await rag.search_knowledge("oil", fusion=Fusion("rrf"), semantic_weight=0.2)

@@ -232,3 +232,17 @@ def test_two_processes_write_to_one_file(tmp_path: Path) -> None:
     assert len(values) > 50
     assert all(value == int.from_bytes(name).to_bytes(4, "big") * 1000 for name, value in values.items())
     shelf.close()
+
+
+def test_a_file_that_somebody_deleted_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    shelf = FileShelf(str(path), max_bytes=10_000)
+    shelf.put({key(1): b"one"})
+    for name in tmp_path.iterdir():
+        name.unlink()
+    assert shelf.get([key(1)]) == {}
+    shelf.put({key(2): b"two"})
+    shelf.close()
+    again = FileShelf(str(path), max_bytes=10_000)
+    assert again.get([key(1), key(2)]) == {key(2): b"two"}
+    again.close()

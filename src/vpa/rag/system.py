@@ -248,6 +248,10 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
             try:
                 check_question(query, name="the query")
                 node = await checked_filter(filters)
+                if isinstance(fusion, Fusion) and (semantic_weight is not None or keyword_weight is not None):
+                    raise InvalidQueryError(
+                        "a Fusion has its own weights: give them there, or name the method, fusion='zscore'"
+                    )
                 weights = await self._weights(semantic_weight, keyword_weight)
                 options = RetrievalOptions(
                     top_k=check_top_k(top_k),

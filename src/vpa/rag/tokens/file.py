@@ -60,6 +60,7 @@ class FileShelf(Shelf):
         self._read_only = read_only
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._inode: int | None = None
 
     @property
     def is_made(self) -> bool:
@@ -119,8 +120,13 @@ class FileShelf(Shelf):
     def _opened(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
+                if self._connection is not None and _inode(self.path) != self._inode:
+                    # Somebody deleted it, as they may: what is written to what is gone would be lost.
+                    self._connection.close()
+                    self._connection = None
                 if self._connection is None:
                     self._connection = self._open()
+                    self._inode = _inode(self.path)
                 yield self._connection
             except (sqlite3.Error, OSError) as error:
                 what = "read" if self._read_only else "used"
@@ -177,3 +183,11 @@ def _rows(connection: sqlite3.Connection, column: str, keys: Sequence[bytes]) ->
 def _total(connection: sqlite3.Connection) -> int:
     total: int = connection.execute("SELECT bytes FROM total").fetchone()[0]
     return total
+
+
+def _inode(path: str) -> int | None:
+    """Which file it is; None where there is none."""
+    try:
+        return os.stat(path).st_ino
+    except FileNotFoundError:
+        return None
