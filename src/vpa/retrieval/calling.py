@@ -8,9 +8,14 @@ import contextvars
 import inspect
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
+from vpa.base.errors import ServiceUnavailableError
 from vpa.kit.threads import no_thread
+
+# Calls in threads at once: those that were given up go on, and one that never returns keeps its thread.
+MOST_RUNNING: Final = 64
+_RUNNING: Final = threading.BoundedSemaphore(MOST_RUNNING)
 
 
 async def called(function: Callable[..., Any], *args: Any, read: Callable[[Any], Any] | None = None) -> Any:
@@ -50,12 +55,19 @@ async def _in_thread(call: Callable[[], Any]) -> Any:
             value = context.run(call)
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for the future
             give, value = answer.set_exception, error
+        finally:
+            _RUNNING.release()
         # Where the loop has ended nothing waits any more.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, give, value)
 
+    if not _RUNNING.acquire(blocking=False):
+        raise ServiceUnavailableError(
+            f"{MOST_RUNNING} calls of functions that were given to searches have not returned yet; look why they hang"
+        )
     try:
         threading.Thread(target=run, name="vpa-called", daemon=True).start()
     except (RuntimeError, MemoryError) as error:
+        _RUNNING.release()
         raise no_thread(error) from error
     return await answer
