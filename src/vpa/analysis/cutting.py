@@ -99,6 +99,9 @@ def _joined(text: str, parts: list[tuple[str, int]], start: int, *, elides: bool
         yield Word(text, start, end, whole=True)
         if has_digits and not _LETTER.search(text):
             return
+        if has_digits and not named and "-" in text:
+            # "X-200b" is written "X200b", too.
+            yield Word(text.replace("-", ""), start, end, whole=True)
     elif len(parts[0][0]) == 1 and "-" in text:
         # "e-mail" is written "email", too.
         yield Word(text.replace("-", ""), start, end)

@@ -58,13 +58,15 @@ class Why:
 
 
 def matched_words(text: str, terms: Collection[str], analyser: Analyser) -> Iterator[MatchedWord]:
-    """The words of a text whose terms are asked for, in order. A code and a part of it are two."""
+    """The words of a text whose terms are asked for, in order, each place once. A code and a part of it are two."""
     asked = frozenset(terms)
     # Each word is looked up once, however often it stands there, and places are counted only where one is asked for.
     holding = {chunk for chunk in set(chunks(text)) if not asked.isdisjoint(analyser.terms_of(chunk))}
     for chunk, start in spans(text) if holding else ():
         if chunk in holding:
+            places = set()
             for found in analyser.occurrences(chunk):
-                if found.term in terms:
+                if found.term in terms and (found.start, found.end) not in places:
+                    places.add((found.start, found.end))
                     first, last = start + found.start, start + found.end
                     yield MatchedWord(word=text[first:last], term=found.term, start=first, end=last)
