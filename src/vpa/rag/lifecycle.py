@@ -133,8 +133,9 @@ class RunningSystem:
         if self._owns_manager:
             await self.manager.close()
         await self._embedder.close()
-        await self._workers.finish(self._tokens.close)
         await self._workers.close()
+        # Here, not in a thread: of a pool that the collector found beside this the threads may have ended.
+        self._tokens.close()
 
     async def __aenter__(self) -> Self:
         return await self.initialize()

@@ -39,6 +39,14 @@ class TestInvalidRecords(_Deployment, suite.InvalidRecordSuite):
     """Malformed records are refused by id, and nothing is written."""
 
 
+class TestKeywords(_Deployment, suite.KeywordSuite):
+    """Keyword and hybrid search."""
+
+
+class TestSparse(_Deployment, suite.SparseSuite):
+    """Sparse vectors of callers."""
+
+
 class TestRoundTrip(_Deployment, suite.RoundTripSuite):
     """What is read back is what was written, to the type and the bit."""
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from vpa.base.errors import ConfigurationError, InvalidQueryError, VectorDatabaseError
+from vpa.base.errors import ConfigurationError, InvalidQueryError
 from vpa.base.records import Metric, Record
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
@@ -240,14 +240,9 @@ class KeywordSuite(StoreSuite):
         assert (await docs.search(text="brandnew", mode="keyword")).ids == ["new"]
 
     async def test_another_manager_sees_the_words(self, filled: Collection) -> None:
-        if filled.info.words is None:
-            # One process, and one manager in it, holds the store.
-            return
         other = self.make_manager()
-        try:
-            await other.connect()
-        except VectorDatabaseError:
-            # The same, for one that keeps no statistics itself.
+        if filled.info.words is None or other.config.path is not None:
+            # One process, and one manager in it, holds the store.
             return
         async with other:
             docs = await other.collection(filled.name)
