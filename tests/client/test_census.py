@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from stores.layout.simulated import Server, SimulatedDriver, simulated
 from vpa import Record
+from vpa.analysis.analyser import analyser_of
 from vpa.analysis.statistics import statistics_of
 from vpa.base import errors
 from vpa.base.clock import SystemClock
@@ -229,6 +231,28 @@ async def test_an_index_that_others_made_is_written_to(place: Place, monkeypatch
     assert docs.info.keywords == theirs.info.keywords
     await docs.upsert([Record("later", vector=[0, 1], text="cherry plum")])
     assert (await asked(docs, "plum")).ids == ["later"]
+
+
+async def test_what_was_counted_for_the_index_before_does_not_finish_the_next_one(
+    place: Place, docs: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout_words, "_ON_THE_WAY_S", -LOOKS_EVERY_S)
+    await asked(docs)
+    await place.fill(docs, 30, 40)
+    scan = place.here._store.scan  # type: ignore[union-attr]
+
+    def begun_meanwhile(*arguments: Any) -> Any:
+        # Another process begins an index for another language while the words are counted.
+        info = place.server.info
+        assert info is not None
+        place.server.info = replace(info, keywords=analyser_of("german").identity, words=None)
+        return scan(*arguments)
+
+    monkeypatch.setattr(place.here._store, "scan", begun_meanwhile)
+    with suppress(errors.ConfigurationError):
+        await asked(docs)
+    assert place.server.info is not None
+    assert place.server.info.words is None
 
 
 async def test_an_unfinished_index_says_so(place: Place, docs: Collection, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,6 +151,10 @@ class Census:
         request = SetWords(info.name, census.snapshot(version=version, total=total))
         # Counting may take long enough for another process to make a collection anew under this name.
         bound.doubt()
+        await bound.check_identity()
+        if bound.info.keywords != info.keywords or (bound.info.words is None) != (info.words is None):
+            # Meanwhile an index was begun anew: whoever does it counts when it is finished.
+            return bound.info
         self._written = max(0, self._written - written)
         self.unsaved = request.words
         bound.info = replace(bound.info, words=request.words)

@@ -51,6 +51,10 @@ class Bound(Protocol):
         """Have the next call ask whether the collection is still there."""
         ...
 
+    async def check_identity(self) -> None:
+        """Ask the store whether the collection is still the one that was opened, and take up what others changed."""
+        ...
+
     async def run(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
         """Through the pipeline."""
         ...

@@ -115,6 +115,10 @@ def no_keywords(info: CollectionInfo, store: VectorStore) -> ConfigurationError:
         return ConfigurationError(
             f"{store.provider} keeps no keyword index yet; search by vector, or with mode='dense'", collection=info.name
         )
+    try:
+        store.check_keywords(info)
+    except ConfigurationError as error:
+        return error
     return ConfigurationError(
         f"collection {info.name!r} has no keyword index; build one: await collection.create_keyword_index('english'); "
         "mode='dense' searches without it",

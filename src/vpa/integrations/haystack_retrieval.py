@@ -223,16 +223,11 @@ class Retrieving:
         `fusion` says how the two scores become one; `alpha` is the weight of that by embedding, the rest that of the
         words. Raises ConfigurationError where the collection has no keyword index, InvalidQueryError.
         """
-        retrieval = Retrieval(
-            text=query,
-            embedding=query_embedding,
-            comparison=DENSE.with_options("hybrid", fusion, alpha=alpha),
-            condition=as_condition(filters),
-            top_k=top_k,
-            with_embeddings=return_embedding,
-            scope=self._scope,
+        comparison = DENSE.with_options("hybrid", fusion, alpha=alpha)
+        work = self._by_both(
+            query, query_embedding, comparison, filters=filters, top_k=top_k, with_embeddings=return_embedding
         )
-        return self._run(retrieval.documents, [])
+        return self._run(work, [])
 
     async def hybrid_retrieval_async(
         self,
@@ -245,13 +240,29 @@ class Retrieving:
         alpha: float = 0.5,
         return_embedding: bool = False,
     ) -> list[Document]:
+        comparison = DENSE.with_options("hybrid", fusion, alpha=alpha)
+        work = self._by_both(
+            query, query_embedding, comparison, filters=filters, top_k=top_k, with_embeddings=return_embedding
+        )
+        return await self._arun(work, [])
+
+    def _by_both(
+        self,
+        query: str,
+        query_embedding: list[float],
+        comparison: Comparison,
+        *,
+        filters: dict[str, Any] | None,
+        top_k: int,
+        with_embeddings: bool,
+    ) -> Work[list[Document]]:
         retrieval = Retrieval(
             text=query,
             embedding=query_embedding,
-            comparison=DENSE.with_options("hybrid", fusion, alpha=alpha),
+            comparison=comparison,
             condition=as_condition(filters),
             top_k=top_k,
-            with_embeddings=return_embedding,
+            with_embeddings=with_embeddings,
             scope=self._scope,
         )
-        return await self._arun(retrieval.documents, [])
+        return retrieval.documents

@@ -214,6 +214,10 @@ def _numbers(answer: Any) -> Scores | None:
 
 def scaled(values: Scores) -> Scores:
     """From 0, the least, to 1; all 0 where all are equal."""
-    halves = values / 2  # Whose difference does not overflow.
-    spread = halves.max() - halves.min()
-    return (halves - halves.min()) / spread if spread else np.zeros(len(values))
+    with np.errstate(over="ignore"):
+        spread = values.max() - values.min()
+    if not np.isfinite(spread):
+        # The difference of halves does not overflow.
+        values = values / 2
+        spread = values.max() - values.min()
+    return (values - values.min()) / spread if spread else np.zeros(len(values))

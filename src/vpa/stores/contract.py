@@ -183,6 +183,10 @@ class VectorStore(ABC):
         """
         raise ConfigurationError(f"{self.provider} has no keyword index for {name!r}: {keywords}")
 
+    def check_keywords(self, info: CollectionInfo) -> None:
+        """Raise ConfigurationError, which says what to do, where this collection can get no keyword index."""
+        del info
+
     async def set_words(self, name: str, words: WordSnapshot) -> CollectionInfo:
         """Store what keyword scores count with; returns the new info. Only where `words_are_counted` is false."""
         raise ConfigurationError(f"{self.provider} counts the words of {name!r} by itself: {words}")

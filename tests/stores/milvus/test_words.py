@@ -75,6 +75,9 @@ async def test_a_collection_without_keywords_has_no_field_for_them_and_cannot_ge
     assert await _fields(stores, "worded") == (["v", "w"], ["v", "w"])
     with pytest.raises(errors.ConfigurationError, match=r"made without .* with keywords= and copy .*vpa migrate"):
         await plain.create_keyword_index("english")
+    # A search for words says the same: what it would advise elsewhere does not help here.
+    with pytest.raises(errors.ConfigurationError, match=r"vpa migrate … --keywords english"):
+        await plain.search(text="pump", mode="keyword")
     await plain.upsert(records(["a pump"]))
     assert (await plain.search(vector=[1, 0])).ids == ["r0"]
     await worded.upsert(records(["die Pumpen"]))

@@ -198,6 +198,10 @@ class LayoutStore(VectorStore):
         """Store what its searches were measured to find."""
         return await self._redescribe(name, calibration=calibration)
 
+    def check_keywords(self, info: CollectionInfo) -> None:
+        """As the driver knows it."""
+        self.driver.check_keywords(info)
+
     async def set_words(self, name: str, words: WordSnapshot) -> CollectionInfo:
         """Store the statistics of its words."""
         return await self._redescribe(name, words=words)
