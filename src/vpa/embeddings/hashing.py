@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from math import log
+from itertools import chain
+from threading import Lock
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpa.base.arrays import FloatMatrix, unit_rows
 from vpa.base.records import EmbeddingIdentity
@@ -24,6 +25,8 @@ DIMENSION: Final = 384  # As MiniLM's, so that one can be replaced by the other 
 _WORD: Final = re.compile(r"\w+")
 # A word counts four times its parts: parts find inflected forms, words decide. A choice, not measured.
 _PART_WEIGHT: Final = 0.25
+# Some 20 MB; then they are forgotten and numbered anew.
+_MOST_FEATURES: Final = 1 << 17
 
 
 class HashingEmbedder(BlockingEmbedder):
@@ -43,22 +46,73 @@ class Hashing:
 
     identity = EmbeddingIdentity(name="hashing", revision="1", dimension=DIMENSION)
 
+    def __init__(self) -> None:
+        self._features = _Features()
+        self._lock = Lock()
+
     def encode(self, texts: Sequence[str]) -> FloatMatrix:
         """`(n, 384) float32` unit rows; a text without any word gets one fixed direction."""
         matrix = np.zeros((len(texts), DIMENSION), dtype=np.float32)
         for row, text in zip(matrix, texts, strict=True):
-            for feature, count in Counter(_features(text)).items():
-                digest = int.from_bytes(blake2b(feature.encode("utf-8", "replace"), digest_size=8).digest(), "little")
-                weight = (1.0 if feature[0] == "w" else _PART_WEIGHT) * (1 + log(count))
-                row[digest % DIMENSION] += weight if digest >> 63 else -weight
+            if words := _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
+                with self._lock:
+                    row += self._features.sums(words)
             if not row.any():
                 row[0] = 1.0
         return unit_rows(matrix)
 
 
-def _features(text: str) -> Iterator[str]:
-    for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
-        yield "w" + word
-        padded = f"<{word}>"
-        for start in range(len(padded) - 2):
-            yield "p" + padded[start : start + 3]
+class _Features:
+    """Numbers of the features that were seen, and the bucket and signed weight of each: most words come again."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._of_words: dict[str, list[int]] = {}
+        self._new: list[str] = []
+        self._buckets = np.empty(0, dtype=np.intp)
+        self._weights = np.empty(0, dtype=np.float64)
+
+    def sums(self, words: Sequence[str]) -> NDArray[np.float64]:
+        """`(384,)`: what the words of one text add to each bucket."""
+        if len(self._numbers) > _MOST_FEATURES:
+            self.__init__()  # type: ignore[misc]
+        numbers = np.fromiter(chain.from_iterable(map(self._of_word, words)), dtype=np.intp)
+        self._place_new()
+        distinct, counts = np.unique(numbers, return_counts=True)
+        weights = self._weights[distinct] * (1 + np.log(counts))
+        sums = np.bincount(self._buckets[distinct], weights=weights, minlength=DIMENSION)
+        return sums.astype(np.float64)
+
+    def _of_word(self, word: str) -> list[int]:
+        numbers = self._of_words.get(word)
+        if numbers is None:
+            numbers = self._of_words[word] = [self._number(feature) for feature in _features(word)]
+        return numbers
+
+    def _number(self, feature: str) -> int:
+        number = self._numbers.get(feature)
+        if number is None:
+            number = self._numbers[feature] = len(self._numbers)
+            self._new.append(feature)
+        return number
+
+    def _place_new(self) -> None:
+        """Hash the features that have a number and no place yet."""
+        if self._new:
+            buckets, weights = zip(*map(_placed, self._new), strict=True)
+            self._buckets = np.append(self._buckets, np.array(buckets, dtype=np.intp))
+            self._weights = np.append(self._weights, weights)
+            self._new.clear()
+
+
+def _placed(feature: str) -> tuple[int, float]:
+    digest = int.from_bytes(blake2b(feature.encode("utf-8", "replace"), digest_size=8).digest(), "little")
+    weight = 1.0 if feature[0] == "w" else _PART_WEIGHT
+    return digest % DIMENSION, weight if digest >> 63 else -weight
+
+
+def _features(word: str) -> Iterator[str]:
+    yield "w" + word
+    padded = f"<{word}>"
+    for start in range(len(padded) - 2):
+        yield "p" + padded[start : start + 3]
