@@ -89,3 +89,11 @@ def test_it_is_what_an_ordered_list_would_be(steps: list[tuple[str, str, int]]) 
             assert values.get(name) == (entry[1] if entry is not None and alive else None)
         assert values.size_bytes == sum(entry[2] for entry in model) <= 100
         assert len(values) == len(model)
+
+
+def test_entries_are_discarded_by_key() -> None:
+    cache: TtlCache[str, int] = TtlCache(max_bytes=100, ttl_s=10, clock=Hands())
+    for name in "abc":
+        cache.put(name, 1, size_bytes=10)
+    assert cache.discard(["a", "a", "x", "c"]) == 2
+    assert (list(cache), cache.size_bytes) == (["b"], 10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -21,8 +22,9 @@ from vpa.config.sections.rag import RagOptions
 from vpa.config.settings import DeploymentConfig
 from vpa.core.enhanced_rag import EnhancedRAGSystem, create_enhanced_rag_system
 from vpa.embeddings.contract import Embedder, Kind
-from vpa.rag.tokens.file import NAME, FileShelf
-from vpa.rag.tokens.shelf import MemoryShelf
+from vpa.kit.shelf.file import FileShelf
+from vpa.kit.shelf.memory import MemoryShelf
+from vpa.rag.tokens.layout import TOKEN_VECTORS
 from vpa.stores.config import VectorDatabaseConfig
 
 NAMED = "the order is as it was"
@@ -223,7 +225,7 @@ async def test_they_lie_beside_the_data_where_the_setting_asks_for_them(tmp_path
     async with system(Words(), **place) as rag:
         await rag.add_documents(documents(20))
         assert notes(await light(rag))[0].startswith("none of the 20 candidates has token vectors")
-    assert not (tmp_path / "data" / NAME).exists()
+    assert not (tmp_path / "data" / TOKEN_VECTORS.file_name).exists()
 
     embedder = Words()
     async with system(embedder, rerank="light", **place) as rag:
@@ -233,8 +235,8 @@ async def test_they_lie_beside_the_data_where_the_setting_asks_for_them(tmp_path
         assert (await rag.add_documents(documents(20))).reused == 20
         before = await light(rag)
         assert notes(before) == ()
-    assert (tmp_path / "data" / NAME).exists()
-    assert not list((tmp_path / "data").glob(f"{NAME}-*"))
+    assert (tmp_path / "data" / TOKEN_VECTORS.file_name).exists()
+    assert not list((tmp_path / "data").glob(f"{TOKEN_VECTORS.file_name}-*"))
 
     async with system(Words(), **place) as rag:
         after = await light(rag)
@@ -242,6 +244,29 @@ async def test_they_lie_beside_the_data_where_the_setting_asks_for_them(tmp_path
         # What is there goes on to be used.
         await rag.add_document(document_id="new", content="Another pump, another seal 21.")
         assert scores(await light(rag))["new"] is not None
+
+
+def test_a_file_of_the_first_layout_is_read(tmp_path: Path) -> None:
+    # As it was written before shelves had other uses.
+    with sqlite3.connect(tmp_path / "t") as file:
+        file.executescript(
+            """
+            CREATE TABLE tokens (
+                number INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL
+            );
+            CREATE TABLE total (id INTEGER PRIMARY KEY CHECK (id = 1), bytes INTEGER NOT NULL);
+            INSERT INTO total VALUES (1, 5);
+            INSERT INTO tokens (key, value) VALUES (x'01', 'value');
+            PRAGMA application_id = 1987076468;
+            PRAGMA user_version = 1;
+            """
+        )
+    file.close()
+    shelf = FileShelf(str(tmp_path / "t"), layout=TOKEN_VECTORS, max_bytes=1 << 20)
+    assert (set(shelf.get([b"\x01"])), shelf.size_bytes) == ({b"\x01"}, 5)
+    shelf.put({b"\x02": b"more"})
+    assert shelf.size_bytes == 9
+    shelf.close()
 
 
 async def test_a_reader_beside_the_writer_reads_them_too(tmp_path: Path) -> None:
@@ -262,7 +287,7 @@ async def test_a_backup_and_a_check_of_the_store_do_not_mind_the_file(tmp_path: 
         await rag.add_documents(documents(5))
         copied = await vpa.backup(tmp_path / "data", tmp_path / "copy")
         assert copied.records == 5
-    assert not (tmp_path / "copy" / NAME).exists()
+    assert not (tmp_path / "copy" / TOKEN_VECTORS.file_name).exists()
     async with system(Words(), vector_db_path=str(tmp_path / "copy")) as rag:
         assert len(await light(rag)) == 5
 
@@ -275,9 +300,9 @@ async def test_a_file_that_is_damaged_or_gone_leaves_the_order_and_the_documents
     async with system(Words(), **settings) as rag:
         await rag.add_documents(documents(20))
     if damage is None:
-        (tmp_path / NAME).unlink()
+        (tmp_path / TOKEN_VECTORS.file_name).unlink()
     else:
-        (tmp_path / NAME).write_bytes(damage)
+        (tmp_path / TOKEN_VECTORS.file_name).write_bytes(damage)
     async with system(Words(), **settings) as rag:
         results = await light(rag)
         plain = await rag.search_knowledge("seal 21 pump", top_k=10, rerank="none")
@@ -287,7 +312,7 @@ async def test_a_file_that_is_damaged_or_gone_leaves_the_order_and_the_documents
         await rag.add_document(document_id="new", content="Another pump.")
         assert (await rag.get_document("new")).content == "Another pump."
     if damage is not None:
-        assert (tmp_path / NAME).read_bytes() == damage
+        assert (tmp_path / TOKEN_VECTORS.file_name).read_bytes() == damage
 
 
 def test_where_they_are_kept(tmp_path: Path) -> None:
@@ -302,7 +327,7 @@ def test_where_they_are_kept(tmp_path: Path) -> None:
     assert shelf(server, rerank="light").is_made
     assert shelf(server, rerank="light").max_bytes == 256 << 20
     assert not shelf(directory).is_made
-    assert shelf(directory, rerank="light").path == str(tmp_path / NAME)
+    assert shelf(directory, rerank="light").path == str(tmp_path / TOKEN_VECTORS.file_name)
     for store in (memory, directory, server):
         named = shelf(store, rerank="light", token_vectors_path=str(tmp_path / "named"))
         assert isinstance(named, FileShelf)

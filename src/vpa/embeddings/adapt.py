@@ -12,11 +12,13 @@ from vpa.embeddings.contract import Embedder
 
 
 @explained
-def as_embedder(model: Any, *, name: str | None = None) -> Embedder:
+def as_embedder(model: Any, *, name: str | None = None, revision: str = "") -> Embedder:
     """Accepts an Embedder, a callable on a list of texts, a LangChain or LlamaIndex embedding, or a
     sentence-transformers model.
 
     `name` is what the collection remembers the model by; give one where the object does not name itself, as a lambda.
+    `revision` says which state of that model it is, as a commit or a date: whatever changes its vectors gets another
+    one. Only vectors of a model with a revision are cached on disk. An Embedder says both itself.
     What the model returns is checked when it is used. Raises EmbedderError for anything else.
     """
     if isinstance(model, Embedder):
@@ -26,13 +28,13 @@ def as_embedder(model: Any, *, name: str | None = None) -> Embedder:
     if isinstance(getattr(model, "identity", None), EmbeddingIdentity) and callable(getattr(model, "embed", None)):
         return foreign.from_lookalike(model)
     if _has(model, "embed_documents", "embed_query") or _has(model, "aembed_documents", "aembed_query"):
-        return foreign.from_langchain(model, name=name)
+        return foreign.from_langchain(model, name=name, revision=revision)
     if _has(model, "get_text_embedding_batch", "get_query_embedding"):
-        return foreign.from_llama_index(model, name=name)
+        return foreign.from_llama_index(model, name=name, revision=revision)
     if _has(model, "encode"):
-        return foreign.from_sentence_transformers(model, name=name)
+        return foreign.from_sentence_transformers(model, name=name, revision=revision)
     if callable(model):
-        return foreign.from_callable(model, name=name)
+        return foreign.from_callable(model, name=name, revision=revision)
     raise EmbedderError(f"{type(model).__name__} is no embedder; accepted is {foreign.ACCEPTED}")
 
 

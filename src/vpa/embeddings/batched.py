@@ -1,11 +1,11 @@
-"""What the layers above use: one embedder, in batches, with retries, a cache and progress."""
+"""What the layers above use: one embedder, in batches, with retries, caches and progress."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -16,17 +16,20 @@ from vpa.base.errors import EmbedderError, VectorDatabaseError
 from vpa.base.records import EmbeddingIdentity
 from vpa.base.tokens import TokenVectors
 from vpa.embeddings.adapt import as_embedder
-from vpa.embeddings.cached import VectorCache
+from vpa.embeddings.cached import CacheStatistics, VectorCache
 from vpa.embeddings.contract import Embedder, Kind
 from vpa.embeddings.failures import embedder_error
 from vpa.embeddings.shape import as_vectors
+from vpa.embeddings.shelved import VectorShelf, is_worth_a_shelf
+from vpa.kit.shelf.contract import Shelf
 from vpa.kit.threads import Workers
 from vpa.observe.log import get_logger
 
 Progress: TypeAlias = Callable[[int, int], None]
 T = TypeVar("T")
 _log = get_logger("vpa.embeddings")
-# Hashing that many texts of 1,000 characters takes about a millisecond: then others get the loop.
+# Hashing that many texts of 1,000 characters takes about a millisecond: then others get the loop. Also how many are
+# looked up on a shelf at once.
 _SLICE: Final = 256
 # Questions whose token vectors are remembered for what looks at the answers: as many as are searched for at once.
 _QUESTIONS: Final = 64
@@ -46,6 +49,14 @@ class TokenSink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddedTexts:
+    """`vectors` `(n, d) float32`, of which `cached` rows were remembered, not made."""
+
+    vectors: FloatMatrix
+    cached: int
+
+
+@dataclass(frozen=True, slots=True)
 class Retries:
     """How often a batch is tried where the error may pass; waits double from `first_wait_s`, at random below that."""
 
@@ -59,15 +70,27 @@ class BatchedEmbedder:
     """Loads the model at the first use, once, in a worker thread."""
 
     def __init__(
-        self, load: Callable[[], Any], *, batch_size: int, retries: Retries = Retries(), owns_embedder: bool = True
+        self,
+        load: Callable[[], Any],
+        *,
+        batch_size: int,
+        retries: Retries = Retries(),
+        owns_embedder: bool = True,
+        shelf: Shelf | None = None,
     ) -> None:
-        """`load` blocks and returns anything that `as_embedder` accepts; `owns_embedder` False leaves it open."""
+        """`load` blocks and returns anything that `as_embedder` accepts; `owns_embedder` False leaves it open.
+
+        `shelf` keeps the vectors of documents beyond this process, if the model is one that `is_worth_a_shelf`. It is
+        closed with the embedder.
+        """
         self._load = load
         self._batch_size = batch_size
         self._retries = retries
         self._owns_embedder = owns_embedder
         self._loader = Workers(size=1, name="vpa-loader")
         self._cache = VectorCache()
+        self._shelf = None if shelf is None else VectorShelf(shelf)
+        self._statistics = CacheStatistics()
         self._questions: OrderedDict[str, TokenVectors] = OrderedDict()
         self._embedder: Embedder | None = None
         self._opening = asyncio.Lock()
@@ -80,7 +103,16 @@ class BatchedEmbedder:
                 await embedder.open()
                 self._embedder = embedder
                 await self._loader.close()
+                self._say_if_not_shelved(embedder)
         return self._embedder.identity
+
+    def _say_if_not_shelved(self, embedder: Embedder) -> None:
+        if self._shelf is not None and not embedder.is_lexical and not embedder.identity.revision:
+            _log.info(
+                "embeddings are not cached on disk",
+                model=str(embedder.identity),
+                reason="the model names no revision (docs/rag.md)",
+            )
 
     @property
     def is_lexical(self) -> bool:
@@ -109,32 +141,45 @@ class BatchedEmbedder:
         `tokens` takes the token vectors too, of a model that makes some (`token_width`).
         Batches that were made before a failure are remembered for an hour, so that a second call continues.
         """
+        return (await self.embed_documents(texts, progress=progress, tokens=tokens)).vectors
+
+    async def embed_documents(
+        self, texts: Sequence[str], *, progress: Progress | None = None, tokens: TokenSink | None = None
+    ) -> EmbeddedTexts:
+        """As `documents`, and how many vectors were remembered."""
         identity = await self.open()
+        shelf = self._used_shelf()
         result = np.empty((len(texts), identity.dimension), dtype=np.float32)
         waiting = await self._fill_known(result, texts, but=() if tokens is None else tokens.lacking)
-        done = len(texts) - sum(map(len, waiting.values()))
+        cached = done = len(texts) - sum(map(len, waiting.values()))
         missing = list(waiting)
         for start in range(0, len(missing), self._batch_size):
             batch = missing[start : start + self._batch_size]
+            made: list[TokenVectors] = []
             if tokens is None:
                 vectors = await self._embed(batch, kind="document")
             else:
                 vectors, made = await self._embed_tokens(batch, kind="document")
-                await tokens.put(batch, made)
             self._cache.put(batch, vectors)
             for text, row in zip(batch, vectors, strict=True):
                 result[waiting[text]] = row
                 done += len(waiting[text])
+            self._count(embedded=sum(len(waiting[text]) for text in batch))
+            if tokens is not None:
+                await tokens.put(batch, made)
+            if shelf is not None:
+                # Copies: a model may reuse the array that it returned.
+                await shelf.put(identity, batch, result[[waiting[text][0] for text in batch]])
             if progress is not None:
                 progress(done, len(texts))
             # An embedder that never waits would keep the loop for all batches.
             await asyncio.sleep(0)
-        return result
+        return EmbeddedTexts(result, cached)
 
     async def _fill_known(
         self, result: FloatMatrix, texts: Sequence[str], *, but: Collection[str]
     ) -> dict[str, list[int]]:
-        """Rows from the cache go into `result`, but for some texts; returns the positions of every other text."""
+        """Rows that are remembered go into `result`, but for some texts; returns the positions of every other text."""
         waiting: dict[str, list[int]] = {}
         for position, text in enumerate(texts):
             known = None if text in but else self._cache.get(text)
@@ -144,7 +189,53 @@ class BatchedEmbedder:
                 result[position] = known
             if position % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)
+        self._count(from_memory=len(texts) - sum(map(len, waiting.values())))
+        if (shelf := self._used_shelf()) is not None:
+            await self._fill_shelved(result, waiting, shelf, but=but)
         return waiting
+
+    async def _fill_shelved(
+        self, result: FloatMatrix, waiting: dict[str, list[int]], shelf: VectorShelf, *, but: Collection[str]
+    ) -> None:
+        """Rows from the shelf go into `result`, and their texts out of `waiting`."""
+        identity, asked = self._opened().identity, [text for text in waiting if text not in but]
+        for start in range(0, len(asked), _SLICE):
+            for text, row in (await shelf.get(identity, asked[start : start + _SLICE])).items():
+                positions = waiting.pop(text)
+                result[positions] = row
+                self._count(from_disk=len(positions))
+
+    async def discard(self, identity: EmbeddingIdentity, texts: Sequence[str], *, dry_run: bool = False) -> int:
+        """Remove what is remembered of these documents' texts; returns how many vectors, in memory and in the file.
+
+        `identity` names the model, which need not be loaded. `dry_run` only counts. Raises ShelfError.
+        """
+        discarded = 0
+        for start in range(0, len(texts), _SLICE):
+            part = texts[start : start + _SLICE]
+            discarded += self._cache.count(part) if dry_run else self._cache.discard(part)
+            await asyncio.sleep(0)
+        if self._shelf is not None:
+            discarded += await self._shelf.discard(identity, texts, dry_run=dry_run)
+        return discarded
+
+    def discard_questions(self) -> None:
+        """Forget the questions whose token vectors are remembered."""
+        self._questions.clear()
+
+    def _used_shelf(self) -> VectorShelf | None:
+        return self._shelf if self._shelf is not None and is_worth_a_shelf(self._opened()) else None
+
+    def cache_statistics(self) -> CacheStatistics:
+        """Where the vectors of documents came from, since the start."""
+        uses_disk = self._embedder is not None and self._used_shelf() is not None
+        return replace(self._statistics, uses_disk=uses_disk)
+
+    def _count(self, *, from_memory: int = 0, from_disk: int = 0, embedded: int = 0) -> None:
+        past = self._statistics
+        self._statistics = CacheStatistics(
+            past.from_memory + from_memory, past.from_disk + from_disk, past.embedded + embedded
+        )
 
     async def queries(self, texts: Sequence[str]) -> FloatMatrix:
         """`(n, d) float32`; not cached. The token vectors of the latest ones are remembered."""
@@ -223,6 +314,8 @@ class BatchedEmbedder:
         if embedder is not None and self._owns_embedder:
             await embedder.close()
         await self._loader.close()
+        if self._shelf is not None:
+            await self._shelf.close()
 
 
 # A model that is loaded, with its identity.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
@@ -16,6 +17,20 @@ from vpa.kit.cache import TtlCache
 _BYTES: Final = 32 << 20
 _SECONDS: Final = 3600.0
 _ENTRY_BYTES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStatistics:
+    """Where the vectors of documents came from, in texts; equal texts of one call count each.
+
+    `from_memory`: embedded by this process within the hour; `from_disk`: read from the file. The others were
+    `embedded`. `uses_disk`: whether this model has a file.
+    """
+
+    from_memory: int = 0
+    from_disk: int = 0
+    embedded: int = 0
+    uses_disk: bool = False
 
 
 class VectorCache:
@@ -33,6 +48,14 @@ class VectorCache:
     def get(self, text: str) -> FloatVector | None:
         """The row of a text, if it is still known."""
         return self._rows.get(_key(text))
+
+    def count(self, texts: Iterable[str]) -> int:
+        """How many of these texts have a row."""
+        return len(set(self._rows).intersection(map(_key, texts)))
+
+    def discard(self, texts: Iterable[str]) -> int:
+        """Remove the rows of these texts; returns how many there were."""
+        return self._rows.discard(map(_key, texts))
 
 
 def _key(text: str) -> bytes:

@@ -109,21 +109,23 @@ class TokenCounter:
         return [len(row) for row in ids]
 
 
-def from_langchain(model: Any, *, name: str | None = None) -> ForeignEmbedder:
+def from_langchain(model: Any, *, name: str | None = None, revision: str = "") -> ForeignEmbedder:
     """Its async methods where its class wrote some; LangChain's own only call the others in a thread."""
     query = _own_async(model, "aembed_query") or getattr(model, "embed_query", None) or model.aembed_query
     document = (
         _own_async(model, "aembed_documents") or getattr(model, "embed_documents", None) or model.aembed_documents
     )
-    return ForeignEmbedder(document=document, query=_each(query), identity=_identity(model, name), origin=model)
+    return ForeignEmbedder(
+        document=document, query=_each(query), identity=_identity(model, name, revision), origin=model
+    )
 
 
-def from_llama_index(model: Any, *, name: str | None = None) -> ForeignEmbedder:
+def from_llama_index(model: Any, *, name: str | None = None, revision: str = "") -> ForeignEmbedder:
     """An embedder over LlamaIndex's `BaseEmbedding`: its batch method for documents, its query method for queries."""
     return ForeignEmbedder(
         document=model.get_text_embedding_batch,
         query=_each(model.get_query_embedding),
-        identity=_identity(model, name),
+        identity=_identity(model, name, revision),
         origin=model,
     )
 
@@ -133,8 +135,7 @@ def from_sentence_transformers(model: Any, *, name: str | None = None, revision:
     prompts = getattr(model, "prompts", None) or {}
     read = getattr(model, "get_embedding_dimension", None) or getattr(model, "get_sentence_embedding_dimension", None)
     identity = replace(
-        _identity(model, name),
-        revision=revision,
+        _identity(model, name, revision),
         dimension=int((read() if read is not None else None) or 0),
         query_prefix=prompts.get("query") or "",
         document_prefix=prompts.get("document") or prompts.get("passage") or "",
@@ -150,9 +151,9 @@ def from_sentence_transformers(model: Any, *, name: str | None = None, revision:
     return ForeignEmbedder(document=encode, query=encode, identity=identity, origin=model, tokens=_window(model))
 
 
-def from_callable(model: Any, *, name: str | None = None) -> ForeignEmbedder:
+def from_callable(model: Any, *, name: str | None = None, revision: str = "") -> ForeignEmbedder:
     """A function, or an object with `__call__`, on a list of texts."""
-    return ForeignEmbedder(document=model, query=model, identity=_identity(model, name), origin=model)
+    return ForeignEmbedder(document=model, query=model, identity=_identity(model, name, revision), origin=model)
 
 
 def from_lookalike(model: Any) -> ForeignEmbedder:
@@ -214,8 +215,8 @@ def _parameters(call: Any) -> set[str] | None:
     return {one.name for one in parameters}
 
 
-def _identity(model: Any, name: str | None) -> EmbeddingIdentity:
-    return EmbeddingIdentity(name=name or _name_of(model))
+def _identity(model: Any, name: str | None, revision: str) -> EmbeddingIdentity:
+    return EmbeddingIdentity(name=name or _name_of(model), revision=revision)
 
 
 def _name_of(model: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -60,6 +60,17 @@ class TtlCache(Generic[K, V]):
         self.size_bytes += size_bytes
         while self.size_bytes > self.max_bytes:
             self._remove(next(iter(self._entries)))
+
+    def __iter__(self) -> Iterator[K]:
+        """The keys of all entries, also of those that are too old to be returned."""
+        return iter(self._entries)
+
+    def discard(self, keys: Iterable[K]) -> int:
+        """Remove the entries of these keys; returns how many there were."""
+        known = [key for key in dict.fromkeys(keys) if key in self._entries]
+        for key in known:
+            self._remove(key)
+        return len(known)
 
     def clear(self) -> None:
         """Discard every entry; the counts of hits and misses go on."""

@@ -42,5 +42,13 @@ class SearchHistory:
         entries = list(self._users.get(user_id, ()))
         return [asdict(entry) for entry in reversed(entries)][:limit]
 
+    def count(self, user_id: str) -> int:
+        """How many searches of the user are known."""
+        return len(self._users.get(user_id, ()))
+
+    def discard(self, user_id: str) -> int:
+        """Remove the user's searches; returns how many there were."""
+        return len(self._users.pop(user_id, ()))
+
     def __len__(self) -> int:
         return len(self._users)

@@ -1,4 +1,4 @@
-"""Which embedding model turns text into vectors, and how many texts it gets at once."""
+"""Which embedding model turns text into vectors, how many texts it gets at once, and where its vectors are cached."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from vpa.base.errors import ConfigurationError
 from vpa.config.sections.setting import check_settings, setting
+from vpa.config.store_url import absolute_path
 
 OWN_MODELS: Final = ("minilm", "hashing")
 # One letter wrong or missing in "minilm" gives 0.83 to 0.91; names of other models, "minilm-l6" among them, stay below.
@@ -29,11 +30,22 @@ class EmbeddingOptions:
     """`model` None chooses MiniLM if its libraries and weights are installed, else the lexical hashing embedder.
 
     `model_path` is a directory with the weights. `batch_size` counts the texts of one call of the model.
+    `cache_path` is the file in which vectors are cached, by default one beside the data of an embedded store; it holds
+    at most `cache_mb` MiB of vectors, 0 for no file.
     """
 
     model: str | None = setting("embedding_model", default=None, read=_model)
     model_path: str | None = setting("embedding_model_path", default=None)
     batch_size: int = setting("embedding_batch_size", default=64, minimum=1)
+    cache_path: str | None = setting("embedding_cache_path", default=None)
+    cache_mb: float = setting("embedding_cache_mb", default=512.0, minimum=0)
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.cache_path is not None:
+            object.__setattr__(self, "cache_path", absolute_path(self.cache_path))
+
+    @property
+    def shelf_bytes(self) -> int:
+        """How many bytes of vectors the file holds."""
+        return int(self.cache_mb * (1 << 20))

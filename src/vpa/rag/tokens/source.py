@@ -9,12 +9,12 @@ from typing import Final
 from vpa.base.records import EmbeddingIdentity
 from vpa.base.tokens import TokenVectors
 from vpa.embeddings.batched import BatchedEmbedder
+from vpa.kit.shelf.contract import Shelf, ShelfError
 from vpa.kit.threads import Workers
 from vpa.observe.log import get_logger
 from vpa.rag.chunking.splitter import Chunk
 from vpa.rag.chunking.window import Window, fit
 from vpa.rag.chunks import PreparedDocument
-from vpa.rag.tokens.shelf import Shelf, ShelfError
 from vpa.retrieval.candidates import Candidate
 from vpa.retrieval.light.codes import encode
 from vpa.retrieval.light.reranker import Values
@@ -102,6 +102,19 @@ class Tokens:
         sink = Sink(self, keys, set(keys))
         await self._embedder.documents(list(keys), tokens=sink)
         return sink.values
+
+    async def discard(
+        self, identity: EmbeddingIdentity, chunks: Iterable[tuple[str, str]], *, dry_run: bool = False
+    ) -> int:
+        """Remove the token vectors of chunks, named by title and text; returns how many there were.
+
+        `dry_run` only counts. Raises ShelfError.
+        """
+        return await self._workers.run(self._discard, identity, list(chunks), dry_run)
+
+    def _discard(self, identity: EmbeddingIdentity, chunks: Sequence[tuple[str, str]], dry_run: bool) -> int:
+        keys = [key_of(identity, title, text) for title, text in chunks]
+        return len(self._shelf.known(keys)) if dry_run else self._shelf.discard(keys)
 
     def close(self) -> None:
         """Close the shelf. May be called twice."""

@@ -5,43 +5,22 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from vpa.rag.tokens.shelf import Shelf, ShelfError
+from vpa.kit.shelf.contract import Shelf, ShelfError
+from vpa.kit.shelf.layout import ShelfLayout
 
-NAME: Final = "token-vectors.sqlite"
-# "vpat": what makes it known that a file is ours, and the version of its tables.
-_APPLICATION: Final = 0x76706174
-_VERSION: Final = 1
 # How long one process waits for another that writes.
 _BUSY_S: Final = 5.0
+_AGAIN_S: Final = 0.005
 # Of one statement; SQLite takes at least 999 parameters.
 _AT_ONCE: Final = 500
 # Rows that are dropped together: more than one write of documents brings.
 _DROPPED_AT_ONCE: Final = 64
-_TABLES: Final = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS tokens (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS total (id INTEGER PRIMARY KEY CHECK (id = 1), bytes INTEGER NOT NULL);
-INSERT OR IGNORE INTO total VALUES (1, 0);
-CREATE TRIGGER IF NOT EXISTS added AFTER INSERT ON tokens BEGIN
-    UPDATE total SET bytes = bytes + LENGTH(NEW.value);
-END;
-CREATE TRIGGER IF NOT EXISTS dropped AFTER DELETE ON tokens BEGIN
-    UPDATE total SET bytes = bytes - LENGTH(OLD.value);
-END;
-CREATE TRIGGER IF NOT EXISTS replaced AFTER UPDATE ON tokens BEGIN
-    UPDATE total SET bytes = bytes + LENGTH(NEW.value) - LENGTH(OLD.value);
-END;
-PRAGMA application_id = {_APPLICATION};
-PRAGMA user_version = {_VERSION};
-COMMIT;
-"""
 
 
 class FileShelf(Shelf):
@@ -50,12 +29,15 @@ class FileShelf(Shelf):
     A file that is damaged, or of another program, is left as it is: every call raises ShelfError.
     """
 
-    def __init__(self, path: str, *, max_bytes: int, make: bool = True, read_only: bool = False) -> None:
+    def __init__(
+        self, path: str, *, layout: ShelfLayout, max_bytes: int, make: bool = True, read_only: bool = False
+    ) -> None:
         """The file is opened at the first use, and made if it is to be; its directory must exist. Where there is none,
         and none is to be made, the shelf is empty and takes nothing.
         """
         super().__init__(max_bytes=max_bytes)
         self.path = path
+        self._layout = layout
         self._make = make and not read_only
         self._read_only = read_only
         self._lock = threading.Lock()
@@ -76,34 +58,56 @@ class FileShelf(Shelf):
         if not self._is_there:
             return {}
         with self._opened() as connection:
-            return dict(_rows(connection, "value", keys))
+            return dict(self._rows(connection, "value", keys))
 
     def known(self, keys: Sequence[bytes]) -> set[bytes]:
         """As the contract says."""
         if not self._is_there:
             return set()
         with self._opened() as connection:
-            return {key for key, _ in _rows(connection, "number", keys)}
+            return {key for key, _ in self._rows(connection, "number", keys)}
 
     def put(self, values: Mapping[bytes, bytes]) -> None:
         """All of them or, after an error, none. Nothing where the shelf is only read."""
         if not self.is_made or not values:
             return
+        table = self._layout.table
         with self._opened() as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(
-                "INSERT INTO tokens (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                f"INSERT INTO {table} (key, value) VALUES (?, ?) "
+                "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 values.items(),
             )
             while _total(connection) > self.max_bytes:
                 connection.execute(
-                    "DELETE FROM tokens WHERE number IN (SELECT number FROM tokens ORDER BY number LIMIT ?)",
+                    f"DELETE FROM {table} WHERE number IN (SELECT number FROM {table} ORDER BY number LIMIT ?)",
                     (_DROPPED_AT_ONCE,),
                 )
 
+    def discard(self, keys: Sequence[bytes]) -> int:
+        """As the contract says; no file is made for it, and nothing is removed where the shelf is only read."""
+        if self._read_only or not os.path.exists(self.path):
+            return 0
+        discarded = 0
+        with self._opened() as connection:
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                for part in _parts(keys):
+                    marks = ", ".join("?" * len(part))
+                    statement = f"DELETE FROM {self._layout.table} WHERE key IN ({marks})"
+                    discarded += connection.execute(statement, part).rowcount
+            # The write-ahead log may still have the pages as they were when the values were written.
+            if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                raise sqlite3.OperationalError(
+                    "another process reads it, so values that were removed are still in its log; they leave it when "
+                    "the last process closes the file"
+                )
+        return discarded
+
     @property
     def size_bytes(self) -> int:
-        """Of all values; the file has a tenth more."""
+        """Of all values. The file is larger, by a tenth for values of 10 KB and by a third for some of 1.5 KB."""
         if not self._is_there:
             return 0
         with self._opened() as connection:
@@ -116,12 +120,21 @@ class FileShelf(Shelf):
             if connection is not None:
                 connection.close()
 
+    def _rows(
+        self, connection: sqlite3.Connection, column: str, keys: Sequence[bytes]
+    ) -> Iterator[tuple[bytes, bytes]]:
+        for part in _parts(keys):
+            marks = ", ".join("?" * len(part))
+            yield from connection.execute(
+                f"SELECT key, {column} FROM {self._layout.table} WHERE key IN ({marks})", part
+            )
+
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
                 if self._connection is not None and _inode(self.path) != self._inode:
-                    # Somebody deleted it, as they may: what is written to what is gone would be lost.
+                    # The file was deleted, which is allowed at any time: writes to the open one would be lost.
                     self._connection.close()
                     self._connection = None
                 if self._connection is None:
@@ -139,10 +152,12 @@ class FileShelf(Shelf):
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = sqlite3.connect(self.path, timeout=_BUSY_S, check_same_thread=False, isolation_level=None)
         try:
-            _check_ours(connection)
-            connection.execute("PRAGMA journal_mode = WAL")
+            self._layout.check(connection)
+            _use_log(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(_TABLES)
+            # What is removed or replaced is overwritten with zeros.
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.executescript(self._layout.script)
         except BaseException:
             connection.close()
             raise
@@ -154,30 +169,29 @@ class FileShelf(Shelf):
             f"{place}?mode=ro", uri=True, timeout=_BUSY_S, check_same_thread=False, isolation_level=None
         )
         try:
-            _check_ours(connection)
+            self._layout.check(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
 
-def _check_ours(connection: sqlite3.Connection) -> None:
-    """Raise sqlite3.Error for a file that another program, or a later version, wrote."""
-    # First: another process may be making the tables, which come with both marks in one transaction.
-    if not connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-        return
-    [application], [version] = (
-        connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
-    )
-    if (application, version) != (_APPLICATION, _VERSION):
-        raise sqlite3.DatabaseError("it holds no token vectors of this version")
-
-
-def _rows(connection: sqlite3.Connection, column: str, keys: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+def _parts(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     for start in range(0, len(keys), _AT_ONCE):
-        part = keys[start : start + _AT_ONCE]
-        marks = ", ".join("?" * len(part))
-        yield from connection.execute(f"SELECT key, {column} FROM tokens WHERE key IN ({marks})", part)
+        yield keys[start : start + _AT_ONCE]
+
+
+def _use_log(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log. Where two processes make one file, SQLite refuses one of them without waiting."""
+    until = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(_AGAIN_S)
 
 
 def _total(connection: sqlite3.Connection) -> int:

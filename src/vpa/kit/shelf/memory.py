@@ -1,52 +1,15 @@
-"""Where coded token vectors are kept: bytes by a key, bounded, the oldest dropped first."""
+"""A shelf in the memory of this process."""
 
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from vpa.kit.shelf.contract import Shelf
+
 # What an entry takes beside its value.
 _ENTRY_BYTES: Final = 200
-
-
-class ShelfError(Exception):
-    """A shelf cannot be read or written; the text says which, and why. It stays within this package."""
-
-
-class Shelf(ABC):
-    """Bytes by key. Every method blocks, may be called from any thread, and raises ShelfError."""
-
-    def __init__(self, *, max_bytes: int) -> None:
-        """Holds at most `max_bytes` of values."""
-        self.max_bytes = max_bytes
-
-    @property
-    def is_made(self) -> bool:
-        """Whether there is anything to write to."""
-        return self.max_bytes > 0
-
-    @abstractmethod
-    def get(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """The values of those keys that are there."""
-
-    @abstractmethod
-    def known(self, keys: Sequence[bytes]) -> set[bytes]:
-        """Those keys that have a value."""
-
-    @abstractmethod
-    def put(self, values: Mapping[bytes, bytes]) -> None:
-        """Keep these, in the place of older values of their keys; the oldest others are dropped where room is short."""
-
-    @property
-    @abstractmethod
-    def size_bytes(self) -> int:
-        """Bytes of all values."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Close what is open. May be called twice; used again, it opens anew."""
 
 
 class MemoryShelf(Shelf):
@@ -79,6 +42,13 @@ class MemoryShelf(Shelf):
                 self._size_bytes += len(value) + _ENTRY_BYTES
             while self._size_bytes > self.max_bytes:
                 self._drop([next(iter(self._values))])
+
+    def discard(self, keys: Sequence[bytes]) -> int:
+        """As the contract says."""
+        with self._lock:
+            known = set(keys) & self._values.keys()
+            self._drop(known)
+            return len(known)
 
     def _drop(self, keys: Iterable[bytes]) -> None:
         for key in keys:
