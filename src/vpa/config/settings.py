@@ -19,6 +19,7 @@ from vpa.config.reading import SETTINGS, read_value, read_variables
 from vpa.config.reserved import RESERVED, refusal
 from vpa.config.sections.deployment import ENVIRONMENTS, DeploymentOptions
 from vpa.config.sections.embedding import EmbeddingOptions
+from vpa.config.sections.ingest import IngestOptions
 from vpa.config.sections.observe import LogOptions
 from vpa.config.sections.rag import RagOptions
 from vpa.config.sections.setting import PREFIX
@@ -106,6 +107,11 @@ class DeploymentConfig:
     def rag(self) -> RagOptions:
         """What the RAG system reads; raises ConfigurationError for values that cannot go together."""
         return RagOptions(**self._values(RagOptions))
+
+    @property
+    def ingest(self) -> IngestOptions:
+        """How files are read, and what one may cost."""
+        return IngestOptions(**self._values(IngestOptions))
 
     @property
     def log(self) -> LogOptions:

@@ -14,9 +14,9 @@ from typing import Final, TypeAlias
 
 from vpa.base.errors import ConfigurationError, InvalidRecordError
 from vpa.base.showing import shown
+from vpa.ingest.contract import SourceDocument, SourceProblem
 from vpa.ingest.readers.jsonl import UNREADABLE, read_jsonl_file
 from vpa.ingest.readers.lines import MAX_LINE_BYTES, read_lines
-from vpa.ingest.source import SourceDocument, SourceProblem
 
 Qrels: TypeAlias = dict[str, dict[str, int]]
 

@@ -1,4 +1,4 @@
-"""JSON lines: an object a line with an id, a text, and perhaps a title and metadata. `.gz` and `.xz` are unpacked."""
+"""JSON lines: an object a line with an id, a text, and perhaps a title and metadata; or turns, or conversations."""
 
 from __future__ import annotations
 
@@ -8,83 +8,156 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from vpa.ingest.contract import Item, SourceDocument, SourceFile, SourceProblem
+from vpa.ingest.conversations import Conversation, Turn, conversations_in, document_of
+from vpa.ingest.conversations.exports import turn_of
+from vpa.ingest.conversations.turns import numbered
+from vpa.ingest.encoding import clean
 from vpa.ingest.readers.lines import MAX_LINE_BYTES, read_lines
-from vpa.ingest.source import Item, SourceDocument, SourceProblem
 from vpa.kit.strict_json import parse_json
 
-_ID_KEYS: Final = ("document_id", "id", "_id")
-_TEXT_KEYS: Final = ("content", "text")
+ID_KEYS: Final = ("document_id", "id", "_id")
+TEXT_KEYS: Final = ("content", "text")
 # What reading a packed file raises, besides OSError, where its bytes are damaged.
 UNREADABLE: Final = (OSError, EOFError, zlib.error, lzma.LZMAError)
-_OWN_KEYS: Final = frozenset({*_ID_KEYS, *_TEXT_KEYS, "title", "metadata", "format"})
+_OWN_KEYS: Final = frozenset({*ID_KEYS, *TEXT_KEYS, "title", "metadata", "format"})
 
 
-def read_jsonl_file(path: Path, *, name: str) -> Iterator[Item]:
-    """A document for each line; keys beside the known ones join the metadata. A bad line does not stop the others."""
-    found = False
+def read(file: SourceFile) -> Iterator[Item]:
+    """A document for each line with id and text, one for each line that is a conversation, and one for all turns."""
+    turns: list[Turn] = []
+    for origin, value in _values(file.path, file.name):
+        if isinstance(value, SourceProblem):
+            yield value
+        elif is_document(value):
+            yield document_of_row(value, origin)
+        elif (turn := turn_of(value)) is not None:
+            turns.append(turn)
+        elif conversations := _conversations(value, f"{file.title} {origin.rpartition(':')[2]}"):
+            number = origin.rpartition(":")[2]
+            for position, conversation in enumerate(conversations):
+                key = conversation.key or (number if not position else f"{number}.{position}")
+                yield document_of(conversation, key=key, origin=origin)
+        else:
+            yield document_of_row(value, origin)
+    if turns:
+        yield document_of(Conversation(file.title, numbered(turns), "turns"), origin=file.name)
+
+
+def read_jsonl_file(path: Path, *, name: str) -> Iterator[SourceDocument | SourceProblem]:
+    """A document for each line; keys beside the known ones join the metadata. A bad line does not stop the others.
+
+    `.gz` and `.xz` are unpacked.
+    """
+    for origin, value in _values(path, name):
+        yield value if isinstance(value, SourceProblem) else document_of_row(value, origin)
+
+
+def _conversations(value: Any, title: str) -> list[Conversation]:
+    return (conversations_in(value, title=title) or []) if isinstance(value, dict | list) else []
+
+
+def _values(path: Path, name: str) -> Iterator[tuple[str, Any]]:
+    """Origin and value of each line that is not blank; the value is a SourceProblem where the line cannot be read."""
+    is_empty = True
     number = 0
     try:
         for number, line in enumerate(read_lines(path), 1):
+            origin = f"{name}:{number}"
             if line is None:
-                found = True
-                yield SourceProblem(f"{name}:{number}", f"is longer than {MAX_LINE_BYTES} bytes")
+                yield origin, SourceProblem(origin, f"is longer than {MAX_LINE_BYTES} bytes: split it")
             elif line.strip():
-                found = True
-                yield _read_line(line, f"{name}:{number}")
+                yield origin, _value(line, origin)
+            is_empty = is_empty and line is not None and not line.strip()
     except UnicodeDecodeError as error:
-        yield SourceProblem(f"{name}:{number + 1}", f"is not {error.encoding.upper()}, as its byte order mark says")
-        return
+        origin = f"{name}:{number + 1}"
+        yield origin, SourceProblem(origin, f"is not {error.encoding.upper()}, as its byte order mark says")
     except UNREADABLE as error:
-        yield SourceProblem(f"{name}:{number + 1}" if number else name, f"cannot be read: {error}")
-        return
-    if not found:
-        yield SourceProblem(name, "is empty")
+        origin = f"{name}:{number + 1}" if number else name
+        yield origin, SourceProblem(origin, f"cannot be read: {error}")
+    else:
+        if is_empty:
+            yield name, SourceProblem(name, "is empty")
 
 
-def _read_line(line: bytes, origin: str) -> Item:
+def _value(line: bytes, origin: str) -> Any:
     try:
-        row = parse_json(line)
+        value = parse_json(line)
     except UnicodeDecodeError as error:
         return SourceProblem(origin, f"is not UTF-8 (byte {error.start} of the line)")
     except ValueError as error:
         return SourceProblem(origin, f"cannot be read as JSON: {error}")
+    return value if b"\\u" not in line else cleaned(value, origin)
+
+
+def cleaned(value: Any, origin: str) -> Any:
+    """The value with NUL and lone surrogates, which JSON can write as escapes, replaced in every text."""
+    try:
+        return _cleaned(value)
+    except RecursionError:
+        return SourceProblem(origin, "cannot be read as JSON: it is nested too deeply")
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [_cleaned(element) for element in value]
+    if isinstance(value, dict):
+        return {clean(key): _cleaned(element) for key, element in value.items()}
+    return value
+
+
+def is_document(value: Any) -> bool:
+    """Whether an object has an id and a text, and no speaker."""
+    if not isinstance(value, dict) or "role" in value or "speaker" in value:
+        return False
+    return any(key in value for key in ID_KEYS) and any(key in value for key in TEXT_KEYS)
+
+
+def document_of_row(row: Any, origin: str) -> SourceDocument | SourceProblem:
+    """The document that an object describes, or what is wrong with it."""
     if not isinstance(row, dict):
         return SourceProblem(origin, f"is a JSON {type(row).__name__}, not an object")
-    return _as_document(row, origin)
-
-
-def _as_document(row: Mapping[str, Any], origin: str) -> Item:
-    document_id = next((row[key] for key in _ID_KEYS if key in row), None)
-    content = next((row[key] for key in _TEXT_KEYS if key in row), None)
+    if problem := _problem(row):
+        return SourceProblem(origin, problem)
+    document_id = next(row[key] for key in ID_KEYS if key in row)
     metadata = row.get("metadata") or {}
-    if twice := _told_twice(row):
-        return SourceProblem(origin, twice)
-    if document_id is None or isinstance(document_id, bool) or not isinstance(document_id, str | int):
-        return SourceProblem(origin, f"needs an id (one of {', '.join(_ID_KEYS)}): text or a whole number")
-    if not isinstance(content, str):
-        return SourceProblem(origin, f"needs a text (one of {', '.join(_TEXT_KEYS)}), not {type(content).__name__}")
-    if not isinstance(metadata, dict):
-        return SourceProblem(origin, f"metadata must be an object, not {type(metadata).__name__}")
-    title = row.get("title") or ""
-    if not isinstance(title, str):
-        return SourceProblem(origin, f"title must be text, not {type(title).__name__}")
     extra = {key: value for key, value in row.items() if key not in _OWN_KEYS}
-    for key in sorted(extra.keys() & metadata.keys()):
-        if extra[key] != metadata[key]:
-            return SourceProblem(origin, f"has {key!r} twice, beside metadata and in it, with different values")
     return SourceDocument(
         document_id=str(document_id),
-        title=title,
-        content=content,
+        title=row.get("title") or "",
+        content=next(row[key] for key in TEXT_KEYS if key in row),
         metadata={**metadata, **extra},
         format=str(row.get("format") or "text"),
         origin=origin,
     )
 
 
+def _problem(row: Mapping[str, Any]) -> str:
+    """What is wrong with the fields of an object; empty where nothing is."""
+    if twice := _told_twice(row):
+        return twice
+    document_id = next((row[key] for key in ID_KEYS if key in row), None)
+    content = next((row[key] for key in TEXT_KEYS if key in row), None)
+    title, metadata = row.get("title") or "", row.get("metadata") or {}
+    if document_id is None or isinstance(document_id, bool) or not isinstance(document_id, str | int):
+        return f"needs an id (one of {', '.join(ID_KEYS)}): text or a whole number"
+    if not isinstance(content, str):
+        return f"needs a text (one of {', '.join(TEXT_KEYS)}), not {type(content).__name__}"
+    if not isinstance(metadata, dict):
+        return f"metadata must be an object, not {type(metadata).__name__}"
+    if not isinstance(title, str):
+        return f"title must be text, not {type(title).__name__}"
+    for key in sorted((row.keys() - _OWN_KEYS) & metadata.keys()):
+        if row[key] != metadata[key]:
+            return f"has {key!r} twice, beside metadata and in it, with different values"
+    return ""
+
+
 def _told_twice(row: Mapping[str, Any]) -> str:
     """Which names of one thing stand there with different values; empty where none do."""
-    for keys in (_ID_KEYS, _TEXT_KEYS):
+    for keys in (ID_KEYS, TEXT_KEYS):
         present = [key for key in keys if key in row]
         if any(row[key] != row[present[0]] for key in present[1:]):
             return f"has {' and '.join(present)} with different values; keep one of them"

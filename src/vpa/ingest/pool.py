@@ -1,0 +1,287 @@
+"""The parent's side of reading: a few processes, each asked for some files at once, each file under its own limits.
+
+A process that dies, does not answer in time or answers too much costs the file that it was reading: it is killed and
+replaced, and the rest of its files are read by the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from asyncio import StreamReader, StreamWriter
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+from vpa.base.errors import ServiceUnavailableError
+from vpa.ingest.contract import Limits, SourceProblem
+from vpa.ingest.frames import LENGTH, Frame, packed, remark_frame, unpacked
+
+# A frame is a document at most; its JSON takes up to six times its text.
+_FRAME_FACTOR: Final = 8
+# Text that is no bomb may be so many times as long as its file.
+_OUTPUT_FACTOR: Final = 4
+_STARTED_WITHIN_S: Final = 60.0
+_BUFFER: Final = 1 << 16
+# Files of one process: memory that libraries leak is given back.
+_FILES_PER_PROCESS: Final = 2000
+# -P: a folder that the program runs in brings no modules.
+_COMMAND: Final = (sys.executable, "-P", "-c", "from vpa.ingest.worker import main; main()")
+# What a process needs of the environment; keys of services are not among it.
+_ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TESSDATA_PREFIX", "SYSTEMROOT", "VIRTUAL_ENV")
+_PREFIX: Final = "vpa-ingest-"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file to read: where it is, what to call it, its size, and the hash and parser of its last reading, if any."""
+
+    path: str
+    name: str
+    size: int
+    known_hash: str = ""
+    known_parser: str = ""
+
+
+class ReaderPool:
+    """Processes that read files. `size` of them at most; made when needed, ended by `close`."""
+
+    def __init__(
+        self, limits: Limits, *, size: int, ocr_languages: str = "eng", command: Sequence[str] = _COMMAND
+    ) -> None:
+        """`command` starts a process that answers as `vpa.ingest.worker` does."""
+        self._limits = limits
+        self._command = command
+        self._ocr_languages = ocr_languages
+        self._idle: list[_Reader] = []
+        self._all: set[_Reader] = set()
+        self._gate = asyncio.Semaphore(size)
+        # Ours, as a process that is killed leaves what it unpacked.
+        _sweep()
+        self._directory = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", ignore_cleanup_errors=True)
+
+    async def read(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[int, Frame]]:
+        """`(number of the job, frame)`, job by job; the last frame of each has kind "end".
+
+        Frames are read no faster than they are taken, and time in which nothing is asked for does not count.
+        """
+        async with self._gate:
+            number = 0
+            while number < len(jobs):
+                # One process: until all are read, or it failed.
+                async with aclosing(self._answers(jobs[number:])) as answers:
+                    async for frame in answers:
+                        yield number, frame
+                        number += frame["kind"] == "end"
+
+    async def _answers(self, jobs: Sequence[Job]) -> AsyncGenerator[Frame, None]:
+        reader = self._idle.pop() if self._idle else await self._started()
+        number, is_spent = 0, False
+        try:
+            await reader.ask(jobs, self._request())
+            while number < len(jobs) and not is_spent:
+                frame = await reader.next_frame()
+                yield frame
+                if frame["kind"] == "end":
+                    number += 1
+                    is_spent = bool(frame.get("is_spent"))
+                    if number < len(jobs):
+                        reader.expect(jobs[number])
+        except ReaderFailedError as error:
+            await self._end(reader)
+            yield remark_frame(SourceProblem(jobs[number].name, str(error)))
+            yield {"kind": "end", "hash": "", "parser": "", "is_known": False}
+        except BaseException:
+            await self._end(reader)
+            raise
+        else:
+            await self._give_back(reader, is_spent=is_spent)
+
+    def _request(self) -> dict[str, Any]:
+        return {
+            "kind": "request",
+            "limits": asdict(self._limits),
+            "ocr_languages": self._ocr_languages,
+            "directory": self._directory.name,
+        }
+
+    async def _started(self) -> _Reader:
+        reader = await _Reader.start(self._command, self._limits, directory=self._directory.name)
+        self._all.add(reader)
+        try:
+            await reader.ready()
+        except BaseException:
+            await self._end(reader)
+            raise
+        return reader
+
+    async def _give_back(self, reader: _Reader, *, is_spent: bool) -> None:
+        if is_spent or reader.files >= _FILES_PER_PROCESS:
+            await self._end(reader)
+        else:
+            self._idle.append(reader)
+
+    async def _end(self, reader: _Reader) -> None:
+        self._all.discard(reader)
+        await asyncio.shield(reader.end())
+
+    async def close(self) -> None:
+        """End all processes. Twice is no error."""
+        self._idle.clear()
+        while self._all:
+            await self._end(next(iter(self._all)))
+        self._directory.cleanup()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class ReaderFailedError(Exception):
+    """The process that read a file died, or was ended since it took too much; the text says why and what to do."""
+
+
+class _Reader:
+    """One process, and what the file that it reads has cost so far."""
+
+    def __init__(self, process: Process, *, requests: StreamWriter, answers: StreamReader, limits: Limits) -> None:
+        self._process = process
+        self._requests = requests
+        self._answers = answers
+        self._limits = limits
+        self._seconds_left = 0.0
+        self._bytes_left = 0
+        self.files = 0
+
+    @classmethod
+    async def start(cls, command: Sequence[str], limits: Limits, *, directory: str) -> _Reader:
+        """A new process, in a group of its own, so that programs that it starts end with it."""
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1", "PYTHONUTF8": "1"}
+        environment["PYTHONPATH"] = os.pathsep.join(_module_paths())
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,
+            start_new_session=True,
+            env=environment,
+            cwd=directory,
+            limit=_BUFFER,
+        )
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("a process was started without its pipes")
+        return cls(process, requests=process.stdin, answers=process.stdout, limits=limits)
+
+    async def ready(self) -> None:
+        """Wait until it listens; raises ServiceUnavailableError where it cannot be started."""
+        self._seconds_left, self._bytes_left = _STARTED_WITHIN_S, _BUFFER
+        try:
+            await self.next_frame()
+        except ReaderFailedError as error:
+            raise ServiceUnavailableError(
+                f"the process that reads files could not be started: {error}; is there memory for it "
+                "(VPA_INGEST_MEMORY_MB is for each file)?"
+            ) from error
+
+    async def ask(self, jobs: Sequence[Job], request: dict[str, Any]) -> None:
+        """Send files to read; the answers are of the first one first. Raises ReaderFailedError."""
+        asked = [
+            {"path": job.path, "name": job.name, "known_hash": job.known_hash, "known_parser": job.known_parser}
+            for job in jobs
+        ]
+        try:
+            self._requests.write(packed({**request, "jobs": asked}))
+            await self._requests.drain()
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise ReaderFailedError(self._death()) from error
+        self.expect(jobs[0])
+
+    def expect(self, job: Job) -> None:
+        """The limits of the next file begin."""
+        self.files += 1
+        self._seconds_left = self._limits.seconds
+        self._bytes_left = _FRAME_FACTOR * (self._limits.text_bytes + _OUTPUT_FACTOR * job.size)
+
+    async def next_frame(self) -> Frame:
+        """The next answer; raises ReaderFailedError."""
+        try:
+            (length,) = LENGTH.unpack(await self._timed(self._answers.readexactly(LENGTH.size)))
+            self._bytes_left -= length
+            if self._bytes_left < 0:
+                raise ReaderFailedError(
+                    f"holds more text than {self._limits.text_bytes >> 20} MB and {_OUTPUT_FACTOR} times its size "
+                    "(VPA_INGEST_TEXT_MB)"
+                )
+            return unpacked(await self._timed(self._answers.readexactly(length)))
+        except asyncio.IncompleteReadError as error:
+            await self._process.wait()
+            raise ReaderFailedError(self._death()) from error
+        except ValueError as error:
+            raise ReaderFailedError(f"cannot be read: its parser answered nonsense ({error})") from error
+
+    async def _timed(self, reading: Any) -> bytes:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            async with asyncio.timeout(self._seconds_left):
+                data: bytes = await reading
+        except TimeoutError:
+            raise ReaderFailedError(
+                f"took more than {self._limits.seconds:g} s to be read (VPA_INGEST_SECONDS)"
+            ) from None
+        self._seconds_left -= loop.time() - started
+        return data
+
+    def _death(self) -> str:
+        code = self._process.returncode
+        if code is None or code >= 0:
+            return f"cannot be read: its parser ended with status {code}"
+        with suppress(ValueError):
+            return f"cannot be read: its parser crashed ({signal.Signals(-code).name})"
+        return f"cannot be read: its parser crashed (signal {-code})"
+
+    async def end(self) -> None:
+        """Kill the process and what it started, and wait for it."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._requests.close()
+        await self._process.wait()
+        # Without it the transport of a killed process is closed by the collector, with a warning.
+        transport = getattr(self._process, "_transport", None)
+        if transport is not None:
+            transport.close()
+
+
+def _module_paths() -> list[str]:
+    """Where modules are found, but for the directory that the program happens to run in."""
+    here = os.path.realpath(os.getcwd())
+    paths = [path for path in sys.path if os.path.isabs(path) and os.path.exists(path)]
+    own = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+    return [path for path in paths if os.path.realpath(path) == own or os.path.realpath(path) != here]
+
+
+def _sweep() -> None:
+    """Remove what processes left that were killed."""
+    with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+        for entry in entries:
+            pid = entry.name.removeprefix(_PREFIX).partition("-")[0]
+            if not entry.name.startswith(_PREFIX) or not pid.isdecimal() or entry.is_symlink():
+                continue
+            try:
+                os.kill(int(pid), 0)
+            except ProcessLookupError:
+                shutil.rmtree(entry.path, ignore_errors=True)
+            except OSError:
+                continue

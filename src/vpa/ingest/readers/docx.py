@@ -1,0 +1,212 @@
+"""Word documents (DOCX, DOCM): headings, paragraphs, list items, tables as rows, and footnotes, in their order.
+
+Hidden text, and white text, is left out and flagged. Macros and linked files are never touched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from vpa.ingest.cleaning import aware, cleaned, squeezed
+from vpa.ingest.contract import Item, Part, SourceFile
+from vpa.ingest.documents import damage_named, document
+from vpa.ingest.tables import table_parts
+from vpa.ingest.zipped import member_bytes, opened_zip, xml_tree
+
+_W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_MC: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
+_ON: Final = frozenset({"", "1", "true", "on"})
+_NOTES: Final = ("word/footnotes.xml", "word/endnotes.xml")
+_LEVEL: Final = re.compile(r"heading (\d)", re.IGNORECASE)
+# Tables inside of cells inside of tables: deeper ones are read as text.
+_DEEPEST: Final = 8
+# Word has at most 63 columns.
+_WIDEST: Final = 63
+
+
+def read(file: SourceFile) -> Iterator[Item]:
+    """One document; raises UnreadableError."""
+    with opened_zip(file, what="a DOCX file") as archive, damage_named("a DOCX file"):
+        names = set(archive.namelist())
+        trees = [xml_tree(member_bytes(archive, name)) for name in _NOTES if name in names]
+        yield from _items(file, trees)
+
+
+def _items(file: SourceFile, trees: list[Any]) -> Iterator[Item]:
+    import docx
+
+    opened = docx.Document(str(file.path))
+    body = _Body()
+    parts = [*body.parts(opened), *body.notes(trees)]
+    properties = opened.core_properties
+    title = squeezed(properties.title or "") or body.title or _first_heading(parts)
+    metadata = {
+        "author": squeezed(properties.author or ""),
+        "created": aware(properties.created) if properties.created else None,
+        "language": squeezed(properties.language or ""),
+    }
+    yield from document(file, parts, title=title, metadata=metadata, flags=body.flags)
+
+
+def _first_heading(parts: list[Part]) -> str:
+    return next((part.text for part in parts if part.kind == "heading"), "")
+
+
+class _Body:
+    """Turns the elements of one document into parts. `title` is the text of its first paragraph of the style Title."""
+
+    def __init__(self) -> None:
+        self.flags: set[str] = set()
+        self.title = ""
+
+    def parts(self, opened: Any) -> Iterator[Part]:
+        yield from self._blocks(opened.element.body, opened, depth=0)
+
+    def _blocks(self, holder: Any, opened: Any, *, depth: int) -> Iterator[Part]:
+        """Paragraphs and tables, also those inside of content controls, without the table of contents."""
+        from docx.text.paragraph import Paragraph
+
+        for block in holder.iterchildren(f"{_W}p", f"{_W}tbl", f"{_W}sdt"):
+            if block.tag == f"{_W}tbl":
+                yield from table_parts(self._rows(block, depth=1))
+            elif block.tag == f"{_W}sdt":
+                content = block.find(f"{_W}sdtContent")
+                if content is not None and depth < _DEEPEST and not _is_contents(block):
+                    yield from self._blocks(content, opened, depth=depth + 1)
+            else:
+                if text := self._text(block).strip():
+                    yield self._paragraph(Paragraph(block, opened._body), text)
+                yield from self._boxes(block)
+
+    def _boxes(self, paragraph: Any) -> Iterator[Part]:
+        """Text boxes that hang on a paragraph; Word writes each twice, for programs old and new."""
+        for box in paragraph.iter(f"{_W}txbxContent"):
+            if next(box.iterancestors(f"{_MC}Fallback"), None) is None:
+                yield Part("\n".join(filter(None, (self._text(inner).strip() for inner in box.iter(f"{_W}p")))))
+
+    def notes(self, trees: list[Any]) -> Iterator[Part]:
+        """Footnotes and endnotes, without the lines that only separate them."""
+        for tree in trees:
+            for note in tree.iterchildren(f"{_W}footnote", f"{_W}endnote"):
+                if note.get(f"{_W}type", "normal") == "normal":
+                    yield Part(squeezed(" ".join(map(self._text, note.iter(f"{_W}p")))))
+
+    def _paragraph(self, block: Any, text: str) -> Part:
+        style = _style_name(block)
+        if style == "Title":
+            self.title = self.title or squeezed(text)
+            return Part(squeezed(text), "heading", level=1)
+        level = _level(block, style)
+        return Part(squeezed(text), "heading", level=level) if level else Part(text)
+
+    def _rows(self, table: Any, *, depth: int) -> Iterator[list[str]]:
+        """The rows of a table; a cell that goes on from the one above has its text."""
+        above: dict[int, str] = {}
+        for row in table.iterchildren(f"{_W}tr"):
+            texts: list[str] = []
+            for cell in row.iter(f"{_W}tc"):
+                if _row_of(cell) is not row:
+                    continue
+                text = above.get(len(texts), "") if _goes_on(cell) else self._cell(cell, depth=depth)
+                above[len(texts)] = text
+                texts += [text, *[""] * (_width(cell) - 1)]
+            yield texts
+
+    def _cell(self, cell: Any, *, depth: int) -> str:
+        texts = []
+        for block in cell.iterchildren():
+            if block.tag == f"{_W}p":
+                texts.append(self._text(block))
+            elif block.tag == f"{_W}tbl" and depth < _DEEPEST:
+                texts += [" ".join(row) for row in self._rows(block, depth=depth + 1)]
+            elif block.tag in (f"{_W}sdt", f"{_W}tbl"):
+                texts += map(self._text, block.iter(f"{_W}p"))
+        return " ".join(texts)
+
+    def _text(self, paragraph: Any) -> str:
+        """The text that a reader of the page sees: insertions yes, deletions and hidden runs no."""
+        texts = []
+        boxed = next(paragraph.iter(f"{_W}txbxContent"), None) is not None
+        for element in paragraph.iter(f"{_W}t", f"{_W}tab", f"{_W}br", f"{_W}cr", f"{_W}noBreakHyphen"):
+            run = element.getparent()
+            if run is None or run.tag != f"{_W}r" or (boxed and _paragraph_of(run) is not paragraph):
+                continue
+            text = _TEXTS.get(element.tag) or element.text or ""
+            if _is_hidden(run):
+                if text.strip():
+                    self.flags.add("hidden_text")
+            else:
+                texts.append(text)
+        return cleaned("".join(texts))
+
+
+_TEXTS: Final = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
+
+
+def _is_contents(control: Any) -> bool:
+    gallery = control.find(f"{_W}sdtPr/{_W}docPartObj/{_W}docPartGallery")
+    return gallery is not None and gallery.get(f"{_W}val") == "Table of Contents"
+
+
+def _goes_on(cell: Any) -> bool:
+    merge = cell.find(f"{_W}tcPr/{_W}vMerge")
+    return merge is not None and merge.get(f"{_W}val", "continue") == "continue"
+
+
+def _width(cell: Any) -> int:
+    """How many columns a cell spans."""
+    span = cell.find(f"{_W}tcPr/{_W}gridSpan")
+    value = span.get(f"{_W}val", "1") if span is not None else "1"
+    return min(max(int(value), 1), _WIDEST) if value.isdecimal() and len(value) < 6 else 1
+
+
+def _paragraph_of(run: Any) -> Any:
+    return next(run.iterancestors(f"{_W}p"), None)
+
+
+def _row_of(cell: Any) -> Any:
+    parent = cell.getparent()
+    while parent is not None and parent.tag != f"{_W}tr":
+        parent = parent.getparent()
+    return parent
+
+
+def _is_hidden(run: Any) -> bool:
+    properties = run.find(f"{_W}rPr")
+    if properties is None:
+        return False
+    vanish = properties.find(f"{_W}vanish")
+    if vanish is not None and vanish.get(f"{_W}val", "") in _ON:
+        return True
+    color = properties.find(f"{_W}color")
+    if color is None or color.get(f"{_W}val", "").lower() != "ffffff":
+        return False
+    # White on a dark background is a design, not a trick.
+    return not _is_shaded(run)
+
+
+def _is_shaded(run: Any) -> bool:
+    for holder in (run, *run.iterancestors(f"{_W}p", f"{_W}tc", f"{_W}tbl")):
+        for properties in holder.iterchildren(f"{_W}rPr", f"{_W}pPr", f"{_W}tcPr", f"{_W}tblPr"):
+            shading = properties.find(f"{_W}shd")
+            if shading is not None and shading.get(f"{_W}fill", "auto").lower() not in ("auto", "ffffff"):
+                return True
+            if properties.find(f"{_W}highlight") is not None:
+                return True
+    return any(True for _ in run.iterancestors(f"{_W}txbxContent"))
+
+
+def _style_name(block: Any) -> str:
+    style = block.style
+    return (style.name or "") if style is not None else ""
+
+
+def _level(block: Any, style: str) -> int:
+    """The level of a heading, from 1, of the style's name or of the outline; 0 for other paragraphs."""
+    if named := _LEVEL.match(style):
+        return int(named[1])
+    outline = block._p.find(f"{_W}pPr/{_W}outlineLvl")
+    value = outline.get(f"{_W}val", "9") if outline is not None else "9"
+    return int(value) + 1 if value.isdigit() and int(value) < 9 else 0
