@@ -75,7 +75,8 @@ if TYPE_CHECKING:
     from vpa.embeddings.contract import Embedder
     from vpa.filters import F, Filter
     from vpa.rag.context import Citation, Context, build_context
-    from vpa.rag.documents import SearchResult
+    from vpa.rag.documents import IngestReport, SearchResult
+    from vpa.rag.intake.report import FilesReport, ForgetReport
     from vpa.rag.system import EnhancedRAGSystem
     from vpa.retrieval.boosts import Recency
     from vpa.retrieval.fusion import Fusion
@@ -111,9 +112,12 @@ _HOME = {
     "EmbeddingIdentity": "vpa.base.records",
     "EnhancedRAGSystem": "vpa.rag.system",
     "F": "vpa.filters",
+    "FilesReport": "vpa.rag.intake.report",
     "Filter": "vpa.filters",
+    "ForgetReport": "vpa.rag.intake.report",
     "Fusion": "vpa.retrieval.fusion",
     "IndexOptions": "vpa.base.index_options",
+    "IngestReport": "vpa.rag.documents",
     "Match": "vpa.base.records",
     "MatchedWord": "vpa.retrieval.why",
     "Matches": "vpa.base.records",
@@ -175,9 +179,12 @@ __all__ = [
     "EmbeddingMismatchError",
     "EnhancedRAGSystem",
     "F",
+    "FilesReport",
     "Filter",
+    "ForgetReport",
     "Fusion",
     "IndexOptions",
+    "IngestReport",
     "InvalidFilterError",
     "InvalidQueryError",
     "InvalidRecordError",

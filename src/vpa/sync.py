@@ -239,9 +239,9 @@ def create_enhanced_rag_system(config: Any = None, *, manager: Any = None, embed
 
 @explained
 @functools.wraps(_as_embedder)
-def as_embedder(model: Any, *, name: str | None = None) -> Any:
+def as_embedder(model: Any, *, name: str | None = None, revision: str = "") -> Any:
     """As `vpa.as_embedder`; a function is called in the thread of whoever calls `vpa.sync`."""
-    return _as_embedder(called_here(model), name=name)
+    return _as_embedder(called_here(model), name=name, revision=revision)
 
 
 def _function(function: Any) -> Any:

@@ -76,9 +76,14 @@ from vpa.rag.asking import GroupBy
 from vpa.rag.context import Citation as Citation
 from vpa.rag.context import Context as Context
 from vpa.rag.context import CountTokens
-from vpa.rag.documents import Document, DocumentSummary, FormatName, IngestReport
+from vpa.rag.documents import Document, DocumentSummary, FormatName
+from vpa.rag.documents import IngestReport as IngestReport
 from vpa.rag.documents import SearchResult as SearchResult
 from vpa.rag.ingest import Progress, Source
+from vpa.rag.intake.report import FilesProgress
+from vpa.rag.intake.report import FilesReport as FilesReport
+from vpa.rag.intake.report import ForgetReport as ForgetReport
+from vpa.rag.intake.verbs import PathLike
 from vpa.rag.widening import Widen
 from vpa.retrieval.boosts import Recency as Recency
 from vpa.retrieval.expand import Expansion
@@ -479,9 +484,35 @@ class EnhancedRAGSystem:
     def delete_documents(
         self, *, filter: FilterLike = ..., allow_all: bool = ..., collection: str | None = ..., scope: Scope = ...
     ) -> int: ...
+    def estimate(self, report: FilesReport) -> dict[str, Any]: ...
+    def forget(
+        self,
+        *,
+        source: str | None = ...,
+        metadata: FilterLike = ...,
+        user_id: str | None = ...,
+        dry_run: bool = ...,
+        collection: str | None = ...,
+        scope: Scope = ...,
+    ) -> ForgetReport: ...
     def get_document(self, document_id: str, *, collection: str | None = ..., scope: Scope = ...) -> Document: ...
     def get_search_history(self, user_id: str, *, limit: int = ...) -> list[dict[str, Any]]: ...
     def get_system_stats(self) -> dict[str, Any]: ...
+    def ingest(
+        self,
+        *paths: PathLike,
+        sync: bool = ...,
+        retry: bool = ...,
+        include: Sequence[str] = ...,
+        exclude: Sequence[str] = ...,
+        hidden: bool = ...,
+        links: bool = ...,
+        ignore_files: bool = ...,
+        dry_run: bool = ...,
+        progress: FilesProgress | None = ...,
+        collection: str | None = ...,
+        scope: Scope = ...,
+    ) -> FilesReport: ...
     def initialize(self) -> Self: ...
     def list_documents(
         self, *, filter: FilterLike = ..., limit: int | None = ..., collection: str | None = ..., scope: Scope = ...
@@ -527,8 +558,20 @@ class EnhancedRAGSystem:
         collection: str | None = ...,
         scope: Scope = ...,
     ) -> DocumentSummary: ...
+    def watch(
+        self,
+        *paths: PathLike,
+        sync: bool = ...,
+        include: Sequence[str] = ...,
+        exclude: Sequence[str] = ...,
+        hidden: bool = ...,
+        links: bool = ...,
+        ignore_files: bool = ...,
+        collection: str | None = ...,
+        scope: Scope = ...,
+    ) -> Iterator[FilesReport]: ...
 
-def as_embedder(model: Any, *, name: str | None = ...) -> Embedder: ...
+def as_embedder(model: Any, *, name: str | None = ..., revision: str = ...) -> Embedder: ...
 def audit(collection: Collection, source: _audit_Source, *, scope: Scope = ...) -> Audit: ...
 def backup(source: str | Path, target: str | Path) -> Backup: ...
 def build_context(

@@ -160,7 +160,7 @@ async def test_cutting_and_embedding_run_off_the_loop(
         monkeypatch.setattr(target, name, watched)
 
     for module, name in (
-        ("vpa.rag.ingest", "chunk_text"),
+        ("vpa.rag.ingest", "cut"),
         ("vpa.rag.ingest", "to_batch"),
         ("vpa.rag.reading", "to_document"),
         ("vpa.rag.reading", "to_summary"),

@@ -85,10 +85,9 @@ STORE_VERBS: Final[Mapping[str, str]] = {
 }
 DOCUMENT_VERBS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("search", "query", "retrieve", "ask", "similarity_search"), "search_knowledge(query)"),
-    **dict.fromkeys(
-        ("add", "ingest", "insert", "add_text", "add_texts"), "add_document(content=…), or add_documents(documents)"
-    ),
+    **dict.fromkeys(("add", "insert", "add_text", "add_texts"), "add_document(content=…), or add_documents(documents)"),
     **dict.fromkeys(("delete", "remove"), "delete_document(document_id), or delete_documents(filter=…)"),
+    **dict.fromkeys(("erase", "purge"), "forget(source=…), or forget(metadata=…)"),
     **dict.fromkeys(("get", "fetch"), "get_document(document_id)"),
     **dict.fromkeys(("list", "documents", "all"), "list_documents()"),
     **dict.fromkeys(("stats", "get_statistics"), "get_system_stats()"),

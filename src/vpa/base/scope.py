@@ -10,6 +10,8 @@ from vpa.base.errors import InvalidQueryError
 from vpa.base.showing import shown
 
 _PART: Final = re.compile(r"[A-Za-z0-9_.-]{0,64}")
+# Namespaces that begin so are ours.
+INTERNAL: Final = ".vpa-"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,6 +32,11 @@ class Scope:
                 raise InvalidQueryError(
                     f"scope {name} {shown(value)} is not allowed: use at most 64 of the characters A-Z a-z 0-9 _ . -"
                 )
+
+
+def is_internal(scope: Scope) -> bool:
+    """Whether records of a scope are vpa's own, such as the ledger of ingested files, and no user's."""
+    return scope.namespace.startswith(INTERNAL)
 
 
 @dataclass(frozen=True, slots=True)

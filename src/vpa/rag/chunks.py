@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from vpa.base.arrays import FloatMatrix
 from vpa.base.ids import chunk_id
 from vpa.base.records import Match, Record, RecordBatch
 from vpa.filters import F, Filter
+from vpa.ingest.places import place_text
 from vpa.kit.steps import rest
 from vpa.rag.chunking.splitter import Chunk
-from vpa.rag.documents import Document, DocumentSummary, NewDocument, SearchResult
+from vpa.rag.documents import Document, DocumentSummary, FileDocument, NewDocument, SearchResult, file_of
 
 # Chunks whose fields take about two milliseconds to write.
 _RESTS_EVERY: Final = 256
@@ -33,7 +35,7 @@ class PreparedDocument:
 
     def texts_to_embed(self) -> list[str]:
         """The title, where there is one, and the chunk."""
-        return [self.prefix + chunk.text for chunk in self.chunks]
+        return [chunk.embedded(self.prefix) for chunk in self.chunks]
 
     def summary(self) -> DocumentSummary:
         """What the caller is told."""
@@ -45,6 +47,7 @@ class PreparedDocument:
             length=len(self.document.content),
             version=self.version,
             format=self.document.format,
+            file=file_of(self.document),
         )
 
 
@@ -79,10 +82,23 @@ def _system(prepared: PreparedDocument, index: int) -> dict[str, str | int]:
         "length": len(document.content),
         "format": document.format,
     }
+    if file := file_of(document):
+        fields["file"] = file
+        fields["reading"] = document.reading if isinstance(document, FileDocument) else ""
+    if chunks[index].at:
+        fields["at"] = json.dumps(chunks[index].at, ensure_ascii=False, separators=(",", ":"))
+    if chunks[index].context:
+        fields["context"] = chunks[index].context
     # Blanks that no chunk holds, so that the document is rebuilt as it was.
     before = document.content[chunks[index - 1].end if index else 0 : chunks[index].start]
     after = document.content[chunks[index].end :] if index == len(chunks) - 1 else ""
     return fields | {name: pack(blanks) for name, blanks in (("before", before), ("after", after)) if blanks}
+
+
+def embedded_text(record: Record, prefix: str) -> str:
+    """What a stored chunk was embedded from, under a title's prefix."""
+    context = str(record.system.get("context") or "")
+    return Chunk(record.text or "", 0, 0, context=context).embedded(prefix)
 
 
 def pack(blanks: str) -> str:
@@ -101,6 +117,11 @@ def unpack(packed: object, *, length: int) -> str:
 def of_documents(document_ids: Sequence[str]) -> Filter:
     """The chunks of these documents, all versions."""
     return F.system("document_id").is_in(document_ids)
+
+
+def of_files(names: Sequence[str]) -> Filter:
+    """The chunks of all documents that were read from these files."""
+    return F.system("file").is_in(names)
 
 
 def first_chunks() -> Filter:
@@ -138,6 +159,7 @@ def to_summary(record: Record) -> DocumentSummary:
         length=_number(record, "length"),
         version=_number(record, "version"),
         format=str(record.system["format"]),
+        file=str(record.system.get("file") or ""),
     )
 
 
@@ -167,6 +189,7 @@ def to_document(summary: DocumentSummary, parts: Iterable[Part]) -> Document:
 def to_result(match: Match) -> SearchResult:
     """A match as the user sees it."""
     system: Any = match.system
+    location = json.loads(system["at"]) if system.get("at") else {}
     return SearchResult(
         document_id=str(system.get("document_id", match.id)),
         title=str(system.get("title", "")),
@@ -179,6 +202,8 @@ def to_result(match: Match) -> SearchResult:
         chunk_index=int(system.get("index", 0)),
         chunk_count=int(system.get("count", 1)),
         version=int(system.get("version", 0)),
+        place=place_text(location),
+        location=location,
     )
 
 

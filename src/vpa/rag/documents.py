@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final, Literal, TypeAlias
 
 from vpa.base.errors import InvalidRecordError
 from vpa.base.ids import check_document_id
 from vpa.base.metadata import ValueRuleError, canonical_metadata, check_text
 from vpa.base.showing import shown
+from vpa.ingest.contract import Span
 from vpa.retrieval.why import Why
 
 # What `format` may say; any other text is cut as plain text.
@@ -51,15 +52,24 @@ FormatName: TypeAlias = Literal[
 ]
 
 
+# What ingest notes of each file in the metadata of its documents; of little use to people who look at an answer.
+FILE_FACTS: Final = frozenset({"source", "media_type", "size", "modified", "content_hash", "language"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDocument:
-    """A document to add. `format` is "text", "markdown" or a language such as "python": where it may be cut."""
+    """A document to add. `format` is "text", "markdown" or a language such as "python": where it may be cut.
+
+    `spans` say which runs of the content belong together and where a person finds them (`vpa.ingest.contract.Span`);
+    without any they are made from the format.
+    """
 
     document_id: str
     title: str = ""
     content: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     format: str = "text"
+    spans: Sequence[Span] = ()
 
     def checked(self) -> NewDocument:
         """The same with canonical metadata; raises InvalidRecordError."""
@@ -82,18 +92,32 @@ class NewDocument:
             raise InvalidRecordError(
                 f"document {self.document_id!r} has neither title nor content; there is nothing to find"
             )
-        return NewDocument(
-            document_id=self.document_id,
-            title=self.title,
-            content=self.content,
-            metadata=canonical_metadata(self.metadata),
-            format=self.format,
-        )
+        return replace(self, metadata=canonical_metadata(self.metadata))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDocument(NewDocument):
+    """A document that was read from a file. `file` is the name that the ledger of ingested files knows it by; `reading`
+    tells the reading that made it from others of that file. `old_id` is the document's id, and `old_file` the file's
+    name, before the file moved; "" if it has not moved.
+    """
+
+    file: str
+    reading: str = ""
+    old_id: str = ""
+    old_file: str = ""
+
+
+def file_of(document: NewDocument) -> str:
+    """The file that a document was read from; empty for others."""
+    return document.file if isinstance(document, FileDocument) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentSummary:
-    """A stored document without its content. `length` is in code points; `version` rises with each update."""
+    """A stored document without its content. `length` is in code points; `version` rises with each update; `file` is
+    the file that it was read from, "" where it was added by a program.
+    """
 
     document_id: str
     title: str
@@ -102,6 +126,7 @@ class DocumentSummary:
     length: int
     version: int
     format: str = "text"
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +143,9 @@ class SearchResult:
     `score` orders the results, higher is better; after fusion, boosts or a reranker it says no more than that.
     `similarity` is what the collection's metric says of the two vectors, the one absolute scale, which
     `score_threshold` is on; None in keyword searches. `why` says where the score comes from.
+    `place` says where in its file a person finds it: "page 12", "Sheet ‘2023’, row 88", "Methods › Sampling"; ""
+    where that is not known. `location` says the same to programs: `{"page": 12, "page_end": 13}`; its keys are page,
+    slide, sheet, row, line, message, speaker, when, seconds and section (headings, the outermost first).
     """
 
     document_id: str
@@ -133,6 +161,8 @@ class SearchResult:
     version: int
     similarity: float | None = None
     why: Why | None = None
+    place: str = ""
+    location: dict[str, Any] = field(default_factory=dict)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -151,7 +181,8 @@ class SearchResult:
 class IngestReport:
     """What `add_documents` did. `failed` maps document ids to reasons.
 
-    `reused`: chunks whose text was stored already, so that they were not embedded again. `recut`: chunks that were cut
+    `reused`: chunks whose text was stored already, so that they were not embedded again. `cached`: chunks whose vectors
+    came from the cache of embeddings (docs/rag.md). `recut`: chunks that were cut
     again, as the model would not have read them to their end. `shortened_titles`: titles of which only the beginning is
     embedded with each chunk, for the same reason.
     """
@@ -159,6 +190,7 @@ class IngestReport:
     documents: int = 0
     chunks: int = 0
     reused: int = 0
+    cached: int = 0
     recut: int = 0
     shortened_titles: int = 0
     failed: dict[str, str] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -18,13 +19,14 @@ from vpa.client.verbs import CollectionVerbs
 from vpa.embeddings.batched import BatchedEmbedder
 from vpa.filters import Filter
 from vpa.kit.locks import KeyedLocks
+from vpa.kit.steps import rest
 from vpa.kit.tasks import first_of
 from vpa.kit.threads import Workers
 from vpa.observe.log import get_logger
-from vpa.rag.chunking.splitter import chunk_text
+from vpa.rag.chunking.cutting import cut
 from vpa.rag.chunking.window import Window, fit
-from vpa.rag.chunks import PreparedDocument, of_documents, to_batch
-from vpa.rag.documents import IngestReport, NewDocument
+from vpa.rag.chunks import PreparedDocument, embedded_text, of_documents, to_batch
+from vpa.rag.documents import FileDocument, IngestReport, NewDocument
 from vpa.rag.options import RagOptions
 from vpa.rag.reading import read_vectors
 from vpa.rag.tokens.source import Tokens
@@ -33,6 +35,8 @@ Source: TypeAlias = "Iterable[NewDocument | Mapping[str, Any]] | AsyncIterable[N
 Progress: TypeAlias = Callable[[IngestReport], None]
 # Chunks embedded and written together: enough for a model's batch, few to repeat after a failure.
 _GROUP_CHUNKS: Final = 64
+# Documents that are cut in about two milliseconds.
+_RESTS_EVERY: Final = 8
 _log = get_logger("vpa.rag")
 
 
@@ -77,10 +81,30 @@ class Ingestion:
             )
         return prepared
 
+    async def prepare_all(self, documents: Sequence[NewDocument]) -> list[PreparedDocument | InvalidRecordError]:
+        """As `prepare`, many at once; what is wrong with a document stands in its place. Raises EmbedderError."""
+        await self._embedder.open()
+        limit = self._embedder.max_tokens
+        window = None if limit is None else Window(limit, self._embedder.count_tokens)
+        return await self._workers.run(self._cut_all, documents, window)
+
+    def _cut_all(
+        self, documents: Sequence[NewDocument], window: Window | None
+    ) -> list[PreparedDocument | InvalidRecordError]:
+        result: list[PreparedDocument | InvalidRecordError] = []
+        for number, document in enumerate(documents, 1):
+            try:
+                result.append(self._cut(document, window))
+            except InvalidRecordError as error:
+                result.append(error)
+            if number % _RESTS_EVERY == 0:
+                rest()
+        return result
+
     def _cut(self, document: NewDocument | Mapping[str, Any], window: Window | None) -> PreparedDocument:
         checked = _as_document(document).checked()
         size, overlap = self._options.chunk_size, self._options.chunk_overlap
-        chunks = chunk_text(checked.content, size=size, overlap=overlap, fmt=checked.format)
+        chunks = cut(checked.content, checked.spans, size=size, overlap=overlap, fmt=checked.format)
         fitted = fit(chunks, title=checked.title, window=window, overlap=overlap, fmt=checked.format)
         return PreparedDocument(
             checked, fitted.chunks, self._stamps.next(), fitted.prefix, fitted.recut, fitted.title_was_cut
@@ -94,37 +118,42 @@ class Ingestion:
     async def write_in_turn(self, group: Sequence[PreparedDocument], *, scope: Scope) -> IngestReport:
         """As `write`, for a caller that holds the locks of the documents."""
         texts = [text for one in group for text in one.texts_to_embed()]
-        filter = of_documents([one.document.document_id for one in group])
+        filter = _replaced(group)
         known = await self._known_vectors(group, filter, scope=scope)
+        _check_owners(group, known.owners)
         sink = await self._tokens.sink(group)
         # What was embedded before its token vectors were kept is embedded again.
-        for text in () if sink is None else sink.lacking & known.keys():
-            del known[text]
-        new = [text for text in texts if text not in known]
-        made = await self._embedder.documents(new, tokens=sink)
-        batch = await self._workers.run(_batch, group, texts, known, made)
+        for text in () if sink is None else sink.lacking & known.vectors.keys():
+            del known.vectors[text]
+        new = [text for text in texts if text not in known.vectors]
+        made = await self._embedder.embed_documents(new, tokens=sink)
+        batch = await self._workers.run(_batch, group, texts, known.vectors, made.vectors)
         await self._collection.upsert(batch, replacing=filter, scope=scope)
         return IngestReport(
             documents=len(group),
             chunks=len(texts),
             reused=len(texts) - len(new),
+            cached=made.cached,
             recut=sum(one.recut for one in group),
             shortened_titles=sum(one.title_was_cut for one in group),
         )
 
-    async def _known_vectors(
-        self, group: Sequence[PreparedDocument], filter: Filter, *, scope: Scope
-    ) -> dict[str, FloatVector]:
+    async def _known_vectors(self, group: Sequence[PreparedDocument], filter: Filter, *, scope: Scope) -> _Known:
         """Vectors of the stored versions by what they were embedded from: what did not change is not paid again."""
         titles = {one.document.document_id: (one.document.title, one.prefix) for one in group}
+        titles |= {_old_id(one.document): (one.document.title, one.prefix) for one in group if _old_id(one.document)}
+        owners: dict[str, str] = {}
 
-        def embedded_text(record: Record) -> str | None:
-            title, prefix = titles[str(record.system["document_id"])]
-            return prefix + (record.text or "") if record.system["title"] == title else None
+        def text_of(record: Record) -> str | None:
+            document_id = str(record.system["document_id"])
+            owners[document_id] = str(record.system.get("file") or "")
+            title, prefix = titles[document_id]
+            return embedded_text(record, prefix) if record.system["title"] == title else None
 
-        return await read_vectors(
-            self._collection, filter, embedded_text=embedded_text, scope=scope, workers=self._workers
+        vectors = await read_vectors(
+            self._collection, filter, embedded_text=text_of, scope=scope, workers=self._workers
         )
+        return _Known(vectors, owners)
 
     async def write_all(
         self, source: Source, *, scope: Scope, concurrency: int, collect_errors: bool, progress: Progress | None
@@ -192,6 +221,36 @@ class Ingestion:
             yield group
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is stored of the documents of a group: vectors by text, and by document the file that it is from."""
+
+    vectors: dict[str, FloatVector]
+    owners: Mapping[str, str]
+
+
+def _old_id(document: NewDocument) -> str:
+    return document.old_id if isinstance(document, FileDocument) else ""
+
+
+def _replaced(group: Sequence[PreparedDocument]) -> Filter:
+    """What a group takes the place of: its documents as they were, also under the ids that they had before."""
+    ids = [one.document.document_id for one in group]
+    return of_documents([*ids, *(old for one in group if (old := _old_id(one.document)))])
+
+
+def _check_owners(group: Sequence[PreparedDocument], owners: Mapping[str, str]) -> None:
+    """A file replaces its own documents only. Raises InvalidRecordError."""
+    for prepared in group:
+        document = prepared.document
+        owner = owners.get(document.document_id)
+        if not isinstance(document, FileDocument) or not document.reading or owner is None:
+            continue
+        if owner != document.file and (not owner or owner != document.old_file):
+            other = f"from {owner}" if owner else "that a program added"
+            raise InvalidRecordError(f"id {document.document_id!r} is that of a document {other}, which was kept")
+
+
 def _batch(
     group: Sequence[PreparedDocument], texts: Sequence[str], known: Mapping[str, FloatVector], made: FloatMatrix
 ) -> RecordBatch:
@@ -214,7 +273,7 @@ def _check_new(document_id: str, seen: dict[str, int], number: int) -> None:
 
 
 def _add(report: IngestReport, done: IngestReport) -> None:
-    for name in ("documents", "chunks", "reused", "recut", "shortened_titles"):
+    for name in ("documents", "chunks", "reused", "cached", "recut", "shortened_titles"):
         setattr(report, name, getattr(report, name) + getattr(done, name))
 
 

@@ -24,14 +24,15 @@ from vpa.kit.cache import TtlCache
 from vpa.kit.cpus import available_cpus
 from vpa.kit.crossing import ways_to_open
 from vpa.kit.locks import KeyedLocks
+from vpa.kit.shelf.contract import Shelf
+from vpa.kit.shelf.memory import MemoryShelf
 from vpa.kit.threads import Workers
 from vpa.observe.log import get_logger
 from vpa.rag.documents import SearchResult
 from vpa.rag.history import SearchHistory
 from vpa.rag.ingest import Ingestion
-from vpa.rag.options import RagOptions
+from vpa.rag.options import IngestOptions, RagOptions
 from vpa.rag.stats import SystemCounters
-from vpa.rag.tokens.shelf import MemoryShelf, Shelf
 from vpa.rag.tokens.source import Tokens
 from vpa.retrieval.light.reranker import LightReranker
 from vpa.retrieval.rerank import Reranker, as_reranker
@@ -50,6 +51,7 @@ class RunningSystem:
         embedder: BatchedEmbedder,
         *,
         options: RagOptions | None = None,
+        intake: IngestOptions | None = None,
         clock: Clock | None = None,
         owns_manager: bool = True,
         shelf: Shelf | None = None,
@@ -59,6 +61,7 @@ class RunningSystem:
         """
         self.manager = manager
         self.options = options or RagOptions()
+        self.intake = intake or IngestOptions()
         self._embedder = embedder
         self._clock = clock or SystemClock()
         self._owns_manager = owns_manager

@@ -78,6 +78,12 @@ async def read_vectors(
     return found
 
 
+async def read_pages(collection: CollectionVerbs, filter: Filter, *, scope: Scope) -> AsyncIterator[RecordBatch]:
+    """The chunks that `filter` selects, without vectors, a page at a time."""
+    async for page in _pages(collection, filter, scope=scope, vectors=False):
+        yield page
+
+
 async def _pages(
     collection: CollectionVerbs, filter: Filter, *, scope: Scope, vectors: bool
 ) -> AsyncIterator[RecordBatch]:

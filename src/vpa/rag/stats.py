@@ -23,6 +23,7 @@ class SystemCounters:
     documents_deleted: int = 0
     chunks_embedded: int = 0
     chunks_reused: int = 0
+    chunks_cached: int = 0
     chunks_recut: int = 0
     titles_shortened: int = 0
     total_response_time: float = 0.0
@@ -39,8 +40,9 @@ class SystemCounters:
         self._chunks(report)
 
     def _chunks(self, report: IngestReport) -> None:
-        self.chunks_embedded += report.chunks - report.reused
+        self.chunks_embedded += report.chunks - report.reused - report.cached
         self.chunks_reused += report.reused
+        self.chunks_cached += report.cached
         self.chunks_recut += report.recut
         self.titles_shortened += report.shortened_titles
 

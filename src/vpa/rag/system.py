@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from vpa.base.arguments import explains
@@ -23,10 +23,18 @@ from vpa.observe.log import request_context
 from vpa.rag.asking import GroupBy, RetrievalOptions, check_group_by, check_history
 from vpa.rag.chunks import first_chunks, of_documents
 from vpa.rag.deleting import delete_matching
-from vpa.rag.documents import Document, DocumentSummary, FormatName, IngestReport, NewDocument, SearchResult
+from vpa.rag.documents import (
+    Document,
+    DocumentSummary,
+    FileDocument,
+    FormatName,
+    IngestReport,
+    NewDocument,
+    SearchResult,
+)
 from vpa.rag.history import SearchEntry
 from vpa.rag.ingest import Progress, Source
-from vpa.rag.lifecycle import RunningSystem
+from vpa.rag.intake.verbs import FileVerbs
 from vpa.rag.reading import read_document, read_summaries
 from vpa.rag.retrieve import Retrieval
 from vpa.rag.widening import Widen, check_widen
@@ -45,7 +53,7 @@ _LEXICAL_WEIGHTS: Final = (0.2, 0.8)
 
 
 @explains
-class EnhancedRAGSystem(RunningSystem, Guessed):
+class EnhancedRAGSystem(FileVerbs, Guessed):
     """Documents in, answers out, over any store. Options are keyword-only.
 
     Use it as `async with`, or call `initialize()` and `shutdown()`. Every verb may raise ClosedError before and after.
@@ -126,12 +134,13 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
         async with self._turns.held([(scope, document_id)]):
             old = await self.get_document(document_id, collection=collection, scope=scope)
             prepared = await ingestion.prepare(
-                NewDocument(
+                FileDocument(
                     document_id=document_id,
                     title=old.title if title is None else title,
                     content=old.content if content is None else content,
                     metadata=old.metadata if metadata is None else metadata,
                     format=old.format,
+                    file=old.file,
                 )
             )
             self._counters.updated(await ingestion.write_in_turn([prepared], scope=scope))
@@ -308,7 +317,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
         self, collection: Collection, query: str, *, node: NormalFilter, options: RetrievalOptions
     ) -> tuple[list[SearchResult], bool]:
         identity = await self._embedder.open()
-        # The generation is read before the search: a result that a write overtakes is kept under the old one.
+        # The generation is read before the search: a result that a write overtakes is not remembered.
         key = (collection.name, collection.generation, identity, query, canonical_text(node), options.key)
         # Another process writes to what is read only here, and no number tells of it in time.
         remembers = not self.manager.config.read_only and options.is_repeatable
@@ -319,7 +328,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
             collection, self._embedder, node=node, options=options, workers=self._workers, now=self._clock.now()
         )
         results = await retrieval.run(query)
-        if remembers and retrieval.went_as_asked:
+        if remembers and retrieval.went_as_asked and collection.generation == key[1]:
             self._cache.put(key, _copies(results), size_bytes=_weight(query, results))
         return results, False
 
@@ -338,6 +347,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
             "documents_deleted": self._counters.documents_deleted,
             "chunks_embedded": self._counters.chunks_embedded,
             "chunks_reused": self._counters.chunks_reused,
+            "chunks_cached": self._counters.chunks_cached,
             "chunks_recut": self._counters.chunks_recut,
             "titles_shortened": self._counters.titles_shortened,
         }
@@ -351,6 +361,7 @@ class EnhancedRAGSystem(RunningSystem, Guessed):
                 "dimension": identity.dimension,
                 "lexical": self._embedder.is_lexical,
                 "max_tokens": self._embedder.max_tokens,
+                "cache": asdict(self._embedder.cache_statistics()),
             }
         return {
             "initialized": collection is not None,

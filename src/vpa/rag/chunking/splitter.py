@@ -8,9 +8,9 @@ so that no single call of a C function keeps other threads waiting.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from vpa.base.errors import ConfigurationError
 from vpa.kit.steps import rest
@@ -24,11 +24,20 @@ _SECTION_ENDS: Final = ("\n#", "\n\n", "\n \n", "\n", ". ", "。", " ")
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """`text` is `content[start:end]`, counted in code points."""
+    """`text` is `content[start:end]`, counted in code points.
+
+    `at` says where a person finds it (`vpa.ingest.places`); `context` is embedded with it and no part of it.
+    """
 
     text: str
     start: int
     end: int
+    at: Mapping[str, Any] = field(default_factory=dict)
+    context: str = ""
+
+    def embedded(self, prefix: str) -> str:
+        """What is embedded for it: the prefix, its context, and its text."""
+        return f"{prefix}{self.context}. {self.text}" if self.context else prefix + self.text
 
 
 def chunk_text(content: str, *, size: int, overlap: int, fmt: str = "text") -> list[Chunk]:
@@ -47,13 +56,13 @@ def chunk_text(content: str, *, size: int, overlap: int, fmt: str = "text") -> l
     start = 0
     for end in _ends(content, size=size - overlap, fmt=fmt):
         if not content[start:end].isspace():
-            first = _with_overlap(content, start, overlap=overlap, last=chunks[-1] if chunks else None)
+            first = with_overlap(content, start, overlap=overlap, last=chunks[-1] if chunks else None)
             chunks.append(Chunk(content[first:end], first, end))
         start = end
     return chunks
 
 
-def _with_overlap(content: str, start: int, *, overlap: int, last: Chunk | None) -> int:
+def with_overlap(content: str, start: int, *, overlap: int, last: Chunk | None) -> int:
     """Where a chunk begins: up to `overlap` characters earlier, at a word; nothing is shared across left-out blanks."""
     if last is None or last.end < start:
         return start
@@ -101,7 +110,8 @@ def _preferred(shadow: str, *, size: int, fmt: str) -> Iterator[int]:
         for length in lengths:
             start += length
             yield start
-        rest()
+        if start < len(shadow):
+            rest()
 
 
 def _section_ends(shadow: str, *, size: int) -> Iterator[int]:

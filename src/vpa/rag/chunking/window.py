@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from vpa.kit.steps import rest
@@ -11,6 +11,8 @@ from vpa.rag.chunking.splitter import Chunk, chunk_text
 
 # A title stands before every chunk; it may not take the place of the text.
 _TITLE_SHARE: Final = 4
+# Characters of a title that fit into that share of 256 tokens, at four tokens each.
+_NEVER_CUT: Final = 16
 # A tokenizer takes a few milliseconds for that many.
 _COUNTED_AT_ONCE: Final = 8
 
@@ -50,13 +52,13 @@ def fit(chunks: Sequence[Chunk], *, title: str, window: Window | None, overlap: 
 
     Without a window everything fits.
     """
-    prefix = f"{title}. " if title.strip() and chunks[0].text else title
+    prefix = _prefix(title, alone=not chunks[0].text)
     if window is None:
         return Fitted(chunks, prefix, 0, False)
     shortened = _shortened(prefix, window, alone=not chunks[0].text)
     result: list[Chunk] = []
     recut = 0
-    lengths = window.lengths([shortened + chunk.text for chunk in chunks])
+    lengths = window.lengths([chunk.embedded(shortened) for chunk in chunks])
     for chunk, length in zip(chunks, lengths, strict=True):
         if length <= window.limit:
             result.append(chunk)
@@ -64,6 +66,22 @@ def fit(chunks: Sequence[Chunk], *, title: str, window: Window | None, overlap: 
         recut += 1
         result += _cut_again(chunk, length, prefix=shortened, window=window, overlap=overlap, fmt=fmt)
     return Fitted(_without_covered(result) if recut else result, shortened, recut, shortened != prefix)
+
+
+def possible_prefixes(title: str, *, alone: bool) -> list[str]:
+    """Every prefix that `fit` can choose for a title, whatever the window: for callers that have no tokenizer.
+
+    `alone`: the document has no text.
+    """
+    prefix = _prefix(title, alone=alone)
+    if len(prefix) <= _NEVER_CUT:
+        return [prefix]
+    end = "" if alone else ". "
+    return list(dict.fromkeys([prefix, *(prefix[:length].rstrip() + end for length in range(1, len(prefix)))]))
+
+
+def _prefix(title: str, *, alone: bool) -> str:
+    return title if alone or not title.strip() else f"{title}. "
 
 
 def _cut_again(chunk: Chunk, length: int, *, prefix: str, window: Window, overlap: int, fmt: str) -> list[Chunk]:
@@ -76,8 +94,10 @@ def _cut_again(chunk: Chunk, length: int, *, prefix: str, window: Window, overla
         # A tenth less than the share that fits, as tokens are not spread evenly.
         size = max(1, min(len(part.text) - 1, len(part.text) * window.limit * 9 // (tokens * 10)))
         smaller = chunk_text(part.text, size=size, overlap=min(overlap, size // 7), fmt=fmt)
-        moved = [Chunk(one.text, part.start + one.start, part.start + one.end) for one in smaller]
-        counted = window.lengths([prefix + one.text for one in moved])
+        moved = [
+            replace(part, text=one.text, start=part.start + one.start, end=part.start + one.end) for one in smaller
+        ]
+        counted = window.lengths([one.embedded(prefix) for one in moved])
         waiting += list(zip(moved, counted, strict=True))[::-1]
     return result
 
