@@ -31,8 +31,7 @@ def build_parser() -> CommandParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     common = _common()
 
-    ingest = commands.add_parser("ingest", parents=[common], help="add documents from files (JSONL, TXT, MD)")
-    ingest.add_argument("paths", nargs="+", type=_place, metavar="PATH", help="files, or folders that are searched")
+    _add_ingest(commands, common)
 
     search = commands.add_parser("search", parents=[common], help="find the passages that answer a question")
     search.add_argument("query", help="what you want to know")
@@ -60,12 +59,43 @@ def build_parser() -> CommandParser:
     explain.add_argument("filter", metavar="JSON", help="the filter")
 
     _add_documents(commands, common)
+    _add_forget(commands, common)
     _add_tools(commands)
     _add_transfers(commands)
     completion = commands.add_parser("completion", help="print a script that completes commands and options")
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell that is to run it")
     completion.set_defaults(parser=parser)
     return parser
+
+
+def _add_ingest(commands: argparse._SubParsersAction[CommandParser], common: CommandParser) -> None:
+    ingest = commands.add_parser(
+        "ingest",
+        parents=[common],
+        help="add the documents in files and folders",
+        description="Reads PDF, Office, OpenDocument, EPUB, HTML, Markdown, mail, tables, JSON, XML, subtitles, chat "
+        "logs, source code, pictures (with tesseract) and archives of them. Run again, it reads only what changed. A "
+        "bad file is named, with what to do, and stops no other one.",
+    )
+    ingest.add_argument("paths", nargs="+", type=_place, metavar="PATH", help="files, or folders that are searched")
+    ingest.add_argument("--sync", action="store_true", help="also remove the documents of files that are gone")
+    ingest.add_argument("--watch", action="store_true", help="go on watching; Ctrl-C ends it")
+    ingest.add_argument("--retry", action="store_true", help="read only what failed before")
+    ingest.add_argument(
+        "--dry-run", action="store_true", help="write nothing; say what it would be, and how long it takes"
+    )
+    ingest.add_argument(
+        "--include", action="append", default=[], metavar="PATTERN", help="only files that match, as in .gitignore"
+    )
+    ingest.add_argument(
+        "--exclude", action="append", default=[], metavar="PATTERN", help="no files that match, as in .gitignore"
+    )
+    ingest.add_argument("--hidden", action="store_true", help="also files whose names begin with a dot")
+    ingest.add_argument("--links", action="store_true", help="follow links that lead out of the folder")
+    ingest.add_argument("--no-ignore", action="store_true", help="do not obey .gitignore and .vpaignore")
+    ingest.add_argument(
+        "--report", type=_place, metavar="FILE", help="write what was done, and what is doubtful, as JSON"
+    )
 
 
 def _add_evaluate(commands: argparse._SubParsersAction[CommandParser]) -> None:
@@ -127,6 +157,23 @@ def _add_documents(commands: argparse._SubParsersAction[CommandParser], common: 
     )
     adopt.add_argument("--embedding", metavar="MODEL", help="for example minilm; there is no default")
     adopt.add_argument("--dry-run", action="store_true", help="only look whether it fits")
+
+
+def _add_forget(commands: argparse._SubParsersAction[CommandParser], common: CommandParser) -> None:
+    forget = commands.add_parser(
+        "forget",
+        parents=[common],
+        help="remove a source, or everything about a person, everywhere",
+        description="Removes documents with all their versions, their cached embeddings and token vectors and the "
+        "entries of their files in the ledger, and rewrites the files of an embedded store. It cannot be taken back: "
+        "look first with --dry-run. A file that still exists comes back with the next ingest.",
+    )
+    forget.add_argument("--source", metavar="NAME", help="a file, or a folder with everything below it")
+    forget.add_argument("--filter", metavar="JSON", help="all documents that match, instead of a source")
+    forget.add_argument(
+        "--user", metavar="ID", help="also the search history of this user; other programs have their own"
+    )
+    forget.add_argument("--dry-run", action="store_true", help="only say what would be removed")
 
 
 def _add_tools(commands: argparse._SubParsersAction[CommandParser]) -> None:

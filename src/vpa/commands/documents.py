@@ -27,7 +27,7 @@ from vpa.filters import Filter, as_filter, holds_always, normal
 from vpa.kit.threads import Workers
 from vpa.observe.printable import one_line
 from vpa.rag.chunks import first_chunks, of_documents
-from vpa.rag.documents import Document, DocumentSummary
+from vpa.rag.documents import FILE_FACTS, Document, DocumentSummary
 from vpa.rag.reading import read_document, read_summaries
 
 
@@ -145,7 +145,7 @@ class _Workers:
 
 
 def _facts(summary: DocumentSummary) -> str:
-    return ", ".join(f"{key}={value}" for key, value in summary.metadata.items())
+    return ", ".join(f"{key}={value}" for key, value in summary.metadata.items() if key not in FILE_FACTS)
 
 
 def _print(document: Document) -> None:

@@ -22,7 +22,7 @@ from vpa.commands.progress import shown_progress
 from vpa.compose import create_enhanced_rag_system
 from vpa.evaluation import Evaluation, compare, evaluate, evaluate_run
 from vpa.evaluation.files import Dataset, read_dataset, read_qrels, read_run
-from vpa.ingest.files import count_documents
+from vpa.ingest.readers.lines import read_lines
 from vpa.rag.documents import NewDocument
 from vpa.rag.system import EnhancedRAGSystem
 from vpa.retrieval.fusion import Fusion
@@ -164,7 +164,7 @@ class _Corpus:
 
     async def add_to(self, system: EnhancedRAGSystem, advance: Callable[[str, int, int | None], None]) -> None:
         """Add every document, whole: what is judged are documents, and a search returns each once."""
-        total = count_documents([str(self._dataset.corpus)])
+        total = sum(1 for _ in read_lines(self._dataset.corpus))
         report = await system.add_documents(
             self._documents(),
             collect_errors=True,

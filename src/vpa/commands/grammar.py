@@ -45,6 +45,8 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "show": "documents show ID",
     "delete": "documents delete ID",
     "rm": "documents delete ID",
+    "erase": "forget --source NAME, or --filter JSON",
+    "gdpr": "forget --source NAME, or --filter JSON",
     "add": "ingest PATH",
     "load": "ingest PATH",
     "query": 'search "a question"',

@@ -1,102 +1,114 @@
-"""`vpa ingest`: files in, with a progress bar; a bad file or line is reported and does not stop the others."""
+"""`vpa ingest`: files in, with progress; a bad file is reported and does not stop the others."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import sys
+import time
 from argparse import Namespace
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Final
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final
 
 from vpa.base.errors import ConfigurationError
 from vpa.base.providers import VectorDatabaseProvider
-from vpa.commands.common import print_json, print_line, print_problem, scope, settings
+from vpa.client.connect import connect
+from vpa.client.manager import VectorDatabaseManager
+from vpa.commands.common import print_json, print_line, print_problem, print_table, reading, scope, settings
 from vpa.commands.progress import shown_progress
 from vpa.compose import create_enhanced_rag_system
-from vpa.ingest.files import count_documents, passed_over, read_files
-from vpa.ingest.source import SourceDocument, SourceProblem
+from vpa.config.settings import DeploymentConfig
+from vpa.ingest.finding import FoundFile, Search, find_files
 from vpa.observe.printable import one_line
-from vpa.rag.documents import IngestReport, NewDocument
+from vpa.rag.intake.report import FileRemark, FilesReport
+from vpa.rag.system import EnhancedRAGSystem
 
-_ENDINGS: Final = 8  # So many are named.
+_REMOVED: Final = 100
+_SHOWN: Final = 8  # So many files of strange kinds are named.
 
 
 def run(args: Namespace) -> int:
-    """Exit status 1 if anything was not added."""
+    """Exit status 1 if anything could not be read."""
     return asyncio.run(_run(args))
 
 
 async def _run(args: Namespace) -> int:
-    problems: list[SourceProblem] = []
-    origins: dict[str, str] = {}
     config = settings(args)
     if config.store.provider == VectorDatabaseProvider.MOCK and config.store.path is None:
         raise ConfigurationError(
             "embedded:// is in memory, and gone when this command ends; name a directory: --path ./data"
         )
-    system = create_enhanced_rag_system(config)
-    async with system:
-        report = await _with_progress(args, system.add_documents, problems=problems, origins=origins)
-    skipped = passed_over(args.paths)
-    problems += [SourceProblem(origins.get(name, name), message) for name, message in report.failed.items()]
-    if args.json:
-        print_json(
-            {
-                "documents": report.documents,
-                "chunks": report.chunks,
-                "reused": report.reused,
-                "recut": report.recut,
-                "shortened_titles": report.shortened_titles,
-                "passed_over": skipped,
-                "problems": [{"origin": one.origin, "message": one.message} for one in problems],
-            }
-        )
-    else:
-        for problem in problems:
-            print_problem(str(problem))
-        print_line(f"{report.documents} documents added as {report.chunks} chunks, {_problems(len(problems))}")
-        if skipped:
-            some = ", ".join(f"{count} {one_line(ending)}" for ending, count in list(skipped.items())[:_ENDINGS])
-            more = " …" if len(skipped) > _ENDINGS else ""
-            print_line(f"{sum(skipped.values())} files passed over, whose endings no reader knows: {some}{more}")
-        if report.reused:
-            print_line(f"{report.reused} chunks were stored already and not embedded again")
-        if report.recut or report.shortened_titles:
-            print_line(
-                f"{report.recut} chunks were cut again and {report.shortened_titles} titles shortened: they were "
-                "longer "
-                "than the model reads; a smaller VPA_CHUNK_SIZE avoids it"
-            )
-    return 1 if problems else 0
+    _check(args)
+    async with AsyncExitStack() as stack:
+        system = await stack.enter_async_context(await _system(config, args, stack))
+        if args.watch:
+            return await _watch(system, args)
+        report = await _ingest(system, args)
+        estimate = await system.estimate(report) if args.dry_run else {}
+    _tell(report, args, estimate)
+    return 1 if report.failed else 0
 
 
-def _problems(count: int) -> str:
-    return f"{count} problem{'' if count == 1 else 's'}"
-
-
-async def _with_progress(
-    args: Namespace,
-    add_documents: Callable[..., Awaitable[IngestReport]],
-    *,
-    problems: list[SourceProblem],
-    origins: dict[str, str],
-) -> IngestReport:
-    with shown_progress("documents", quiet=args.json and not sys.stderr.isatty()) as show:
-        total = count_documents(args.paths)
-        stored = IngestReport()
-
-        def advance(report: IngestReport) -> None:
-            nonlocal stored
-            stored = report
-            done = report.documents + len(report.failed) + len(problems)
-            show("ingest", done, max(done, total))
-
-        documents = _documents(args.paths, problems, origins)
+def _check(args: Namespace) -> None:
+    """Raises ConfigurationError for what would be known only at the end."""
+    if args.watch and (args.dry_run or args.retry):
+        raise ConfigurationError("--watch goes with neither --dry-run nor --retry")
+    if args.report:
         try:
-            report = await add_documents(documents, collect_errors=True, progress=advance, scope=scope(args))
+            Path(args.report).open("a").close()
+        except OSError as error:
+            raise ConfigurationError(
+                f"--report {args.report} cannot be written: {error.strerror or error}; its folder must exist"
+            ) from None
+
+
+async def _system(config: DeploymentConfig, args: Namespace, stack: AsyncExitStack) -> EnhancedRAGSystem:
+    """The system that writes; for a dry run one that cannot, and where nothing is stored yet one in memory."""
+    if not args.dry_run:
+        return create_enhanced_rag_system(config)
+    path = config.store.path
+    if path is None or os.path.exists(path):
+        manager = await stack.enter_async_context(VectorDatabaseManager(reading(config)))
+        if config.vector_db_index_name in await manager.list_collections():
+            return create_enhanced_rag_system(config, manager=manager)
+    empty = await stack.enter_async_context(connect("embedded://", index_name=config.vector_db_index_name))
+    return create_enhanced_rag_system(config, manager=empty)
+
+
+def _options(args: Namespace) -> dict[str, Any]:
+    return {
+        "sync": args.sync,
+        "include": args.include,
+        "exclude": args.exclude,
+        "hidden": args.hidden,
+        "links": args.links,
+        "ignore_files": not args.no_ignore,
+        "scope": scope(args),
+    }
+
+
+async def _ingest(system: EnhancedRAGSystem, args: Namespace) -> FilesReport:
+    latest = FilesReport()
+    with shown_progress("files", quiet=args.json and not sys.stderr.isatty()) as show:
+        total = await asyncio.to_thread(_count, args)
+        started = time.monotonic()
+
+        def advance(report: FilesReport) -> None:
+            nonlocal latest
+            latest = report
+            rate = report.chunks / max(time.monotonic() - started, 1e-3)
+            aside = f"{report.chunks:,} chunks ({rate:,.0f}/s), {len(report.failed)} failed"
+            show("ingest", report.files, max(report.files, total), aside)
+
+        try:
+            report = await system.ingest(
+                *args.paths, retry=args.retry, dry_run=args.dry_run, progress=advance, **_options(args)
+            )
         except asyncio.CancelledError:
             sys.stderr.write(
-                f"vpa: {stored.documents} documents ({stored.chunks} chunks) are stored; the same command goes on from "
+                f"vpa: {latest.documents} documents ({latest.chunks} chunks) are stored; the same command goes on from "
                 "there and embeds none of them again\n"
             )
             raise
@@ -104,16 +116,81 @@ async def _with_progress(
     return report
 
 
-def _documents(paths: list[str], problems: list[SourceProblem], origins: dict[str, str]) -> Iterator[NewDocument]:
-    for item in read_files(paths):
-        if isinstance(item, SourceProblem):
-            problems.append(item)
-            continue
-        origins[item.document_id] = item.origin
-        yield _new_document(item)
+def _count(args: Namespace) -> int:
+    options = _options(args)
+    search = Search(**{name: options[name] for name in ("include", "exclude", "hidden", "links", "ignore_files")})
+    return sum(isinstance(item, FoundFile) for item in find_files(args.paths, search))
 
 
-def _new_document(item: SourceDocument) -> NewDocument:
-    return NewDocument(
-        document_id=item.document_id, title=item.title, content=item.content, metadata=item.metadata, format=item.format
-    )
+async def _watch(system: EnhancedRAGSystem, args: Namespace) -> int:
+    """Until Ctrl-C; a report after each change."""
+    print_problem("vpa: watching for changes; Ctrl-C ends it")
+    async for report in system.watch(*args.paths, **_options(args)):
+        _tell(report, args, {})
+    return 0
+
+
+def _tell(report: FilesReport, args: Namespace, estimate: dict[str, Any]) -> None:
+    facts = {**report.to_json(), **estimate}
+    if args.report:
+        Path(args.report).write_text(json.dumps(facts, ensure_ascii=False, indent=2, default=str) + "\n", "utf-8")
+    if args.json:
+        print_json(facts)
+        return
+    for problem in report.failed:
+        print_problem(one_line(str(problem)))
+    for note in report.notes:
+        print_problem(one_line(f"note: {note}"))
+    verb = "would be removed" if report.is_dry_run else "removed"
+    for name in report.removed_files[:_REMOVED]:
+        print_line(one_line(f"{verb}: {name}"))
+    if len(report.removed_files) > _REMOVED:
+        print_line(f"{verb}: {report.removed - _REMOVED} more")
+    print_line(_sentence(report, estimate))
+    if report.skipped:
+        files, kinds = ("file", "kind") if len(report.skipped) == 1 else ("files", "kinds")
+        some = _some(report.skipped)
+        print_line(f"{len(report.skipped)} {files} passed over, whose {kinds} no reader knows: {some}")
+    if report.reused:
+        print_line(f"{report.reused} chunks were stored already and not embedded again")
+    if report.cached:
+        print_line(f"{report.cached} chunks had their vectors from the cache of embeddings")
+    if report.recut or report.shortened_titles:
+        print_line(
+            f"{report.recut} chunks were cut again and {report.shortened_titles} titles shortened: they were longer "
+            "than the model reads; a smaller VPA_CHUNK_SIZE avoids it"
+        )
+    if report.failed and not args.retry:
+        print_line("when they are mended: vpa ingest --retry with the same paths reads only those that failed")
+    if args.report:
+        _print_quality(report)
+
+
+def _sentence(report: FilesReport, estimate: dict[str, Any]) -> str:
+    verb = "would be added" if report.is_dry_run else "added"
+    parts = [f"{report.documents} documents {verb} as {report.chunks} chunks"]
+    for count, what in ((report.unchanged, "unchanged"), (report.moved, "moved"), (report.removed, "removed")):
+        if count:
+            parts.append(f"{count} files {what}")
+    parts.append(f"{len(report.failed)} problem{'' if len(report.failed) == 1 else 's'}")
+    if "tokens" in estimate:
+        parts.append(f"about {estimate['tokens']:,} tokens to embed")
+    if "seconds_to_embed" in estimate:
+        parts.append(f"which take {estimate['seconds_to_embed']:.0f} s")
+    if estimate.get("price") is not None:
+        parts.append(f"price {estimate['price']:.4f}")
+    return ", ".join(parts)
+
+
+def _some(remarks: list[FileRemark]) -> str:
+    names = ", ".join(one_line(remark.origin) for remark in remarks[:_SHOWN])
+    return f"{names} …" if len(remarks) > _SHOWN else names
+
+
+def _print_quality(report: FilesReport) -> None:
+    rows = [(name, count) for name, count in report.quality.get("flags", {}).items()]
+    if rows:
+        print_table(["doubt", "documents"], rows, title="quality")
+    languages = report.quality.get("languages", {})
+    if languages:
+        print_table(["language", "documents"], list(languages.items()))

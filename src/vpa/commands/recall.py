@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from vpa.base.calibration import EXACT
-from vpa.base.scope import ALL_SCOPES, Scope
+from vpa.base.scope import ALL_SCOPES, Scope, is_internal
 from vpa.client.collection import Collection
 from vpa.commands.common import Check, scope_text
 from vpa.trust.recall import RecallReport, check_recall
@@ -60,7 +60,10 @@ async def largest_scope(collection: Collection) -> Scope | None:
     """The scope with the most of the first 20,000 records of all scopes; None where there are no records."""
     counts: Counter[Scope] = Counter()
     async for batch in collection.scan_batches(scope=ALL_SCOPES, batch_size=1_000, include_vectors=False):
-        counts[batch.scope or Scope()] += len(batch)
+        place = batch.scope or Scope()
+        if is_internal(place):
+            continue
+        counts[place] += len(batch)
         if counts.total() >= _SCANNED:
             break
     return max(counts, key=lambda place: counts[place]) if counts else None

@@ -27,7 +27,7 @@ from vpa.commands.common import (
 )
 from vpa.compose import create_enhanced_rag_system
 from vpa.observe.printable import one_line
-from vpa.rag.documents import SearchResult
+from vpa.rag.documents import FILE_FACTS, SearchResult
 from vpa.retrieval.why import Why
 
 
@@ -121,8 +121,13 @@ def _number(value: float | None) -> str:
 
 def _show(rank: int, result: SearchResult) -> None:
     print_line(f"{rank}. {one_line(result.title or result.document_id)}")
-    facts = ", ".join(one_line(f"{key}={value}") for key, value in result.metadata.items())
+    shown = {key: value for key, value in result.metadata.items() if key not in FILE_FACTS}
+    facts = ", ".join(one_line(f"{key}={value}") for key, value in shown.items())
     place = f"{one_line(result.document_id)} [{result.start}:{result.end}]"
+    if result.place:
+        file = str(result.metadata.get("source") or "")
+        names = [result.document_id, *([file] if not result.document_id.startswith(file) else []), result.place]
+        place = f"{one_line(', '.join(names))} [{result.start}:{result.end}]"
     similarity = "" if result.similarity in (None, result.score) else f"   similarity {result.similarity:.3f}"
     print_line(f"   score {result.score:.3f}{similarity}   {place}" + (f"   {facts}" if facts else ""))
     excerpt = textwrap.shorten(result.content, width=280, placeholder=" …")
