@@ -26,7 +26,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Collections": ("Collection", "CollectionInfo", "Metric"),
     "Records and results": ("Record", "RecordBatch", "Written", "Match", "Matches", "Usage", "Scope", "ALL_SCOPES"),
     "Filters": ("F", "Filter"),
-    "Documents": ("create_enhanced_rag_system", "EnhancedRAGSystem", "SearchResult"),
+    "Documents": (
+        "create_enhanced_rag_system",
+        "EnhancedRAGSystem",
+        "SearchResult",
+        "IngestReport",
+        "FilesReport",
+        "ForgetReport",
+    ),
     "Retrieval": ("Fusion", "Recency", "Reranker", "Why", "MatchedWord", "build_context", "Context", "Citation"),
     "Embedders": ("as_embedder", "Embedder", "EmbeddingIdentity"),
     "Moving and checking": (

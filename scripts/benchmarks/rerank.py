@@ -27,10 +27,12 @@ import vpa
 from vpa.config.settings import DeploymentConfig
 from vpa.evaluation import compare, evaluate
 from vpa.evaluation.files import Dataset, read_dataset
+from vpa.kit.shelf.contract import Shelf
+from vpa.kit.shelf.file import FileShelf
+from vpa.kit.shelf.memory import MemoryShelf
 from vpa.rag.documents import NewDocument
 from vpa.rag.system import EnhancedRAGSystem
-from vpa.rag.tokens.file import FileShelf
-from vpa.rag.tokens.shelf import MemoryShelf, Shelf
+from vpa.rag.tokens.layout import TOKEN_VECTORS
 from vpa.rag.tokens.source import Tokens
 from vpa.retrieval.candidates import Candidate, ranked
 from vpa.retrieval.light.codes import decode
@@ -120,7 +122,7 @@ async def costs(system: EnhancedRAGSystem, data: Dataset) -> dict[str, Any]:
         "memory ms, CPU ms": await timed(system, shelf, recorded.seen),
     }
     with tempfile.TemporaryDirectory() as folder:
-        file = FileShelf(f"{folder}/tokens.sqlite", max_bytes=1 << 30)
+        file = FileShelf(f"{folder}/tokens.sqlite", layout=TOKEN_VECTORS, max_bytes=1 << 30)
         file.put(shelf._values)
         result["file ms, CPU ms"] = await timed(system, file, recorded.seen)
         file.close()
