@@ -57,7 +57,6 @@ def test_any_bytes_are_a_document_or_a_problem_and_the_next_line_is_read(place: 
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ({"text": "x"}, "needs an id"),
         ({"id": True, "text": "x"}, "needs an id"),
         ({"id": 1.5, "text": "x"}, "needs an id"),
         ({"id": "a"}, "needs a text"),
@@ -147,3 +146,9 @@ def test_lines_that_are_conversations_are_documents_with_keys(tmp_path: Path) ->
         ("1", "rows 1", "rows.jsonl:1"),
         ("c7", "rows 2", "rows.jsonl:2"),
     ]
+
+
+def test_a_line_without_an_id_is_called_by_its_number(tmp_path: Path) -> None:
+    rows = [{"text": "The first."}, b"", {"id": "x", "text": "Another."}, {"text": "The last."}]
+    documents = [item for item in lines(tmp_path, *rows) if isinstance(item, SourceDocument)]
+    assert [(document.document_id, document.key) for document in documents] == [("", "1"), ("x", ""), ("", "4")]

@@ -24,7 +24,9 @@ _OWN_KEYS: Final = frozenset({*ID_KEYS, *TEXT_KEYS, "title", "metadata", "format
 
 
 def read(file: SourceFile) -> Iterator[Item]:
-    """A document for each line with id and text, one for each line that is a conversation, and one for all turns."""
+    """A document for each line with a text, one for each line that is a conversation, and one for all turns. A line
+    without an id is called by its number.
+    """
     turns: list[Turn] = []
     for origin, value in _values(file.path, file.name):
         if isinstance(value, SourceProblem):
@@ -39,7 +41,7 @@ def read(file: SourceFile) -> Iterator[Item]:
                 key = conversation.key or (number if not position else f"{number}.{position}")
                 yield document_of(conversation, key=key, origin=origin)
         else:
-            yield document_of_row(value, origin)
+            yield document_of_row(value, origin, key=origin.rpartition(":")[2])
     if turns:
         yield document_of(Conversation(file.title, numbered(turns), "turns"), origin=file.name)
 
@@ -115,30 +117,30 @@ def is_document(value: Any) -> bool:
     return any(key in value for key in ID_KEYS) and any(key in value for key in TEXT_KEYS)
 
 
-def document_of_row(row: Any, origin: str) -> SourceDocument | SourceProblem:
-    """The document that an object describes, or what is wrong with it."""
+def document_of_row(row: Any, origin: str, *, key: str = "") -> SourceDocument | SourceProblem:
+    """The document that an object describes, or what is wrong with it; `key` tells it from others if it has no id."""
     if not isinstance(row, dict):
         return SourceProblem(origin, f"is a JSON {type(row).__name__}, not an object")
-    if problem := _problem(row):
+    document_id = next((row[name] for name in ID_KEYS if name in row), "" if key else None)
+    if problem := _problem(row, document_id):
         return SourceProblem(origin, problem)
-    document_id = next(row[key] for key in ID_KEYS if key in row)
     metadata = row.get("metadata") or {}
-    extra = {key: value for key, value in row.items() if key not in _OWN_KEYS}
+    extra = {name: value for name, value in row.items() if name not in _OWN_KEYS}
     return SourceDocument(
         document_id=str(document_id),
+        key="" if document_id else key,
         title=row.get("title") or "",
-        content=next(row[key] for key in TEXT_KEYS if key in row),
+        content=next(row[name] for name in TEXT_KEYS if name in row),
         metadata={**metadata, **extra},
         format=str(row.get("format") or "text"),
         origin=origin,
     )
 
 
-def _problem(row: Mapping[str, Any]) -> str:
+def _problem(row: Mapping[str, Any], document_id: Any) -> str:
     """What is wrong with the fields of an object; empty where nothing is."""
     if twice := _told_twice(row):
         return twice
-    document_id = next((row[key] for key in ID_KEYS if key in row), None)
     content = next((row[key] for key in TEXT_KEYS if key in row), None)
     title, metadata = row.get("title") or "", row.get("metadata") or {}
     if document_id is None or isinstance(document_id, bool) or not isinstance(document_id, str | int):
