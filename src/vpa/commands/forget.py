@@ -58,6 +58,11 @@ async def _run(args: Namespace) -> int:
         )
         report = replace(report, notes=(*report.notes, note))
     _tell(report, args)
+    if report.is_empty and args.source is not None:
+        print_problem(
+            f"vpa: nothing has the source {one_line(args.source)!r}: a source is the name of a file or folder in vpa, "
+            "such as 'papers/survey.pdf'; vpa documents list shows them"
+        )
     return 1 if report.is_empty else 0
 
 

@@ -107,6 +107,7 @@ async def _ingest(system: EnhancedRAGSystem, args: Namespace) -> FilesReport:
                 *args.paths, retry=args.retry, dry_run=args.dry_run, progress=advance, **_options(args)
             )
         except asyncio.CancelledError:
+            _name_problems(latest)
             sys.stderr.write(
                 f"vpa: {latest.documents} documents ({latest.chunks} chunks) are stored; the same command goes on from "
                 "there and embeds none of them again\n"
@@ -137,8 +138,7 @@ def _tell(report: FilesReport, args: Namespace, estimate: dict[str, Any]) -> Non
     if args.json:
         print_json(facts)
         return
-    for problem in report.failed:
-        print_problem(one_line(str(problem)))
+    _name_problems(report)
     for note in report.notes:
         print_problem(one_line(f"note: {note}"))
     verb = "would be removed" if report.is_dry_run else "removed"
@@ -164,6 +164,11 @@ def _tell(report: FilesReport, args: Namespace, estimate: dict[str, Any]) -> Non
         print_line("when they are mended: vpa ingest --retry with the same paths reads only those that failed")
     if args.report:
         _print_quality(report)
+
+
+def _name_problems(report: FilesReport) -> None:
+    for problem in report.failed:
+        print_problem(one_line(str(problem)))
 
 
 def _sentence(report: FilesReport, estimate: dict[str, Any]) -> str:

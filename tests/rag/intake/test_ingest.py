@@ -585,3 +585,28 @@ async def test_nothing_in_the_working_directory_is_run(tmp_path: Path, monkeypat
     async with vpa.create_enhanced_rag_system(config) as rag:
         assert (await rag.ingest("d")).documents == 1
     assert not (tmp_path / "ran").exists()
+
+
+async def test_what_is_ignored_since_is_told_and_stays(rag: vpa.EnhancedRAGSystem, folder: Path) -> None:
+    await rag.ingest(folder)
+    (folder / ".vpaignore").write_text("deep/\n")
+    report = await rag.ingest(folder, sync=True)
+    assert (report.removed, report.unchanged) == (0, 2)
+    assert "1 files that are ignored, hidden or excluded now keep their documents" in report.notes[0].message
+    assert "notes/deep/winds.txt" in await ids(rag)
+    assert (await rag.ingest(folder / "tides.md")).notes == []
+
+
+async def test_watching_waits_for_another_ingest(
+    rag: vpa.EnhancedRAGSystem, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vpa.rag.intake.verbs._AGAIN_S", 0.2)
+    watching = rag.watch(folder)
+    await anext(watching)
+    async with alone(Ledger(await rag._of(None), SCOPE), rag._clock):
+        (folder / "new.txt").write_text("A new file about storms.")
+        waiting = asyncio.ensure_future(anext(watching))
+        await asyncio.sleep(4)
+        assert not waiting.done()
+    assert (await asyncio.wait_for(waiting, 30)).documents == 1
+    await watching.aclose()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from vpa.rag.intake.report import FileRemark, FilesReport
 
 _TOGETHER: Final = 100
 _NAMED: Final = 1000
+_SHOWN: Final = 3
 
 
 async def remove_gone(ledger: Ledger, paths: Sequence[str], *, scope: Scope, report: FilesReport, dry_run: bool) -> int:
@@ -47,6 +48,20 @@ async def remove_gone(ledger: Ledger, paths: Sequence[str], *, scope: Scope, rep
             ledger.remove(name)
     await ledger.save()
     return len(gone)
+
+
+def note_left_out(ledger: Ledger, paths: Sequence[str], *, seen: Set[int], report: FilesReport) -> None:
+    """Say how many files are still known that exist and are left out now, as they are ignored or excluded."""
+    left = [
+        entry.name
+        for path in dict.fromkeys(map(os.path.realpath, paths))
+        for entry, place in _under(path, ledger)
+        if entry.documents and hash(entry.name) not in seen and os.path.isfile(place)
+    ]
+    if left:
+        some = ", ".join(left[:_SHOWN]) + (" …" if len(left) > _SHOWN else "")
+        message = f"{len(left)} files that are ignored, hidden or excluded now keep their documents ({some})"
+        report.notes.append(FileRemark(paths[0], f"{message}; vpa forget --source NAME removes them"))
 
 
 def _under(path: str, ledger: Ledger) -> Iterator[tuple[Entry, str]]:

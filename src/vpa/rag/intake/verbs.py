@@ -9,7 +9,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from vpa.base.errors import ConfigurationError
+from vpa.base.errors import ConfigurationError, StorageLockedError, VectorDatabaseError
 from vpa.base.scope import Scope, check_scope
 from vpa.base.showing import shown
 from vpa.filters import FilterLike
@@ -17,12 +17,13 @@ from vpa.ingest.contract import Limits
 from vpa.ingest.finding import Search
 from vpa.ingest.pool import ReaderPool
 from vpa.kit.cpus import available_cpus
+from vpa.observe.log import get_logger
 from vpa.rag.intake.estimate import estimated
 from vpa.rag.intake.flow import Flow
 from vpa.rag.intake.forgetting import Forgetting, selected
 from vpa.rag.intake.ledger import Ledger
 from vpa.rag.intake.lock import alone
-from vpa.rag.intake.removing import remove_gone
+from vpa.rag.intake.removing import note_left_out, remove_gone
 from vpa.rag.intake.report import FilesProgress, FilesReport, ForgetReport, IngestRequest
 from vpa.rag.intake.watching import changes
 from vpa.rag.lifecycle import RunningSystem
@@ -30,6 +31,8 @@ from vpa.rag.lifecycle import RunningSystem
 _SCOPE: Final = Scope()
 # What is said of files that failed before and were not tried again.
 _BEFORE: Final = "(as before; "
+_AGAIN_S: Final = 5.0
+_log = get_logger("vpa.rag")
 PathLike = str | os.PathLike[str]
 
 
@@ -115,7 +118,7 @@ class FileVerbs(RunningSystem):
             yield await self._ingested(request, collection=collection, scope=scope)
             while await waiting is not None:
                 waiting = asyncio.ensure_future(anext(watching, None))
-                report = await self._ingested(request, collection=collection, scope=scope)
+                report = await self._once_possible(request, collection=collection, scope=scope)
                 failed = {str(remark) for remark in report.failed if _BEFORE not in remark.message}
                 if report.documents or report.removed or report.moved or failed:
                     yield report
@@ -195,6 +198,17 @@ class FileVerbs(RunningSystem):
         path = self.manager.config.path
         return () if path is None else (os.path.realpath(path),)
 
+    async def _once_possible(self, request: IngestRequest, *, collection: str | None, scope: Scope) -> FilesReport:
+        """As `_ingested`; what may pass, as another ingest or a model that is away, is waited for."""
+        while True:
+            try:
+                return await self._ingested(request, collection=collection, scope=scope)
+            except VectorDatabaseError as error:
+                if not error.retryable and not isinstance(error, StorageLockedError):
+                    raise
+                _log.warning("files changed and could not be ingested yet", reason=error.message, again_s=_AGAIN_S)
+                await asyncio.sleep(_AGAIN_S)
+
     async def _ingested(self, request: IngestRequest, *, collection: str | None, scope: Scope) -> FilesReport:
         check_scope(scope)
         place = await self._of(collection, make=not request.dry_run)
@@ -233,6 +247,8 @@ class FileVerbs(RunningSystem):
                 readers=readers,
             )
             report = await flow.run()
+        if not request.only_failed:
+            note_left_out(ledger, request.paths, seen=flow.seen, report=report)
         if request.remove_gone:
             report.removed = await remove_gone(
                 ledger, request.paths, scope=scope, report=report, dry_run=request.dry_run
