@@ -610,3 +610,30 @@ async def test_watching_waits_for_another_ingest(
         assert not waiting.done()
     assert (await asyncio.wait_for(waiting, 30)).documents == 1
     await watching.aclose()
+
+
+async def test_a_run_that_was_taken_over_ends(
+    rag: vpa.EnhancedRAGSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vpa.rag.intake.lock._BEAT_S", 0.02)
+    root = tmp_path / "many"
+    root.mkdir()
+    for number in range(600):
+        (root / f"{number:03}.txt").write_text(f"This is the text of file number {number}, about ships and the sea.")
+    ledger = Ledger(await rag._of(None), SCOPE)
+    taken = False
+
+    def take_over(report: vpa.FilesReport) -> None:
+        nonlocal taken
+        taken = True
+
+    async def robber() -> None:
+        while not taken:
+            await asyncio.sleep(0.01)
+        await ledger.collection.upsert([lock._record(ledger, "another", rag._clock)], scope=ledger.place)
+
+    robbing = asyncio.create_task(robber())
+    with pytest.raises(vpa.StorageLockedError, match="took over"):
+        await rag.ingest(root, progress=take_over)
+    await robbing
+    assert (await lock._holder(ledger))["holder"] == "another"

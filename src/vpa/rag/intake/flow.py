@@ -29,6 +29,7 @@ from vpa.rag.documents import FileDocument, IngestReport
 from vpa.rag.ingest import Ingestion
 from vpa.rag.intake.deciding import Deciding
 from vpa.rag.intake.ledger import Ledger
+from vpa.rag.intake.lock import Hold
 from vpa.rag.intake.naming import Names
 from vpa.rag.intake.report import FileRemark, FilesReport, IngestRequest
 from vpa.rag.intake.tracking import OpenFile
@@ -71,6 +72,7 @@ class Flow:
         *,
         ledger: Ledger,
         lost: set[str],
+        hold: Hold,
         request: IngestRequest,
         scope: Scope,
         readers: int,
@@ -79,6 +81,7 @@ class Flow:
         self._ingestion = ingestion
         self._pool = pool
         self._ledger = ledger
+        self._hold = hold
         self._request = request
         self._scope = scope
         self._readers = readers
@@ -292,6 +295,7 @@ class Flow:
         self.report.characters += sum(len(chunk.text) for prepared in group for chunk in prepared.chunks)
         if self._request.dry_run:
             return IngestReport(documents=len(group), chunks=sum(len(prepared.chunks) for prepared in group))
+        self._hold.check()
         return await self._ingestion.write(group, scope=self._scope)
 
     async def _finish(self, file: OpenFile) -> None:
@@ -316,7 +320,7 @@ class Flow:
 
     async def _save(self, *, at_least: int) -> None:
         async with self._saving:
-            if self._ledger.changes > at_least and not self._request.dry_run:
+            if self._ledger.changes > at_least and not self._request.dry_run and not self._hold.is_lost:
                 await self._ledger.save()
 
 

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,16 +30,30 @@ _NAMES_PIDS: Final = "/proc/self/ns/pid"
 _log = get_logger("vpa.rag")
 
 
+@dataclass(slots=True)
+class Hold:
+    """The mark of a run that writes. `is_lost`: another one took it over, as this one was silent for too long."""
+
+    is_lost: bool = False
+
+    def check(self) -> None:
+        """Raises StorageLockedError where it was lost: two runs would write one ledger."""
+        if self.is_lost:
+            raise StorageLockedError(
+                "another ingest took over this one, which had been silent for too long; what was done before stays"
+            )
+
+
 @asynccontextmanager
-async def alone(ledger: Ledger, clock: Clock) -> AsyncIterator[None]:
+async def alone(ledger: Ledger, clock: Clock) -> AsyncIterator[Hold]:
     """Raises StorageLockedError while another run writes here. What a dead process left is taken over."""
-    holder = new_id()
+    holder, hold = new_id(), Hold()
     _RUNNING.add(holder)
     try:
         await _take(ledger, holder, clock)
-        beating = asyncio.create_task(_beat(ledger, holder, clock))
+        beating = asyncio.create_task(_beat(ledger, holder, clock, hold))
         try:
-            yield
+            yield hold
         finally:
             beating.cancel()
             with suppress(asyncio.CancelledError):
@@ -126,12 +141,12 @@ def _began(pid: int) -> str:
     return "runs"
 
 
-async def _beat(ledger: Ledger, holder: str, clock: Clock) -> None:
+async def _beat(ledger: Ledger, holder: str, clock: Clock, hold: Hold) -> None:
     while True:
         await asyncio.sleep(_BEAT_S)
         try:
             if (await _holder(ledger)).get("holder") != holder:
-                _log.error("another ingest took over this one, which was silent for too long")
+                hold.is_lost = True
                 return
             await ledger.collection.upsert([_record(ledger, holder, clock)], scope=ledger.place)
         except VectorDatabaseError as error:

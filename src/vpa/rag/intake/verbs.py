@@ -22,7 +22,7 @@ from vpa.rag.intake.estimate import estimated
 from vpa.rag.intake.flow import Flow
 from vpa.rag.intake.forgetting import Forgetting, selected
 from vpa.rag.intake.ledger import Ledger
-from vpa.rag.intake.lock import alone
+from vpa.rag.intake.lock import Hold, alone
 from vpa.rag.intake.removing import note_left_out, remove_gone
 from vpa.rag.intake.report import FilesProgress, FilesReport, ForgetReport, IngestRequest
 from vpa.rag.intake.watching import changes
@@ -214,15 +214,15 @@ class FileVerbs(RunningSystem):
         place = await self._of(collection, make=not request.dry_run)
         ledger = Ledger(place, scope)
         started = self._clock.monotonic()
-        async with nullcontext() if request.dry_run else alone(ledger, self._clock):
+        async with nullcontext(Hold()) if request.dry_run else alone(ledger, self._clock) as hold:
             await ledger.load()
-            report = await self._run(request, ledger, collection=collection, scope=scope)
+            report = await self._run(request, ledger, hold, collection=collection, scope=scope)
         report.seconds = self._clock.monotonic() - started
         self._counters.documents_added += report.documents
         return report
 
     async def _run(
-        self, request: IngestRequest, ledger: Ledger, *, collection: str | None, scope: Scope
+        self, request: IngestRequest, ledger: Ledger, hold: Hold, *, collection: str | None, scope: Scope
     ) -> FilesReport:
         options = self.intake
         readers = options.processes or available_cpus()
@@ -242,6 +242,7 @@ class FileVerbs(RunningSystem):
                 pool,
                 ledger=ledger,
                 lost=await ledger.lost(),
+                hold=hold,
                 request=request,
                 scope=scope,
                 readers=readers,
