@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest.readers.source_files import check, document, items, texts
@@ -287,6 +287,9 @@ VALUES = st.recursive(
 
 
 @given(value=VALUES)
+@example(value={"mapping": {}, "current_node": []})
+@example(value={"mapping": {"a": {"parent": {}}}})
+@example(value=[{"type": "message", "user": [], "text": "x", "ts": "1"}])
 def test_any_value_is_looked_at_without_harm(value: Any) -> None:
     for conversation in conversations_in(value, title="t") or []:
         assert conversation.turns

@@ -81,8 +81,8 @@ def _branch(row: Mapping[str, Any]) -> list[Turn]:
     """From the current node up its parents; other branches are answers that were thrown away."""
     nodes: Mapping[str, Any] = row["mapping"]
     here = row.get("current_node")
-    if here not in nodes:
-        parents = {node.get("parent") for node in nodes.values() if isinstance(node, Mapping)}
+    if not isinstance(here, str) or here not in nodes:
+        parents = {str(node.get("parent")) for node in nodes.values() if isinstance(node, Mapping)}
         here = next((key for key in reversed(list(nodes)) if key not in parents), None)
     turns: list[Turn] = []
     seen: set[str] = set()
@@ -132,7 +132,7 @@ def _slack_name(row: Mapping[str, Any], names: Mapping[Any, str] | None = None) 
             if isinstance(profile.get(key), str) and profile[key]:
                 return str(profile[key])
     user = row.get("user")
-    return (names or {}).get(user) or str(user or row.get("username") or row.get("bot_id") or "unknown")
+    return (names or {}).get(str(user)) or str(user or row.get("username") or row.get("bot_id") or "unknown")
 
 
 def _slack_text(text: str, names: Mapping[Any, str]) -> str:
