@@ -154,7 +154,8 @@ class Flow:
             report.unchanged += 1
         elif decision == "failed":
             where, _, message = reason.rpartition(_WHERE)
-            report.failed.append(FileRemark(f"{name}{where}", f"{message} (as before; --retry tries it again)"))
+            again = f"{message} (as before; --retry tries it again)"
+            report.failed.append(FileRemark(f"{name}{where}", again, is_known=True))
         else:
             report.skipped.append(FileRemark(name, reason))
         return None

@@ -11,10 +11,13 @@ from vpa.ingest.finding import Search
 
 @dataclass(frozen=True, slots=True)
 class FileRemark:
-    """What is to be said of a file, or of a line of it (`origin` is `name` or `name:line`)."""
+    """What is to be said of a file, or of a line of it (`origin` is `name` or `name:line`). `is_known`: an earlier run
+    said it, and the file was not tried again.
+    """
 
     origin: str
     message: str
+    is_known: bool = False
 
     def __str__(self) -> str:
         return f"{self.origin}: {self.message}"

@@ -29,8 +29,6 @@ from vpa.rag.intake.watching import changes
 from vpa.rag.lifecycle import RunningSystem
 
 _SCOPE: Final = Scope()
-# What is said of files that failed before and were not tried again.
-_BEFORE: Final = "(as before; "
 _AGAIN_S: Final = 5.0
 _log = get_logger("vpa.rag")
 PathLike = str | os.PathLike[str]
@@ -67,14 +65,7 @@ class FileVerbs(RunningSystem):
         """
         request = IngestRequest(
             paths=_checked(paths),
-            search=Search(
-                include=_patterns(include),
-                exclude=_patterns(exclude),
-                hidden=hidden,
-                links=links,
-                ignore_files=ignore_files,
-                own=self._own_files(),
-            ),
+            search=self._search(include, exclude, hidden=hidden, links=links, ignore_files=ignore_files),
             remove_gone=sync,
             only_failed=retry,
             dry_run=dry_run,
@@ -100,14 +91,7 @@ class FileVerbs(RunningSystem):
         """
         request = IngestRequest(
             paths=_checked(paths),
-            search=Search(
-                include=_patterns(include),
-                exclude=_patterns(exclude),
-                hidden=hidden,
-                links=links,
-                ignore_files=ignore_files,
-                own=self._own_files(),
-            ),
+            search=self._search(include, exclude, hidden=hidden, links=links, ignore_files=ignore_files),
             remove_gone=sync,
         )
         stop = asyncio.Event()
@@ -119,7 +103,7 @@ class FileVerbs(RunningSystem):
             while await waiting is not None:
                 waiting = asyncio.ensure_future(anext(watching, None))
                 report = await self._once_possible(request, collection=collection, scope=scope)
-                failed = {str(remark) for remark in report.failed if _BEFORE not in remark.message}
+                failed = any(not remark.is_known for remark in report.failed)
                 if report.documents or report.removed or report.moved or failed:
                     yield report
         finally:
@@ -193,10 +177,20 @@ class FileVerbs(RunningSystem):
                 self._embedder.discard_questions()
         return replace(report, searches=searches, cached_answers=answers_gone)
 
-    def _own_files(self) -> tuple[str, ...]:
-        """Where this system keeps its data: never read, and never watched."""
+    def _search(
+        self, include: Sequence[str], exclude: Sequence[str], *, hidden: bool, links: bool, ignore_files: bool
+    ) -> Search:
+        """Where this system keeps its own data is never read, and never watched."""
         path = self.manager.config.path
-        return () if path is None else (os.path.realpath(path),)
+        own = () if path is None else (os.path.realpath(path),)
+        return Search(
+            include=_patterns(include),
+            exclude=_patterns(exclude),
+            hidden=hidden,
+            links=links,
+            ignore_files=ignore_files,
+            own=own,
+        )
 
     async def _once_possible(self, request: IngestRequest, *, collection: str | None, scope: Scope) -> FilesReport:
         """As `_ingested`; what may pass, as another ingest or a model that is away, is waited for."""
@@ -251,6 +245,7 @@ class FileVerbs(RunningSystem):
         if not request.only_failed:
             note_left_out(ledger, request.paths, seen=flow.seen, report=report)
         if request.remove_gone:
+            hold.check()
             report.removed = await remove_gone(
                 ledger, request.paths, scope=scope, report=report, dry_run=request.dry_run
             )
