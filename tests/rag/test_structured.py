@@ -77,6 +77,15 @@ def test_small_sections_under_one_heading_share_a_chunk_and_the_place_says_from_
     assert second.at == {"section": ["U"]}
 
 
+def test_the_name_of_a_sheet_is_said_once() -> None:
+    parts = (
+        Part("2023", "heading", at={"sheet": "2023", "row": 1}, level=1),
+        Part("a: 1", "row", {"sheet": "2023", "row": 2}),
+    )
+    [chunk] = chunks_of(*parts)
+    assert place_text(chunk.at) == "Sheet ‘2023’, rows 1–2"
+
+
 def test_headings_close_those_of_their_level_and_below() -> None:
     parts = [
         Part(text, "heading", level=level) if level else Part(sentences(5, text))

@@ -33,6 +33,9 @@ def place_text(location: Mapping[str, Any]) -> str:
         said.append(_moment(location["seconds"]) + (f"–{_moment(end)}" if end is not None else ""))
     said += [str(location[key]) for key in ("speaker", "when") if location.get(key)]
     section: Sequence[str] = location.get("section") or ()
+    # The heading of a sheet is its name.
+    if section and section[0] == location.get("sheet"):
+        section = section[1:]
     if section:
         last = location.get("section_end")
         said.append(_SECTION_MARK.join(section) + (f" to {last[-1]}" if last else ""))
