@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import chain
 from threading import Lock
 from typing import Final
 
@@ -25,6 +24,9 @@ DIMENSION: Final = 384  # As MiniLM's, so that one can be replaced by the other 
 _WORD: Final = re.compile(r"\w+")
 # A word counts four times its parts: parts find inflected forms, words decide. A choice, not measured.
 _PART_WEIGHT: Final = 0.25
+# Texts that are computed at once, in a few milliseconds.
+_TOGETHER: Final = 32
+_NUMBER: Final = np.dtype(np.int32)
 # Some 20 MB; then they are forgotten and numbered anew.
 _MOST_FEATURES: Final = 1 << 17
 
@@ -53,12 +55,12 @@ class Hashing:
     def encode(self, texts: Sequence[str]) -> FloatMatrix:
         """`(n, 384) float32` unit rows; a text without any word gets one fixed direction."""
         matrix = np.zeros((len(texts), DIMENSION), dtype=np.float32)
-        for row, text in zip(matrix, texts, strict=True):
-            if words := _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
-                with self._lock:
-                    row += self._features.sums(words)
-            if not row.any():
-                row[0] = 1.0
+        for start in range(0, len(texts), _TOGETHER):
+            part = texts[start : start + _TOGETHER]
+            words = [_WORD.findall(unicodedata.normalize("NFKC", text).casefold()) for text in part]
+            with self._lock:
+                matrix[start : start + len(words)] = self._features.sums(words)
+        matrix[~matrix.any(axis=1), 0] = 1.0
         return unit_rows(matrix)
 
 
@@ -67,27 +69,35 @@ class _Features:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
-        self._of_words: dict[str, list[int]] = {}
+        self._of_words: dict[str, bytes] = {}
         self._new: list[str] = []
         self._buckets = np.empty(0, dtype=np.intp)
         self._weights = np.empty(0, dtype=np.float64)
 
-    def sums(self, words: Sequence[str]) -> NDArray[np.float64]:
-        """`(384,)`: what the words of one text add to each bucket."""
+    def sums(self, texts: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        """`(n, 384)`: what the words of each text add to each bucket."""
         if len(self._numbers) > _MOST_FEATURES:
             self.__init__()  # type: ignore[misc]
-        numbers = np.fromiter(chain.from_iterable(map(self._of_word, words)), dtype=np.intp)
+        for words in texts:
+            self._learn(word for word in words if word not in self._of_words)
         self._place_new()
-        distinct, counts = np.unique(numbers, return_counts=True)
-        weights = self._weights[distinct] * (1 + np.log(counts))
-        sums = np.bincount(self._buckets[distinct], weights=weights, minlength=DIMENSION)
-        return sums.astype(np.float64)
+        numbers = [b"".join(map(self._of_words.__getitem__, words)) for words in texts]
+        # A feature of one text and of another are two; one sort brings each of them together.
+        owners = np.repeat(np.arange(len(texts)), [len(one) // _NUMBER.itemsize for one in numbers])
+        joined = np.frombuffer(b"".join(numbers), dtype=_NUMBER)
+        distinct, counts = np.unique(owners * len(self._numbers) + joined, return_counts=True)
+        owners, features = np.divmod(distinct, max(1, len(self._numbers)))
+        weights = self._weights[features] * (1 + np.log(counts))
+        sums = np.bincount(
+            owners * DIMENSION + self._buckets[features], weights=weights, minlength=len(texts) * DIMENSION
+        )
+        return sums.astype(np.float64).reshape(len(texts), DIMENSION)
 
-    def _of_word(self, word: str) -> list[int]:
-        numbers = self._of_words.get(word)
-        if numbers is None:
-            numbers = self._of_words[word] = [self._number(feature) for feature in _features(word)]
-        return numbers
+    def _learn(self, words: Iterable[str]) -> None:
+        """Number the features of new words; the numbers are kept as they stand in an array."""
+        for word in words:
+            numbers = [self._number(feature) for feature in _features(word)]
+            self._of_words[word] = np.array(numbers, dtype=_NUMBER).tobytes()
 
     def _number(self, feature: str) -> int:
         number = self._numbers.get(feature)

@@ -60,7 +60,9 @@ class Search:
         """Whether a file or folder is left out whatever the patterns say: hidden, a tool's, or the program's own."""
         if name in _NEVER or (name.startswith(".") and not self.hidden):
             return True
-        return bool(self.own) and os.path.realpath(path) in self.own
+        # To follow every path step by step would cost more than all else here.
+        is_perhaps = any(os.path.basename(own) == name for own in self.own) or (bool(self.own) and os.path.islink(path))
+        return is_perhaps and os.path.realpath(path) in self.own
 
 
 def find_files(
@@ -69,10 +71,16 @@ def find_files(
     """Every file once, in the order of the paths and of names, however they are spelled."""
     seen: set[str] = set()
     for named in paths:
+        folder, real_folder = "", ""
         for item in _find(os.fspath(named), search):
             if not isinstance(item, FoundFile):
                 yield item
-            elif (real := os.path.realpath(item.path)) not in seen:
+                continue
+            above, _, name = item.path.rpartition(os.sep)
+            if above != folder or not real_folder:
+                folder, real_folder = above, os.path.realpath(above or os.sep)
+            real = os.path.realpath(item.path) if os.path.islink(item.path) else os.path.join(real_folder, name)
+            if real not in seen:
                 seen.add(real)
                 yield item
 

@@ -41,7 +41,7 @@ def packed(frame: Mapping[str, Any]) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-def unpacked(body: bytes) -> Frame:
+def unpacked(body: bytes | bytearray) -> Frame:
     """The frame; raises ValueError for anything else than an object of the kinds that are sent, with all they need."""
     try:
         frame = json.loads(body, object_hook=_with_moments)

@@ -160,6 +160,8 @@ class _Reader:
         self._requests = requests
         self._answers = answers
         self._limits = limits
+        # What came and was not yet looked at: small answers come many at once.
+        self._came = bytearray()
         self._seconds_left = 0.0
         self._bytes_left = 0
         self.files = 0
@@ -217,32 +219,47 @@ class _Reader:
     async def next_frame(self) -> Frame:
         """The next answer; raises ReaderFailedError."""
         try:
-            (length,) = LENGTH.unpack(await self._timed(self._answers.readexactly(LENGTH.size)))
+            while len(self._came) < LENGTH.size:
+                await self._fill(1)
+            (length,) = LENGTH.unpack_from(self._came)
             self._bytes_left -= length
             if self._bytes_left < 0:
                 raise ReaderFailedError(
                     f"holds more text than {self._limits.text_bytes >> 20} MB and {_OUTPUT_FACTOR} times its size "
                     "(VPA_INGEST_TEXT_MB)"
                 )
-            return unpacked(await self._timed(self._answers.readexactly(length)))
+            end = LENGTH.size + length
+            if len(self._came) < end:
+                await self._fill(end - len(self._came))
+            body = self._came[LENGTH.size : end]
+            del self._came[:end]
+            return unpacked(body)
         except asyncio.IncompleteReadError as error:
             await self._process.wait()
             raise ReaderFailedError(self._death()) from error
         except ValueError as error:
             raise ReaderFailedError(f"cannot be read: its parser answered nonsense ({error})") from error
 
-    async def _timed(self, reading: Any) -> bytes:
+    async def _fill(self, least: int) -> None:
+        """Wait for so many bytes more; raises IncompleteReadError, ReaderFailedError."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
             async with asyncio.timeout(self._seconds_left):
-                data: bytes = await reading
+                if least > _BUFFER:
+                    self._came += await self._answers.readexactly(least)
+                    least = 0
+                while least > 0:
+                    data = await self._answers.read(_BUFFER)
+                    if not data:
+                        raise asyncio.IncompleteReadError(b"", least)
+                    self._came += data
+                    least -= len(data)
         except TimeoutError:
             raise ReaderFailedError(
                 f"took more than {self._limits.seconds:g} s to be read (VPA_INGEST_SECONDS)"
             ) from None
         self._seconds_left -= loop.time() - started
-        return data
 
     def _death(self) -> str:
         code = self._process.returncode

@@ -23,6 +23,7 @@ from vpa.ingest.quality.facts import facts_of, prepare
 from vpa.ingest.reading import FileReading, ReadDocument
 
 _PART: Final = 1 << 20
+_BUFFER: Final = 1 << 16
 _PR_SET_PDEATHSIG: Final = 1
 _MOST_REMARKS: Final = 100
 _END: Final = {"kind": "end", "hash": "", "parser": "", "is_known": False, "is_spent": False}
@@ -31,7 +32,7 @@ _END: Final = {"kind": "end", "hash": "", "parser": "", "is_known": False, "is_s
 def main() -> None:
     """Answer requests until stdin ends."""
     _die_with_parent()
-    answers = os.fdopen(os.dup(1), "wb")
+    answers = os.fdopen(os.dup(1), "wb", buffering=_BUFFER)
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
@@ -44,9 +45,6 @@ def main() -> None:
         for job in request["jobs"]:
             for frame in _answer(job, request, own_bytes=own_bytes):
                 answers.write(packed(frame))
-                if frame["kind"] == "begin":
-                    # If this file ends the process, the parent knows its hash, and does not try it again.
-                    answers.flush()
             answers.flush()
             if frame["is_spent"]:
                 return

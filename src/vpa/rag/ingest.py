@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -19,6 +20,7 @@ from vpa.client.verbs import CollectionVerbs
 from vpa.embeddings.batched import BatchedEmbedder
 from vpa.filters import Filter
 from vpa.kit.locks import KeyedLocks
+from vpa.kit.pace import Pace
 from vpa.kit.steps import rest
 from vpa.kit.tasks import first_of
 from vpa.kit.threads import Workers
@@ -33,8 +35,9 @@ from vpa.rag.tokens.source import Tokens
 
 Source: TypeAlias = "Iterable[NewDocument | Mapping[str, Any]] | AsyncIterable[NewDocument | Mapping[str, Any]]"
 Progress: TypeAlias = Callable[[IngestReport], None]
-# Chunks embedded and written together: enough for a model's batch, few to repeat after a failure.
-_GROUP_CHUNKS: Final = 64
+# Chunks embedded and written together: enough for a model's batch, few to repeat after a failure; more where that is
+# done in less time.
+_LEAST_CHUNKS, _MOST_CHUNKS, _GROUP_S = 64, 256, 0.25
 # Documents that are cut in about two milliseconds.
 _RESTS_EVERY: Final = 8
 _log = get_logger("vpa.rag")
@@ -161,20 +164,22 @@ class Ingestion:
         """Write every document of `source`, reading it no faster than it is written."""
         if not isinstance(concurrency, int) or concurrency < 1:
             raise InvalidQueryError(f"concurrency is a whole number from 1 up, not {shown(concurrency)}")
-        report = IngestReport()
+        report, pace = IngestReport(), write_pace()
         gate = asyncio.Semaphore(concurrency)
 
         async def work(group: list[PreparedDocument]) -> None:
+            started = time.perf_counter()
             try:
                 await self._write_group(group, report, scope=scope, collect_errors=collect_errors)
             finally:
                 gate.release()
+            pace.took(sum(len(one.chunks) for one in group), time.perf_counter() - started)
             if progress is not None:
                 progress(report)
 
         try:
             async with asyncio.TaskGroup() as tasks:
-                async for group in self._groups(source, report, collect_errors=collect_errors):
+                async for group in self._groups(source, report, pace, collect_errors=collect_errors):
                     await gate.acquire()
                     tasks.create_task(work(group))
         except BaseExceptionGroup as errors:
@@ -198,7 +203,7 @@ class Ingestion:
                 await self._write_group([one], report, scope=scope, collect_errors=True)
 
     async def _groups(
-        self, source: Source, report: IngestReport, *, collect_errors: bool
+        self, source: Source, report: IngestReport, pace: Pace, *, collect_errors: bool
     ) -> AsyncIterator[list[PreparedDocument]]:
         group: list[PreparedDocument] = []
         seen: dict[str, int] = {}
@@ -214,11 +219,16 @@ class Ingestion:
                 report.failed[_id_of(document)] = error.message
                 continue
             group.append(prepared)
-            if sum(len(one.chunks) for one in group) >= _GROUP_CHUNKS:
+            if sum(len(one.chunks) for one in group) >= pace.size:
                 yield group
                 group = []
         if group:
             yield group
+
+
+def write_pace() -> Pace:
+    """How many chunks are written together."""
+    return Pace(least=_LEAST_CHUNKS, most=_MOST_CHUNKS, step_s=_GROUP_S)
 
 
 @dataclass(frozen=True, slots=True)

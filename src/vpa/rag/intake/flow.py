@@ -7,6 +7,7 @@ being written; the ledger is saved, and the next run goes on from there.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -26,7 +27,7 @@ from vpa.kit.tasks import first_of
 from vpa.kit.weighed import WeighedQueue
 from vpa.rag.chunks import PreparedDocument, of_files
 from vpa.rag.documents import FileDocument, IngestReport
-from vpa.rag.ingest import Ingestion
+from vpa.rag.ingest import Ingestion, write_pace
 from vpa.rag.intake.deciding import Deciding
 from vpa.rag.intake.ledger import Ledger
 from vpa.rag.intake.lock import Hold
@@ -41,10 +42,9 @@ _FILES_AT_ONCE: Final = 16
 _BYTES_AT_ONCE: Final = 1 << 20
 # Characters of documents that were read and not yet cut.
 _WAITING: Final = 8 << 20
-_CUT_AT_ONCE: Final = 32
+_CUT_AT_ONCE: Final = 64
 _WHERE: Final = "\t"
 _READING: Final = 8  # Hexadecimal digits that tell one reading of a file from another.
-_GROUP_CHUNKS: Final = 64
 _WRITES: Final = 2
 # What was read is written after that time, even if it is little.
 _WAITED_S: Final = 2.0
@@ -92,6 +92,7 @@ class Flow:
         self.seen: set[int] = set()
         self.report = FilesReport(is_dry_run=request.dry_run)
         self._tally = QualityTally()
+        self._pace = write_pace()
         self._saving = asyncio.Lock()
 
     async def run(self) -> FilesReport:
@@ -248,8 +249,8 @@ class Flow:
                         item.file.has_ended = True
                         await self._finish(item.file)
                 is_last = documents.is_over or not items
-                while group and (is_last or sum(len(one.chunks) for _, one in group) >= _GROUP_CHUNKS):
-                    ready, group = _first_chunks(group)
+                while group and (is_last or sum(len(one.chunks) for _, one in group) >= self._pace.size):
+                    ready, group = _first_chunks(group, self._pace.size)
                     await gate.acquire()
                     tasks.create_task(work(ready))
 
@@ -297,7 +298,10 @@ class Flow:
         if self._request.dry_run:
             return IngestReport(documents=len(group), chunks=sum(len(prepared.chunks) for prepared in group))
         self._hold.check()
-        return await self._ingestion.write(group, scope=self._scope)
+        started = time.perf_counter()
+        done = await self._ingestion.write(group, scope=self._scope)
+        self._pace.took(done.chunks, time.perf_counter() - started)
+        return done
 
     async def _finish(self, file: OpenFile) -> None:
         """When the last document of a file is written: what it no longer holds goes, then the ledger learns of it."""
@@ -330,12 +334,12 @@ def _page(files: Iterator[Found]) -> list[Found]:
 
 
 def _first_chunks(
-    group: list[tuple[_Read, PreparedDocument]],
+    group: list[tuple[_Read, PreparedDocument]], enough: int
 ) -> tuple[list[tuple[_Read, PreparedDocument]], list[tuple[_Read, PreparedDocument]]]:
     """The documents that are written together, and the rest."""
     chunks = 0
     for number, (_, prepared) in enumerate(group, 1):
         chunks += len(prepared.chunks)
-        if chunks >= _GROUP_CHUNKS:
+        if chunks >= enough:
             return group[:number], group[number:]
     return group, []

@@ -15,6 +15,9 @@ from vpa.kit.threads import Workers
 from vpa.observe.log import get_logger
 
 _log = get_logger("vpa.stores.embedded")
+# Codes are made when so long nothing was written, or at the latest after the other time: a load is not slowed down by
+# measuring again and again what it goes on to change.
+_QUIET_S, _AT_LATEST_S = 0.1, 1.0
 
 
 class Work(Enum):
@@ -41,6 +44,7 @@ class _Job:
         self.table, self.work = table, work
         self.stage = Stage.QUEUED
         self.ended = asyncio.Event()
+        self.dropped = asyncio.Event()
         self.error: Exception | None = None
         self._lock = threading.Lock()
         self._loop = asyncio.get_running_loop()
@@ -58,7 +62,8 @@ class _Job:
             was_running = self.stage in (Stage.RUNNING, Stage.STOPPING)
             if self.stage is not Stage.DONE:
                 self.stage = Stage.STOPPING if was_running else Stage.DONE
-            return was_running
+        self.dropped.set()
+        return was_running
 
     def finish(self) -> None:
         """The thread has left. It says so itself: a task that was cancelled would not know."""
@@ -114,7 +119,11 @@ class Maintenance:
     async def _run(self, job: _Job) -> None:
         revision = job.table.revision
         try:
-            await self._threads[job.work].run(_in_thread, job)
+            if job.work is Work.CODES:
+                await _quiet(job)
+                revision = job.table.revision
+            if job.stage is not Stage.DONE:
+                await self._threads[job.work].run(_in_thread, job)
         except Exception as error:  # noqa: BLE001 - no thread could be started; said below
             job.error = error
             job.finish()
@@ -174,6 +183,17 @@ _STEPS: dict[Work, Callable[[Table], Callable[..., None]]] = {
     Work.CODES: lambda table: table.upkeep.make_codes,
     Work.ALL: lambda table: table.upkeep.finish,
 }
+
+
+async def _quiet(job: _Job) -> None:
+    """Wait until the table has not changed for a moment, or the job is dropped."""
+    loop = asyncio.get_running_loop()
+    ends, revision = loop.time() + _AT_LATEST_S, None
+    while loop.time() < ends and revision != job.table.revision:
+        revision = job.table.revision
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(job.dropped.wait(), _QUIET_S)
+            return
 
 
 def _in_thread(job: _Job) -> None:
