@@ -80,7 +80,8 @@ def _add_ingest(commands: argparse._SubParsersAction[CommandParser], common: Com
     ingest.add_argument("paths", nargs="+", type=_place, metavar="PATH", help="files, or folders that are searched")
     ingest.add_argument("--sync", action="store_true", help="also remove the documents of files that are gone")
     ingest.add_argument("--watch", action="store_true", help="go on watching; Ctrl-C ends it")
-    ingest.add_argument("--retry", action="store_true", help="read only what failed before")
+    ingest.add_argument("--retry", action="store_true", help="read only what failed before, or was read in part")
+    ingest.add_argument("--again", action="store_true", help="read everything, as after a change of chunk size")
     ingest.add_argument(
         "--dry-run", action="store_true", help="write nothing; say what it would be, and how long it takes"
     )

@@ -53,8 +53,8 @@ async def _run(args: Namespace) -> int:
 
 def _check(args: Namespace) -> None:
     """Raises ConfigurationError for what would be known only at the end."""
-    if args.watch and (args.dry_run or args.retry):
-        raise ConfigurationError("--watch goes with neither --dry-run nor --retry")
+    if args.watch and (args.dry_run or args.retry or args.again):
+        raise ConfigurationError("--watch goes with none of --dry-run, --retry and --again")
     if args.report:
         try:
             Path(args.report).open("a").close()
@@ -104,7 +104,12 @@ async def _ingest(system: EnhancedRAGSystem, args: Namespace) -> FilesReport:
 
         try:
             report = await system.ingest(
-                *args.paths, retry=args.retry, dry_run=args.dry_run, progress=advance, **_options(args)
+                *args.paths,
+                retry=args.retry,
+                again=args.again,
+                dry_run=args.dry_run,
+                progress=advance,
+                **_options(args),
             )
         except asyncio.CancelledError:
             _name_problems(latest)

@@ -79,10 +79,13 @@ class SourceProblem:
 
 @dataclass(frozen=True, slots=True)
 class SourceNote:
-    """What a person should know of a file that was read all the same, such as bytes that were broken."""
+    """What a person should know of a file that was read all the same, such as bytes that were broken. `is_mendable`:
+    with what the message asks for more of the file can be read.
+    """
 
     origin: str
     message: str
+    is_mendable: bool = False
 
     def __str__(self) -> str:
         return f"{self.origin}: {self.message}"

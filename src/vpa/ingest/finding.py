@@ -6,6 +6,7 @@ Hidden files and links that lead out of the folder are left alone unless asked f
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _IGNORE_FILES: Final = (".gitignore", ".vpaignore")
 _MOST_IGNORE_BYTES: Final = 1 << 20
+# How bytes are written that are not UTF-8. What looks like it in a name gets its backslash written that way too.
+_ESCAPED: Final = re.compile(rb"\\(x[0-9a-f]{2})")
 # Folders of tools, which no person means when they name the folder above.
 _NEVER: Final = frozenset({"__pycache__", "node_modules", "__MACOSX"})
 
@@ -86,8 +89,14 @@ def find_files(
 
 
 def readable(name: str) -> str:
-    """A name from the file system as text: bytes that are not UTF-8 as `\\xff`."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """A name from the file system as text: bytes that are not UTF-8 as `\\xff`. `raw` takes it back."""
+    data = _ESCAPED.sub(rb"\\x5c\1", os.fsencode(name))
+    return data.decode("utf-8", "backslashreplace")
+
+
+def raw(name: str) -> str:
+    """The name, as the file system has it, that is `readable` as this."""
+    return os.fsdecode(_ESCAPED.sub(lambda match: bytes.fromhex(match[1][1:].decode()), name.encode()))
 
 
 def _find(named: str, search: Search) -> Iterator[FoundFile | SourceProblem | SourceNote]:

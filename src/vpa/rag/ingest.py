@@ -35,12 +35,17 @@ from vpa.rag.tokens.source import Tokens
 
 Source: TypeAlias = "Iterable[NewDocument | Mapping[str, Any]] | AsyncIterable[NewDocument | Mapping[str, Any]]"
 Progress: TypeAlias = Callable[[IngestReport], None]
+IsDeleted: TypeAlias = Callable[[str], bool]
 # Chunks embedded and written together: enough for a model's batch, few to repeat after a failure; more where that is
 # done in less time.
 _LEAST_CHUNKS, _MOST_CHUNKS, _GROUP_S = 64, 256, 0.25
 # Documents that are cut in about two milliseconds.
 _RESTS_EVERY: Final = 8
 _log = get_logger("vpa.rag")
+
+
+def _never(_: str) -> bool:
+    return False
 
 
 class Ingestion:
@@ -113,17 +118,36 @@ class Ingestion:
             checked, fitted.chunks, self._stamps.next(), fitted.prefix, fitted.recut, fitted.title_was_cut
         )
 
-    async def write(self, group: Sequence[PreparedDocument], *, scope: Scope) -> IngestReport:
-        """Embed what is new and write documents, in their turn; older versions of them go in the same step."""
-        async with self._turns.held((scope, one.document.document_id) for one in group):
-            return await self.write_in_turn(group, scope=scope)
+    async def write(
+        self, group: Sequence[PreparedDocument], *, scope: Scope, is_deleted: IsDeleted = _never
+    ) -> IngestReport:
+        """Embed what is new and write documents, in their turn; older versions of them go in the same step.
 
-    async def write_in_turn(self, group: Sequence[PreparedDocument], *, scope: Scope) -> IngestReport:
+        Ids of files that are deleted, as `is_deleted(name)` says, are free. Raises InvalidRecordError for those of
+        others.
+        """
+        async with self._turns.held((scope, one.document.document_id) for one in group):
+            return await self.write_in_turn(group, scope=scope, is_deleted=is_deleted)
+
+    async def foresee(
+        self, group: Sequence[PreparedDocument], *, scope: Scope, is_deleted: IsDeleted = _never
+    ) -> tuple[IngestReport, int]:
+        """What `write` would report, and how many characters it would embed, as far as the cache lacks them."""
+        texts = [text for one in group for text in one.texts_to_embed()]
+        known = await self._known_vectors(group, _replaced(group), scope=scope)
+        _check_owners(group, known.owners, is_deleted)
+        new = [text for text in texts if text not in known.vectors]
+        report = IngestReport(documents=len(group), chunks=len(texts), reused=len(texts) - len(new))
+        return report, sum(map(len, new))
+
+    async def write_in_turn(
+        self, group: Sequence[PreparedDocument], *, scope: Scope, is_deleted: IsDeleted = _never
+    ) -> IngestReport:
         """As `write`, for a caller that holds the locks of the documents."""
         texts = [text for one in group for text in one.texts_to_embed()]
         filter = _replaced(group)
         known = await self._known_vectors(group, filter, scope=scope)
-        _check_owners(group, known.owners)
+        _check_owners(group, known.owners, is_deleted)
         sink = await self._tokens.sink(group)
         # What was embedded before its token vectors were kept is embedded again.
         for text in () if sink is None else sink.lacking & known.vectors.keys():
@@ -249,14 +273,14 @@ def _replaced(group: Sequence[PreparedDocument]) -> Filter:
     return of_documents([*ids, *(old for one in group if (old := _old_id(one.document)))])
 
 
-def _check_owners(group: Sequence[PreparedDocument], owners: Mapping[str, str]) -> None:
+def _check_owners(group: Sequence[PreparedDocument], owners: Mapping[str, str], is_deleted: IsDeleted) -> None:
     """A file replaces its own documents only. Raises InvalidRecordError."""
     for prepared in group:
         document = prepared.document
         owner = owners.get(document.document_id)
         if not isinstance(document, FileDocument) or not document.reading or owner is None:
             continue
-        if owner != document.file and (not owner or owner != document.old_file):
+        if owner != document.file and (not owner or (owner != document.old_file and not is_deleted(owner))):
             other = f"from {owner}" if owner else "that a program added"
             raise InvalidRecordError(f"id {document.document_id!r} is that of a document {other}, which was kept")
 

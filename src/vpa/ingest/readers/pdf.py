@@ -135,7 +135,7 @@ def _items(file: SourceFile, opened: Any) -> Iterator[Item]:
     if content.broken:
         yield SourceNote(file.name, f"{numbered(content.broken)} damaged and could not be read")
     if scans.note:
-        yield SourceNote(file.name, scans.note)
+        yield SourceNote(file.name, scans.note, is_mendable=True)
 
 
 def _own_title(title: str) -> str:

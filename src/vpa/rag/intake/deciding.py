@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 from vpa.ingest.finding import FoundFile
 from vpa.ingest.formats import FORMATS
 from vpa.rag.intake.ledger import Entry, Ledger
-from vpa.rag.intake.naming import is_no_file, path_of
+from vpa.rag.intake.sight import Sight
 
 Decision: TypeAlias = Literal["read", "unchanged", "failed", "skipped", "pass"]
 _READERS: Final = "; "
@@ -18,21 +18,30 @@ _READERS: Final = "; "
 @dataclass(slots=True)
 class Deciding:
     """Compares files with the ledger. A file of the same size and time of change is taken for the same, unless
-    documents of it were `lost`.
+    documents of it were `lost`. `again`: all are read.
     """
 
     ledger: Ledger
     only_failed: bool = False
+    again: bool = False
     lost: set[str] = field(default_factory=set)
     _same: dict[tuple[int, str], list[Entry]] | None = None
     _parsers: dict[str, bool] = field(default_factory=dict)
+    sight: Sight = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sight = Sight(self.ledger)
 
     def about(self, file: FoundFile, name: str) -> Decision:
         """What to do with a file; "failed" and "skipped" say that it was tried as it is, "pass" leaves it alone."""
         known = self.ledger.entries.get(name)
         if self.only_failed:
-            return "read" if known is not None and known.state == "failed" else "pass"
-        if known is None or (known.size, known.mtime_ns, known.ctime_ns) != (file.size, file.mtime_ns, file.ctime_ns):
+            return "read" if known is not None and (known.state == "failed" or _is_mendable(known)) else "pass"
+        if (
+            self.again
+            or known is None
+            or (known.size, known.mtime_ns, known.ctime_ns) != (file.size, file.mtime_ns, file.ctime_ns)
+        ):
             return "read"
         if not self._is_of_today(known.parser) or name in self.lost:
             return "read"
@@ -40,7 +49,7 @@ class Deciding:
 
     def is_current(self, known: Entry | None) -> bool:
         """Whether a file was read before, by the readers of today: then the same bytes need no reading."""
-        if known is None or known.state != "read" or known.name in self.lost:
+        if self.again or known is None or known.state != "read" or known.name in self.lost or _is_mendable(known):
             return False
         return self._is_of_today(known.parser)
 
@@ -63,10 +72,11 @@ class Deciding:
         candidates = self._same.get((size, digest), [])
         while candidates:
             entry = candidates.pop()
-            if entry.name in self.ledger.entries and self._is_gone(entry):
+            if entry.name in self.ledger.entries and self.sight.is_deleted(entry):
                 return entry
         return None
 
-    def _is_gone(self, entry: Entry) -> bool:
-        path = path_of(entry, self.ledger)
-        return path is None or is_no_file(path)
+
+def _is_mendable(known: Entry) -> bool:
+    """Whether a file was read, and more of it could be when something else is there, such as a program for OCR."""
+    return known.state == "read" and bool(known.reason)

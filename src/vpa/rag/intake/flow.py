@@ -17,7 +17,7 @@ from vpa.base.errors import EmbedderError, InvalidRecordError
 from vpa.base.ids import new_id
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
-from vpa.filters import F
+from vpa.filters import F, Filter
 from vpa.ingest.contract import EmptyFileError, SourceNote, SourceProblem
 from vpa.ingest.finding import FoundFile, find_files
 from vpa.ingest.frames import Frame
@@ -25,7 +25,7 @@ from vpa.ingest.pool import ReaderPool
 from vpa.ingest.quality.tally import QualityTally
 from vpa.kit.tasks import first_of
 from vpa.kit.weighed import WeighedQueue
-from vpa.rag.chunks import PreparedDocument, of_files
+from vpa.rag.chunks import PreparedDocument, first_chunks, of_files
 from vpa.rag.documents import FileDocument, IngestReport
 from vpa.rag.ingest import Ingestion, write_pace
 from vpa.rag.intake.deciding import Deciding
@@ -33,7 +33,7 @@ from vpa.rag.intake.ledger import Ledger
 from vpa.rag.intake.lock import Hold
 from vpa.rag.intake.naming import Names
 from vpa.rag.intake.report import FileRemark, FilesReport, IngestRequest
-from vpa.rag.intake.tracking import OpenFile
+from vpa.rag.intake.tracking import WHERE, OpenFile
 
 Found: TypeAlias = FoundFile | SourceProblem | SourceNote
 _FOUND_AT_ONCE: Final = 256
@@ -43,7 +43,6 @@ _BYTES_AT_ONCE: Final = 1 << 20
 # Characters of documents that were read and not yet cut.
 _WAITING: Final = 8 << 20
 _CUT_AT_ONCE: Final = 64
-_WHERE: Final = "\t"
 _READING: Final = 8  # Hexadecimal digits that tell one reading of a file from another.
 _WRITES: Final = 2
 # What was read is written after that time, even if it is little.
@@ -86,7 +85,7 @@ class Flow:
         self._scope = scope
         self._readers = readers
         self._names = Names(ledger)
-        self._deciding = Deciding(ledger, only_failed=request.only_failed, lost=lost)
+        self._deciding = Deciding(ledger, only_failed=request.only_failed, again=request.again, lost=lost)
         self._ids: dict[str, str] = {}
         # Hashes of the names of all files that were met, in a few bytes each.
         self.seen: set[int] = set()
@@ -153,12 +152,14 @@ class Flow:
         reason = "" if known is None else known.reason
         if decision == "unchanged":
             report.unchanged += 1
-        elif decision == "failed":
-            where, _, message = reason.rpartition(_WHERE)
-            again = f"{message} (as before; --retry tries it again)"
-            report.failed.append(FileRemark(f"{name}{where}", again, is_known=True))
-        else:
+        where, _, message = reason.rpartition(WHERE)
+        again = FileRemark(f"{name}{where}", f"{message} (as before; --retry tries it again)", is_known=True)
+        if decision == "failed":
+            report.failed.append(again)
+        elif decision == "skipped":
             report.skipped.append(FileRemark(name, reason))
+        elif reason:
+            report.notes.append(again)
         return None
 
     def _remark(self, item: SourceProblem | SourceNote) -> None:
@@ -186,6 +187,8 @@ class Flow:
             case "note" if file.file.is_named and frame["message"] == str(EmptyFileError()):
                 self._fail(file, str(frame["origin"]), str(frame["message"]))
             case "note":
+                if frame.get("is_mendable") is True:
+                    file.mendable = f"{str(frame['origin']).removeprefix(file.name)}{WHERE}{frame['message']}"
                 self.report.notes.append(FileRemark(str(frame["origin"]), str(frame["message"])))
             case "skipped" if file.file.is_named and frame["origin"] == file.name:
                 # Whoever names a file means it.
@@ -202,7 +205,7 @@ class Flow:
 
     async def _take_document(self, file: OpenFile, frame: Frame, documents: WeighedQueue[_Read]) -> None:
         try:
-            document = file.document(frame, self._tally)
+            document = file.document(frame, self._tally, self._request.metadata)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             self._fail(file, file.name, f"cannot be read: its parser answered nonsense ({error})")
             return
@@ -225,7 +228,7 @@ class Flow:
 
     def _fail(self, file: OpenFile, origin: str, message: str) -> None:
         # Of what is in the file, the ledger notes where it is.
-        file.problems.append(f"{origin.removeprefix(file.name)}{_WHERE}{message}")
+        file.problems.append(f"{origin.removeprefix(file.name)}{WHERE}{message}")
         self.report.failed.append(FileRemark(origin, message))
 
     # Writing
@@ -294,34 +297,52 @@ class Flow:
             self._request.progress(report)
 
     async def _written(self, group: Sequence[PreparedDocument]) -> IngestReport:
-        self.report.characters += sum(len(chunk.text) for prepared in group for chunk in prepared.chunks)
         if self._request.dry_run:
-            return IngestReport(documents=len(group), chunks=sum(len(prepared.chunks) for prepared in group))
+            done, characters = await self._ingestion.foresee(group, scope=self._scope, is_deleted=self._is_deleted)
+            self.report.characters += characters
+            return done
         self._hold.check()
         started = time.perf_counter()
-        done = await self._ingestion.write(group, scope=self._scope)
+        done = await self._ingestion.write(group, scope=self._scope, is_deleted=self._is_deleted)
         self._pace.took(done.chunks, time.perf_counter() - started)
         return done
 
+    def _is_deleted(self, name: str) -> bool:
+        """Whether a file, of which documents are stored, is no more."""
+        entry = self._ledger.entries.get(name)
+        return entry is not None and self._deciding.sight.is_deleted(entry)
+
     async def _finish(self, file: OpenFile) -> None:
         """When the last document of a file is written: what it no longer holds goes, then the ledger learns of it."""
-        if not file.is_done or self._request.dry_run:
+        if not file.is_done:
             return
         if file.is_known:
             self.report.unchanged += 1
         elif file.moved is not None and not file.problems:
             self.report.moved += 1
-            await self._collection.delete(filter=of_files([file.moved.name]), scope=self._scope)
+            await self._delete(of_files([file.moved.name]))
             self._ledger.remove(file.moved.name)
-        if file.known is not None and not file.is_known and not file.problems:
+        documents = file.documents
+        if file.known is not None and not file.is_known:
             await self._remove_left_over(file)
-        self._ledger.put(file.entry())
+            if file.problems:
+                stored = first_chunks() & of_files([file.name])
+                documents = await self._collection.count(filter=stored, scope=self._scope)
+        self._ledger.put(file.entry(documents))
         await self._save(at_least=max(_SAVED_EVERY, len(self._ledger.entries) // 4))
 
     async def _remove_left_over(self, file: OpenFile) -> None:
-        """Documents that the file held before and does not hold now."""
-        old = of_files([file.name]) & (F.system("reading") != file.reading)
-        await self._collection.delete(filter=old, scope=self._scope)
+        """Documents that the file held before and does not hold now; not those that may be where it is broken."""
+        broken = file.doubtful_places()
+        if broken is not None:
+            old = of_files([file.name]) & (F.system("reading") != file.reading)
+            for name in broken:
+                old &= ~((F("source") == name) | F("source").starts_with(f"{name}/"))
+            await self._delete(old)
+
+    async def _delete(self, documents: Filter) -> None:
+        if not self._request.dry_run:
+            await self._collection.delete(filter=documents, scope=self._scope)
 
     async def _save(self, *, at_least: int) -> None:
         async with self._saving:

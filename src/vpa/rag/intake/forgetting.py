@@ -29,8 +29,8 @@ from vpa.rag.chunking.window import possible_prefixes
 from vpa.rag.chunks import embedded_text, first_chunks, of_documents, of_files
 from vpa.rag.intake.ledger import Ledger
 from vpa.rag.intake.lock import alone
-from vpa.rag.intake.naming import root_of
 from vpa.rag.intake.report import ForgetReport
+from vpa.rag.intake.sight import root_of
 from vpa.rag.reading import read_pages, read_summaries
 from vpa.rag.tokens.source import Tokens
 from vpa.stores.config import VectorDatabaseConfig

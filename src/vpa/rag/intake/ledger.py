@@ -39,7 +39,8 @@ class Entry:
     """One file as it was last read.
 
     `digest`: BLAKE2b of its bytes; `parser`: the readers with their versions; `documents`: how many it holds. `state`:
-    "read", "failed" (`reason` says why), or "skipped", which no reader knows.
+    "read" (a `reason` says what may be read better later), "failed" (why, and at how many places: `problems`), or
+    "skipped", which no reader knows.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Entry:
     chunks: int = 0
     state: str = "read"
     reason: str = ""
+    problems: int = 0
 
 
 _FIELDS: Final = frozenset(declared.name for declared in fields_of(Entry))
@@ -89,9 +91,12 @@ class Ledger:
             for record in batch:
                 self._take(record, layers, ids)
         self._shelves = max(layers, default=1)
-        # A crash while it grew leaves both sizes; what the larger one has is newer.
+        # A crash while it grew leaves both sizes. The larger one is newer, and all there is if no record of it is
+        # missing.
+        is_complete = len(ids.get(self._shelves, ())) == self._shelves
         for shelves in sorted(layers):
-            self.entries |= layers[shelves]
+            if shelves == self._shelves or not is_complete:
+                self.entries |= layers[shelves]
             if shelves != self._shelves:
                 self._stale += ids[shelves]
                 self._dirty.update(range(self._shelves))
@@ -170,7 +175,7 @@ class Ledger:
         """Files of which documents are missing that were written: deleted one by one, or by another program."""
         expected = {name: entry.documents for name, entry in self.entries.items() if entry.documents}
         documents = first_chunks() & F.system("file").exists()
-        if await self.collection.count(filter=documents, scope=self.scope) >= sum(expected.values()):
+        if await self.collection.count(filter=documents, scope=self.scope) == sum(expected.values()):
             return set()
         counts: Counter[str] = Counter()
         pages = self.collection.scan_batches(

@@ -7,7 +7,6 @@ file that was named itself is called by its own name alone. Two folders of one n
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import islice
@@ -17,6 +16,7 @@ from typing import Final
 from vpa.base.ids import MAX_DOCUMENT_ID_BYTES
 from vpa.ingest.finding import FoundFile, readable
 from vpa.rag.intake.ledger import Entry, Ledger
+from vpa.rag.intake.sight import is_gone, way_to
 
 _DIGEST: Final = 8
 _SAMPLE: Final = 200
@@ -84,55 +84,34 @@ class Names:
         """A folder that moved takes its name along: where the old one is gone, and its files are in the new one."""
         known = self._ledger.roots.get(name)
         if known is not None:
-            return known == os.path.realpath(directory) or (is_gone(known) and self._holds_files_of(name, directory))
+            return known == os.path.realpath(directory) or (
+                is_gone(known) and self._holds_files_of(name, directory, was=known)
+            )
         return not name or not any(entry.startswith(f"{name}/") for entry in self._ledger.entries)
 
-    def _holds_files_of(self, root: str, directory: str) -> bool:
-        """Whether most of the files that a name stands for are there, as large as they were."""
+    def _holds_files_of(self, root: str, directory: str, *, was: str) -> bool:
+        """Whether most of the files that a name stands for are there, as large as they were; all of them where the
+        old folder may be on a disk that is not mounted, since what is missing here is not gone then.
+        """
         start = f"{root}/" if root else ""
         entries = (entry for name, entry in self._ledger.entries.items() if name.startswith(start))
-        sample = list(islice(entries, _SAMPLE))
-        same = sum(_size(os.path.join(directory, entry.name.removeprefix(start))) == entry.size for entry in sample)
-        return 2 * same >= len(sample)
+        is_deleted = _has_entries(os.path.dirname(was))
+        looked_at = list(islice(entries, _SAMPLE)) if is_deleted else list(entries)
+        same = sum(_is_same(entry, way_to(entry.name.removeprefix(start), directory)) for entry in looked_at)
+        return 2 * same >= len(looked_at) if is_deleted else same == len(looked_at)
 
 
-def _size(path: str) -> int:
+def _is_same(entry: Entry, path: str) -> bool:
     try:
-        return os.stat(path).st_size
-    except (OSError, ValueError):
-        return -1
-
-
-def path_of(entry: Entry, ledger: Ledger) -> str | None:
-    """Where a file was; None where its folder is not known."""
-    root = root_of(entry.name, ledger)
-    if root is None:
-        return None
-    return os.path.join(ledger.roots[root], *entry.name[len(root) :].lstrip("/").split("/"))
-
-
-def root_of(name: str, ledger: Ledger) -> str | None:
-    """The name of the folder that a file was ingested with, the longest that fits; None where it is not known."""
-    parts = name.split("/")
-    names = ("/".join(parts[:count]) for count in range(len(parts) - 1, -1, -1))
-    return next((root for root in names if root in ledger.roots), None)
-
-
-def is_gone(path: str) -> bool:
-    """Whether a file does not exist any more; not where that cannot be told, as in a folder that may not be read."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
+        return os.stat(path).st_size == entry.size
     except (OSError, ValueError):
         return False
-    return False
 
 
-def is_no_file(path: str) -> bool:
-    """Whether a file is gone, or a folder stands where it was."""
+def _has_entries(folder: str) -> bool:
     try:
-        return is_gone(path) or stat.S_ISDIR(os.lstat(path).st_mode)
+        with os.scandir(folder) as entries:
+            return next(entries, None) is not None
     except OSError:
         return False
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Final
 
 from vpa.base.scope import Scope
+from vpa.ingest.finding import readable
 from vpa.rag.chunks import of_files
 from vpa.rag.intake.ledger import Entry, Ledger
-from vpa.rag.intake.naming import is_no_file, path_of
 from vpa.rag.intake.report import FileRemark, FilesReport
+from vpa.rag.intake.sight import Sight, is_no_file, path_of
 
 _TOGETHER: Final = 100
 _NAMED: Final = 1000
@@ -21,23 +23,25 @@ _SHOWN: Final = 3
 async def remove_gone(ledger: Ledger, paths: Sequence[str], *, scope: Scope, report: FilesReport, dry_run: bool) -> int:
     """How many files were removed, or would be: those under `paths` that the ledger knows and that exist no more.
 
-    Of a folder that does not exist, or that is empty now, nothing is removed: it may be a disk that is not mounted.
+    Of a folder that was named and does not exist, and of any that is empty now, nothing is removed: it may be a disk
+    that is not mounted.
     """
     gone: list[str] = []
+    out_of_sight: Counter[str] = Counter()
+    sight = Sight(ledger)
     for path in dict.fromkeys(map(os.path.realpath, paths)):
-        known = list(_under(path, ledger))
-        missing = [entry.name for entry, place in known if is_no_file(place)]
-        if not os.path.isdir(path) or (missing and not _holds_any(path)):
-            if missing:
-                report.notes.append(
-                    FileRemark(
-                        path,
-                        f"is not there or empty, so the documents of its {len(missing)} files were not removed; "
-                        "vpa forget removes them",
-                    )
-                )
-            continue
-        gone += missing
+        for entry, place in _under(path, ledger):
+            if is_no_file(place):
+                folder = path if not os.path.isdir(path) else sight.empty_folder_above(place)
+                if folder:
+                    out_of_sight[folder] += 1
+                else:
+                    gone.append(entry.name)
+    for folder, count in out_of_sight.items():
+        message = f"is not there or empty, so the documents of its files ({count}) were not removed, as it may"
+        report.notes.append(
+            FileRemark(readable(folder), f"{message} be a disk that is not mounted; vpa forget --source removes them")
+        )
     report.removed_files = gone[:_NAMED]
     if dry_run:
         return len(gone)
@@ -61,7 +65,7 @@ def note_left_out(ledger: Ledger, paths: Sequence[str], *, seen: Set[int], repor
     if left:
         some = ", ".join(left[:_SHOWN]) + (" …" if len(left) > _SHOWN else "")
         message = f"{len(left)} files that are ignored, hidden or excluded now keep their documents ({some})"
-        report.notes.append(FileRemark(paths[0], f"{message}; vpa forget --source NAME removes them"))
+        report.notes.append(FileRemark(readable(paths[0]), f"{message}; vpa forget --source NAME removes them"))
 
 
 def _under(path: str, ledger: Ledger) -> Iterator[tuple[Entry, str]]:
@@ -69,11 +73,3 @@ def _under(path: str, ledger: Ledger) -> Iterator[tuple[Entry, str]]:
         place = path_of(entry, ledger)
         if place is not None and Path(place).is_relative_to(path):
             yield entry, place
-
-
-def _holds_any(path: str) -> bool:
-    try:
-        with os.scandir(path) as entries:
-            return any(True for _ in entries)
-    except OSError:
-        return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
@@ -31,7 +31,8 @@ class FilesReport:
     gone and their documents with them. `documents` and `chunks` were written; of the chunks `reused` were embedded
     before, and `cached` had their vectors from the cache of embeddings. `failed`: what could not be read, each with
     what to do; what was read of such a file before stays. `notes`: what to know of files that were read. `skipped`:
-    files of kinds that no reader knows. `characters`: of all chunks that are embedded. `seconds`: how long it took.
+    files of kinds that no reader knows. `characters`: of a dry run, those that would be embedded. `seconds`: how long
+    it took.
     """
 
     files: int = 0
@@ -101,11 +102,15 @@ FilesProgress: TypeAlias = Callable[[FilesReport], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestRequest:
-    """Which files, and how. `only_failed` takes those that failed before; `remove_gone` removes what is gone."""
+    """Which files, and how. `only_failed` takes those that failed before; `again` reads what is unchanged too;
+    `remove_gone` removes what is gone; `metadata` is added to that of each document.
+    """
 
     paths: Sequence[str]
     search: Search
     remove_gone: bool = False
     only_failed: bool = False
+    again: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     dry_run: bool = False
     progress: FilesProgress | None = None

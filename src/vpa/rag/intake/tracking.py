@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,6 +16,11 @@ from vpa.rag.documents import FileDocument
 from vpa.rag.intake.ledger import Entry
 from vpa.rag.intake.naming import document_id
 
+# Between the place of a problem and what it is.
+WHERE: Final = "\t"
+_PLACES: Final = 20  # So many names stand in one filter.
+# Fields of metadata that say where a document is from.
+FACTS: Final = frozenset({"source", "media_type", "size", "modified", "content_hash", "language", "quality"})
 _REASON: Final = 500
 # A title stands with each chunk.
 _TITLE: Final = 500
@@ -42,6 +47,7 @@ class OpenFile:
     is_known: bool = False
     problems: list[str] = field(default_factory=list)
     skipped: str = ""
+    mendable: str = ""
     ids: set[str] = field(default_factory=set)
 
     @property
@@ -57,14 +63,13 @@ class OpenFile:
         """Whether nothing of it is on the way any more."""
         return self.has_ended and not self.waiting
 
-    def entry(self) -> Entry:
-        """What the ledger is to know."""
+    def entry(self, documents: int) -> Entry:
+        """What the ledger is to know; `documents`: how many of it are stored now."""
         state = "skipped" if self.skipped else "failed" if self.problems else "read"
         old = self.known
         if self.is_known and old is not None:
             file = self.file
             return replace(old, name=self.name, size=file.size, mtime_ns=file.mtime_ns, ctime_ns=file.ctime_ns)
-        kept_documents = old.documents if old is not None and not self.documents and self.problems else self.documents
         return Entry(
             name=self.name,
             size=self.file.size,
@@ -72,19 +77,40 @@ class OpenFile:
             ctime_ns=self.file.ctime_ns,
             digest=self.digest,
             parser=self.parser,
-            documents=kept_documents,
+            documents=documents,
             chunks=self.chunks,
             state=state,
-            reason=self.skipped or self._reason(),
+            reason=self.skipped or self._reason() or self.mendable,
+            problems=len(self.problems),
         )
+
+    def doubtful_places(self) -> list[str] | None:
+        """Names of what in the file could not be read, and may hold documents that were read before; None where that
+        may be anywhere.
+        """
+        places: set[str] = set()
+        is_line = False
+        for problem in self.problems:
+            where = problem.partition(WHERE)[0]
+            inner, _, line = where.rpartition(":")
+            if inner.startswith("/") or where.startswith("/"):
+                places.add(self.name + (inner if line.isdecimal() and inner else where))
+            elif line.isdecimal():
+                is_line = True
+            else:
+                return None
+        # Lines have no names. Where no more of them are bad than before, none became so.
+        if is_line and (self.known is None or self.known.problems < len(self.problems)):
+            return None
+        return sorted(places) if len(places) <= _PLACES else None
 
     def _reason(self) -> str:
         more = len(self.problems) - 1
         first = self.problems[0][:_REASON] if self.problems else ""
         return f"{first} (and {more} more)" if more > 0 else first
 
-    def document(self, frame: Frame, tally: QualityTally) -> FileDocument:
-        """A document as it is added; raises what a wrong frame makes it raise."""
+    def document(self, frame: Frame, tally: QualityTally, extra: Mapping[str, Any]) -> FileDocument:
+        """A document as it is added, with metadata of the caller; raises what a wrong frame makes it raise."""
         source, facts = document_of(frame), frame["facts"]
         inner = str(frame["inner"])
         own_id = source.document_id or document_id(self.name, inner=inner, key=source.key)
@@ -94,7 +120,7 @@ class OpenFile:
             document_id=own_id,
             title=source.title[:_TITLE],
             content=source.content,
-            metadata=self._metadata(source, frame, doubts),
+            metadata=self._metadata(source, frame, doubts, extra),
             format=source.format,
             spans=source.spans or self._line_of(source),
             file=self.name,
@@ -115,11 +141,13 @@ class OpenFile:
             return ""
         return source.document_id or document_id(self.moved.name, inner=inner, key=source.key)
 
-    def _metadata(self, source: SourceDocument, frame: Frame, doubts: Sequence[str]) -> dict[str, Any]:
+    def _metadata(
+        self, source: SourceDocument, frame: Frame, doubts: Sequence[str], extra: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """What the file says of itself, and what is known of it. Where they use one word, the file's own is kept under
         another: what a text says does not tell where it is from.
         """
-        facts = self._facts(
+        facts = {**extra} | self._facts(
             inner=str(frame["inner"]), media_type=str(frame["media_type"]), language=frame["facts"].get("language")
         )
         if doubts:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any, Final
 
 from vpa.base.errors import ConfigurationError, StorageLockedError, VectorDatabaseError
+from vpa.base.metadata import Metadata, canonical_metadata
 from vpa.base.scope import Scope, check_scope
 from vpa.base.showing import shown
 from vpa.filters import FilterLike
@@ -25,6 +26,7 @@ from vpa.rag.intake.ledger import Ledger
 from vpa.rag.intake.lock import Hold, alone
 from vpa.rag.intake.removing import note_left_out, remove_gone
 from vpa.rag.intake.report import FilesProgress, FilesReport, ForgetReport, IngestRequest
+from vpa.rag.intake.tracking import FACTS
 from vpa.rag.intake.watching import changes
 from vpa.rag.lifecycle import RunningSystem
 
@@ -42,6 +44,8 @@ class FileVerbs(RunningSystem):
         *paths: PathLike,
         sync: bool = False,
         retry: bool = False,
+        again: bool = False,
+        metadata: Mapping[str, Any] | None = None,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         hidden: bool = False,
@@ -55,7 +59,9 @@ class FileVerbs(RunningSystem):
         """Add the documents in files and folders; run again, only what is new or changed is read.
 
         A bad file never stops the others: it stands in the report's `failed`, with what to do. `sync` also removes the
-        documents of files under `paths` that are gone, and of no others; `retry` reads only what failed before.
+        documents of files under `paths` that are gone, and of no others; `retry` reads only what failed before, and
+        what could be read in part only; `again` reads everything, as after a change of chunk size or OCR languages.
+        `metadata` is added to that of each document that is read, before what the file says of itself.
         `include` and `exclude` are patterns as in `.gitignore`; `.gitignore` and `.vpaignore` are obeyed unless
         `ignore_files` is False; `hidden` takes files whose names begin with a dot, `links` follows links that lead out
         of the folder. `dry_run` reads and cuts, and writes nothing. `progress(report)` is called after each write.
@@ -63,11 +69,15 @@ class FileVerbs(RunningSystem):
         Raises StorageLockedError while another ingest writes into this collection and scope, EmbedderError, and what
         writing raises; what was done before stays, and the next call goes on from there.
         """
+        if retry and again:
+            raise ConfigurationError("retry takes only what failed before, and again everything: choose one")
         request = IngestRequest(
             paths=_checked(paths),
             search=self._search(include, exclude, hidden=hidden, links=links, ignore_files=ignore_files),
             remove_gone=sync,
             only_failed=retry,
+            again=again,
+            metadata=_extra(metadata),
             dry_run=dry_run,
             progress=progress,
         )
@@ -77,6 +87,7 @@ class FileVerbs(RunningSystem):
         self,
         *paths: PathLike,
         sync: bool = False,
+        metadata: Mapping[str, Any] | None = None,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         hidden: bool = False,
@@ -93,6 +104,7 @@ class FileVerbs(RunningSystem):
             paths=_checked(paths),
             search=self._search(include, exclude, hidden=hidden, links=links, ignore_files=ignore_files),
             remove_gone=sync,
+            metadata=_extra(metadata),
         )
         stop = asyncio.Event()
         watching = changes(request.paths, request.search, stop)
@@ -255,6 +267,14 @@ class FileVerbs(RunningSystem):
 def _patterns(patterns: Sequence[str]) -> Sequence[str]:
     """Patterns; a text alone is one."""
     return (patterns,) if isinstance(patterns, str) else patterns
+
+
+def _extra(metadata: Mapping[str, Any] | None) -> Metadata:
+    """What a caller adds to each document; raises ConfigurationError, InvalidRecordError."""
+    extra = canonical_metadata(metadata or {})
+    if taken := extra.keys() & FACTS:
+        raise ConfigurationError(f"metadata of ingest names {', '.join(sorted(taken))}, which each file says itself")
+    return extra
 
 
 def _checked(paths: Sequence[PathLike]) -> list[str]:
