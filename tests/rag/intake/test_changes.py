@@ -201,7 +201,7 @@ async def test_a_dry_run_knows_of_moves_and_of_texts_that_are_stored(
     report = await rag.ingest(docs, sync=True)
     for name in ("moved", "removed", "documents", "chunks", "reused", "unchanged", "removed_files"):
         assert getattr(foreseen, name) == getattr(report, name), name
-    assert (report.moved, report.removed, report.reused) == (1, 0, 50)  # The title is embedded too, and is the new name.
+    assert (report.moved, report.removed, report.reused) == (1, 0, 50)
 
 
 async def test_what_could_be_read_in_part_is_told_again_and_tried_again_when_asked(
