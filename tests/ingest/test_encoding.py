@@ -146,3 +146,12 @@ def test_guessing_looks_at_the_beginning_only() -> None:
     start = time.process_time()
     assert decode(data).encoding == "cp1252"
     assert time.process_time() - start < 5
+
+
+def test_a_log_with_nuls_is_text_and_a_table_of_numbers_is_not() -> None:
+    log = b"2026-01-02 a line of a log\n" * 100 + bytes(512) + b"2026-01-03 another line\n" * 50
+    assert not looks_binary(log)
+    assert decode(log).broken == 512
+    assert not looks_binary(b"A sentence. " * 100 + b"\0" + "Größe. ".encode() * 10)
+    for binary in (b"ABC\0\0\1\0" * 300, bytes(range(256)) * 8, b"text" * 20 + bytes(300), b"a\0\x80\x90\xff\xfe" * 50):
+        assert looks_binary(binary)

@@ -7,6 +7,7 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from langchain_text_splitters import Language
 
 from vpa.base.errors import ConfigurationError
 from vpa.rag.chunking.graphemes import is_boundary
@@ -169,3 +170,11 @@ def test_code_is_cut_at_definitions() -> None:
 def test_an_overlap_that_cannot_be_is_refused(size: int, overlap: int) -> None:
     with pytest.raises(ConfigurationError, match="overlap"):
         chunk_text("x" * 100, size=size, overlap=overlap)
+
+
+@pytest.mark.parametrize("fmt", [*(language.value for language in Language), "unknown"])
+def test_every_format_is_cut(fmt: str) -> None:
+    text = 'print "hello world";\n' * 100
+    chunks = chunk_text(text, size=200, overlap=20, fmt=fmt)
+    assert chunks[0].start == 0
+    assert not text[chunks[-1].end :].strip()

@@ -81,7 +81,7 @@ def looks_binary(data: bytes) -> bool:
     if not data or any(data.startswith(mark) for mark, _ in _MARKS) or wide_encoding(data):
         return False
     if b"\0" in data:
-        return True
+        return not _is_text_with_nuls(data)
     return len(data) - len(data.translate(None, _NON_TEXT)) > len(data) * 0.02
 
 
@@ -105,6 +105,15 @@ def _is_ascii_with_nuls(data: bytes) -> bool:
     """Whether bytes are rather ASCII with some NULs in it, as damage leaves them, than letters of two bytes."""
     nuls = data.count(0)
     return nuls * 4 < len(data) and len(data.translate(None, _ASCII)) - nuls <= len(data) * 0.02
+
+
+def _is_text_with_nuls(data: bytes) -> bool:
+    """Whether bytes are text but for some NULs, as a machine that went down in the middle leaves them in a log."""
+    rest = data.replace(b"\0", b"")
+    if 4 * len(rest) < 3 * len(data) or len(rest) - len(rest.translate(None, _NON_TEXT)) > len(rest) * 0.002:
+        return False
+    broken = rest.decode("utf-8", "replace").count(_REPLACED)
+    return broken <= 1 or len(rest.translate(None, _ASCII)) < len(rest) * 0.05
 
 
 def _if_text(data: bytes, encoding: str) -> str:

@@ -105,6 +105,10 @@ class Ingestion:
                 result.append(self._cut(document, window))
             except InvalidRecordError as error:
                 result.append(error)
+            except EmbedderError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one odd text must not cost the others
+                result.append(InvalidRecordError(f"cannot be cut: {type(error).__name__}: {str(error)[:200]}"))
             if number % _RESTS_EVERY == 0:
                 rest()
         return result
@@ -273,6 +277,10 @@ def _replaced(group: Sequence[PreparedDocument]) -> Filter:
     return of_documents([*ids, *(old for one in group if (old := _old_id(one.document)))])
 
 
+class IdTakenError(InvalidRecordError):
+    """An id is that of a document from another file, or that a program added."""
+
+
 def _check_owners(group: Sequence[PreparedDocument], owners: Mapping[str, str], is_deleted: IsDeleted) -> None:
     """A file replaces its own documents only. Raises InvalidRecordError."""
     for prepared in group:
@@ -282,7 +290,7 @@ def _check_owners(group: Sequence[PreparedDocument], owners: Mapping[str, str], 
             continue
         if owner != document.file and (not owner or (owner != document.old_file and not is_deleted(owner))):
             other = f"from {owner}" if owner else "that a program added"
-            raise InvalidRecordError(f"id {document.document_id!r} is that of a document {other}, which was kept")
+            raise IdTakenError(f"id {document.document_id!r} is that of a document {other}, which was kept")
 
 
 def _batch(

@@ -205,3 +205,22 @@ def test_a_tar_that_ends_with_a_zip_is_a_tar(tmp_path: Path) -> None:
         "a.txt",
         "b.zip",
     ]
+
+
+@pytest.mark.parametrize("length", [1024, 1124, 2048, 2100])
+def test_a_tar_that_was_cut_between_members_is_named(tmp_path: Path, length: int) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for number in range(4):
+            data = b"member %d" % number
+            member = tarfile.TarInfo(f"m{number}.txt")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    read = items(tmp_path, "a.tar", buffer.getvalue()[:length])
+    assert [item.name for item in read if isinstance(item, EmbeddedFile)] == [
+        f"m{n}.txt" for n in range(length // 1024)
+    ]
+    assert isinstance(read[-1], SourceNote | SourceProblem)
+    assert "get it again" in read[-1].message
+    whole = items(tmp_path, "b.tar", buffer.getvalue())
+    assert not [item for item in whole if not isinstance(item, EmbeddedFile)]

@@ -24,7 +24,8 @@ def test_objects_with_id_and_text_are_documents(tmp_path: Path) -> None:
     rows = [{"id": 1, "text": "a", "year": 2020}, {"id": "b", "text": 5}]
     first, second = items(tmp_path, "a.json", json.dumps(rows))
     assert isinstance(first, SourceDocument)
-    assert (first.document_id, first.content, first.metadata, first.origin) == ("1", "a", {"year": 2020}, "a.json:1")
+    assert (first.document_id, first.content, first.metadata, first.origin) == ("1", "a", {"year": 2020}, "a.json[1]")
+    assert first.spans[0].at == {"line": 1}
     assert isinstance(second, SourceProblem)
     assert "needs a text" in second.message
 
@@ -84,3 +85,29 @@ def test_any_value_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, 
 def test_a_conversation_without_texts_says_so(tmp_path: Path) -> None:
     with pytest.raises(UnreadableError, match="nobody says anything"):
         items(tmp_path, "a.json", '[{"role": "user", "content": ""}]')
+
+
+def test_an_element_stands_on_its_own_line(tmp_path: Path) -> None:
+    rows = [{"id": f"r{n}", "text": f"text {n}, with [1, 2] and {{}}"} for n in range(4)]
+    text = json.dumps(rows, indent=2)
+    for number, read in enumerate(items(tmp_path, "a.json", text)):
+        assert isinstance(read, SourceDocument)
+        assert f"r{number}" in text.splitlines()[read.spans[0].at["line"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ('{ // a comment\n "a": "http://x", /* "b": 2, */ "l": [1, 2,],\n}', "a: http://x\nl: 1, 2"),
+        ('{"a": 1}\n{"b": 2}', "[0].a: 1\n[1].b: 2"),
+        ('{"a": "x, }", "b": "/* no comment */", }', "a: x, }\nb: /* no comment */"),
+    ],
+)
+def test_dialects_of_programs_are_read(tmp_path: Path, text: str, content: str) -> None:
+    assert document(tmp_path, "tsconfig.json", text).content == content
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "b": ', '{"a": 1} trailing', '{"a": 1}{"b": ', "[1, 2", "{'a': 1}"])
+def test_what_is_cut_or_no_json_is_named(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UnreadableError, match="cannot be read as JSON"):
+        items(tmp_path, "a.json", text)

@@ -152,3 +152,12 @@ def test_a_line_without_an_id_is_called_by_its_number(tmp_path: Path) -> None:
     rows = [{"text": "The first."}, b"", {"id": "x", "text": "Another."}, {"text": "The last."}]
     documents = [item for item in lines(tmp_path, *rows) if isinstance(item, SourceDocument)]
     assert [(document.document_id, document.key) for document in documents] == [("", "1"), ("x", ""), ("", "4")]
+
+
+def test_an_object_without_a_text_is_a_row_of_what_it_holds(tmp_path: Path) -> None:
+    qa = {"question": "what is a godwit", "answer": "a wader"}
+    first, second = lines(tmp_path, qa, {"id": "b7", "body": "so", "n": {"x": 1}})
+    assert isinstance(first, SourceDocument)
+    assert isinstance(second, SourceDocument)
+    assert (first.title, first.key, first.content) == ("rows 1", "1", "question: what is a godwit; answer: a wader")
+    assert (second.document_id, second.content) == ("b7", "id: b7; body: so; n.x: 1")

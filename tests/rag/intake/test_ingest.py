@@ -216,11 +216,27 @@ async def test_a_bad_line_costs_itself_alone(rag: vpa.EnhancedRAGSystem, folder:
     assert {"a", "b"} <= set(await ids(rag))
 
 
-async def test_an_id_that_two_files_claim_is_the_first_ones(rag: vpa.EnhancedRAGSystem, folder: Path) -> None:
-    (folder / "zzz.jsonl").write_text(json.dumps({"id": "row1", "text": "Another one."}))
+async def test_an_id_that_two_files_claim_is_the_first_ones_and_the_others_get_their_own(
+    rag: vpa.EnhancedRAGSystem, folder: Path
+) -> None:
+    await rag.ingest(folder)
+    again = {"id": "row1", "text": "Another one."}
+    (folder / "zzz.jsonl").write_text(json.dumps(again))
+    with zipfile.ZipFile(folder / "zzz.zip", "w") as file:
+        for name in ("a.json", "b.json"):
+            file.writestr(name, json.dumps([{"id": 1, "text": f"The first of {name}."}]))
+    for _ in range(2):
+        report = await rag.ingest(folder)
+        assert report.failed == []
+        assert (await rag.get_document("row1")).content == "Row number 1 about ships."
+        assert (await rag.get_document("notes/zzz.jsonl#row1")).content == "Another one."
+        assert (await rag.get_document("1")).content == "The first of a.json."
+        assert (await rag.get_document("notes/zzz.zip/b.json#1")).content == "The first of b.json."
+    (folder / "zzz.jsonl").write_text("\n".join(map(json.dumps, (again, again))))
     report = await rag.ingest(folder)
-    assert report.failed[0].message == "id 'row1' is that of notes/rows.jsonl:2, which was kept"
-    assert (await rag.get_document("row1")).content == "Row number 1 about ships."
+    assert [str(remark) for remark in report.failed] == [
+        "notes/zzz.jsonl:2: id 'row1' is that of notes/zzz.jsonl:1, which was kept: give it another id, or none"
+    ]
 
 
 async def test_names_that_are_too_long_or_not_utf8_are_names_too(rag: vpa.EnhancedRAGSystem, tmp_path: Path) -> None:
@@ -408,11 +424,12 @@ async def test_a_file_replaces_its_own_documents_only(rag: vpa.EnhancedRAGSystem
     thief = [{"id": name, "text": "Stolen."} for name in ("by hand", "notes/tides.md", "row1", "new")]
     (folder / "thief.jsonl").write_text("\n".join(map(json.dumps, thief)))
     report = await rag.ingest(folder)
-    assert report.documents == 1
-    assert [str(one) for one in report.failed] == [
-        "notes/thief.jsonl:1: id 'by hand' is that of a document that a program added, which was kept",
-        "notes/thief.jsonl:2: id 'notes/tides.md' is that of a document from notes/tides.md, which was kept",
-        "notes/thief.jsonl:3: id 'row1' is that of a document from notes/rows.jsonl, which was kept",
+    assert report.documents == 4
+    own = "which was kept; this one is 'notes/thief.jsonl#"
+    assert sorted(map(str, report.notes)) == [
+        f"notes/thief.jsonl:1: id 'by hand' is that of a document that a program added, {own}by hand'",
+        f"notes/thief.jsonl:2: id 'notes/tides.md' is that of a document from notes/tides.md, {own}notes/tides.md'",
+        f"notes/thief.jsonl:3: id 'row1' is that of a document from notes/rows.jsonl, {own}row1'",
     ]
     (folder / "thief.jsonl").unlink()
     await rag.ingest(folder, sync=True)

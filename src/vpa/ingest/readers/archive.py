@@ -158,6 +158,8 @@ def _tar_members(file: SourceFile, stream: CountingStream, budget: Budget) -> It
                 yield EmbeddedFile(name, budget.read(opened))
             except MemberTooLargeError as error:
                 yield SourceProblem(_origin(file, name), str(error))
+        if getattr(archive, "is_unmarked", False) and budget.members:
+            yield SourceNote(file.name, "lacks the mark of its end, so files may be missing: get it again")
 
 
 def _origin(file: SourceFile, name: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from vpa.ingest.bounded import read_text, within
-from vpa.ingest.contract import Item, Part, SourceDocument, SourceFile, SourceProblem, UnreadableError, assembled
+from vpa.ingest.contract import Item, SourceDocument, SourceFile, SourceProblem, Span, UnreadableError, assembled
 from vpa.ingest.conversations import conversations_in, document_of
+from vpa.ingest.readers.dialects import lines_of_elements, parse_dialect
 from vpa.ingest.readers.jsonl import cleaned, document_of_row, is_document
-from vpa.kit.strict_json import parse_json
+from vpa.ingest.readers.values import is_table, line_parts, table_parts
 
 
 def read(file: SourceFile) -> Iterator[Item]:
@@ -19,8 +21,7 @@ def read(file: SourceFile) -> Iterator[Item]:
     value = _parsed(whole.text, file.name)
     rows = value if isinstance(value, list) else [value]
     if rows and all(is_document(row) for row in rows):
-        for number, row in enumerate(rows, 1):
-            yield document_of_row(row, f"{file.name}:{number}" if isinstance(value, list) else file.name)
+        yield from _documents(file, rows, whole.text if isinstance(value, list) else "")
         return
     conversations = conversations_in(value, title=file.title)
     if conversations is None:
@@ -32,9 +33,20 @@ def read(file: SourceFile) -> Iterator[Item]:
         yield document_of(conversation, key=key, origin=file.name)
 
 
+def _documents(file: SourceFile, rows: list[Any], text: str) -> Iterator[Item]:
+    """A document for each object; one in a list, which is `text`, stands on a line of its own."""
+    lines = lines_of_elements(text) if text else []
+    for number, row in enumerate(rows, 1):
+        document = document_of_row(row, f"{file.name}[{number}]" if text else file.name)
+        if isinstance(document, SourceDocument) and len(lines) == len(rows) and document.format == "text":
+            spans = (Span(0, len(document.content), "text", {"line": lines[number - 1]}),)
+            document = replace(document, spans=spans if document.content else ())
+        yield document
+
+
 def _parsed(text: str, name: str) -> Any:
     try:
-        value = parse_json(text)
+        value = parse_dialect(text)
     except ValueError as error:
         raise UnreadableError(f"cannot be read as JSON: {error}") from None
     value = cleaned(value, name) if "\\u" in text else value
@@ -44,7 +56,7 @@ def _parsed(text: str, name: str) -> Any:
 
 
 def _document(file: SourceFile, value: Any) -> SourceDocument:
-    parts = _table(value) if _is_table(value) else _lines(value, file)
+    parts = table_parts(value) if is_table(value) else line_parts(value, most=file.limits.text_bytes)
     content, spans = assembled(within(parts, file.limits))
     if not content:
         raise UnreadableError("holds no text and no values")
@@ -55,51 +67,3 @@ def _document(file: SourceFile, value: Any) -> SourceDocument:
         origin=file.name,
         spans=spans,
     )
-
-
-def _is_table(value: Any) -> bool:
-    """Whether a value is a list of flat objects with the same keys."""
-    if not isinstance(value, list) or not value or not isinstance(value[0], dict) or not value[0]:
-        return False
-    keys = value[0].keys()
-    return all(
-        isinstance(row, dict)
-        and row.keys() == keys
-        and not any(isinstance(cell, dict) or _nested(cell) for cell in row.values())
-        for row in value
-    )
-
-
-def _nested(cell: Any) -> bool:
-    return isinstance(cell, list) and any(isinstance(element, list | dict) for element in cell)
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[Part]:
-    for number, row in enumerate(rows, 1):
-        cells = ((key, _cell(cell)) for key, cell in row.items())
-        yield Part("; ".join(f"{key}: {cell}" for key, cell in cells if cell), "row", {"row": number})
-
-
-def _lines(value: Any, file: SourceFile) -> Iterator[Part]:
-    """A line for each value, in order, without recursion."""
-    waiting: list[tuple[str, Any]] = [("", value)]
-    spent = 0
-    while waiting:
-        path, here = waiting.pop()
-        spent += len(path)
-        if spent > file.limits.text_bytes:
-            raise UnreadableError("is nested so deeply that its paths are longer than its values: flatten it")
-        if isinstance(here, dict):
-            waiting += reversed([(f"{path}.{key}" if path else key, child) for key, child in here.items()])
-        elif isinstance(here, list) and any(isinstance(element, list | dict) for element in here):
-            waiting += reversed([(f"{path}[{number}]", child) for number, child in enumerate(here)])
-        elif cell := _cell(here):
-            yield Part(f"{path}: {cell}" if path else cell, "row")
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(filter(None, map(_cell, value)))
-    if value is None:
-        return ""
-    return ("true" if value else "false") if isinstance(value, bool) else str(value).strip()

@@ -14,6 +14,7 @@ from vpa.ingest.conversations.exports import turn_of
 from vpa.ingest.conversations.turns import numbered
 from vpa.ingest.encoding import clean
 from vpa.ingest.readers.lines import MAX_LINE_BYTES, read_lines
+from vpa.ingest.readers.values import is_table, line_parts, table_parts
 from vpa.kit.strict_json import parse_json
 
 ID_KEYS: Final = ("document_id", "id", "_id")
@@ -40,10 +41,35 @@ def read(file: SourceFile) -> Iterator[Item]:
             for position, conversation in enumerate(conversations):
                 key = conversation.key or (number if not position else f"{number}.{position}")
                 yield document_of(conversation, key=key, origin=origin)
+        elif _is_record(value):
+            yield _record(value, origin, file)
         else:
             yield document_of_row(value, origin, key=origin.rpartition(":")[2])
     if turns:
         yield document_of(Conversation(file.title, numbered(turns), "turns"), origin=file.name)
+
+
+def _is_record(value: Any) -> bool:
+    """Whether an object says something, and has no text."""
+    return isinstance(value, dict) and bool(value.keys() - _OWN_KEYS) and not any(key in value for key in TEXT_KEYS)
+
+
+def _record(row: Mapping[str, Any], origin: str, file: SourceFile) -> SourceDocument | SourceProblem:
+    """An object without a text: a row of what it holds."""
+    number = origin.rpartition(":")[2]
+    parts = table_parts([row]) if is_table([row]) else line_parts(row, most=file.limits.text_bytes)
+    content = "; ".join(part.text for part in parts)
+    if not content:
+        return SourceProblem(origin, "holds no text and no values")
+    own_id = next((row[name] for name in ID_KEYS if isinstance(row.get(name), str) and row[name]), "")
+    title = row.get("title")
+    return SourceDocument(
+        title=" ".join(title.split()) if isinstance(title, str) and title.strip() else f"{file.title} {number}",
+        content=content,
+        document_id=own_id,
+        key="" if own_id else number,
+        origin=origin,
+    )
 
 
 def read_jsonl_file(path: Path, *, name: str) -> Iterator[SourceDocument | SourceProblem]:

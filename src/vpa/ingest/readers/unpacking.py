@@ -87,7 +87,20 @@ class CountingStream:
 
 
 class CheckedTarInfo(tarfile.TarInfo):
-    """Refuses headers of members that tarfile would read into memory whole, such as a name of gigabytes."""
+    """Refuses headers of members that tarfile would read into memory whole, such as a name of gigabytes, and ends that
+    tarfile takes for the end of the archive. One without its mark at the end is `is_unmarked`.
+    """
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: Any) -> Any:
+        """The next member."""
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.TruncatedHeaderError:  # type: ignore[attr-defined]
+            raise tarfile.ReadError("it ends in the middle of a header: get it again") from None
+        except tarfile.EmptyHeaderError:  # type: ignore[attr-defined]
+            tarfile_.is_unmarked = True
+            raise
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Any:

@@ -40,5 +40,8 @@ def separators_of(fmt: str) -> tuple[str, ...]:
     name = _FORMAT_NAMES.get(fmt.lower(), fmt.lower())
     if name not in {language.value for language in Language}:
         return _OWN
-    structure = RecursiveCharacterTextSplitter.get_separators_for_language(Language(name))
+    try:
+        structure = RecursiveCharacterTextSplitter.get_separators_for_language(Language(name))
+    except ValueError:  # It names languages that it has no separators for.
+        return _OWN
     return (*(one for one in structure if one not in _GENERAL), *_OWN)

@@ -7,9 +7,10 @@ being written; the ledger is saved, and the next run goes on from there.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, TypeAlias
 
@@ -27,7 +28,7 @@ from vpa.kit.tasks import first_of
 from vpa.kit.weighed import WeighedQueue
 from vpa.rag.chunks import PreparedDocument, first_chunks, of_files
 from vpa.rag.documents import FileDocument, IngestReport
-from vpa.rag.ingest import Ingestion, write_pace
+from vpa.rag.ingest import IdTakenError, Ingestion, write_pace
 from vpa.rag.intake.deciding import Deciding
 from vpa.rag.intake.ledger import Ledger
 from vpa.rag.intake.lock import Hold
@@ -209,11 +210,14 @@ class Flow:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             self._fail(file, file.name, f"cannot be read: its parser answered nonsense ({error})")
             return
-        if first := self._first_with(document.document_id, frame, file):
-            self._fail(file, str(frame["origin"]), f"id {document.document_id!r} is that of {first}, which was kept")
-            return
-        file.waiting += 1
         origin = str(frame["origin"] or file.name)
+        if first := self._first_with(document.document_id, frame, file):
+            reason = f"id {document.document_id!r} is that of {first}, which was kept"
+            if _without_line(first) == _without_line(origin):
+                self._fail(file, origin, f"{reason}: give it another id, or none")
+                return
+            document = self._with_own_id(file, document, origin, reason)
+        file.waiting += 1
         await documents.put(_Read(file, document, origin), weight=len(document.content))
 
     def _first_with(self, document_id: str, frame: Frame, file: OpenFile) -> str:
@@ -225,6 +229,12 @@ class Flow:
             return "" if is_new else file.name
         first = self._ids.setdefault(document_id, origin)
         return "" if first == origin else first
+
+    def _with_own_id(self, file: OpenFile, document: FileDocument, origin: str, reason: str) -> FileDocument:
+        """The document under an id with the name of its file in it: exports of two tables both count from 1."""
+        own_id = file.own_id(document)
+        self.report.notes.append(FileRemark(origin, f"{reason}; this one is {own_id!r}"))
+        return replace(document, document_id=own_id, old_id="")
 
     def _fail(self, file: OpenFile, origin: str, message: str) -> None:
         # Of what is in the file, the ledger notes where it is.
@@ -279,6 +289,9 @@ class Flow:
         except (EmbedderError, InvalidRecordError) as error:
             if error.retryable:
                 raise
+            if len(group) == 1 and isinstance(error, IdTakenError):
+                await self._write_under_own_id(*group[0], error.message)
+                return
             if len(group) == 1:
                 await self._left_out(group[0][0], error.message)
                 return
@@ -295,6 +308,14 @@ class Flow:
             await self._finish(item.file)
         if self._request.progress is not None:
             self._request.progress(report)
+
+    async def _write_under_own_id(self, item: _Read, prepared: PreparedDocument, reason: str) -> None:
+        document = prepared.document
+        if not isinstance(document, FileDocument) or document.document_id == item.file.own_id(document):
+            await self._left_out(item, reason)
+            return
+        document = self._with_own_id(item.file, document, item.origin, reason)
+        await self._write_group([(item, replace(prepared, document=document))])
 
     async def _written(self, group: Sequence[PreparedDocument]) -> IngestReport:
         if self._request.dry_run:
@@ -348,6 +369,11 @@ class Flow:
         async with self._saving:
             if self._ledger.changes > at_least and not self._request.dry_run and not self._hold.is_lost:
                 await self._ledger.save()
+
+
+def _without_line(origin: str) -> str:
+    """The file of an origin, without the line or element that it stands on."""
+    return re.sub(r"(?::\d+|\[\d+\])$", "", origin)
 
 
 def _page(files: Iterator[Found]) -> list[Found]:

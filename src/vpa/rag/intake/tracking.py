@@ -129,6 +129,14 @@ class OpenFile:
             old_file=self.moved.name if self.moved else "",
         )
 
+    def own_id(self, document: FileDocument) -> str:
+        """An id for a document whose own is taken: that of the file, with the document's own as the key."""
+        source = str(document.metadata["source"])
+        inner = source.removeprefix(self.name).lstrip("/")
+        start = f"{source}#"
+        key = document.document_id
+        return key if key.startswith(start) else document_id(self.name, inner=inner, key=key)
+
     def _line_of(self, source: SourceDocument) -> tuple[Span, ...]:
         """Of a line of JSON that is a document the place is the line."""
         line = source.origin.removeprefix(f"{self.name}:")
