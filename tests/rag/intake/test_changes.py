@@ -241,3 +241,23 @@ async def test_everything_is_read_again_where_that_is_asked_for(rag: vpa.Enhance
         await rag.ingest(tmp_path / "a.txt", metadata={"source": "me"})
     with pytest.raises(vpa.InvalidRecordError):
         await rag.ingest(tmp_path / "a.txt", metadata={"x": object()})
+
+
+async def test_a_path_of_what_was_ingested_is_forgotten_too(
+    rag: vpa.EnhancedRAGSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docs = tmp_path / "docs"
+    (docs / "deep").mkdir(parents=True)
+    for name in ("a.txt", "deep/b.txt", "deep/c.txt"):
+        (docs / name).write_text(f"The text of {name}.")
+    await rag.ingest(docs)
+    monkeypatch.chdir(tmp_path)
+    assert (await rag.forget(source="./docs/deep/b.txt")).documents == 1
+    assert (await rag.forget(source=str(docs / "deep"))).documents == 1
+    assert (await rag.forget(source=str(tmp_path / "other"))).is_empty
+    assert await ids(rag) == ["docs/a.txt"]
+
+
+async def test_a_misspelled_option_names_the_one_that_is_meant(rag: vpa.EnhancedRAGSystem, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="include"):
+        await rag.ingest(tmp_path, inclde=["*.md"])  # type: ignore[call-arg]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 
 from vpa.ingest.contract import SourceDocument
@@ -18,6 +19,14 @@ _LOOKED_AT: Final = 600
 _LETTERS: Final = 40
 # Rare languages, whose codes have three letters, are mostly a wrong guess.
 _ISO_639_1: Final = 2
+# Sentences of one language are told with .98 and more; tables, code and single words with less than .5.
+_SURE: Final = 0.7
+_ISO_639_2: Final = MappingProxyType(
+    dict(
+        pair.split(":")
+        for pair in ["eng:en", "deu:de", "ger:de", "fra:fr", "fre:fr", "spa:es", "ita:it", "por:pt", "nld:nl", "dut:nl", "rus:ru", "jpn:ja", "zho:zh", "chi:zh", "kor:ko", "ara:ar", "pol:pl", "swe:sv", "dan:da", "nor:no", "nob:nb", "fin:fi", "ces:cs", "cze:cs", "slk:sk", "slo:sk", "slv:sl", "hun:hu", "ell:el", "gre:el", "tur:tr", "heb:he", "ukr:uk", "ron:ro", "rum:ro", "bul:bg", "hrv:hr", "srp:sr", "cat:ca", "eus:eu", "baq:eu", "est:et", "lav:lv", "lit:lt", "isl:is", "ice:is", "gle:ga", "cym:cy", "wel:cy", "lat:la", "hin:hi", "tha:th", "vie:vi", "ind:id", "fas:fa", "per:fa"]
+    )
+)
 _TINY: Final = 20
 _VERY_LONG: Final = 1_000_000
 _SAMPLE: Final = 20_000
@@ -50,7 +59,7 @@ def facts_of(document: SourceDocument) -> dict[str, Any]:
     """`language` (ISO 639-1, None where it cannot be told), `flags`, and a `sketch` that finds texts like it."""
     content = document.content
     return {
-        "language": document.metadata.get("language") or language_of(content),
+        "language": declared_language(document.metadata.get("language")) or language_of(content),
         "flags": flags_of(content),
         "sketch": sketch_of(content),
     }
@@ -83,21 +92,31 @@ def flags_of(content: str) -> list[str]:
     return flags
 
 
+def declared_language(value: object) -> str | None:
+    """The ISO 639-1 code in what a file says of its language, such as "en-US" or "eng"; None where there is none."""
+    name = re.split("[-_@.]", value.strip().lower(), maxsplit=1)[0] if isinstance(value, str) else ""
+    name = _ISO_639_2.get(name, name)
+    return name if len(name) == _ISO_639_1 and name.isascii() and name.isalpha() else None
+
+
 def language_of(content: str) -> str | None:
-    """The language of a text by its beginning; None where it is too short, or nothing tells languages apart."""
+    """The language of a text by its beginning; None where it is too short, where it could be several ones, or nothing
+    tells languages apart.
+    """
     beginning = content[:_LOOKED_AT]
     identifier = _identifier()
     if identifier is None or sum(map(str.isalpha, beginning)) < _LETTERS:
         return None
-    language = str(identifier(beginning)[0])
-    return language if len(language) == _ISO_639_1 else None
+    language, probability = identifier(beginning)
+    return language if len(language) == _ISO_639_1 and probability >= _SURE else None
 
 
 @cache
 def _identifier() -> Callable[[str], tuple[str, float]] | None:
     try:
-        import py3langid
+        from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ImportError:
         return None
-    classify: Callable[[str], tuple[str, float]] = py3langid.classify
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    classify: Callable[[str], tuple[str, float]] = identifier.classify
     return classify

@@ -30,7 +30,7 @@ from vpa.rag.chunks import embedded_text, first_chunks, of_documents, of_files
 from vpa.rag.intake.ledger import Ledger
 from vpa.rag.intake.lock import alone
 from vpa.rag.intake.report import ForgetReport
-from vpa.rag.intake.sight import root_of
+from vpa.rag.intake.sight import name_of, root_of
 from vpa.rag.reading import read_pages, read_summaries
 from vpa.rag.tokens.source import Tokens
 from vpa.stores.config import VectorDatabaseConfig
@@ -125,6 +125,7 @@ class Forgetting:
             ledger = Ledger(self.collection, self.scope)
             async with nullcontext() if self.dry_run else alone(ledger, self.clock):
                 await ledger.load()
+                selection, node = await self._meant(selection, node, ledger)
                 await self._documents(node)
                 await self._records(node)
                 await self._entries(ledger, selection)
@@ -142,6 +143,18 @@ class Forgetting:
             notes=tuple(gone.notes),
             is_dry_run=self.dry_run,
         )
+
+    async def _meant(self, selection: Selection, node: NormalFilter, ledger: Ledger) -> tuple[Selection, NormalFilter]:
+        """The same; or by the name of a file, where a path of one was named and nothing is called like it."""
+        source = selection.source
+        name = None if source is None else name_of(source, ledger)
+        if name is None or await self.collection.count(filter=node, scope=self.scope):
+            return selection, node
+        below = f"{source}/"
+        if any(entry == source or entry.startswith(below) for entry in ledger.entries):
+            return selection, node
+        node = normal(of_source(name))
+        return replace(selection, source=name, node=node), node
 
     # Records
 

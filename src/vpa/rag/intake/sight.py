@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from vpa.ingest.finding import raw
+from vpa.ingest.finding import raw, readable
 from vpa.rag.intake.ledger import Entry, Ledger
 
 
@@ -16,6 +17,17 @@ def path_of(entry: Entry, ledger: Ledger) -> str | None:
     if root is None:
         return None
     return way_to(entry.name[len(root) :].lstrip("/"), ledger.roots[root])
+
+
+def name_of(path: str, ledger: Ledger) -> str | None:
+    """What a file or folder is called that was ingested from this path; None where no folder around it is known."""
+    real = os.path.realpath(path)
+    names = {directory: name for name, directory in ledger.roots.items()}
+    above = next((one for one in (real, *map(str, Path(real).parents)) if one in names), None)
+    if above is None:
+        return None
+    way = "" if real == above else readable(os.path.relpath(real, above)).replace(os.sep, "/")
+    return "/".join(filter(None, (names[above], way))) or None
 
 
 def root_of(name: str, ledger: Ledger) -> str | None:
