@@ -21,11 +21,11 @@ _LETTERS: Final = 40
 _ISO_639_1: Final = 2
 # Sentences of one language are told with .98 and more; tables, code and single words with less than .5.
 _SURE: Final = 0.7
+# Codes of three letters that files name most.
 _ISO_639_2: Final = MappingProxyType(
-    dict(
-        pair.split(":")
-        for pair in ["eng:en", "deu:de", "ger:de", "fra:fr", "fre:fr", "spa:es", "ita:it", "por:pt", "nld:nl", "dut:nl", "rus:ru", "jpn:ja", "zho:zh", "chi:zh", "kor:ko", "ara:ar", "pol:pl", "swe:sv", "dan:da", "nor:no", "nob:nb", "fin:fi", "ces:cs", "cze:cs", "slk:sk", "slo:sk", "slv:sl", "hun:hu", "ell:el", "gre:el", "tur:tr", "heb:he", "ukr:uk", "ron:ro", "rum:ro", "bul:bg", "hrv:hr", "srp:sr", "cat:ca", "eus:eu", "baq:eu", "est:et", "lav:lv", "lit:lt", "isl:is", "ice:is", "gle:ga", "cym:cy", "wel:cy", "lat:la", "hin:hi", "tha:th", "vie:vi", "ind:id", "fas:fa", "per:fa"]
-    )
+    {"eng": "en", "deu": "de", "ger": "de", "fra": "fr", "fre": "fr", "spa": "es", "ita": "it", "por": "pt"}
+    | {"nld": "nl", "dut": "nl", "rus": "ru", "jpn": "ja", "zho": "zh", "chi": "zh", "kor": "ko", "ara": "ar"}
+    | {"pol": "pl", "swe": "sv", "dan": "da", "nor": "no", "fin": "fi", "ces": "cs", "cze": "cs", "tur": "tr"}
 )
 _TINY: Final = 20
 _VERY_LONG: Final = 1_000_000

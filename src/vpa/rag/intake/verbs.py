@@ -146,7 +146,8 @@ class FileVerbs(RunningSystem):
         """Remove a source, or everything about a person, and say what was removed; it cannot be taken back.
 
         `source`: a file's name (`summary.file`, or `metadata["source"]`), or a folder's: everything below it. In an
-        archive the name goes on with the way inside it; the path of an ingested file or folder will do too. `metadata`: a filter; documents of which any chunk matches go
+        archive the name goes on with the way inside it; the path of an ingested file or folder will do too. `metadata`:
+        a filter; documents of which any chunk matches go
         whole. With both, documents go that match both. `user_id`: the search history of that user; the filter
         `{"user_id": …}` takes that history along.
         Removed are the records of all versions, and with them the keyword index, remembered answers, cached embeddings
