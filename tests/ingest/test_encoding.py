@@ -155,3 +155,23 @@ def test_a_log_with_nuls_is_text_and_a_table_of_numbers_is_not() -> None:
     assert not looks_binary(b"A sentence. " * 100 + b"\0" + "Größe. ".encode() * 10)
     for binary in (b"ABC\0\0\1\0" * 300, bytes(range(256)) * 8, b"text" * 20 + bytes(300), b"a\0\x80\x90\xff\xfe" * 50):
         assert looks_binary(binary)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Привет, как дела? Море сегодня спокойное.", "koi8_r"),
+        ("Der Zug fährt über die Brücke nach Köln. Größe zählt.", "cp850"),
+        ("Le café est fermé. Où êtes-vous déjà allé?", "cp850"),
+        ("ﾊﾝｶｸ ｶﾀｶﾅ ﾉ ﾃｷｽﾄ ﾃﾞｽ", "cp932"),
+        ("He said ‘wait…what’, „so“ and “so”—5‰.", "cp1252"),
+    ],
+)
+def test_short_texts_of_old_machines_are_read(text: str, encoding: str) -> None:
+    assert decode(text.encode(encoding)).text == text
+
+
+def test_a_few_bad_bytes_in_plain_text_are_told() -> None:
+    decoded = decode(b"plain ascii text " * 50 + b"\xff\xfe\xc3( \xe2\x82 and more text")
+    assert decoded.text.startswith("plain ascii text ")
+    assert decoded.broken >= 3

@@ -38,7 +38,14 @@ _LATIN: Final = re.compile(
 )
 _CENTRAL: Final = frozenset({"cp1250", "cp1254", "cp1257", "iso8859_2"})
 # Signs that no Western word holds; letters of other alphabets look like them in cp1252.
-_SIGN_IN_WORD: Final = re.compile(r"[^\W\d_][¹³ºª¶±¼¾½¿¡£¥¦§¨«¬­®¯°µ·¸»][^\W\d_]|(?<!\S)[¶±³¹¼£][^\W\d_]{2}")
+_SIGN_IN_WORD: Final = re.compile(
+    r"[^\W\d_][¹³ºª¶±¼¾½¿¡£¥¦§¨«¬­®¯°µ·¸»][^\W\d_]|(?<!\S)[¶±³¹¼£][^\W\d_]{2}|[^\W\d_][„‚ˆ]"
+)
+# Half-width katakana, which few texts are written in; letters of KOI8 look like them in cp932.
+_KATAKANA: Final = re.compile("[\uff66-\uff9f]")
+_KATAKANA_ALONE: Final = 0.3
+# With fewer bytes that are not ASCII than this, and this share of them, a text tells no encoding.
+_FEW, _FEW_SHARE = 8, 0.02
 # Letters that no Western language has together; each group with the other.
 _STRANGERS: Final = (("ø", "ìèùò"), ("þ", "ãîü"), ("þðý", "çü"), ("õ", "û"), ("æ", "ñ"))
 _NON_TEXT: Final = bytes(frozenset((*range(32), 127)) - frozenset(b"\t\n\r\f\x1b\x08\x1a"))
@@ -183,12 +190,26 @@ def _guess(data: bytes) -> str:
     western = not _is_strange(reading)
     if western and high * 4 < len(data):
         return "cp1252"
+    if high <= _FEW and high < _FEW_SHARE * len(data):
+        return "utf-8"
     verdict = _by_statistics(data)
+    if verdict == "cp932":
+        letters = [character for character in data.decode("cp932", "replace") if not character.isascii()]
+        if sum(map(bool, map(_KATAKANA.match, letters))) > _KATAKANA_ALONE * len(letters) and _is_russian(data):
+            return "koi8_r"
     if verdict in _CENTRAL:
         return "cp1252" if western else verdict
     if not verdict or _LATIN.fullmatch(verdict):
         return _central(data) if not western else "cp1252"
     return verdict
+
+
+def _is_russian(data: bytes) -> bool:
+    """Whether bytes are Russian in KOI8-R: words of small letters, and capitals only before them."""
+    text = data.decode("koi8_r")
+    letters = re.findall("[а-яёА-ЯЁ]", text)
+    odd = len(re.findall("[а-яё][А-ЯЁ]", text)) + sum(not (one.isascii() or one.isalpha()) for one in text)
+    return len(letters) > 10 and odd * 20 < len(letters) and sum(map(str.islower, letters)) * 4 > 3 * len(letters)
 
 
 def _by_statistics(data: bytes) -> str:
@@ -202,8 +223,8 @@ def _by_statistics(data: bytes) -> str:
 
 
 def _central(data: bytes) -> str:
-    """Central European where cp1252 reads nonsense: the encoding whose reading has no signs inside words."""
-    for encoding in ("cp1250", "iso8859_2", "cp1254"):
+    """Central European, or of DOS, where cp1252 reads nonsense: the encoding without signs inside words."""
+    for encoding in ("cp1250", "iso8859_2", "cp1254", "cp850"):
         reading = _strict(data, encoding)
         if reading is not None and not _SIGN_IN_WORD.search(reading) and not re.search("[\x80-\x9f]", reading):
             return encoding
