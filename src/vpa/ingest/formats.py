@@ -63,7 +63,7 @@ _OPEN: Final = "application/vnd.oasis.opendocument"
 FORMATS: Final[Mapping[str, Format]] = {
     one.name: one
     for one in (
-        Format(name="text", endings=(".txt", ".text", ".log"), media_type="text/plain", reader="text"),
+        Format(name="text", endings=(".txt", ".text", ".log"), media_type="text/plain", reader="text", version=2),
         Format(
             name="markdown",
             endings=(".md", ".markdown"),

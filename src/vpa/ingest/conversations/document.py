@@ -21,7 +21,7 @@ def document_of(conversation: Conversation, *, key: str = "", origin: str = "") 
 
     A time without a zone stays in its turn and does not go into the metadata.
     """
-    pairs = question_answer_pairs(conversation.turns)
+    pairs = question_answer_pairs([turn for turn in conversation.turns if turn.speaker])
     answers = {turn.number: pair.question for pair in pairs for turn in pair.answers}
     content, spans = assembled(_part(turn, answers.get(turn.number)) for turn in conversation.turns)
     return SourceDocument(
@@ -35,17 +35,18 @@ def document_of(conversation: Conversation, *, key: str = "", origin: str = "") 
 
 
 def _part(turn: Turn, question: Turn | None) -> Part:
-    at: dict[str, Any] = {"message": turn.number, "speaker": turn.speaker}
-    said = turn.speaker
+    at: dict[str, Any] = {"message": turn.number}
+    if turn.speaker:
+        at["speaker"] = turn.speaker
     if turn.when is not None:
         at["when"] = turn.when.strftime("%Y-%m-%d %H:%M")
-        said = f"{said} ({at['when']})"
+    said = " ".join(filter(None, (turn.speaker, f"({at['when']})" if "when" in at else "")))
     context = f"In answer to: {one_line(question.text)[:_QUESTION_LENGTH]}" if question else ""
-    return Part(f"{said}: {turn.text}", "turn", at, context=context)
+    return Part(f"{said}: {turn.text}" if said else turn.text, "turn", at, context=context)
 
 
 def _metadata(conversation: Conversation, pairs: list[Pair]) -> Mapping[str, Any]:
-    speakers = list(dict.fromkeys(turn.speaker for turn in conversation.turns))
+    speakers = list(dict.fromkeys(turn.speaker for turn in conversation.turns if turn.speaker))
     metadata: dict[str, Any] = {
         "participants": speakers[:_PARTICIPANTS],
         "turns": len(conversation.turns),

@@ -11,7 +11,10 @@ from vpa.ingest.fields import one_line
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one speaker said at once. `when` is naive where the export names no zone; `number` counts from 1."""
+    """What one speaker said at once; what the program itself says has no speaker ("").
+
+    `when` is naive where the export names no zone; `number` counts from 1.
+    """
 
     speaker: str
     text: str
@@ -33,8 +36,7 @@ def numbered(turns: list[Turn]) -> tuple[Turn, ...]:
     """Turns that say something, with cleaned texts, counted from 1."""
     said = [turn for turn in turns if turn.text.strip()]
     return tuple(
-        Turn(one_line(turn.speaker) or "unknown", clean(turn.text).strip(), turn.when, number)
-        for number, turn in enumerate(said, 1)
+        Turn(one_line(turn.speaker), clean(turn.text).strip(), turn.when, number) for number, turn in enumerate(said, 1)
     )
 
 

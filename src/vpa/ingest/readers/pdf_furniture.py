@@ -31,8 +31,10 @@ _LARGEST: Final = 999
 _WORD: Final = re.compile(r"[^\W\d_]+")
 # "Lesson 3" counts lessons, also where each has a page. These count pages.
 _PAGE_WORDS: Final = frozenset(
-    "page pages pg p seite s blatt folie slide sheet folio página pagina pág pag pagine strona str side sida sivu стр"
-    " страница 页 頁 第 ページ of von de di sur из z av af".split()  # noqa: SIM905
+    _WORD.findall(
+        "page pages pg p seite s blatt folie slide sheet folio página pagina pág pag pagine strona str side sida sivu"
+        " стр страница 页 頁 第 ページ of von de di sur из z av af"
+    )
 )
 _LABEL: Final = re.compile(
     r"(?:[#№]|\b(?:no|nr|num|number|nummer|invoice|rechnung|facture|factura|fattura|order|ticket|case|id|ref)\b[.:]?)\s*$",
