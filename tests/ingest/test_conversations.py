@@ -84,7 +84,11 @@ def test_telegram_joins_the_pieces_of_a_text() -> None:
     }  # fmt: skip
     [conversation] = conversations_in(chat, title="file") or []
     assert (conversation.title, conversation.key) == ("Group", "7")
-    assert [(turn.speaker, turn.text) for turn in conversation.turns] == [("Ann", "Where?"), ("user2", "at x.y!")]
+    assert [(turn.speaker, turn.text) for turn in conversation.turns] == [
+        ("", "Ann create group"),
+        ("Ann", "Where?"),
+        ("user2", "at x.y!"),
+    ]
     both = conversations_in({"chats": {"list": [chat, chat]}}, title="file") or []
     assert len(both) == 2
 
@@ -338,7 +342,7 @@ VALUES = st.recursive(
 @example(value=[{"type": "message", "user": [], "text": "x", "ts": "1"}])
 def test_any_value_is_looked_at_without_harm(value: Any) -> None:
     for conversation in conversations_in(value, title="t") or []:
-        assert conversation.turns
+        assert conversation.turns or conversation.about
         document_of(conversation)
 
 

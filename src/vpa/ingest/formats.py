@@ -127,10 +127,14 @@ FORMATS: Final[Mapping[str, Format]] = {
             needs=("lxml", "selectolax"),
         ),
         Format(name="rtf", endings=(".rtf",), media_type="application/rtf", reader="rtf", needs=("striprtf",)),
-        Format(name="csv", endings=(".csv",), media_type="text/csv", reader="delimited"),
-        Format(name="tsv", endings=(".tsv", ".tab"), media_type="text/tab-separated-values", reader="delimited"),
-        Format(name="json", endings=(".json",), media_type="application/json", reader="json"),
-        Format(name="jsonl", endings=(".jsonl", ".ndjson"), media_type="application/x-ndjson", reader="jsonl"),
+        Format(name="csv", endings=(".csv",), media_type="text/csv", reader="delimited", version=2),
+        Format(
+            name="tsv", endings=(".tsv", ".tab"), media_type="text/tab-separated-values", reader="delimited", version=2
+        ),
+        Format(name="json", endings=(".json",), media_type="application/json", reader="json", version=2),
+        Format(
+            name="jsonl", endings=(".jsonl", ".ndjson"), media_type="application/x-ndjson", reader="jsonl", version=2
+        ),
         Format(name="notebook", endings=(".ipynb",), media_type="application/x-ipynb+json", reader="notebook"),
         Format(name="xml", endings=(".xml",), media_type="application/xml", reader="xml", needs=("lxml",)),
         Format(name="eml", endings=(".eml",), media_type="message/rfc822", reader="eml"),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from vpa.ingest.contract import Part, SourceDocument, assembled
+from vpa.ingest.contract import Part, SourceDocument, SourceNote, assembled
 from vpa.ingest.conversations.pairs import Pair, question_answer_pairs
 from vpa.ingest.conversations.turns import Conversation, Turn
 from vpa.ingest.fields import one_line
@@ -23,7 +23,8 @@ def document_of(conversation: Conversation, *, key: str = "", origin: str = "") 
     """
     pairs = question_answer_pairs([turn for turn in conversation.turns if turn.speaker])
     answers = {turn.number: pair.question for pair in pairs for turn in pair.answers}
-    content, spans = assembled(_part(turn, answers.get(turn.number)) for turn in conversation.turns)
+    about = (Part(line, "row") for line in conversation.about)
+    content, spans = assembled((*about, *(_part(turn, answers.get(turn.number)) for turn in conversation.turns)))
     return SourceDocument(
         title=one_line(conversation.title),
         content=content,
@@ -32,6 +33,12 @@ def document_of(conversation: Conversation, *, key: str = "", origin: str = "") 
         origin=origin,
         spans=spans,
     )
+
+
+def notes_of(conversations: Iterable[Conversation], *, origin: str) -> Iterator[SourceNote]:
+    """What was left out of conversations, each thing said once."""
+    notes = (f"{one_line(talk.title)}: {note}" for talk in conversations for note in talk.notes)
+    yield from (SourceNote(origin, note) for note in dict.fromkeys(notes))
 
 
 def _part(turn: Turn, question: Turn | None) -> Part:

@@ -7,8 +7,9 @@ from typing import Any
 
 from vpa.ingest.bounded import read_text, within
 from vpa.ingest.contract import Item, Part, SourceDocument, SourceFile, SourceProblem, UnreadableError, assembled
-from vpa.ingest.conversations import conversations_in, document_of
+from vpa.ingest.conversations import conversations_in, document_of, notes_of
 from vpa.ingest.readers.jsonl import cleaned, document_of_row, is_document
+from vpa.ingest.values import cell_text, flat_values
 from vpa.kit.strict_json import parse_json
 
 
@@ -30,6 +31,7 @@ def read(file: SourceFile) -> Iterator[Item]:
     for number, conversation in enumerate(conversations or (), 1):
         key = (conversation.key or str(number)) if len(conversations or ()) > 1 else ""
         yield document_of(conversation, key=key, origin=file.name)
+    yield from notes_of(conversations or (), origin=file.name)
 
 
 def _parsed(text: str, name: str) -> Any:
@@ -44,7 +46,7 @@ def _parsed(text: str, name: str) -> Any:
 
 
 def _document(file: SourceFile, value: Any) -> SourceDocument:
-    parts = _table(value) if _is_table(value) else _lines(value, file)
+    parts = _table(value) if _is_table(value) else _lines(value, file.limits.text_bytes)
     content, spans = assembled(within(parts, file.limits))
     if not content:
         raise UnreadableError("holds no text and no values")
@@ -76,30 +78,9 @@ def _nested(cell: Any) -> bool:
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[Part]:
     for number, row in enumerate(rows, 1):
-        cells = ((key, _cell(cell)) for key, cell in row.items())
+        cells = ((key, cell_text(cell)) for key, cell in row.items())
         yield Part("; ".join(f"{key}: {cell}" for key, cell in cells if cell), "row", {"row": number})
 
 
-def _lines(value: Any, file: SourceFile) -> Iterator[Part]:
-    """A line for each value, in order, without recursion."""
-    waiting: list[tuple[str, Any]] = [("", value)]
-    spent = 0
-    while waiting:
-        path, here = waiting.pop()
-        spent += len(path)
-        if spent > file.limits.text_bytes:
-            raise UnreadableError("is nested so deeply that its paths are longer than its values: flatten it")
-        if isinstance(here, dict):
-            waiting += reversed([(f"{path}.{key}" if path else key, child) for key, child in here.items()])
-        elif isinstance(here, list) and any(isinstance(element, list | dict) for element in here):
-            waiting += reversed([(f"{path}[{number}]", child) for number, child in enumerate(here)])
-        elif cell := _cell(here):
-            yield Part(f"{path}: {cell}" if path else cell, "row")
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(filter(None, map(_cell, value)))
-    if value is None:
-        return ""
-    return ("true" if value else "false") if isinstance(value, bool) else str(value).strip()
+def _lines(value: Any, most: int) -> Iterator[Part]:
+    yield from (Part(line, "row") for line in flat_values(value, most=most))
