@@ -1,4 +1,4 @@
-"""Nothing that a conversation file says is lost: what is no turn stays a record, what is beside a turn is said."""
+"""What a conversation file says is read: what is no turn stays a record, what is beside a turn is said."""
 
 from __future__ import annotations
 

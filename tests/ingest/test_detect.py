@@ -97,7 +97,7 @@ KNOWN = [
     ("a", MAIL, "eml"),
     ("a.eml", b"Subject: x\n\ntext", "eml"),
     ("a.md", b"<html> in markdown", "markdown"),
-    ("a.py", b"%PDF-1.4 in a comment = 1", "pdf"),
+    ("a.txt", b"%PDF-1.4 is the first line of a PDF\nof version 1.4", "text"),
     ("a.py", b"# %PDF-1.4 in a comment\n", "python"),
     ("a.csv", b"From: a\nTo: b\n", "csv"),
     ("a.json", b'{"a": 1}', "json"),
@@ -120,6 +120,27 @@ def test_formats_are_told_apart(tmp_path: Path, name: str, data: bytes, format: 
     read = detected(tmp_path, name, data)
     assert read.format == format
     assert read.format in FORMATS
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.py", "a.csv", "a"])
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        *("OTTO GmbH", "OTTO = 1", "ID3 tags", "RIFF is", "RIFFaaaaWEBP", "8BPS", "PAR1 golf", "abcdftyp", "GIF89a is"),
+        *("GIF87a", "fLaC", "OggS", "wOFF", "wOF2", "ttcf", "AT&TFORM", "MSCF", "ITSF", "BM", "MZ", "%!PS is", "FLV"),
+        *("{\\rtf is", "BZh91AY", "SQLite format 3", "PK", "Rar!", "7z", "II*", "MM", "WEBVTT"),
+    ],
+)
+def test_texts_that_begin_with_the_letters_of_a_magic_number_are_texts(
+    tmp_path: Path, name: str, beginning: str
+) -> None:
+    read = detected(tmp_path, name, f"{beginning} of a text, as people write them.\n".encode())
+    assert read.format in ("text", "markdown", "python", "csv")
+    assert read.note == ""
+
+
+def test_a_text_with_the_mark_of_an_archive_in_its_place_is_a_text(tmp_path: Path) -> None:
+    assert detected(tmp_path, "a.txt", b"x" * 257 + b"ustar and more\n").format == "text"
 
 
 @pytest.mark.parametrize(

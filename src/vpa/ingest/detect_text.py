@@ -24,7 +24,7 @@ def text_format(beginning: bytes, *, named: str) -> str:
     if named and named != "text":
         return named
     text = decode(whole_characters(beginning)).text.lstrip("\ufeff \t\r\n").replace("\r\n", "\n")
-    if text.startswith("WEBVTT"):
+    if text.startswith("WEBVTT") and "-->" in text:
         return "vtt"
     if _HTML.match(text):
         return "html"
