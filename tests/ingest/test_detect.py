@@ -94,6 +94,7 @@ KNOWN = [
     ("a", b"WEBVTT\n\n00:01.000 --> 00:02.000\nx", "vtt"),
     ("a", SRT, "srt"),
     ("a", b"From a@b Thu Jan  1 00:00:00 1970\nSubject: x\n\ntext", "mbox"),
+    ("a.txt", b"From 9:00 to 17:00 we are open\nNote: not on Mondays", "text"),
     ("a", MAIL, "eml"),
     ("a.eml", b"Subject: x\n\ntext", "eml"),
     ("a.md", b"<html> in markdown", "markdown"),
@@ -115,7 +116,8 @@ KNOWN = [
 ]
 
 
-@pytest.mark.parametrize(("name", "data", "format"), KNOWN)
+# Packed bytes hold the second at which they were made: no name of a test.
+@pytest.mark.parametrize(("name", "data", "format"), KNOWN, ids=[f"{at}-{row[0]}" for at, row in enumerate(KNOWN)])
 def test_formats_are_told_apart(tmp_path: Path, name: str, data: bytes, format: str) -> None:
     read = detected(tmp_path, name, data)
     assert read.format == format

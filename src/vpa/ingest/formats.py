@@ -136,11 +136,11 @@ FORMATS: Final[Mapping[str, Format]] = {
             name="jsonl", endings=(".jsonl", ".ndjson"), media_type="application/x-ndjson", reader="jsonl", version=2
         ),
         Format(name="notebook", endings=(".ipynb",), media_type="application/x-ipynb+json", reader="notebook"),
-        Format(name="xml", endings=(".xml",), media_type="application/xml", reader="xml", needs=("lxml",)),
-        Format(name="eml", endings=(".eml",), media_type="message/rfc822", reader="eml"),
-        Format(name="mbox", endings=(".mbox", ".mbx"), media_type="application/mbox", reader="mbox"),
-        Format(name="srt", endings=(".srt",), media_type="application/x-subrip", reader="subtitles"),
-        Format(name="vtt", endings=(".vtt",), media_type="text/vtt", reader="subtitles"),
+        Format(name="xml", endings=(".xml",), media_type="application/xml", reader="xml", needs=("lxml",), version=2),
+        Format(name="eml", endings=(".eml",), media_type="message/rfc822", reader="eml", version=2),
+        Format(name="mbox", endings=(".mbox", ".mbx"), media_type="application/mbox", reader="mbox", version=2),
+        Format(name="srt", endings=(".srt",), media_type="application/x-subrip", reader="subtitles", version=2),
+        Format(name="vtt", endings=(".vtt",), media_type="text/vtt", reader="subtitles", version=2),
         Format(
             name="image",
             endings=(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"),
