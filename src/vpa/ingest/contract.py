@@ -100,11 +100,14 @@ class SourceSkipped:
 class EmbeddedFile:
     """A file inside another one: an attachment, or a member of an archive. It is read as a file of its own.
 
-    `name` comes from outside: it is shown and decides about the format, and is never used as a path.
+    `name` comes from outside: it is shown and decides about the format, and is never used as a path. `place` is where
+    the file is in the outer one, if that is no folder: "message 3". `metadata` is what its documents have from there.
     """
 
     name: str
     data: bytes
+    place: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 Item: TypeAlias = SourceDocument | SourceProblem | SourceNote | EmbeddedFile

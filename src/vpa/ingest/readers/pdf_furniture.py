@@ -24,6 +24,7 @@ _PLACE: Final = 6.0
 _LARGER: Final = 1.05
 # A number that stands alone, or in "3/10": no part of a date, an amount, a time or a section's number.
 _NUMBER: Final = re.compile(r"(?<![\w.,:/])(?<!\w-)\d{1,5}(?!\w)(?![.,:-]\d)(?:(?!/\d)|(?=/\d{1,5}(?![\w./])))")
+_DIGITS: Final = re.compile(r"\d+")
 _ROMAN: Final = re.compile(r"(?<!\S)(?:[ivxlc]+|[IVXLC]+)$")
 _ROMAN_DIGITS: Final = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 # Behind words a larger number is that of an invoice or an order.
@@ -65,16 +66,18 @@ def without_furniture(pages: Sequence[Sequence[Line]], *, body: float) -> Text:
         if edge.line not in dropped[edge.page]:
             dropped[edge.page].add(edge.line)
             repeated.setdefault(key, edge.text)
-    if not repeated or all(len(dropped[number]) == len(lines) for number, lines in enumerate(pages)):
-        # Tickets or labels: what repeats is the text itself.
+    pages_left = [
+        [line for index, line in enumerate(lines) if index not in dropped[number]] if number in dropped else lines
+        for number, lines in enumerate(whole.pages)
+    ]
+    if not repeated or _are_forms(pages_left):
         return whole
-    return Text(
-        [
-            [line for index, line in enumerate(lines) if index not in dropped[number]] if number in dropped else lines
-            for number, lines in enumerate(whole.pages)
-        ],
-        tuple(repeated.values()),
-    )
+    return Text(pages_left, tuple(repeated.values()))
+
+
+def _are_forms(pages: Sequence[Sequence[Line]]) -> bool:
+    """Whether pages differ in numbers only, as tickets and labels do: what repeats on them is the text itself."""
+    return len({_DIGITS.sub("#", "\n".join(line.text for line in lines)) for lines in pages}) == 1
 
 
 class _Edge(NamedTuple):
