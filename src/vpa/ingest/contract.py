@@ -10,8 +10,9 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 # "heading" opens a section; "row" and "code" are not cut where they fit into a chunk; "turn" is what somebody said.
 Kind: TypeAlias = Literal["text", "heading", "row", "code", "turn"]
-# Where a person opens what a run of text says. Keys, and the types of their values: page, slide, row, line and message
-# (int, from 1; a row as the spreadsheet program numbers it), sheet, speaker, when (str), seconds (float).
+# Where a person opens what a run of text says. Keys, and the types of their values: page, slide, row, line, message and
+# cell (int, from 1; a row as the spreadsheet program numbers it, a line of a notebook in its cell), sheet, speaker,
+# when (str), seconds (float).
 Location: TypeAlias = Mapping[str, Any]
 # A chunk never holds text of two values of these.
 WALLS: Final = ("slide", "sheet", "message")

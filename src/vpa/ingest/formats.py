@@ -135,7 +135,9 @@ FORMATS: Final[Mapping[str, Format]] = {
         Format(
             name="jsonl", endings=(".jsonl", ".ndjson"), media_type="application/x-ndjson", reader="jsonl", version=2
         ),
-        Format(name="notebook", endings=(".ipynb",), media_type="application/x-ipynb+json", reader="notebook"),
+        Format(
+            name="notebook", endings=(".ipynb",), media_type="application/x-ipynb+json", reader="notebook", version=2
+        ),
         Format(name="xml", endings=(".xml",), media_type="application/xml", reader="xml", needs=("lxml",), version=2),
         Format(name="eml", endings=(".eml",), media_type="message/rfc822", reader="eml", version=2),
         Format(name="mbox", endings=(".mbox", ".mbx"), media_type="application/mbox", reader="mbox", version=2),
