@@ -84,7 +84,11 @@ def test_telegram_joins_the_pieces_of_a_text() -> None:
     }  # fmt: skip
     [conversation] = conversations_in(chat, title="file") or []
     assert (conversation.title, conversation.key) == ("Group", "7")
-    assert [(turn.speaker, turn.text) for turn in conversation.turns] == [("Ann", "Where?"), ("user2", "at x.y!")]
+    assert [(turn.speaker, turn.text) for turn in conversation.turns] == [
+        ("", "Ann create group"),
+        ("Ann", "Where?"),
+        ("user2", "at x.y!"),
+    ]
     both = conversations_in({"chats": {"list": [chat, chat]}}, title="file") or []
     assert len(both) == 2
 
@@ -150,12 +154,14 @@ def test_whatsapp_of_android() -> None:
     conversation = whatsapp_conversation(ANDROID, title="t")
     assert conversation is not None
     assert [(turn.speaker, turn.text) for turn in conversation.turns] == [
+        ("", "Messages are end-to-end encrypted."),
         ("Ann Lee", "Where is it?"),
         ("Bob", "Here:\ntwo lines\n\nand more"),
+        ("", "Ann Lee added Carl"),
         ("Ann Lee", "<Media omitted>"),
     ]
-    assert conversation.turns[0].when == datetime(2023, 12, 31, 21, 15)
-    assert conversation.turns[2].when == datetime(2024, 1, 1, 9, 17)
+    assert conversation.turns[1].when == datetime(2023, 12, 31, 21, 15)
+    assert conversation.turns[4].when == datetime(2024, 1, 1, 9, 17)
 
 
 def test_whatsapp_of_ios() -> None:
@@ -188,10 +194,54 @@ def test_the_whole_file_says_whether_the_day_or_the_month_comes_first(days: tupl
 
 
 @pytest.mark.parametrize(
-    "text", ["", "text", "2024-05-01 10:03:11 INFO - server: started\n" * 5, "12/31/23, 9:15 PM - only a system line"]
+    "text",
+    [
+        "",
+        "text",
+        "2024-05-01 10:03:11 INFO - server: started\n" * 5,
+        "12/31/23, 9:15 PM - only a system line",
+        "2024-01-05 10:00:00 - ERROR: disk is full\n2024-01-05 10:00:01 - stopping the worker\n",
+        "2024-01-05 10:00:00 - disk: full\n2024-01-05 10:00:01 - disk: empty\n" * 5,
+        "[2024-01-05 10:00:00] local.ERROR: disk is full\n" * 5,
+        "05.01.2024, 10:00 - Warning: slow\n" * 5,
+        "12.3.2024 14:00 - Bob: called about it\n12.3.2024 15:00 - paid the rent\n13.3.2024 09:00 - went out\n",
+        "12.3.2024 14:00 - Bob: called\n12.3.2024 15:00 - Rent: paid\n13.3.2024 09:00 - Dentist: went\n",
+    ],
 )
 def test_other_texts_are_no_chats(text: str) -> None:
     assert whatsapp_conversation(text, title="t") is None
+
+
+def test_what_the_program_says_of_a_chat_is_kept_without_a_speaker(tmp_path: Path) -> None:
+    lines = [
+        "12/31/23, 9:14 PM - Ann created group “Trip: 2024”",
+        "12/31/23, 9:15 PM - Ann: Note: bring bread",
+        '12/31/23, 9:16 PM - Bob changed the subject to "Party: 2024"',
+        "12/31/23, 9:16 PM - Bob changed the subject to Party: 2025",
+        "12/31/23, 9:17 PM - Bob: ok",
+        "1/1/24, 10:00 - 11:00 is the time",
+        "1/1/24, 10:01 - Ann: yes",
+        "1/1/24, 10:02 - Bob: no",
+    ]
+    read = document(tmp_path, "a.txt", "\n".join(lines))
+    assert read.metadata["participants"] == ["Ann", "Bob"]
+    assert texts(read)[2:4] == [
+        '(2023-12-31 21:16): Bob changed the subject to "Party: 2024"',
+        "(2023-12-31 21:16): Bob changed the subject to Party: 2025",
+    ]
+    assert read.spans[5].at == {"message": 6, "when": "2024-01-01 10:00"}
+    assert [line for line in lines if line.split(" - ")[1].split(": ")[-1] not in read.content] == []
+
+
+@given(
+    texts=st.lists(st.tuples(st.booleans(), st.text(st.sampled_from('abc:" -19'), min_size=1, max_size=20)), min_size=1)
+)
+def test_no_word_of_a_chat_is_lost(texts: list[tuple[bool, str]]) -> None:
+    lines = [f"{'1/2/24, 10:00 - Ann: ' if begins else ''}{line}" for begins, line in texts]
+    conversation = whatsapp_conversation("\n".join(["1/2/24, 10:00 - Ann: x", *lines]), title="t")
+    if conversation is not None:
+        words = document_of(conversation).content.split()
+        assert [word for _, line in texts for word in line.split() if word not in words] == []
 
 
 @pytest.mark.parametrize(
@@ -292,7 +342,7 @@ VALUES = st.recursive(
 @example(value=[{"type": "message", "user": [], "text": "x", "ts": "1"}])
 def test_any_value_is_looked_at_without_harm(value: Any) -> None:
     for conversation in conversations_in(value, title="t") or []:
-        assert conversation.turns
+        assert conversation.turns or conversation.about
         document_of(conversation)
 
 

@@ -94,10 +94,11 @@ KNOWN = [
     ("a", b"WEBVTT\n\n00:01.000 --> 00:02.000\nx", "vtt"),
     ("a", SRT, "srt"),
     ("a", b"From a@b Thu Jan  1 00:00:00 1970\nSubject: x\n\ntext", "mbox"),
+    ("a.txt", b"From 9:00 to 17:00 we are open\nNote: not on Mondays", "text"),
     ("a", MAIL, "eml"),
     ("a.eml", b"Subject: x\n\ntext", "eml"),
     ("a.md", b"<html> in markdown", "markdown"),
-    ("a.py", b"%PDF-1.4 in a comment = 1", "pdf"),
+    ("a.txt", b"%PDF-1.4 is the first line of a PDF\nof version 1.4", "text"),
     ("a.py", b"# %PDF-1.4 in a comment\n", "python"),
     ("a.csv", b"From: a\nTo: b\n", "csv"),
     ("a.json", b'{"a": 1}', "json"),
@@ -115,11 +116,33 @@ KNOWN = [
 ]
 
 
-@pytest.mark.parametrize(("name", "data", "format"), KNOWN)
+# Packed bytes hold the second at which they were made: no name of a test.
+@pytest.mark.parametrize(("name", "data", "format"), KNOWN, ids=[f"{at}-{row[0]}" for at, row in enumerate(KNOWN)])
 def test_formats_are_told_apart(tmp_path: Path, name: str, data: bytes, format: str) -> None:
     read = detected(tmp_path, name, data)
     assert read.format == format
     assert read.format in FORMATS
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.py", "a.csv", "a"])
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        *("OTTO GmbH", "OTTO = 1", "ID3 tags", "RIFF is", "RIFFaaaaWEBP", "8BPS", "PAR1 golf", "abcdftyp", "GIF89a is"),
+        *("GIF87a", "fLaC", "OggS", "wOFF", "wOF2", "ttcf", "AT&TFORM", "MSCF", "ITSF", "BM", "MZ", "%!PS is", "FLV"),
+        *("{\\rtf is", "BZh91AY", "SQLite format 3", "PK", "Rar!", "7z", "II*", "MM", "WEBVTT"),
+    ],
+)
+def test_texts_that_begin_with_the_letters_of_a_magic_number_are_texts(
+    tmp_path: Path, name: str, beginning: str
+) -> None:
+    read = detected(tmp_path, name, f"{beginning} of a text, as people write them.\n".encode())
+    assert read.format in ("text", "markdown", "python", "csv")
+    assert read.note == ""
+
+
+def test_a_text_with_the_mark_of_an_archive_in_its_place_is_a_text(tmp_path: Path) -> None:
+    assert detected(tmp_path, "a.txt", b"x" * 257 + b"ustar and more\n").format == "text"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from vpa.ingest.contract import Part, Span, assembled
 from vpa.ingest.places import place_text
+from vpa.ingest.readers.markdown import markdown_spans
 from vpa.rag.chunking.splitter import Chunk
 from vpa.rag.chunking.structured import chunk_spans
 
@@ -160,3 +161,23 @@ def test_chunks_cover_the_content_within_the_size(parts: list[Part], size: int, 
         assert len(chunk.text) <= size
         covered = chunk.end
     assert not content[covered:].strip()
+
+
+def test_each_chunk_of_a_long_block_has_its_own_lines() -> None:
+    rows = ["Intro.", "", "```python", *(f"value_{n} = compute({n})" for n in range(60)), "```", "", "The end."]
+    content = "\n".join(rows)
+    chunks = chunk_spans(content, markdown_spans(content), size=200, overlap=0, fmt="markdown")
+    assert len(chunks) > 5
+    for chunk in chunks:
+        assert chunk.at["line"] == 1 + content.count("\n", 0, chunk.start)
+        assert chunk.at.get("line_end", chunk.at["line"]) == 1 + content.count("\n", 0, chunk.end)
+
+
+def test_the_lines_of_cells_begin_again() -> None:
+    cells = [Part("a = 1\nb = 2", "code", {"cell": n, "line": 1}) for n in (1, 2, 3)]
+    whole, last = chunks_of(*cells[:2]), chunks_of(cells[2])
+    assert [chunk.at for chunk in (*whole, *last)] == [
+        {"cell": 1, "cell_end": 2, "line": 1},
+        {"cell": 3, "line": 1, "line_end": 2},
+    ]
+    assert [place_text(chunk.at) for chunk in (*whole, *last)] == ["cells 1–2", "cell 3, lines 1–2"]

@@ -10,8 +10,9 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 # "heading" opens a section; "row" and "code" are not cut where they fit into a chunk; "turn" is what somebody said.
 Kind: TypeAlias = Literal["text", "heading", "row", "code", "turn"]
-# Where a person opens what a run of text says. Keys, and the types of their values: page, slide, row, line and message
-# (int, from 1; a row as the spreadsheet program numbers it), sheet, speaker, when (str), seconds (float).
+# Where a person opens what a run of text says. Keys, and the types of their values: page, slide, row, line, message and
+# cell (int, from 1; a row as the spreadsheet program numbers it, a line of a notebook in its cell), sheet, speaker,
+# when (str), seconds (float).
 Location: TypeAlias = Mapping[str, Any]
 # A chunk never holds text of two values of these.
 WALLS: Final = ("slide", "sheet", "message")
@@ -103,11 +104,14 @@ class SourceSkipped:
 class EmbeddedFile:
     """A file inside another one: an attachment, or a member of an archive. It is read as a file of its own.
 
-    `name` comes from outside: it is shown and decides about the format, and is never used as a path.
+    `name` comes from outside: it is shown and decides about the format, and is never used as a path. `place` is where
+    the file is in the outer one, if that is no folder: "message 3". `metadata` is what its documents have from there.
     """
 
     name: str
     data: bytes
+    place: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 Item: TypeAlias = SourceDocument | SourceProblem | SourceNote | EmbeddedFile

@@ -10,7 +10,17 @@ from vpa.ingest.encoding import decode
 # What is read of a file to tell its format.
 LOOKED_AT: Final = 4096
 _SRT: Final = re.compile(r"\s*\d+\s*\n\s*\d+:\d{2}:\d{2}[,.]\d{1,3}\s*-->\s*\d+:\d{2}:\d{2}")
-_MBOX: Final = re.compile(r"From [^\n]*\d{1,2}:\d{2}.*\n[!-9;-~]+:")
+_MONTH: Final = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+_CLOCK: Final = r"\d{1,2}:\d{2}(?::\d{2})?"
+_ZONE: Final = r"(?:[+-]\d{4}|\(?[A-Z]{2,5}\)?)"
+# "From ann@x.org Thu Jan  1 00:00:00 1970": who sent a message, and when. It stands before each in a mailbox.
+MAILBOX_LINE: Final = (
+    r"From \S+(?: \S+){0,3}? +"
+    rf"(?:(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? +)?(?:{_MONTH} +\d{{1,2}}|\d{{1,2}}[ -]{_MONTH})[ ,-]+"
+    rf"(?:{_CLOCK}(?: +{_ZONE})? +\d{{4}}|\d{{4}} +{_CLOCK})|\d{{4}}-\d\d-\d\d[T ]{_CLOCK}\S*)"
+    rf"(?: +{_ZONE})*(?: +remote from .*)?"
+)
+_MBOX: Final = re.compile(rf"{MAILBOX_LINE}[ \t]*\n>?[!-9;-~]+[: ]")
 _HEADER: Final = re.compile(r"([!-9;-~]+):[ \t]?.*")
 # A letter has some of these; a text with two colons in front is none.
 _MAIL_HEADERS: Final = frozenset({"from", "date", "message-id", "received", "mime-version", "return-path", "subject"})
@@ -24,7 +34,7 @@ def text_format(beginning: bytes, *, named: str) -> str:
     if named and named != "text":
         return named
     text = decode(whole_characters(beginning)).text.lstrip("\ufeff \t\r\n").replace("\r\n", "\n")
-    if text.startswith("WEBVTT"):
+    if text.startswith("WEBVTT") and "-->" in text:
         return "vtt"
     if _HTML.match(text):
         return "html"

@@ -63,7 +63,7 @@ _OPEN: Final = "application/vnd.oasis.opendocument"
 FORMATS: Final[Mapping[str, Format]] = {
     one.name: one
     for one in (
-        Format(name="text", endings=(".txt", ".text", ".log"), media_type="text/plain", reader="text"),
+        Format(name="text", endings=(".txt", ".text", ".log"), media_type="text/plain", reader="text", version=2),
         Format(
             name="markdown",
             endings=(".md", ".markdown"),
@@ -79,7 +79,9 @@ FORMATS: Final[Mapping[str, Format]] = {
             reader="html",
             needs=("selectolax",),
         ),
-        Format(name="pdf", endings=(".pdf",), media_type="application/pdf", reader="pdf", needs=("pypdfium2",)),
+        Format(
+            name="pdf", endings=(".pdf",), media_type="application/pdf", reader="pdf", needs=("pypdfium2",), version=2
+        ),
         Format(
             name="docx",
             endings=(".docx", ".docm"),
@@ -125,16 +127,22 @@ FORMATS: Final[Mapping[str, Format]] = {
             needs=("lxml", "selectolax"),
         ),
         Format(name="rtf", endings=(".rtf",), media_type="application/rtf", reader="rtf", needs=("striprtf",)),
-        Format(name="csv", endings=(".csv",), media_type="text/csv", reader="delimited"),
-        Format(name="tsv", endings=(".tsv", ".tab"), media_type="text/tab-separated-values", reader="delimited"),
-        Format(name="json", endings=(".json",), media_type="application/json", reader="json"),
-        Format(name="jsonl", endings=(".jsonl", ".ndjson"), media_type="application/x-ndjson", reader="jsonl"),
-        Format(name="notebook", endings=(".ipynb",), media_type="application/x-ipynb+json", reader="notebook"),
-        Format(name="xml", endings=(".xml",), media_type="application/xml", reader="xml", needs=("lxml",)),
-        Format(name="eml", endings=(".eml",), media_type="message/rfc822", reader="eml"),
-        Format(name="mbox", endings=(".mbox", ".mbx"), media_type="application/mbox", reader="mbox"),
-        Format(name="srt", endings=(".srt",), media_type="application/x-subrip", reader="subtitles"),
-        Format(name="vtt", endings=(".vtt",), media_type="text/vtt", reader="subtitles"),
+        Format(name="csv", endings=(".csv",), media_type="text/csv", reader="delimited", version=2),
+        Format(
+            name="tsv", endings=(".tsv", ".tab"), media_type="text/tab-separated-values", reader="delimited", version=2
+        ),
+        Format(name="json", endings=(".json",), media_type="application/json", reader="json", version=2),
+        Format(
+            name="jsonl", endings=(".jsonl", ".ndjson"), media_type="application/x-ndjson", reader="jsonl", version=2
+        ),
+        Format(
+            name="notebook", endings=(".ipynb",), media_type="application/x-ipynb+json", reader="notebook", version=2
+        ),
+        Format(name="xml", endings=(".xml",), media_type="application/xml", reader="xml", needs=("lxml",), version=2),
+        Format(name="eml", endings=(".eml",), media_type="message/rfc822", reader="eml", version=2),
+        Format(name="mbox", endings=(".mbox", ".mbx"), media_type="application/mbox", reader="mbox", version=2),
+        Format(name="srt", endings=(".srt",), media_type="application/x-subrip", reader="subtitles", version=2),
+        Format(name="vtt", endings=(".vtt",), media_type="text/vtt", reader="subtitles", version=2),
         Format(
             name="image",
             endings=(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from email import policy
 from email.header import Header, decode_header
@@ -66,6 +67,7 @@ def readable(value: Any) -> str:
 def _items(message: Message, *, origin: str, title: str, key: str, at: Mapping[str, Any]) -> Iterator[Item]:
     subject = header_text(message, "Subject")
     parts, attachments, flags, notes = _contents(message)
+    metadata = _metadata(message)
     content, spans = assembled(part._replace(at=at) for part in parts)
     if not content:
         content, spans = assembled([Part(subject, "text", at)])
@@ -74,7 +76,7 @@ def _items(message: Message, *, origin: str, title: str, key: str, at: Mapping[s
             title=subject or title,
             content=content,
             key=key,
-            metadata=_metadata(message),
+            metadata=metadata,
             origin=origin,
             spans=spans,
             flags=tuple(flags),
@@ -82,7 +84,9 @@ def _items(message: Message, *, origin: str, title: str, key: str, at: Mapping[s
     elif not attachments:
         yield SourceProblem(origin, "is a message without text")
     yield from (SourceNote(origin, note) for note in notes)
-    yield from attachments
+    place = f"message {at['message']}" if "message" in at else ""
+    passed_on = _of_attachments(metadata, subject)
+    yield from (replace(attachment, place=place, metadata=passed_on) for attachment in attachments)
 
 
 def _contents(message: Message) -> tuple[list[Part], list[EmbeddedFile], list[str], list[str]]:
@@ -191,6 +195,13 @@ def _metadata(message: Message) -> dict[str, Any]:
     if message_id := one_line(message.get("Message-ID") or ""):
         metadata["message_id"] = message_id[:200]
     return metadata
+
+
+def _of_attachments(metadata: Mapping[str, Any], subject: str) -> dict[str, Any]:
+    """What the documents of attachments tell of their message."""
+    said = {"author": "author", "message_id": "message_id", "created": "sent"}
+    told = {name: metadata[key] for key, name in said.items() if key in metadata}
+    return {**told, "message_subject": subject} if subject else told
 
 
 def _people(message: Message, name: str) -> list[str]:

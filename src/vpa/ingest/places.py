@@ -11,6 +11,7 @@ _COUNTED: Final = (
     ("slide", "slide", "slides"),
     ("row", "row", "rows"),
     ("message", "message", "messages"),
+    ("cell", "cell", "cells"),
     ("line", "line", "lines"),
 )
 _SECTION_MARK: Final = " › "
@@ -20,11 +21,11 @@ def place_text(location: Mapping[str, Any]) -> str:
     """A location in words; empty where nothing but the file is known.
 
     `location` is that of a result: for a range the key with `_end` says where it ends. A line is said only where
-    nothing better is known.
+    nothing better is known, or in a cell.
     """
     said = [f"Sheet ‘{location['sheet']}’"] if "sheet" in location else []
     for key, word, words in _COUNTED:
-        if key not in location or (key == "line" and (said or location.get("section"))):
+        if key not in location or (key == "line" and not _says_lines(location, said)):
             continue
         start, end = location[key], location.get(f"{key}_end", location[key])
         said.append(f"{word} {start}" if start == end else f"{words} {start}–{end}")
@@ -40,6 +41,13 @@ def place_text(location: Mapping[str, Any]) -> str:
         last = location.get("section_end")
         said.append(_SECTION_MARK.join(section) + (f" to {last[-1]}" if last else ""))
     return ", ".join(said)
+
+
+def _says_lines(location: Mapping[str, Any], said: Sequence[str]) -> bool:
+    """Whether lines are said: in one cell, or where nothing better is known."""
+    if location.get("section"):
+        return False
+    return "cell_end" not in location if "cell" in location else not said
 
 
 def _moment(seconds: float) -> str:

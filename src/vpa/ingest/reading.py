@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from vpa.ingest.contract import (
     EmbeddedFile,
@@ -24,6 +24,7 @@ from vpa.ingest.contract import (
 from vpa.ingest.detect import detect
 from vpa.ingest.formats import FORMATS
 
+_MESSAGES: Final = frozenset({"eml", "mbox"})
 # Formats that only hold others: their documents belong to the files inside.
 _CONTAINERS: Final = frozenset({"zip", "tar", "gz", "xz", "bz2"})
 
@@ -54,19 +55,23 @@ class FileReading:
 
     def read(self, path: Path, name: str) -> Iterator[ReadItem]:
         """Everything in a file, in order. What cannot be read becomes a problem; only MemoryError is raised."""
-        yield from self._read(path, name=name, inner="", depth=0)
+        yield from self._read(path, own_name=name, name=name, inner="", depth=0, inherited={})
 
-    def _read(self, path: Path, *, name: str, inner: str, depth: int) -> Iterator[ReadItem]:
+    def _read(
+        self, path: Path, *, own_name: str, name: str, inner: str, depth: int, inherited: Mapping[str, Any]
+    ) -> Iterator[ReadItem]:
+        """`own_name` is what the file itself is called, `inner` the way to it, which no other file inside has."""
         shown = f"{name}/{inner}" if inner else name
         try:
-            file, note = self._source(path, inner or name, shown)
+            file, note = self._source(path, own_name, shown)
             if note:
                 yield SourceNote(shown, note)
             for item in FORMATS[file.format].load()(file):
                 if isinstance(item, SourceDocument):
+                    item = replace(item, metadata=with_message(item.metadata, inherited, format=file.format))
                     yield ReadDocument(item, inner, file.format)
                 elif isinstance(item, EmbeddedFile):
-                    yield from self._read_embedded(item, name=name, inner=inner, depth=depth)
+                    yield from self._read_embedded(item, name=name, inner=inner, depth=depth, inherited=inherited)
                 else:
                     yield item
         except UnknownKindError as error:
@@ -102,8 +107,10 @@ class FileReading:
         )
         return file, detected.note
 
-    def _read_embedded(self, item: EmbeddedFile, *, name: str, inner: str, depth: int) -> Iterator[ReadItem]:
-        own = self._unique(f"{inner}/{item.name}" if inner else item.name)
+    def _read_embedded(
+        self, item: EmbeddedFile, *, name: str, inner: str, depth: int, inherited: Mapping[str, Any]
+    ) -> Iterator[ReadItem]:
+        own = self._unique("/".join(filter(None, (inner, item.place, item.name))))
         self._members += 1
         self._bytes += len(item.data)
         if problem := self._refused(depth):
@@ -113,7 +120,14 @@ class FileReading:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(item.data)
-            yield from self._read(Path(path), name=name, inner=own, depth=depth + 1)
+            yield from self._read(
+                Path(path),
+                own_name=item.name,
+                name=name,
+                inner=own,
+                depth=depth + 1,
+                inherited=_passed_on(item.metadata, inherited),
+            )
         finally:
             os.unlink(path)
 
@@ -133,6 +147,29 @@ class FileReading:
                 f"is left out: its file unpacks to more than {limits.unpacked_bytes >> 20} MB (VPA_INGEST_UNPACKED_MB)"
             )
         return ""
+
+
+def with_message(own: Mapping[str, Any], inherited: Mapping[str, Any], *, format: str) -> Mapping[str, Any]:
+    """Metadata of an attachment: its author is the one who sent it, so that both are forgotten together.
+
+    What the file says itself stands under `author_in_file`. A forwarded message keeps its own author.
+    """
+    if not inherited:
+        return own
+    if format in _MESSAGES:
+        return {**own, **_forwarded(inherited)}
+    renamed = {f"{key}_in_file": own[key] for key in own if key in inherited and own[key] != inherited[key]}
+    return {**own, **inherited, **renamed}
+
+
+def _passed_on(metadata: Mapping[str, Any], inherited: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a file inside another one has from outside."""
+    return {**_forwarded(inherited), **metadata} if metadata else inherited
+
+
+def _forwarded(inherited: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"forwarded_by": "author", "forwarded_in": "message_id"}
+    return {name: inherited[key] for name, key in names.items() if key in inherited}
 
 
 def is_container(name: str) -> bool:

@@ -155,6 +155,17 @@ def test_each_message_of_a_mailbox_is_a_document(tmp_path: Path, end: bytes) -> 
     assert read[1].spans[0].at == {"message": 2}
 
 
+def test_a_line_that_begins_with_from_is_text_unless_it_has_a_sender_and_a_day(tmp_path: Path) -> None:
+    lines = ["From 9:00 to 17:00 the office is open.", "From yesterday", "From Monday 3 June on: 10:00", "From ann@x"]
+    text = "\n\n".join(lines)
+    data = START + b"Subject: one\n\n" + text.encode() + b"\n\nFrom ann@x.org\nSubject: two\n\nBye\n"
+    data += b"text before it\n" + START + b"\n" + b"From bob Mon, 6 Sep 2021 16:45:00 +0200\nSubject: three\n\nend\n"
+    read = documents(list(items(tmp_path, "a.mbox", data)))
+    assert [item.title for item in read] == ["one", "two", "three"]
+    assert [line for line in lines if line not in read[0].content] == []
+    assert read[1].content == f"Bye\ntext before it\n{START.decode().strip()}"
+
+
 def test_attachments_of_a_mailbox_are_files(tmp_path: Path) -> None:
     made = message()
     made.add_attachment(b"data", maintype="application", subtype="pdf", filename="a.pdf")

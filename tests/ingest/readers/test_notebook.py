@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ingest.readers.source_files import document, items, texts
-from vpa.ingest.contract import UnreadableError
+from vpa.ingest.contract import SourceDocument, SourceNote, UnreadableError
 
 
 def notebook(*cells: dict[str, Any], **fields: Any) -> str:
@@ -37,7 +37,28 @@ def test_cells_are_headings_text_and_code(tmp_path: Path) -> None:
 
 def test_long_outputs_are_cut(tmp_path: Path) -> None:
     data = notebook({"cell_type": "code", "source": "x", "outputs": [{"text": "y" * 100_000}]})
-    assert len(document(tmp_path, "a.ipynb", data).content) < 5000
+    read, note = items(tmp_path, "a.ipynb", data)
+    assert isinstance(read, SourceDocument)
+    assert len(read.content) < 5000
+    assert isinstance(note, SourceNote)
+    assert note.message == "left out what 1 outputs have beyond 4000 characters"
+
+
+def test_each_part_has_its_cell_and_its_line_in_it(tmp_path: Path) -> None:
+    error = {"output_type": "error", "ename": "ValueError", "evalue": "no tide", "traceback": ["..."]}
+    data = notebook(
+        {"cell_type": "code", "source": ["\n", "first = 1\n"]},
+        {"cell_type": "markdown", "source": "Some words.\n\nMore of them."},
+        {"cell_type": "code", "source": "second = 2", "outputs": [error]},
+    )
+    read = document(tmp_path, "a.ipynb", data)
+    assert [(text, span.at) for text, span in zip(texts(read), read.spans, strict=True)] == [
+        ("first = 1", {"cell": 1, "line": 2}),
+        ("Some words.", {"cell": 2, "line": 1}),
+        ("More of them.", {"cell": 2, "line": 3}),
+        ("second = 2", {"cell": 3, "line": 1}),
+        ("ValueError: no tide", {"cell": 3}),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -147,28 +147,6 @@ def numbered(number: int, *, body: str) -> Draw:
     return draw
 
 
-def test_headers_footers_and_page_numbers_are_left_out(tmp_path: Path) -> None:
-    pages = [numbered(number, body=f"Text of page {word}.") for number, word in enumerate(("one", "two", "three"), 1)]
-    document = only(read_bytes(tmp_path, "a.pdf", made(*pages)))
-    assert places(document) == [
-        ("Text of page one.", {"page": 1}),
-        ("Text of page two.", {"page": 2}),
-        ("Text of page three.", {"page": 3}),
-    ]
-    assert "Handbook" in only(read_bytes(tmp_path, "b.pdf", made(*pages[:2]))).content
-
-
-def test_heads_of_chapters_with_page_numbers_are_left_out(tmp_path: Path) -> None:
-    def page(number: int) -> Draw:
-        return lambda canvas: (
-            canvas.drawString(72, 810, f"Chapter {'ABCD'[number]} {number + 7}"),
-            canvas.drawString(72, 700, f"Sentence {'abcd'[number]}."),
-        )[0]
-
-    document = only(read_bytes(tmp_path, "a.pdf", made(*map(page, range(4)))))
-    assert texts(document) == ["Sentence a.", "Sentence b.", "Sentence c.", "Sentence d."]
-
-
 def test_a_paragraph_goes_on_at_the_next_page(tmp_path: Path) -> None:
     def page(y: float, text: str) -> Draw:
         return lambda canvas: canvas.drawString(72, y, text)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest.readers.source_files import document, items, texts
-from vpa.ingest.contract import UnreadableError
+from vpa.ingest.contract import SourceDocument, SourceNote, UnreadableError
 
 SRT = """1
 00:00:01,000 --> 00:00:04,000
@@ -49,7 +49,10 @@ def test_cues_of_one_sentence_are_joined(tmp_path: Path, end: str) -> None:
 
 
 def test_voices_are_speakers(tmp_path: Path) -> None:
-    read = document(tmp_path, "a.vtt", VTT)
+    read, note = items(tmp_path, "a.vtt", VTT)
+    assert isinstance(read, SourceDocument)
+    assert isinstance(note, SourceNote)
+    assert note.message == "left out 1 comments of those who made the subtitles"
     assert read.title == "My talk"
     assert texts(read) == ["Ann Lee: Hello there all", "Bob: you & I", "Ann Lee: we"]
     assert read.spans[1].at == {"seconds": 5.0, "speaker": "Bob"}
@@ -66,3 +69,18 @@ def test_joined_cues_are_no_longer_than_a_paragraph(tmp_path: Path) -> None:
 def test_no_subtitles_say_so(tmp_path: Path, data: str) -> None:
     with pytest.raises(UnreadableError, match="holds no subtitles"):
         items(tmp_path, "a.srt", data)
+
+
+def test_a_cue_goes_on_behind_a_blank_line_up_to_the_next_one(tmp_path: Path) -> None:
+    cues = "1\n00:00:01,000 --> 00:00:02,000\nWill you come\n\nor is it late?\n\n"
+    cues += "2\n00:00:03,000 --> 00:00:04,000\n42 of <them>.\n3\n00:00:05,000 --> 00:00:06,000\nYes.\n\nIt is.\n"
+    assert texts(document(tmp_path, "a.srt", cues)) == ["Will you come or is it late?", "42 of <them>.", "Yes. It is."]
+    vtt = "WEBVTT\n\n00:01.000 --> 00:02.000\nOne\n\ntwo.\n\nintro\n00:03.000 --> 00:04.000\nThree.\n"
+    assert texts(document(tmp_path, "a.vtt", vtt)) == ["One two.", "Three."]
+
+
+def test_what_is_said_again_later_or_by_another_is_no_repetition(tmp_path: Path) -> None:
+    vtt = "WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ann>Yes.\n\n00:02.000 --> 00:04.000\n<v Bob>Yes.\n\n"
+    assert texts(document(tmp_path, "a.vtt", vtt)) == ["Ann: Yes.", "Bob: Yes."]
+    srt = "".join(f"{n}\n00:00:0{n},000 --> 00:00:0{n},900\nNo.\n\n" for n in (1, 2, 5))
+    assert texts(document(tmp_path, "a.srt", srt)) == ["No.", "No."]

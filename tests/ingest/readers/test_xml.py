@@ -102,3 +102,27 @@ def test_a_wrong_encoding_is_noted_and_the_file_read(tmp_path: Path) -> None:
 def test_a_file_that_says_all_by_attributes_is_rows(tmp_path: Path) -> None:
     read = document(tmp_path, "a.xml", '<a><b name="x  y" value="1"/><c/><b name="z"/></a>')
     assert texts(read, "row") == ["b: name: x y; value: 1", "b: name: z"]
+
+
+def test_attributes_of_data_are_read_with_what_their_elements_hold(tmp_path: Path) -> None:
+    data = """<catalog version="2"><product name="Lamp" price="99 EUR">Nice and bright</product>
+    <product name="Desk"/><book id="bk1"><author>Ann</author><price currency="EUR">4</price></book>
+    <group kind="old"><item><name>A</name><size unit="cm"/></item></group></catalog>"""
+    assert texts(document(tmp_path, "a.xml", data)) == [
+        "catalog: version: 2",
+        "name: Lamp; price: 99 EUR; Nice and bright",
+        "product: name: Desk",
+        "id: bk1; author: Ann; price: 4 (currency: EUR)",
+        "group: kind: old",
+        "name: A; size: unit: cm",
+    ]
+
+
+def test_attributes_of_a_prose_are_counted(tmp_path: Path) -> None:
+    note, read = items(
+        tmp_path, "a.xml", '<book><para role="x">Hello <b class="y">you</b></para><para id="z">x</para></book>'
+    )
+    assert isinstance(note, SourceNote)
+    assert note.message == "left out the attributes of 2 elements of its text"
+    assert isinstance(read, SourceDocument)
+    assert read.content == "Hello you\n\nx"

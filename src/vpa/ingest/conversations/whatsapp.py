@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -18,31 +19,79 @@ _TIME: Final = (
     r"(?:[\s\u202f\u00a0]?(?P<half>[AaPp]\.?[Mm]\.?))?"
 )
 _START: Final = re.compile(
-    rf"[\u200e\u200f]?(?P<open>\[)?{_DAY},?[\s\u202f\u00a0]{_TIME}"
+    rf"[\u200e\u200f]?(?P<open>\[)?{_DAY}(?P<comma>,)?[\s\u202f\u00a0]{_TIME}"
     rf"(?(open)\]\s?|[\s\u202f\u00a0][-–]\s)(?P<rest>.*)"
 )
 # "Name: text"; a line without it is what the program says itself ("Anna created group …").
 _SAID: Final = re.compile(r"(?P<speaker>[^:\n]{1,60}): (?P<text>.*)|(?P<silent>[^:\n]{1,60}):$")
-_LOOKED_AT: Final = 20
+# The first line of an export of these years, in the languages that have most exports.
+_NOTICE: Final = re.compile(
+    r"end-to-end|ende-zu-ende|extremo a extremo|ponta a ponta|bout en bout|end-to-end|eind-tot-eind|сквозн|端到端"
+    r"|エンドツーエンド|종단간|uçtan uca",
+    re.IGNORECASE,
+)
+_LEVEL: Final = re.compile(
+    r"(?:.*[.\]\s])?(?:emerg\w*|alert|crit\w*|fatal|severe|error|err|warn|warning|notice|info|config|debug|trace|verbose"
+    r"|fine\w*|panic)\s*",
+    re.IGNORECASE,
+)
+_MARKS: Final = "\u200e\u200f\u202a\u202c "
+# Without the notice, this share of the messages has a speaker.
+_MOST: Final = 0.8
+# A line that begins with the name of a speaker and has so many words more is about what that one did.
+_WORDS: Final = 3
 
 
 def whatsapp_conversation(text: str, *, title: str) -> Conversation | None:
-    """The conversation of an exported chat; None where the text is none."""
+    """The conversation of an exported chat; None where the text is none.
+
+    What the program says, such as that somebody joined, are turns without a speaker.
+    """
     lines = text.splitlines()
-    beginning = [line for line in lines[:200] if line.strip()][:_LOOKED_AT]
-    if not beginning or not _START.match(beginning[0]):
-        return None
-    if sum(1 for line in beginning if _is_said(line)) * 3 < len(beginning):
+    first = next((line for line in lines if line.strip()), "")
+    if not _START.match(first):
         return None
     messages = _messages(lines)
+    speakers = _speakers([start for start, _ in messages])
+    if not _is_chat([start for start, _ in messages], speakers):
+        return None
     order = _order([start for start, _ in messages])
-    turns = [turn for start, more in messages if (turn := _turn(start, more, order))]
-    return Conversation(title, numbered(turns), "whatsapp") if turns else None
+    turns = [_turn(start, more, order, speakers) for start, more in messages]
+    return Conversation(title, numbered(turns), "whatsapp")
 
 
-def _is_said(line: str) -> bool:
-    start = _START.match(line)
-    return start is not None and _SAID.match(start["rest"]) is not None
+def _is_chat(starts: Sequence[re.Match[str]], speakers: Counter[str]) -> bool:
+    """Whether lines that begin with times are messages, and no log or diary."""
+    if not speakers or any(map(_LEVEL.fullmatch, speakers)):
+        return False
+    if any(_NOTICE.search(start["rest"]) for start in starts[:3]):
+        return True
+    # Of the two programs only that of iOS writes seconds; logs do as a rule.
+    if any(start["second"] and not start["open"] for start in starts):
+        return False
+    if speakers.total() < _MOST * len(starts):
+        # Groups begin with who made them and who joined.
+        return speakers.total() * 2 >= len(starts) and all(start["comma"] for start in starts)
+    return all(start["comma"] for start in starts) or speakers.total() >= 2 * len(speakers)
+
+
+def _speakers(starts: Sequence[re.Match[str]]) -> Counter[str]:
+    """How often each speaker has the word."""
+    speakers = Counter(speaker for start in starts if (speaker := _speaker(start["rest"])))
+    for speaker in [name for name, times in speakers.items() if times == 1]:
+        words = speaker.split()
+        names = (" ".join(words[:count]) for count in range(1, len(words) - _WORDS + 1))
+        if any(name in speakers for name in names):
+            del speakers[speaker]
+    return speakers
+
+
+def _speaker(message: str) -> str:
+    """The name before the first colon; none where that stands in quotation marks, as the new name of a group does."""
+    said = _SAID.match(message)
+    speaker = (said["speaker"] or said["silent"]).strip(_MARKS) if said else ""
+    is_quoted = speaker.count('"') % 2 or any(speaker.count(a) != speaker.count(b) for a, b in ("“”", "«»"))
+    return "" if is_quoted else speaker
 
 
 def _messages(lines: Sequence[str]) -> list[tuple[re.Match[str], list[str]]]:
@@ -89,10 +138,15 @@ def _when(start: re.Match[str], order: str) -> datetime | None:
         return None
 
 
-def _turn(start: re.Match[str], more: Sequence[str], order: str) -> Turn | None:
-    said = _SAID.match(start["rest"])
-    if said is None:
-        return None
-    text = "\n".join((said["text"] or "", *more))
-    speaker = (said["speaker"] or said["silent"]).strip("\u200e\u200f\u202a\u202c ")
-    return Turn(speaker, text.replace("\u200e", "").replace("\u200f", ""), _when(start, order))
+def _turn(start: re.Match[str], more: Sequence[str], order: str, speakers: Counter[str]) -> Turn:
+    speaker, text = _speaker(start["rest"]), start["rest"]
+    if speaker in speakers:
+        text = text.partition(":")[2].removeprefix(" ")
+    else:
+        speaker = ""
+    when = _when(start, order)
+    if when is None:
+        # A day that no calendar has stays in the text.
+        text = start[0].removesuffix(start["rest"]) + text
+    text = "\n".join((text, *more))
+    return Turn(speaker, text.replace("\u200e", "").replace("\u200f", ""), when)

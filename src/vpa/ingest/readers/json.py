@@ -8,7 +8,7 @@ from typing import Any
 
 from vpa.ingest.bounded import read_text, within
 from vpa.ingest.contract import Item, SourceDocument, SourceFile, SourceProblem, Span, UnreadableError, assembled
-from vpa.ingest.conversations import conversations_in, document_of
+from vpa.ingest.conversations import conversations_in, document_of, notes_of
 from vpa.ingest.readers.dialects import lines_of_elements, parse_dialect
 from vpa.ingest.readers.jsonl import cleaned, document_of_row, is_document
 from vpa.ingest.readers.values import is_table, line_parts, table_parts
@@ -31,6 +31,7 @@ def read(file: SourceFile) -> Iterator[Item]:
     for number, conversation in enumerate(conversations or (), 1):
         key = (conversation.key or str(number)) if len(conversations or ()) > 1 else ""
         yield document_of(conversation, key=key, origin=file.name)
+    yield from notes_of(conversations or (), origin=file.name)
 
 
 def _documents(file: SourceFile, rows: list[Any], text: str) -> Iterator[Item]:

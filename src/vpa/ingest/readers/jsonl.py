@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from vpa.ingest.contract import Item, SourceDocument, SourceFile, SourceProblem
-from vpa.ingest.conversations import Conversation, Turn, conversations_in, document_of
+from vpa.ingest.conversations import Conversation, Turn, conversations_in, document_of, notes_of
 from vpa.ingest.conversations.exports import turn_of
-from vpa.ingest.conversations.turns import numbered
+from vpa.ingest.conversations.turns import conversation_of
 from vpa.ingest.encoding import clean
 from vpa.ingest.readers.lines import MAX_LINE_BYTES, read_lines
 from vpa.ingest.readers.values import is_table, line_parts, table_parts
@@ -41,12 +41,15 @@ def read(file: SourceFile) -> Iterator[Item]:
             for position, conversation in enumerate(conversations):
                 key = conversation.key or (number if not position else f"{number}.{position}")
                 yield document_of(conversation, key=key, origin=origin)
+            yield from notes_of(conversations, origin=origin)
         elif _is_record(value):
             yield _record(value, origin, file)
         else:
             yield document_of_row(value, origin, key=origin.rpartition(":")[2])
     if turns:
-        yield document_of(Conversation(file.title, numbered(turns), "turns"), origin=file.name)
+        conversation = conversation_of(file.title, turns, source="turns")
+        yield document_of(conversation, origin=file.name)
+        yield from notes_of([conversation], origin=file.name)
 
 
 def _is_record(value: Any) -> bool:

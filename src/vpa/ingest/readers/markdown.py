@@ -67,9 +67,9 @@ def _unix(text: str) -> str:
 
 
 def markdown_parts(content: str) -> Iterator[Part]:
-    """The parts of a text in markdown that is part of a larger document, without places."""
+    """The parts of a text in markdown that is part of a larger document, with their lines in it."""
     for span in markdown_spans(content):
-        yield Part(content[span.start : span.end], span.kind, {}, span.level)
+        yield Part(content[span.start : span.end], span.kind, span.at, span.level)
 
 
 def markdown_spans(content: str, *, lines_before: int = 0) -> tuple[Span, ...]:

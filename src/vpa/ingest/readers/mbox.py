@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from vpa.ingest.contract import Item, SourceDocument, SourceFile, SourceProblem, UnreadableError
+from vpa.ingest.detect_text import MAILBOX_LINE
 from vpa.ingest.fields import one_line
 from vpa.ingest.messages import items_of_message
 
 _LINE: Final = 1 << 20
-# "From somebody Thu Jan  1 00:00:00 1970": the line between messages. In texts it is written ">From".
-_START: Final = re.compile(rb"From (?:.*\b\d{1,2}:\d{2}(?::\d{2})?\b.*|\S+\s*|- .*)\r?\n?")
+_START: Final = re.compile(rf"{MAILBOX_LINE}[ \t]*\r?\n?".encode())
+# Some programs write no day; then a header must follow.
+_START_WITHOUT_DAY: Final = re.compile(rb"From \S+@\S+[ \t]*\r?\n|From -?[ \t]*\r?\n")
+_HEADER: Final = re.compile(rb"[!-9;-~]+:")
 
 
 def read(file: SourceFile) -> Iterator[Item]:
@@ -58,8 +61,10 @@ def _messages(file: SourceFile) -> Iterator[bytes | None]:
     after_blank = True
     try:
         with file.path.open("rb") as mailbox:
-            while line := mailbox.readline(_LINE):
-                if after_blank and _START.fullmatch(line):
+            following = mailbox.readline(_LINE)
+            while line := following:
+                following = mailbox.readline(_LINE)
+                if after_blank and _is_start(line, following):
                     if message is not None:
                         yield _whole(message, size, file)
                     message, size = bytearray(), 0
@@ -74,6 +79,14 @@ def _messages(file: SourceFile) -> Iterator[bytes | None]:
         raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
     if message is not None:
         yield _whole(message, size, file)
+
+
+def _is_start(line: bytes, following: bytes) -> bool:
+    if not line.startswith(b"From "):
+        return False
+    if _START.fullmatch(line):
+        return True
+    return _START_WITHOUT_DAY.fullmatch(line) is not None and _HEADER.match(following) is not None
 
 
 def _whole(message: bytearray, size: int, file: SourceFile) -> bytes | None:

@@ -6,7 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from vpa.ingest.bounded import read_text, within
-from vpa.ingest.contract import Item, Part, SourceDocument, SourceFile, SourceProblem, UnreadableError, assembled
+from vpa.ingest.contract import (
+    Item,
+    Part,
+    SourceDocument,
+    SourceFile,
+    SourceNote,
+    SourceProblem,
+    UnreadableError,
+    assembled,
+)
 from vpa.ingest.fields import document_fields
 from vpa.ingest.readers.jsonl import cleaned
 from vpa.ingest.readers.markdown import markdown_parts, title_of_markdown
@@ -34,6 +43,7 @@ def read(file: SourceFile) -> Iterator[Item]:
         origin=file.name,
         spans=spans,
     )
+    yield from _notes(cells, file.name)
 
 
 def _parsed(text: str, name: str) -> dict[str, Any]:
@@ -59,25 +69,38 @@ def _cells(notebook: Mapping[str, Any]) -> Any:
 
 
 def _parts(cells: list[dict[str, Any]]) -> Iterator[Part]:
-    for cell in cells:
+    for number, cell in enumerate(cells, 1):
+        at = {"cell": number}
         source = _text(cell.get("source", cell.get("input")))
         if cell.get("cell_type") == "code":
-            yield Part(source.strip("\n"), "code")
-            yield from _outputs(cell.get("outputs"))
+            first = 1 + len(source) - len(source.lstrip("\n"))
+            yield Part(source.strip("\n"), "code", {**at, "line": first})
+            for text in _outputs(cell.get("outputs")):
+                yield Part(text[:_OUTPUT].strip("\n"), "code", at)
         elif cell.get("cell_type") == "heading" and isinstance(cell.get("level"), int):
-            yield Part(source.strip(), "heading", level=cell["level"])
+            yield Part(source.strip(), "heading", at, level=cell["level"])
         else:
-            yield from markdown_parts(source)
+            yield from (part._replace(at={**part.at, **at}) for part in markdown_parts(source))
 
 
-def _outputs(outputs: Any) -> Iterator[Part]:
+def _outputs(outputs: Any) -> Iterator[str]:
+    """The texts that a cell printed, and the errors with which it ended."""
     for output in outputs if isinstance(outputs, list) else ():
         if not isinstance(output, dict):
             continue
         data = output.get("data")
         text = _text(output.get("text")) or _text(data.get("text/plain") if isinstance(data, dict) else None)
+        if output.get("output_type") in ("error", "pyerr"):
+            text = ": ".join(filter(None, (_text(output.get("ename")), _text(output.get("evalue")))))
         if text.strip() and not _only_names_an_object(text):
-            yield Part(text[:_OUTPUT].strip("\n"), "code")
+            yield text
+
+
+def _notes(cells: list[dict[str, Any]], name: str) -> Iterator[SourceNote]:
+    """What is left out of outputs."""
+    outputs = [output for cell in cells for output in _outputs(cell.get("outputs"))]
+    if cut := sum(len(output) > _OUTPUT for output in outputs):
+        yield SourceNote(name, f"left out what {cut} outputs have beyond {_OUTPUT} characters")
 
 
 def _only_names_an_object(text: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -30,6 +30,9 @@ _PASSWORD_ERROR: Final = 4
 _OUTLINE_ENTRIES: Final = 10_000
 # Fewer entries are no table of contents.
 _FEWEST_ENTRIES: Final = 3
+# Headers and footers that a note names, and how much of each.
+_NAMED: Final = 5
+_SHOWN: Final = 60
 _PROGRAM_TITLE: Final = re.compile(
     r"untitled.*|microsoft (?:word|powerpoint|excel) - .*|powerpoint presentation|slide 1|document\d*|title|.{0,2}"
     r"|[a-z]:\\.*|.*\.(?:docx?|wpd|dvi|tex|indd|qxd|pdf|rtf|odt|pptx?|xlsx?|html?|p65|fm)",
@@ -80,6 +83,8 @@ class _Content:
     flags: set[str]
     blank: list[int]
     broken: list[int]
+    # Lines that repeat on pages and were left out.
+    repeated: tuple[str, ...]
 
 
 def _content(opened: Any) -> _Content:
@@ -89,7 +94,8 @@ def _content(opened: Any) -> _Content:
         raise UnreadableError("is damaged: it has no pages")
     pages = [lines or [] for lines in loaded]
     body = body_size(pages)
-    paragraphs = Paragraphs(without_furniture(pages, body=body), _outline(opened), body=body)
+    text = without_furniture(pages, body=body)
+    paragraphs = Paragraphs(text.pages, _outline(opened), body=body)
     return _Content(
         pages=len(loaded),
         parts=list(paragraphs.parts()),
@@ -97,6 +103,7 @@ def _content(opened: Any) -> _Content:
         flags={"garbled_text" for lines in pages if lines and is_garbled([line.text for line in lines])},
         blank=[index for index, lines in enumerate(loaded) if lines == []],
         broken=[index for index, lines in enumerate(loaded) if lines is None],
+        repeated=text.repeated,
     )
 
 
@@ -132,10 +139,19 @@ def _items(file: SourceFile, opened: Any) -> Iterator[Item]:
         },
         flags=content.flags | scans.flags,
     )
+    if content.repeated:
+        yield SourceNote(file.name, _left_out(content.repeated))
     if content.broken:
         yield SourceNote(file.name, f"{numbered(content.broken)} damaged and could not be read")
     if scans.note:
         yield SourceNote(file.name, scans.note, is_mendable=True)
+
+
+def _left_out(repeated: Sequence[str]) -> str:
+    """What is said of headers and footers."""
+    named = ", ".join(f"‘{text[:_SHOWN]}’" for text in repeated[:_NAMED])
+    more = f" and {len(repeated) - _NAMED} more" if len(repeated) > _NAMED else ""
+    return f"left out lines that repeat on pages: {named}{more}"
 
 
 def _own_title(title: str) -> str:

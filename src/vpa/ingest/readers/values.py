@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vpa.ingest.contract import Part, UnreadableError
+from vpa.ingest.contract import Part
+from vpa.ingest.values import cell_text, flat_values
 
 
 def is_table(value: Any) -> bool:
@@ -33,28 +34,5 @@ def table_parts(rows: Sequence[Mapping[str, Any]]) -> Iterator[Part]:
 
 
 def line_parts(value: Any, *, most: int) -> Iterator[Part]:
-    """A line for each value, in order, without recursion; raises UnreadableError for more than `most` characters of
-    paths.
-    """
-    waiting: list[tuple[str, Any]] = [("", value)]
-    spent = 0
-    while waiting:
-        path, here = waiting.pop()
-        spent += len(path)
-        if spent > most:
-            raise UnreadableError("is nested so deeply that its paths are longer than its values: flatten it")
-        if isinstance(here, dict):
-            waiting += reversed([(f"{path}.{key}" if path else key, child) for key, child in here.items()])
-        elif isinstance(here, list) and any(isinstance(element, list | dict) for element in here):
-            waiting += reversed([(f"{path}[{number}]", child) for number, child in enumerate(here)])
-        elif cell := cell_text(here):
-            yield Part(f"{path}: {cell}" if path else cell, "row")
-
-
-def cell_text(value: Any) -> str:
-    """A value as a person reads it; empty for null."""
-    if isinstance(value, list):
-        return ", ".join(filter(None, map(cell_text, value)))
-    if value is None:
-        return ""
-    return ("true" if value else "false") if isinstance(value, bool) else str(value).strip()
+    """A line for each value; raises UnreadableError for more than `most` characters of paths."""
+    yield from (Part(line, "row") for line in flat_values(value, most=most))

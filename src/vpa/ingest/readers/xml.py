@@ -6,7 +6,7 @@ Nothing is fetched, no document type is loaded, and entities are not expanded bu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from lxml import etree
@@ -29,6 +29,10 @@ from vpa.ingest.xml_text import Entities, declared_entities, line_of, local_name
 
 _TITLES: Final = frozenset({"title", "head", "heading", "h1", "h2", "h3", "h4", "h5", "h6"})
 _CODE: Final = frozenset({"programlisting", "screen", "literallayout", "codeblock", "pre", "synopsis"})
+# Elements that only texts have, and the share of elements inside of sentences that tells one too.
+_PROSE: Final = frozenset({"p", "para", "simpara", "chapter", "section", "sect1", "sec", "body", "topic", "blockquote"})
+_INLINE: Final = 0.05
+_OF_XML: Final = ("{http://www.w3.org/XML/1998/namespace}", "{http://www.w3.org/2001/XMLSchema-instance}")
 _DECLARATION: Final = 200
 _DECLARED: Final = re.compile(r"\A\ufeff?(\s*<\?xml[^>]*?)\s+encoding\s*=\s*(\"[^\"]*\"|'[^']*')")
 # A record has short values; longer texts are paragraphs.
@@ -42,7 +46,9 @@ def read(file: SourceFile) -> Iterator[Item]:
     document = feed_document(root, file)
     if document is None:
         content, spans = assembled(within(xml_parts(root), file.limits))
+        unread = _unread_attributes(root)
         if not content:
+            unread = 0
             content, spans = assembled(within(_attribute_parts(root), file.limits))
         if not content:
             raise UnreadableError("holds no text")
@@ -51,6 +57,8 @@ def read(file: SourceFile) -> Iterator[Item]:
         document = SourceDocument(
             title=title or file.title, content=content, metadata=metadata, origin=file.name, spans=spans
         )
+        if unread:
+            yield SourceNote(file.name, f"left out the attributes of {unread} elements of its text")
     yield document
 
 
@@ -108,33 +116,90 @@ def _refuse_bombs(root: Any) -> None:
 
 def xml_parts(root: Any) -> Iterator[Part]:
     """The texts of an element in order. libxml2 refuses trees deeper than 256, so recursion ends."""
-    yield from _parts(root, 1, Entities(root))
+    yield from _parts(root, 1, Entities(root), attributed=not _is_prose(root))
 
 
-def _parts(element: Any, level: int, entities: Entities) -> Iterator[Part]:
+def _parts(element: Any, level: int, entities: Entities, *, attributed: bool) -> Iterator[Part]:
+    """`attributed` says that attributes are data, and are read with what the element holds."""
     name = local_name(element)
-    if name in _CODE:
-        yield Part(text_of(element, entities).strip("\n"), "code", line_of(element))
-    elif _is_mixed(element):
-        is_title = name in _TITLES and element.getparent() is not None
-        text = " ".join(text_of(element, entities).split())
-        yield Part(text, "heading" if is_title else "text", line_of(element), min(level, 6) if is_title else 0)
+    attributes = list(_attributes(element)) if attributed else []
+    if name in _CODE or _is_mixed(element):
+        if attributes and (name in _CODE or name in _TITLES):
+            yield _attribute_row(element, attributes)
+            attributes = []
+        yield _text_part(element, level, entities, attributes)
     elif _is_record(element):
-        cells = ((local_name(child), " ".join(text_of(child, entities).split())) for child in element)
+        cells = [(local_name(child), _cell(child, entities, attributed=attributed)) for child in element]
+        cells = [*attributes, *cells]
         yield Part("; ".join(f"{key}: {value}" for key, value in cells if value), "row", line_of(element))
     else:
+        if attributes:
+            yield _attribute_row(element, attributes)
         opened = any(local_name(child) in _TITLES for child in element)
         for child in element:
             is_title = local_name(child) in _TITLES
-            yield from _parts(child, level if is_title or not opened else level + 1, entities)
+            yield from _parts(child, level if is_title or not opened else level + 1, entities, attributed=attributed)
+
+
+def _text_part(element: Any, level: int, entities: Entities, attributes: Sequence[tuple[str, str]]) -> Part:
+    name, text = local_name(element), text_of(element, entities)
+    if name in _CODE:
+        return Part(text.strip("\n"), "code", line_of(element))
+    text = " ".join(text.split())
+    if name in _TITLES and element.getparent() is not None:
+        return Part(text, "heading", line_of(element), min(level, 6))
+    if attributes:
+        return Part("; ".join((*(f"{key}: {value}" for key, value in attributes), text)), "row", line_of(element))
+    return Part(text, "text", line_of(element))
+
+
+def _cell(element: Any, entities: Entities, *, attributed: bool) -> str:
+    """The text of a field, with its attributes in brackets."""
+    text = " ".join(text_of(element, entities).split())
+    said = ", ".join(f"{key}: {value}" for key, value in _attributes(element)) if attributed else ""
+    return f"{text} ({said})" if text and said else text or said
 
 
 def _attribute_parts(root: Any) -> Iterator[Part]:
     """A row for each element with attributes, for files that say all by them."""
     for element in root.iter(etree.Element):
-        cells = (f"{key.rpartition('}')[2]}: {value}" for key, value in element.attrib.items() if value.strip())
-        if text := "; ".join(cells):
-            yield Part(clean(f"{local_name(element)}: {' '.join(text.split())}"), "row", line_of(element))
+        if attributes := list(_attributes(element)):
+            yield _attribute_row(element, attributes)
+
+
+def _attribute_row(element: Any, attributes: Sequence[tuple[str, str]]) -> Part:
+    text = "; ".join(f"{key}: {value}" for key, value in attributes)
+    return Part(f"{clean(local_name(element))}: {text}", "row", line_of(element))
+
+
+def _attributes(element: Any) -> Iterator[tuple[str, str]]:
+    """The attributes that are the file's own, and not those of XML itself."""
+    for key, value in element.attrib.items():
+        if value.strip() and not key.startswith(_OF_XML):
+            yield clean(key.rpartition("}")[2]), clean(" ".join(value.split()))
+
+
+def _is_prose(root: Any) -> bool:
+    """Whether a file is a text with markup, whose attributes are those of its layout, rather than data."""
+    elements = inline = 0
+    for element in root.iter(etree.Element):
+        if local_name(element) in _PROSE:
+            return True
+        parent = element.getparent()
+        elements += 1
+        inline += parent is not None and bool((parent.text or "").strip())
+    return inline >= _INLINE * elements
+
+
+def _unread_attributes(root: Any) -> int:
+    """How many elements have attributes that are not read: all in a prose, those inside of texts in data."""
+    is_prose = _is_prose(root)
+    count = 0
+    for element in root.iter(etree.Element):
+        parent = element.getparent()
+        if is_prose or (parent is not None and (parent.text or "").strip()):
+            count += any(key not in ("id", "xmlns") for key, _ in _attributes(element))
+    return count
 
 
 def _is_mixed(element: Any) -> bool:
@@ -147,6 +212,8 @@ def _is_mixed(element: Any) -> bool:
 def _is_record(element: Any) -> bool:
     """Whether the children are fields: several, without children, short, and none of them a title or a paragraph."""
     children = list(element)
+    if not any((child.text or "").strip() for child in children):
+        return False
     return len(children) > 1 and all(
         isinstance(child.tag, str)
         and not len(child)

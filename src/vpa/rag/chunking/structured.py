@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from itertools import dropwhile, takewhile
 from typing import Any, Final
 
-from vpa.ingest.contract import WALLS, Location, Span
+from vpa.ingest.contract import WALLS, Span
 from vpa.kit.steps import rest
 from vpa.rag.chunking.splitter import Chunk, chunk_text, with_overlap
 
 _CONTEXT: Final = 300
-_COUNTED: Final = ("page", "slide", "row", "message", "line")
+_COUNTED: Final = ("page", "slide", "row", "message", "cell")
 _RESTS_EVERY: Final = 2048
 # What is said of a heading in a place: it stands with each chunk below it.
 _HEADING: Final = 200
@@ -52,7 +52,7 @@ def chunk_spans(content: str, spans: Sequence[Span], *, size: int, overlap: int,
         start, end = group[0].start, group[-1].end
         if before and _is_prose(before[-1], group[0]):
             start = with_overlap(content, start, overlap=overlap, last=chunks[-1])
-        chunks.append(Chunk(content[start:end], start, end, _location(group), _context(group)))
+        chunks.append(Chunk(content[start:end], start, end, _location(content, group), _context(group)))
         before = group
         if len(chunks) % _RESTS_EVERY == 0:
             rest()
@@ -62,16 +62,28 @@ def chunk_spans(content: str, spans: Sequence[Span], *, size: int, overlap: int,
 def _covering(content: str, spans: Sequence[Span]) -> Iterator[Span]:
     """The spans, and between them prose for what they leave out; marks alone (`## `, `|---|`) go with what follows."""
     place = 0
-    at: Location = {}
+    before = Span(0, 0, "text", {})
     for span in (*spans, Span(len(content), len(content), "text", {})):
         gap = content[place : span.start]
         start = place + len(gap) - len(gap.lstrip())
         is_mark = span.end > span.start and not any(map(str.isalnum, gap))
         if gap.strip() and not is_mark:
-            yield Span(start, place + len(gap.rstrip()), "text", at)
+            yield _at_its_line(content, before, start, place + len(gap.rstrip()))._replace(
+                kind="text", level=0, context=""
+            )
         if span.end > span.start:
-            yield span._replace(start=min(start, span.start)) if is_mark else span
-        place, at = span.end, span.at
+            yield _at_its_line(content, span, min(start, span.start), span.end) if is_mark else span
+        place, before = span.end, span
+
+
+def _at_its_line(content: str, span: Span, start: int, end: int) -> Span:
+    """A run before, in or behind a span, with the line on which it begins where that of the span is known."""
+    if "line" not in span.at or start == span.start:
+        return span._replace(start=start, end=end)
+    first, last = sorted((start, span.start))
+    lines = content.count("\n", first, last)
+    at = {**span.at, "line": span.at["line"] + (lines if start > span.start else -lines)}
+    return span._replace(start=start, end=end, at=at)
 
 
 def _pieces(content: str, spans: Iterator[Span], *, size: int, overlap: int, fmt: str) -> Iterator[_Piece]:
@@ -97,7 +109,7 @@ def _pieces(content: str, spans: Iterator[Span], *, size: int, overlap: int, fmt
             yield _Piece(span.start, span.end, span, section)
         else:
             for start, end in _cut(content, span, size=room, fmt=fmt):
-                yield _Piece(start, end, span, section)
+                yield _Piece(start, end, _at_its_line(content, span, start, end), section)
         if span.kind != "heading":
             head = -1
         elif head < 0:
@@ -149,14 +161,21 @@ def _is_prose(before: _Piece, first: _Piece) -> bool:
     return before.span.kind == first.span.kind == "text" and before.wall == first.wall
 
 
-def _location(group: Sequence[_Piece]) -> Mapping[str, Any]:
-    """Where the chunk is: that of its first piece; for counted places also where it ends, if that is another one."""
+def _location(content: str, group: Sequence[_Piece]) -> Mapping[str, Any]:
+    """Where the chunk is: that of its first piece; for counted places also where it ends, if that is another one.
+
+    Lines end where the text does, and are counted in the content: those of a cell begin again in the next one.
+    """
     body = _body(group)
     first, last = group[0].span.at, group[-1].span.at
     location = dict(first)
     for key in _COUNTED:
         if key in first and last.get(key, first[key]) != first[key]:
             location[f"{key}_end"] = last[key]
+    if "line" in first and "line" in last and last.get("cell") == first.get("cell"):
+        end = last["line"] + content.count("\n", group[-1].start, group[-1].end)
+        if end > first["line"]:
+            location["line_end"] = end
     if "seconds" in first and last.get("seconds", first["seconds"]) != first["seconds"]:
         location["seconds_end"] = last["seconds"]
     sections = [piece.section for piece in body if piece.section]
