@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -30,6 +31,15 @@ SCRIPT = textwrap.dedent(
                 case "sleep": time.sleep(60)
                 case "crash": os.kill(os.getpid(), signal.SIGSEGV)
                 case "leave": os._exit(3)
+                case "killed": os.kill(os.getpid(), signal.SIGKILL)
+                case "killed late":
+                    answers.write(packed({"kind": "begin", "hash": ""}))
+                    answers.flush()
+                    os.kill(os.getpid(), signal.SIGKILL)
+                case name if name.startswith("once "):
+                    if not os.path.exists(job["path"]):
+                        open(job["path"], "w").close()
+                        os.kill(os.getpid(), getattr(signal, name.removeprefix("once ")))
                 case "nonsense": answers.write(LENGTH.pack(3) + b"{[}")
                 case "no object": answers.write(LENGTH.pack(2) + b"[]")
                 case "endless":
@@ -51,6 +61,10 @@ def pool(size: int = 1, limits: Limits = LIMITS, script: str = SCRIPT) -> Reader
 
 def jobs(*names: str) -> list[Job]:
     return [Job(f"/nowhere/{name}", name, 10) for name in names]
+
+
+def processes(readers: ReaderPool) -> list[int]:
+    return [reader._process.pid for reader in readers._all]
 
 
 async def outcomes(readers: ReaderPool, asked: Sequence[Job]) -> dict[str, str]:
@@ -81,6 +95,60 @@ async def test_a_file_that_breaks_its_reader_is_named_and_the_others_are_read(na
         assert reason in said.pop(name)
         assert said == {"a": "a", "b": "b", "c": "c"}
         assert await outcomes(readers, jobs("d")) == {"d": "d"}
+
+
+async def test_a_reader_that_is_killed_while_it_waits_costs_no_file() -> None:
+    async with pool() as readers:
+        assert await outcomes(readers, jobs("a")) == {"a": "a"}
+        [pid] = processes(readers)
+        os.kill(pid, signal.SIGKILL)
+        assert await outcomes(readers, jobs("b", "c")) == {"b": "b", "c": "c"}
+        [pid] = processes(readers)
+        os.kill(pid, signal.SIGTERM)
+        while pid in processes(readers) and not readers._idle[0].has_ended:
+            await asyncio.sleep(0.01)
+        assert await outcomes(readers, jobs("d")) == {"d": "d"}
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGHUP"])
+async def test_a_file_whose_reader_is_killed_before_it_began_is_tried_once_more(tmp_path: Path, name: str) -> None:
+    async with pool() as readers:
+        asked = [Job(str(tmp_path / str(number)), f"once {name}", 10) for number in range(2)]
+        assert await outcomes(readers, [*jobs("a"), *asked, *jobs("b")]) == {
+            "a": "a",
+            f"once {name}": f"once {name}",
+            "b": "b",
+        }
+        said = await outcomes(readers, jobs("killed", "killed late", "c"))
+    assert said.pop("c") == "c"
+    assert all("its parser crashed (SIGKILL)" in message for message in said.values())
+    assert len(said) == 2
+
+
+async def test_a_crash_of_the_parser_is_not_tried_again(tmp_path: Path) -> None:
+    async with pool() as readers:
+        said = await outcomes(readers, [Job(str(tmp_path / "mark"), "once SIGSEGV", 10)])
+    assert "its parser crashed (SIGSEGV)" in said["once SIGSEGV"]
+
+
+async def test_a_start_that_fails_is_tried_again(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    script = f"""
+import os, signal
+count = os.path.getsize({str(mark)!r}) if os.path.exists({str(mark)!r}) else 0
+open({str(mark)!r}, "a").write("x")
+if count < 2: os.kill(os.getpid(), signal.SIGKILL)
+"""
+    async with pool(script=script + SCRIPT) as readers:
+        assert await outcomes(readers, jobs("a")) == {"a": "a"}
+
+
+async def test_what_a_killed_reader_unpacked_is_removed_when_the_next_begins() -> None:
+    script = SCRIPT.replace("import os,", "import os\nopen('unpacked', 'w').close()\nimport os,")
+    async with pool(script=script) as readers:
+        await outcomes(readers, jobs("crash", "crash", "a"))
+        assert len(list(Path(readers._scratch.path).rglob("unpacked"))) == 1
+    assert not Path(readers._scratch.path).exists()
 
 
 async def test_more_output_than_a_file_may_give_is_an_end() -> None:

@@ -8,20 +8,27 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from vpa.base.errors import ConfigurationError
 from vpa.ingest.contract import SourceNote, SourceProblem
+from vpa.ingest.ignoring import (
+    Ignore,
+    UnreadIgnoreError,
+    ignores_above,
+    ignores_in,
+    spec_of,
+    unread,
+    verdict,
+    without_effect,
+)
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-_IGNORE_FILES: Final = (".gitignore", ".vpaignore")
-_MOST_IGNORE_BYTES: Final = 1 << 20
 # How bytes are written that are not UTF-8. What looks like it in a name gets its backslash written that way too.
 _ESCAPED: Final = re.compile(rb"\\(x[0-9a-f]{2})")
 # Folders of tools, which no person means when they name the folder above.
@@ -43,6 +50,9 @@ class FoundFile:
     is_named: bool = False
 
 
+Item: TypeAlias = FoundFile | SourceProblem | SourceNote
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """What to search for. `include` and `exclude` are patterns as in `.gitignore`."""
@@ -57,7 +67,7 @@ class Search:
 
     def __post_init__(self) -> None:
         for patterns in (self.include, self.exclude):
-            _spec(patterns)
+            spec_of(patterns)
 
     def passes_over(self, path: str, name: str) -> bool:
         """Whether a file or folder is left out whatever the patterns say: hidden, a tool's, or the program's own."""
@@ -65,13 +75,18 @@ class Search:
             return True
         # To follow every path step by step would cost more than all else here.
         is_perhaps = any(os.path.basename(own) == name for own in self.own) or (bool(self.own) and os.path.islink(path))
-        return is_perhaps and os.path.realpath(path) in self.own
+        return is_perhaps and self.is_own(path)
+
+    def is_own(self, path: str) -> bool:
+        """Whether a path leads to, or into, what belongs to the program itself."""
+        real = Path(os.path.realpath(path))
+        return any(real.is_relative_to(own) for own in self.own)
 
 
-def find_files(
-    paths: Sequence[str | os.PathLike[str]], search: Search
-) -> Iterator[FoundFile | SourceProblem | SourceNote]:
-    """Every file once, in the order of the paths and of names, however they are spelled."""
+def find_files(paths: Sequence[str | os.PathLike[str]], search: Search) -> Iterator[Item]:
+    """Every file once, in the order of the paths and of names, however they are spelled; links after all others."""
+    for pattern in without_effect([*search.include, *search.exclude]):
+        yield SourceNote(pattern, "is a pattern that matches no file")
     seen: set[str] = set()
     for named in paths:
         folder, real_folder = "", ""
@@ -99,7 +114,7 @@ def raw(name: str) -> str:
     return os.fsdecode(_ESCAPED.sub(lambda match: bytes.fromhex(match[1][1:].decode()), name.encode()))
 
 
-def _find(named: str, search: Search) -> Iterator[FoundFile | SourceProblem | SourceNote]:
+def _find(named: str, search: Search) -> Iterator[Item]:
     path = os.path.abspath(named)
     shown = readable(named)
     try:
@@ -110,9 +125,11 @@ def _find(named: str, search: Search) -> Iterator[FoundFile | SourceProblem | So
         else:
             yield SourceProblem(shown, "does not exist" if isinstance(error, FileNotFoundError) else _reason(error))
         return
-    if stat.S_ISDIR(status.st_mode):
+    if search.is_own(path):
+        yield SourceProblem(shown, "is where vpa keeps its own data, and was not read")
+    elif stat.S_ISDIR(status.st_mode):
         walk = _Walk(path, search)
-        yield from walk.run()
+        yield from walk.run(status)
         if not walk.is_any:
             yield SourceProblem(shown, "holds no file that is to be read; hidden and ignored ones are left out")
     elif problem := _irregular(status):
@@ -136,19 +153,6 @@ def _reason(error: OSError) -> str:
     return f"cannot be read: {error.strerror or error}"
 
 
-def _spec(patterns: Sequence[str]) -> GitIgnoreSpec | None:
-    if not patterns:
-        return None
-    try:
-        from pathspec import GitIgnoreSpec
-    except ImportError:
-        raise ConfigurationError("patterns for files need pathspec: pip install 'vpa[ingest]'") from None
-    try:
-        return GitIgnoreSpec.from_lines(patterns)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"no pattern for files among {list(patterns)!r}: {error}") from None
-
-
 @dataclass(slots=True)
 class _Walk:
     """One folder being searched, without recursion."""
@@ -156,117 +160,162 @@ class _Walk:
     root: str
     search: Search
     is_any: bool = False
+    _real_root: str = field(init=False)
     _include: GitIgnoreSpec | None = field(init=False)
     _exclude: GitIgnoreSpec | None = field(init=False)
     _visited: set[tuple[int, int]] = field(default_factory=set)
-    _specs: dict[str, list[tuple[str, GitIgnoreSpec]]] = field(default_factory=dict)
+    _ignores: dict[str, list[Ignore]] = field(default_factory=dict)
+    # Links to what lies in the folder, looked at when all else of it is known.
+    _links: deque[str] = field(default_factory=deque)
+    # By directory that a link leads to, its patterns; None for one that is left out.
+    _targets: dict[str, list[Ignore] | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._include = _spec(self.search.include)
-        self._exclude = _spec(self.search.exclude)
+        self._real_root = os.path.realpath(self.root)
+        self._include = spec_of(self.search.include)
+        self._exclude = spec_of(self.search.exclude)
 
-    def run(self) -> Iterator[FoundFile | SourceProblem | SourceNote]:
-        self._specs[self.root] = self._above() if self.search.ignore_files else []
+    def run(self, status: os.stat_result) -> Iterator[Item]:
+        self._visited.add((status.st_dev, status.st_ino))
+        try:
+            yield from self._start()
+        except UnreadIgnoreError as error:
+            self.is_any = True
+            yield unread(readable(self.root), error)
+            return
         waiting = [self.root]
-        while waiting:
-            directory = waiting.pop()
-            try:
-                with os.scandir(directory) as entries:
-                    ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))
-            except OSError as error:
-                yield SourceProblem(readable(directory), _reason(error))
-                continue
-            yield from self._note_ignores(directory)
-            below: list[str] = []
-            for entry in ordered:
-                yield from self._entry(entry, directory, below)
-            waiting += reversed(below)
-            if directory != self.root:
-                self._specs.pop(directory, None)
+        while waiting or self._links:
+            if waiting:
+                yield from self._directory(waiting.pop(), waiting)
+            else:
+                yield from self._link(self._links.popleft(), waiting)
 
-    def _entry(
-        self, entry: os.DirEntry[str], directory: str, below: list[str]
-    ) -> Iterator[FoundFile | SourceProblem | SourceNote]:
-        inside = os.path.relpath(entry.path, self.root)
-        shown = readable(entry.path)
+    def _start(self) -> Iterator[Item]:
+        self._ignores[self.root] = []
+        if self.search.ignore_files:
+            yield from self._obey(self.root, ignores_above(self.root))
+
+    def _directory(self, directory: str, waiting: list[str]) -> Iterator[Item]:
+        try:
+            with os.scandir(directory) as entries:
+                ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+            if self.search.ignore_files:
+                yield from self._obey(directory, ignores_in(directory))
+        except (OSError, UnreadIgnoreError) as error:
+            self.is_any = True
+            shown = readable(directory)
+            yield unread(shown, error) if isinstance(error, UnreadIgnoreError) else SourceProblem(shown, _reason(error))
+            return
+        below: list[str] = []
+        for entry in ordered:
+            yield from self._entry(entry, directory, below)
+        waiting += reversed(below)
+        if directory != self.root:
+            self._ignores.pop(directory, None)
+
+    def _obey(self, directory: str, said: Iterator[Ignore | SourceNote]) -> Iterator[SourceNote]:
+        for item in said:
+            if isinstance(item, SourceNote):
+                yield item
+            else:
+                self._ignores[directory] = [*self._ignores[directory], item]
+
+    def _entry(self, entry: os.DirEntry[str], directory: str, below: list[str]) -> Iterator[Item]:
+        shown, ignores = readable(entry.path), self._ignores[directory]
         if self.search.passes_over(entry.path, entry.name):
             return
         try:
             is_folder, status = entry.is_dir(), entry.stat()
         except OSError as error:
-            if not self._is_ignored(entry.path, inside):
+            if not self._verdict(entry.path, ignores, is_folder=False):
                 dangling = entry.is_symlink() and isinstance(error, FileNotFoundError)
                 yield SourceProblem(shown, "is a link to what does not exist" if dangling else _reason(error))
             return
-        if self._is_ignored(entry.path + "/" if is_folder else entry.path, inside + "/" if is_folder else inside):
+        if self._verdict(entry.path, ignores, is_folder=is_folder):
             return
-        if entry.is_symlink() and not is_folder and self._leads_inside(entry.path):
-            return  # The file itself is found too, and has the better name.
-        if entry.is_symlink() and not self.search.links:
-            target = readable(os.path.realpath(entry.path))
-            yield SourceNote(shown, f"is a link to {target} and was not followed; --links follows links")
+        if entry.is_symlink():
+            real = os.path.realpath(entry.path)
+            if Path(real).is_relative_to(self._real_root):
+                self._links.append(entry.path)
+                self._ignores[entry.path] = ignores
+                return
+            # Whoever fills the folder must not choose what else of this machine is read.
+            if not self.search.links:
+                yield SourceNote(shown, f"is a link to {readable(real)} and was not followed; --links follows links")
+                return
+        if not is_folder:
+            yield from self._file(entry.path, status)
+        elif (status.st_dev, status.st_ino) not in self._visited:
+            self._visited.add((status.st_dev, status.st_ino))
+            self._ignores[entry.path] = ignores
+            below.append(entry.path)
+
+    def _link(self, path: str, waiting: list[str]) -> Iterator[Item]:
+        """A link to what lies in the folder. A target that was found itself has the better name; one that is hidden is
+        read under the name of the link, as Kubernetes and git-annex mean it. One that a pattern leaves out stays out,
+        unless a pattern with `!` takes the link in.
+        """
+        ignores, real = self._ignores.pop(path), os.path.realpath(path)
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            yield SourceProblem(readable(path), _reason(error))
+            return
+        is_folder = stat.S_ISDIR(status.st_mode)
+        is_meant = self.search.ignore_files and verdict(path, ignores, is_folder=is_folder) is False
+        if is_folder and (status.st_dev, status.st_ino) in self._visited:
+            return
+        if not is_meant and self._is_left_out(real, is_folder=is_folder):
+            target = readable(os.path.relpath(real, self._real_root))
+            yield SourceNote(readable(path), f"is a link to {target}, which is left out, and was not followed")
         elif is_folder:
-            if (status.st_dev, status.st_ino) not in self._visited:
-                self._visited.add((status.st_dev, status.st_ino))
-                self._specs[entry.path] = self._specs[directory]
-                below.append(entry.path)
-        elif self._include is not None and not self._include.match_file(inside):
-            return
-        elif problem := _irregular(status):
-            self.is_any = True
-            yield SourceProblem(shown, problem)
+            self._visited.add((status.st_dev, status.st_ino))
+            self._ignores[path] = ignores
+            waiting.append(path)
         else:
-            self.is_any = True
-            yield _file(entry.path, self.root, status)
+            yield from self._file(path, status)
 
-    def _leads_inside(self, path: str) -> bool:
-        """Whoever fills the folder must not choose what else of this machine is read."""
-        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root))
+    def _is_left_out(self, real: str, *, is_folder: bool) -> bool:
+        """Whether a pattern, or the name of a tool's folder, leaves out what a link leads to."""
+        place = os.path.join(self.root, os.path.relpath(real, self._real_root))
+        ignores = self._ignores_at(os.path.dirname(place))
+        return ignores is None or self._leaves_out(place, ignores, is_folder=is_folder)
 
-    def _is_ignored(self, path: str, inside: str) -> bool:
+    def _ignores_at(self, directory: str) -> list[Ignore] | None:
+        """The patterns that hold in a directory, also in one that is not searched; None where it is left out."""
+        place, ignores = self.root, self._ignores[self.root]
+        for part in Path(os.path.relpath(directory, self.root)).parts:
+            place = os.path.join(place, part)
+            if place not in self._targets:
+                is_out = self._leaves_out(place, ignores, is_folder=True)
+                self._targets[place] = None if is_out else self._with_own(place, ignores)
+            below = self._targets[place]
+            if below is None:
+                return None
+            ignores = below
+        return ignores
+
+    def _with_own(self, directory: str, above: list[Ignore]) -> list[Ignore] | None:
+        if not self.search.ignore_files:
+            return above
+        try:
+            return [*above, *(item for item in ignores_in(directory) if isinstance(item, Ignore))]
+        except UnreadIgnoreError:
+            return None
+
+    def _leaves_out(self, path: str, ignores: list[Ignore], *, is_folder: bool) -> bool:
+        return os.path.basename(path) in _NEVER or self._verdict(path, ignores, is_folder=is_folder)
+
+    def _file(self, path: str, status: os.stat_result) -> Iterator[Item]:
+        if self._include is not None and not self._include.match_file(os.path.relpath(path, self.root)):
+            return
+        self.is_any = True
+        problem = _irregular(status)
+        yield SourceProblem(readable(path), problem) if problem else _file(path, self.root, status)
+
+    def _verdict(self, path: str, ignores: list[Ignore], *, is_folder: bool) -> bool:
+        """Whether patterns leave a path out."""
+        inside = os.path.relpath(path, self.root) + ("/" if is_folder else "")
         if self._exclude is not None and self._exclude.match_file(inside):
             return True
-        answer = False
-        # The nearest file decides, as in git; a pattern with ! takes back what a file further up says.
-        for base, spec in self._specs[os.path.dirname(path.rstrip("/"))]:
-            check = spec.check_file(os.path.relpath(path, base) + ("/" if path.endswith("/") else ""))
-            if check.include is not None:
-                answer = check.include
-        return answer
-
-    def _note_ignores(self, directory: str) -> Iterator[SourceNote]:
-        for name in _IGNORE_FILES if self.search.ignore_files else ():
-            try:
-                spec = _read_spec(os.path.join(directory, name))
-            except ImportError:
-                yield SourceNote(
-                    readable(os.path.join(directory, name)), "was not read: pip install 'vpa[ingest]' for pathspec"
-                )
-                continue
-            if spec is not None:
-                self._specs[directory] = [*self._specs[directory], (directory, spec)]
-
-    def _above(self) -> list[tuple[str, GitIgnoreSpec]]:
-        """The `.gitignore` files of the repository that the folder lies in, from its top down."""
-        specs: list[tuple[str, GitIgnoreSpec]] = []
-        for parent in Path(self.root).parents if not os.path.exists(f"{self.root}/.git") else ():
-            with suppress(ImportError):
-                spec = _read_spec(str(parent / ".gitignore"))
-                # Whoever names an ignored folder means it.
-                if spec and not spec.match_file(os.path.relpath(self.root, parent) + "/"):
-                    specs.insert(0, (str(parent), spec))
-            if (parent / ".git").exists():
-                return specs
-        return []
-
-
-def _read_spec(path: str) -> GitIgnoreSpec | None:
-    try:
-        if not os.path.isfile(path):
-            return None
-        from pathspec import GitIgnoreSpec
-
-        with open(path, "rb") as file:
-            return GitIgnoreSpec.from_lines(file.read(_MOST_IGNORE_BYTES).decode("utf-8", "replace").splitlines())
-    except (OSError, ValueError):
-        return None
+        return bool(verdict(path, ignores, is_folder=is_folder))

@@ -1,7 +1,8 @@
 """The parent's side of reading: a few processes, each asked for some files at once, each file under its own limits.
 
 A process that dies, does not answer in time or answers too much costs the file that it was reading: it is killed and
-replaced, and the rest of its files are read by the next one.
+replaced, and the rest of its files are read by the next one. One that was killed from outside, by an operator or where
+the machine ran out of memory, costs no file that it had not begun.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from asyncio import StreamReader, StreamWriter
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -23,12 +23,14 @@ from typing import Any, Final, Self
 from vpa.base.errors import ServiceUnavailableError
 from vpa.ingest.contract import Limits, SourceProblem
 from vpa.ingest.frames import LENGTH, Frame, packed, remark_frame, unpacked
+from vpa.ingest.scratch import Scratch
 
 # A frame is a document at most; its JSON takes up to six times its text.
 _FRAME_FACTOR: Final = 8
 # Text that is no bomb may be so many times as long as its file.
 _OUTPUT_FACTOR: Final = 4
 _STARTED_WITHIN_S: Final = 60.0
+_ENDED_WITHIN_S: Final = 5.0
 _BUFFER: Final = 1 << 16
 # Files of one process: memory that libraries leak is given back.
 _FILES_PER_PROCESS: Final = 2000
@@ -36,7 +38,9 @@ _FILES_PER_PROCESS: Final = 2000
 _COMMAND: Final = (sys.executable, "-P", "-c", "from vpa.ingest.worker import main; main()")
 # What a process needs of the environment; keys of services are not among it.
 _ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TESSDATA_PREFIX", "SYSTEMROOT", "VIRTUAL_ENV")
-_PREFIX: Final = "vpa-ingest-"
+# Signals that come from outside, and say nothing of the file.
+_FROM_OUTSIDE: Final = frozenset(getattr(signal, f"SIG{name}", None) for name in ("KILL", "TERM", "HUP", "INT", "QUIT"))
+_STARTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,7 @@ class ReaderPool:
         self._all: set[_Reader] = set()
         self._gate = asyncio.Semaphore(size)
         # Ours, as a process that is killed leaves what it unpacked.
-        _sweep()
-        self._directory = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", ignore_cleanup_errors=True)
+        self._scratch = Scratch()
 
     async def read(self, jobs: Sequence[Job]) -> AsyncIterator[tuple[int, Frame]]:
         """`(number of the job, frame)`, job by job; the last frame of each has kind "end".
@@ -73,19 +76,27 @@ class ReaderPool:
         Frames are read no faster than they are taken, and time in which nothing is asked for does not count.
         """
         async with self._gate:
-            number = 0
+            number, second = 0, -1
             while number < len(jobs):
                 # One process: until all are read, or it failed.
-                async with aclosing(self._answers(jobs[number:])) as answers:
-                    async for frame in answers:
-                        yield number, frame
-                        number += frame["kind"] == "end"
+                try:
+                    async with aclosing(self._answers(jobs[number:])) as answers:
+                        async for frame in answers:
+                            yield number, frame
+                            number += frame["kind"] == "end"
+                except ReaderFailedError as error:
+                    if error.is_from_outside and number != second:
+                        second = number
+                        continue
+                    yield number, remark_frame(SourceProblem(jobs[number].name, str(error)))
+                    yield number, {"kind": "end", "hash": "", "parser": "", "is_known": False}
+                    number += 1
 
     async def _answers(self, jobs: Sequence[Job]) -> AsyncGenerator[Frame, None]:
-        reader = self._idle.pop() if self._idle else await self._started()
+        reader = await self._ready()
         number, is_spent = 0, False
         try:
-            await reader.ask(jobs, self._request())
+            await reader.ask(jobs, self._request(reader))
             while number < len(jobs) and not is_spent:
                 frame = await reader.next_frame()
                 yield frame
@@ -94,26 +105,42 @@ class ReaderPool:
                     is_spent = bool(frame.get("is_spent"))
                     if number < len(jobs):
                         reader.expect(jobs[number])
-        except ReaderFailedError as error:
-            await self._end(reader)
-            yield remark_frame(SourceProblem(jobs[number].name, str(error)))
-            yield {"kind": "end", "hash": "", "parser": "", "is_known": False}
         except BaseException:
             await self._end(reader)
             raise
         else:
             await self._give_back(reader, is_spent=is_spent)
 
-    def _request(self) -> dict[str, Any]:
+    def _request(self, reader: _Reader) -> dict[str, Any]:
         return {
             "kind": "request",
             "limits": asdict(self._limits),
             "ocr_languages": self._ocr_languages,
-            "directory": self._directory.name,
+            "directory": reader.directory,
         }
 
+    async def _ready(self) -> _Reader:
+        """A process that listens; raises ServiceUnavailableError where none can be started."""
+        while self._idle:
+            reader = self._idle.pop()
+            if not reader.has_ended:
+                return reader
+            await self._end(reader)
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return await self._started()
+            except (ReaderFailedError, OSError) as error:
+                if tries < _STARTS and (isinstance(error, OSError) or error.has_died):
+                    continue
+                raise ServiceUnavailableError(
+                    f"the process that reads files could not be started: {error}; is there memory for it "
+                    "(VPA_INGEST_MEMORY_MB is for each file)?"
+                ) from error
+
     async def _started(self) -> _Reader:
-        reader = await _Reader.start(self._command, self._limits, directory=self._directory.name)
+        reader = await _Reader.start(self._command, self._limits, directory=self._scratch.part())
         self._all.add(reader)
         try:
             await reader.ready()
@@ -137,7 +164,7 @@ class ReaderPool:
         self._idle.clear()
         while self._all:
             await self._end(next(iter(self._all)))
-        self._directory.cleanup()
+        self._scratch.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -149,14 +176,25 @@ class ReaderPool:
 
 
 class ReaderFailedError(Exception):
-    """The process that read a file died, or was ended since it took too much; the text says why and what to do."""
+    """The process that read a file died, or was ended since it took too much; the text says why and what to do.
+
+    `is_from_outside`: something killed it that had nothing to do with the file, as far as can be told.
+    """
+
+    def __init__(self, message: str, *, has_died: bool = False, is_from_outside: bool = False) -> None:
+        super().__init__(message)
+        self.has_died = has_died
+        self.is_from_outside = is_from_outside
 
 
 class _Reader:
     """One process, and what the file that it reads has cost so far."""
 
-    def __init__(self, process: Process, *, requests: StreamWriter, answers: StreamReader, limits: Limits) -> None:
+    def __init__(
+        self, process: Process, *, requests: StreamWriter, answers: StreamReader, limits: Limits, directory: str
+    ) -> None:
         self._process = process
+        self.directory = directory
         self._requests = requests
         self._answers = answers
         self._limits = limits
@@ -164,6 +202,8 @@ class _Reader:
         self._came = bytearray()
         self._seconds_left = 0.0
         self._bytes_left = 0
+        # Whether the file that it was asked for is known to have been begun.
+        self._has_begun = False
         self.files = 0
 
     @classmethod
@@ -184,18 +224,17 @@ class _Reader:
         )
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("a process was started without its pipes")
-        return cls(process, requests=process.stdin, answers=process.stdout, limits=limits)
+        return cls(process, requests=process.stdin, answers=process.stdout, limits=limits, directory=directory)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is known to have ended."""
+        return self._process.returncode is not None or self._answers.at_eof()
 
     async def ready(self) -> None:
-        """Wait until it listens; raises ServiceUnavailableError where it cannot be started."""
+        """Wait until it listens; raises ReaderFailedError."""
         self._seconds_left, self._bytes_left = _STARTED_WITHIN_S, _BUFFER
-        try:
-            await self.next_frame()
-        except ReaderFailedError as error:
-            raise ServiceUnavailableError(
-                f"the process that reads files could not be started: {error}; is there memory for it "
-                "(VPA_INGEST_MEMORY_MB is for each file)?"
-            ) from error
+        await self.next_frame()
 
     async def ask(self, jobs: Sequence[Job], request: dict[str, Any]) -> None:
         """Send files to read; the answers are of the first one first. Raises ReaderFailedError."""
@@ -207,12 +246,14 @@ class _Reader:
             self._requests.write(packed({**request, "jobs": asked}))
             await self._requests.drain()
         except (BrokenPipeError, ConnectionResetError) as error:
-            raise ReaderFailedError(self._death()) from error
+            # It ended before it was asked.
+            raise ReaderFailedError(self._death(await self._code()), has_died=True, is_from_outside=True) from error
         self.expect(jobs[0])
 
     def expect(self, job: Job) -> None:
         """The limits of the next file begin."""
         self.files += 1
+        self._has_begun = False
         self._seconds_left = self._limits.seconds
         self._bytes_left = _FRAME_FACTOR * (self._limits.text_bytes + _OUTPUT_FACTOR * job.size)
 
@@ -233,10 +274,12 @@ class _Reader:
                 await self._fill(end - len(self._came))
             body = self._came[LENGTH.size : end]
             del self._came[:end]
+            self._has_begun = True
             return unpacked(body)
         except asyncio.IncompleteReadError as error:
-            await self._process.wait()
-            raise ReaderFailedError(self._death()) from error
+            code = await self._code()
+            is_from_outside = not self._has_begun and -(code or 0) in _FROM_OUTSIDE
+            raise ReaderFailedError(self._death(code), has_died=True, is_from_outside=is_from_outside) from error
         except ValueError as error:
             raise ReaderFailedError(f"cannot be read: its parser answered nonsense ({error})") from error
 
@@ -261,8 +304,15 @@ class _Reader:
             ) from None
         self._seconds_left -= loop.time() - started
 
-    def _death(self) -> str:
-        code = self._process.returncode
+    async def _code(self) -> int | None:
+        """The status that it ended with, or minus the signal; None where it closed its pipes and lives."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ENDED_WITHIN_S):
+                return await self._process.wait()
+        return None
+
+    @staticmethod
+    def _death(code: int | None) -> str:
         if code is None or code >= 0:
             return f"cannot be read: its parser ended with status {code}"
         with suppress(ValueError):
@@ -279,6 +329,8 @@ class _Reader:
         transport = getattr(self._process, "_transport", None)
         if transport is not None:
             transport.close()
+        # What it had unpacked when it was killed.
+        await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
 
 
 def _module_paths() -> list[str]:
@@ -287,18 +339,3 @@ def _module_paths() -> list[str]:
     paths = [path for path in sys.path if os.path.isabs(path) and os.path.exists(path)]
     own = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
     return [path for path in paths if os.path.realpath(path) == own or os.path.realpath(path) != here]
-
-
-def _sweep() -> None:
-    """Remove what processes left that were killed."""
-    with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
-        for entry in entries:
-            pid = entry.name.removeprefix(_PREFIX).partition("-")[0]
-            if not entry.name.startswith(_PREFIX) or not pid.isdecimal() or entry.is_symlink():
-                continue
-            try:
-                os.kill(int(pid), 0)
-            except ProcessLookupError:
-                shutil.rmtree(entry.path, ignore_errors=True)
-            except OSError:
-                continue
