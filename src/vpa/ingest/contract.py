@@ -169,8 +169,8 @@ class UnreadableError(Exception):
 class EmptyFileError(UnreadableError):
     """A file has no text: there is nothing to find in it, and nothing wrong with it in a folder of others."""
 
-    def __init__(self) -> None:
-        super().__init__("is empty")
+    def __init__(self, message: str = "is empty") -> None:
+        super().__init__(message)
 
 
 class UnknownKindError(UnreadableError):

@@ -8,7 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from vpa.ingest.contract import Item, Part, SourceDocument, SourceFile, SourceProblem, UnreadableError, assembled
+from vpa.ingest.contract import (
+    EmptyFileError,
+    Item,
+    Part,
+    SourceDocument,
+    SourceFile,
+    SourceProblem,
+    UnreadableError,
+    assembled,
+)
 
 
 class Bounded:
@@ -43,7 +52,7 @@ def document(
     bounded = Bounded(parts, file)
     content, spans = assembled(bounded)
     if not content and not bounded.cut:
-        raise UnreadableError("holds no text")
+        raise EmptyFileError("holds no text")
     if content:
         yield SourceDocument(
             title=title or file.title,

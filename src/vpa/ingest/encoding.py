@@ -44,6 +44,10 @@ _SIGN_IN_WORD: Final = re.compile(
 # Half-width katakana, which few texts are written in; letters of KOI8 look like them in cp932.
 _KATAKANA: Final = re.compile("[\uff66-\uff9f]")
 _KATAKANA_ALONE: Final = 0.3
+# Headers of binary files have more runs of NULs than these.
+_NULS: Final = re.compile(rb"\0+")
+_FEW_NULS: Final = 4
+_SHORT: Final = 256
 # With fewer bytes that are not ASCII than this, and this share of them, a text tells no encoding.
 _FEW, _FEW_SHARE = 8, 0.02
 # Letters that no Western language has together; each group with the other.
@@ -116,6 +120,8 @@ def _is_ascii_with_nuls(data: bytes) -> bool:
 
 def _is_text_with_nuls(data: bytes) -> bool:
     """Whether bytes are text but for some NULs, as a machine that went down in the middle leaves them in a log."""
+    if len(data) < _SHORT or len(_NULS.findall(data)) > _FEW_NULS:
+        return False
     rest = data.replace(b"\0", b"")
     if 4 * len(rest) < 3 * len(data) or len(rest) - len(rest.translate(None, _NON_TEXT)) > len(rest) * 0.002:
         return False

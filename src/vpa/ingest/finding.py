@@ -263,6 +263,9 @@ class _Walk:
             return
         is_folder = stat.S_ISDIR(status.st_mode)
         is_meant = self.search.ignore_files and verdict(path, ignores, is_folder=is_folder) is False
+        if is_folder and Path(os.path.realpath(os.path.dirname(path))).is_relative_to(real):
+            yield SourceNote(readable(path), "is a link to a folder that it lies in, and was not followed")
+            return
         if is_folder and (status.st_dev, status.st_ino) in self._visited:
             return
         if not is_meant and self._is_left_out(real, is_folder=is_folder):

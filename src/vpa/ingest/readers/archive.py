@@ -56,7 +56,7 @@ def read(file: SourceFile) -> Iterator[Item]:
         else:
             yield from _stream_members(file, budget)
         if not budget.members:
-            yield SourceProblem(file.name, "holds no files")
+            yield SourceNote(file.name, "holds no files")
     except TooMuchError as error:
         yield SourceProblem(file.name, str(error))
     except _DAMAGED as error:

@@ -36,7 +36,7 @@ def read(file: SourceFile) -> Iterator[Item]:
     _check_picture(file.path)
     recognition = recognised(file.path, file)
     if not recognition.parts:
-        raise UnreadableError("holds no text that tesseract could recognise")
+        raise EmptyFileError("holds no text that tesseract could recognise")
     yield from document(file, recognition.parts, flags=recognition.flags)
 
 

@@ -7,7 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from vpa.ingest.bounded import read_text, within
-from vpa.ingest.contract import Item, SourceDocument, SourceFile, SourceProblem, Span, UnreadableError, assembled
+from vpa.ingest.contract import (
+    EmptyFileError,
+    Item,
+    SourceDocument,
+    SourceFile,
+    SourceProblem,
+    Span,
+    UnreadableError,
+    assembled,
+)
 from vpa.ingest.conversations import conversations_in, document_of, notes_of
 from vpa.ingest.readers.dialects import lines_of_elements, parse_dialect
 from vpa.ingest.readers.jsonl import cleaned, document_of_row, is_document
@@ -60,7 +69,7 @@ def _document(file: SourceFile, value: Any) -> SourceDocument:
     parts = table_parts(value) if is_table(value) else line_parts(value, most=file.limits.text_bytes)
     content, spans = assembled(within(parts, file.limits))
     if not content:
-        raise UnreadableError("holds no text and no values")
+        raise EmptyFileError("holds no text and no values")
     title = value.get("title") if isinstance(value, dict) else None
     return SourceDocument(
         title=" ".join(title.split()) if isinstance(title, str) and title.strip() else file.title,

@@ -51,7 +51,7 @@ def read(file: SourceFile) -> Iterator[Item]:
             unread = 0
             content, spans = assembled(within(_attribute_parts(root), file.limits))
         if not content:
-            raise UnreadableError("holds no text")
+            raise EmptyFileError("holds no text")
         title = next((content[span.start : span.end] for span in spans if span.kind == "heading"), "")
         metadata = document_fields({"language": root.get("{http://www.w3.org/XML/1998/namespace}lang")})
         document = SourceDocument(
