@@ -9,6 +9,7 @@ from vpa.ingest.bounded import read_text, within
 from vpa.ingest.contract import Item, Part, SourceDocument, SourceFile, SourceProblem, UnreadableError, assembled
 from vpa.ingest.conversations import conversations_in, document_of, notes_of
 from vpa.ingest.readers.jsonl import cleaned, document_of_row, is_document
+from vpa.ingest.tables import Columns
 from vpa.ingest.values import cell_text, flat_values
 from vpa.kit.strict_json import parse_json
 
@@ -77,9 +78,11 @@ def _nested(cell: Any) -> bool:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[Part]:
+    columns = Columns(list(rows[0]))
     for number, row in enumerate(rows, 1):
-        cells = ((key, cell_text(cell)) for key, cell in row.items())
-        yield Part("; ".join(f"{key}: {cell}" for key, cell in cells if cell), "row", {"row": number})
+        # All rows have the same keys, not always in the same order.
+        yield Part(columns.row_text([cell_text(row[key]) for key in rows[0]]), "row", {"row": number})
+    yield from columns.unused({})
 
 
 def _lines(value: Any, most: int) -> Iterator[Part]:
