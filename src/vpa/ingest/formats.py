@@ -123,8 +123,10 @@ FORMATS: Final[Mapping[str, Format]] = {
             needs=("python-calamine",),
             version=2,
         ),
-        Format(name="odt", endings=(".odt",), media_type=f"{_OPEN}.text", reader="odt", needs=("lxml",)),
-        Format(name="odp", endings=(".odp",), media_type=f"{_OPEN}.presentation", reader="odt", needs=("lxml",)),
+        Format(name="odt", endings=(".odt",), media_type=f"{_OPEN}.text", reader="odt", needs=("lxml",), version=2),
+        Format(
+            name="odp", endings=(".odp",), media_type=f"{_OPEN}.presentation", reader="odt", needs=("lxml",), version=2
+        ),
         Format(
             name="epub",
             endings=(".epub",),
