@@ -77,7 +77,12 @@ def without_furniture(pages: Sequence[Sequence[Line]], *, body: float) -> Text:
 
 def _are_forms(pages: Sequence[Sequence[Line]]) -> bool:
     """Whether pages differ in numbers only, as tickets and labels do: what repeats on them is the text itself."""
-    return len({_DIGITS.sub("#", "\n".join(line.text for line in lines)) for lines in pages}) == 1
+    first = pages[0]
+    # Nearly always the number of lines of the first pages tells.
+    if any(len(lines) != len(first) for lines in pages):
+        return False
+    masked = [_DIGITS.sub("#", line.text) for line in first]
+    return all([_DIGITS.sub("#", line.text) for line in lines] == masked for lines in pages[1:])
 
 
 class _Edge(NamedTuple):
@@ -164,5 +169,11 @@ def _heads(edges: Sequence[_Edge], pages: Sequence[Sequence[Line]]) -> Iterator[
     enough = {place for place, times in places.items() if times >= max(_FEWEST, _MOST / 2 * len(pages))}
     if not enough:
         return
-    lines = Counter(" ".join(line.text.split()).casefold() for page in pages for line in page)
-    yield from ((words, edge) for edge, words, place in heads if words and place in enough and lines[words])
+    lines = "\n".join(["", *(line.text.strip() for page in pages for line in page), ""]).casefold()
+    said: dict[str, bool] = {}
+    for edge, words, place in heads:
+        if words and place in enough:
+            if words not in said:
+                said[words] = f"\n{words}\n" in lines
+            if said[words]:
+                yield words, edge
