@@ -26,6 +26,7 @@ _LARGER: Final = 1.05
 _NUMBER: Final = re.compile(r"(?<![\w.,:/])(?<!\w-)\d{1,5}(?!\w)(?![.,:-]\d)(?:(?!/\d)|(?=/\d{1,5}(?![\w./])))")
 _DIGITS: Final = re.compile(r"\d+")
 _ROMAN: Final = re.compile(r"(?<!\S)(?:[ivxlc]+|[IVXLC]+)$")
+_ROMAN_ENDS: Final = frozenset("ivxlcIVXLC")
 _ROMAN_DIGITS: Final = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 # Behind words a larger number is that of an invoice or an order.
 _LARGEST: Final = 999
@@ -121,8 +122,10 @@ def _counting(text: str, page: int) -> Iterator[str]:
 
 
 def _numbers(text: str) -> list[re.Match[str]]:
-    roman = _ROMAN.search(text)
-    return [*_NUMBER.finditer(text), *([roman] if roman else ())]
+    numbers = list(_NUMBER.finditer(text)) if _DIGITS.search(text) else []
+    if text[-1:] in _ROMAN_ENDS and (roman := _ROMAN.search(text)):
+        numbers.append(roman)
+    return numbers
 
 
 def _roman(text: str) -> int:
