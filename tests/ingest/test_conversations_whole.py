@@ -172,3 +172,11 @@ def test_polls_places_and_services_of_telegram_are_read(tmp_path: Path) -> None:
         "Fam: left out 2 pictures, sounds or files of messages",
         "Fam: left out all but the chats of the export: personal_information",
     ]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_conversations_of_one_id_are_all_read(tmp_path: Path, name: str) -> None:
+    talks = [{"id": "c", "messages": [{"role": "user", "content": text}]} for text in ("One", "Two", "Three")]
+    data = json.dumps(talks) if name == "a.json" else "".join(f"{json.dumps(talk)}\n" for talk in talks)
+    documents, _ = read(tmp_path, name, data)
+    assert [document.key for document in documents] == ["c", "c 2", "c 3"]

@@ -78,6 +78,7 @@ FORMATS: Final[Mapping[str, Format]] = {
             media_type="text/html",
             reader="html",
             needs=("selectolax",),
+            version=2,
         ),
         Format(
             name="pdf", endings=(".pdf",), media_type="application/pdf", reader="pdf", needs=("pypdfium2",), version=2
@@ -88,6 +89,7 @@ FORMATS: Final[Mapping[str, Format]] = {
             media_type=f"{_ZIPPED}.wordprocessingml.document",
             reader="docx",
             needs=("python-docx",),
+            version=2,
         ),
         Format(
             name="pptx",
@@ -95,6 +97,7 @@ FORMATS: Final[Mapping[str, Format]] = {
             media_type=f"{_ZIPPED}.presentationml.presentation",
             reader="pptx",
             needs=("python-pptx",),
+            version=2,
         ),
         Format(
             name="xlsx",
@@ -102,6 +105,7 @@ FORMATS: Final[Mapping[str, Format]] = {
             media_type=f"{_ZIPPED}.spreadsheetml.sheet",
             reader="sheets",
             needs=("python-calamine",),
+            version=2,
         ),
         Format(
             name="xls",
@@ -109,6 +113,7 @@ FORMATS: Final[Mapping[str, Format]] = {
             media_type="application/vnd.ms-excel",
             reader="sheets",
             needs=("python-calamine",),
+            version=2,
         ),
         Format(
             name="ods",
@@ -116,15 +121,19 @@ FORMATS: Final[Mapping[str, Format]] = {
             media_type=f"{_OPEN}.spreadsheet",
             reader="sheets",
             needs=("python-calamine",),
+            version=2,
         ),
-        Format(name="odt", endings=(".odt",), media_type=f"{_OPEN}.text", reader="odt", needs=("lxml",)),
-        Format(name="odp", endings=(".odp",), media_type=f"{_OPEN}.presentation", reader="odt", needs=("lxml",)),
+        Format(name="odt", endings=(".odt",), media_type=f"{_OPEN}.text", reader="odt", needs=("lxml",), version=2),
+        Format(
+            name="odp", endings=(".odp",), media_type=f"{_OPEN}.presentation", reader="odt", needs=("lxml",), version=2
+        ),
         Format(
             name="epub",
             endings=(".epub",),
             media_type="application/epub+zip",
             reader="epub",
             needs=("lxml", "selectolax"),
+            version=2,
         ),
         Format(name="rtf", endings=(".rtf",), media_type="application/rtf", reader="rtf", needs=("striprtf",)),
         Format(name="csv", endings=(".csv",), media_type="text/csv", reader="delimited", version=2),

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from vpa.ingest.cleaning import cleaned, moment, squeezed
 from vpa.ingest.contract import Part, UnreadableError
+from vpa.ingest.markup_styles import Styles
 from vpa.ingest.markup_walk import Block, Certainty, Walk
 
 # The parser needs minutes for hundreds of thousands of elements inside of one another.
@@ -55,7 +56,7 @@ def parts_of_html(text: str) -> Page:
     tree = LexborHTMLParser(text.replace("\0", ""))
     if tree.body is None:
         return Page("", ())
-    walk = Walk()
+    walk = Walk(Styles(tree))
     parts = _chosen(walk.blocks(tree.body))
     heading = next((part.text for part in parts if part.kind == "heading" and part.level == 1), "")
     named = tree.css_first("title")

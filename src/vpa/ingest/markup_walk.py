@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from vpa.ingest.cleaning import cleaned, squeezed
 from vpa.ingest.contract import Part
+from vpa.ingest.markup_styles import Sight, Styles
 from vpa.ingest.tables import table_parts
 
 
@@ -40,13 +41,6 @@ _SECTION_NAMES: Final = re.compile(r"(?:^|\s)(?:(?:sub)*section|sect\d|level\d|c
 _NOTE_NAMES: Final = re.compile(
     r"note|warning|caution|tip|important|hint|admonition|callout|footnote|example", re.IGNORECASE
 )
-_HIDDEN_STYLE: Final = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|font-size\s*:\s*0(?![.\d])|opacity\s*:\s*0(?![.\d])",
-    re.IGNORECASE,
-)
-_WHITE: Final = r"(?:#fff(?:fff)?\b|white\b|rgb\(\s*255\s*,\s*255\s*,\s*255\s*\))"
-_WHITE_TEXT: Final = re.compile(rf"(?<![-\w])color\s*:\s*{_WHITE}", re.IGNORECASE)
-_BACKGROUND: Final = re.compile(rf"background(?:-color|-image)?\s*:\s*(?!{_WHITE})", re.IGNORECASE)
 _WHITES: Final = re.compile(r"\s+")
 _AROUND_BREAK: Final = re.compile(r" *\n[ \n]*")
 # Text that is hidden, but has fewer letters, is an icon.
@@ -54,8 +48,6 @@ _FEWEST: Final = 3
 # Cells of layout tables hold more text than this.
 _LONGEST_CELL: Final = 300
 _MOST_SPANNED: Final = 100
-# Elements around a white text that are asked for their background.
-_AROUND: Final = 100
 
 
 class Certainty(enum.Enum):
@@ -77,8 +69,9 @@ class Block(NamedTuple):
 class Walk:
     """Makes blocks of an element's text. `flags` says whether there was hidden text."""
 
-    def __init__(self) -> None:
+    def __init__(self, styles: Styles) -> None:
         self.flags: set[str] = set()
+        self._styles = styles
         self._blocks: list[Block] = []
         self._texts: list[str] = []
         self._certainty = [Certainty.SURE]
@@ -109,9 +102,8 @@ class Walk:
             self._texts.append("\n")
         elif tag == "img":
             self._texts.append(f" {squeezed(node.attributes.get('alt') or '')} ")
-        elif _is_hidden(node):
-            if len(squeezed(node.text())) >= _FEWEST:
-                self.flags.add("hidden_text")
+        elif self._is_hidden(node):
+            pass
         elif tag in _PREFORMATTED:
             self._flush()
             self._preformatted(node)
@@ -126,6 +118,13 @@ class Walk:
             # A link to a heading itself, inside of it.
             return tag in _BLOCKS or self._certainty_of(tag, node.attributes) is None
         return False
+
+    def _is_hidden(self, node: Any) -> bool:
+        """Whether people do not see an element; hidden text is flagged, and also what is doubtful."""
+        sight = self._styles.sight(node)
+        if sight is not Sight.SHOWN and len(squeezed(node.text())) >= _FEWEST:
+            self.flags.add("hidden_text")
+        return sight is Sight.HIDDEN
 
     def _opened(self, node: Any, tag: str) -> tuple[str, bool, bool]:
         """Takes note of an element whose children come next: its name, and what is to be undone after them."""
@@ -218,7 +217,7 @@ class Walk:
 
     def _text(self, element: Any) -> str:
         """The text of an element that holds no table, on one line."""
-        walk = Walk()
+        walk = Walk(self._styles)
         blocks = walk.blocks(element)
         self.flags |= walk.flags
         return " ".join(squeezed(block.part.text) for block in blocks if block.certainty is Certainty.SURE)
@@ -241,33 +240,3 @@ def _is_data(table: Any) -> bool:
     if len(rows) < 2 or max(map(len, rows)) < 2 or table.css_first("ul, ol, dl, div div, blockquote") is not None:
         return False
     return all(len(cell.text()) <= _LONGEST_CELL for row in rows for cell in row)
-
-
-def _is_hidden(node: Any) -> bool:
-    attributes = node.attributes
-    if not attributes:
-        return False
-    if "hidden" in attributes or attributes.get("aria-hidden") == "true":
-        return True
-    style = attributes.get("style")
-    if not style:
-        return False
-    if _HIDDEN_STYLE.search(style):
-        return True
-    return _WHITE_TEXT.search(style) is not None and not _has_background(node)
-
-
-def _has_background(node: Any) -> bool:
-    """Whether an element or one around it says that it is not white itself."""
-    for _ in range(_AROUND):
-        if node is None or node.tag in ("html", "-document"):
-            break
-        attributes = node.attributes
-        if _BACKGROUND.search(attributes.get("style") or ""):
-            return True
-        if (attributes.get("bgcolor") or "#ffffff").lower() not in ("#ffffff", "#fff", "white"):
-            return True
-        if attributes.get("background"):
-            return True
-        node = node.parent
-    return False

@@ -34,6 +34,26 @@ def row_text(names: Sequence[str], row: Sequence[str]) -> str:
     return "; ".join(f"{name}: {cell}" if name else cell for name, cell in zip(named, row, strict=False) if cell)
 
 
+class Columns:
+    """Names of the columns of a table, and which of them has a value in any row."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._unused = {place for place, name in enumerate(names) if name}
+
+    def row_text(self, row: Sequence[str]) -> str:
+        """A row as text."""
+        if self._unused:
+            self._unused.difference_update(place for place, cell in enumerate(row) if cell)
+        return row_text(self._names, row)
+
+    def unused(self, at: Location) -> Iterator[Part]:
+        """After the rows: the names that none of them says."""
+        if self._unused:
+            names = "; ".join(self._names[place] for place in sorted(self._unused))
+            yield Part(f"columns without values: {names}", "row", at)
+
+
 def table_parts(rows: Iterable[Sequence[str]], *, at: Location | None = None, header: bool = False) -> Iterator[Part]:
     """A part for each row of a table in a text, the header's names before its values.
 
@@ -43,6 +63,7 @@ def table_parts(rows: Iterable[Sequence[str]], *, at: Location | None = None, he
     if not lines:
         return
     named = len(lines) > 1 and (header or is_header(lines[0], lines[1]))
-    names = lines[0] if named else ()
+    columns = Columns(lines[0] if named else ())
     for line in lines[1:] if named else lines:
-        yield Part(row_text(names, line), "row", at or {})
+        yield Part(columns.row_text(line), "row", at or {})
+    yield from columns.unused(at or {})

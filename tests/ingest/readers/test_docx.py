@@ -109,6 +109,40 @@ def test_white_text_on_a_dark_cell_is_seen(tmp_path: Path) -> None:
     assert (document.content, document.flags) == ("Header", ())
 
 
+@pytest.mark.parametrize(
+    ("style", "is_seen"),
+    [("Medium Shading 1 Accent 1", True), ("Medium Grid 3 Accent 2", True), ("Table Grid", False), (None, False)],
+)
+def test_white_text_in_a_table_is_seen_where_its_style_has_a_background(
+    tmp_path: Path, style: str | None, is_seen: bool
+) -> None:
+    opened = docx.Document()
+    table = opened.add_table(rows=2, cols=2)
+    table.style = style
+    for place, text in enumerate(("City", "Rent")):
+        table.cell(0, place).paragraphs[0].add_run(text).font.color.rgb = RGBColor(255, 255, 255)
+    table.cell(1, 0).text, table.cell(1, 1).text = "Oslo", "900 EUR"
+    document = only(read_bytes(tmp_path, "table.docx", saved(opened)))
+    if is_seen:
+        assert (document.content, document.flags) == ("City: Oslo; Rent: 900 EUR", ())
+    else:
+        assert (document.content, document.flags) == ("Oslo; 900 EUR", ("hidden_text",))
+
+
+@pytest.mark.parametrize("where", ["page", "paragraph"])
+def test_white_text_on_a_dark_page_or_paragraph_is_seen(tmp_path: Path, where: str) -> None:
+    opened = docx.Document()
+    opened.add_paragraph("Header", style="Heading 1").runs[0].font.color.rgb = RGBColor(255, 255, 255)
+    if where == "page":
+        opened.element.insert(0, element('<w:background w:color="002060"/>'))
+    else:
+        opened.styles["Heading 1"].element.get_or_add_pPr().append(
+            element('<w:shd w:fill="auto" w:themeFill="accent1"/>')
+        )
+    document = only(read_bytes(tmp_path, "dark.docx", saved(opened)))
+    assert (document.content, document.flags) == ("Header", ())
+
+
 def element(xml: str) -> Any:
     return parse_xml(f'<w:body {nsdecls("w")} xmlns:mc="{MC}">{xml}</w:body>')[0]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from odf.draw import Frame, Page, TextBox
 from odf.opendocument import OpenDocumentPresentation, OpenDocumentText
-from odf.style import MasterPage, PageLayout, Style, TextProperties
+from odf.style import MasterPage, PageLayout, Style, TableCellProperties, TextProperties
 from odf.table import Table, TableCell, TableRow
 from odf.text import H, LineBreak, List, ListItem, Note, NoteBody, NoteCitation, P, S, Span
 
@@ -160,3 +160,23 @@ def test_very_many_spaces_are_few(tmp_path: Path) -> None:
 def test_a_member_that_inflates_is_refused(tmp_path: Path) -> None:
     data = zipped({"content.xml": START + " " * 3_000_000 + END})
     assert "unpacked_bytes" in refusal(tmp_path, "x.odt", data, limits=Limits(unpacked_bytes=1_000_000))
+
+
+@pytest.mark.parametrize("color", ["#123456", "#ffffff", "transparent"])
+def test_white_text_is_read_where_a_cell_has_a_background(tmp_path: Path, color: str) -> None:
+    opened = OpenDocumentText()
+    white, cell = Style(name="White", family="paragraph"), Style(name="Cell", family="table-cell")
+    white.addElement(TextProperties(color="#ffffff"))
+    cell.addElement(TableCellProperties(backgroundcolor=color))
+    opened.automaticstyles.addElement(white)
+    opened.automaticstyles.addElement(cell)
+    table, row, inner = Table(), TableRow(), TableCell(stylename=cell)
+    inner.addElement(P(stylename=white, text="Header"))
+    row.addElement(inner)
+    table.addElement(row)
+    opened.text.addElement(P(text="Seen"))
+    opened.text.addElement(table)
+    opened.save(str(tmp_path / "a.odt"))
+    document = only(read(tmp_path / "a.odt"))
+    is_dark = color == "#123456"
+    assert (document.content, document.flags) == (("Seen\n\nHeader", ()) if is_dark else ("Seen", ("hidden_text",)))

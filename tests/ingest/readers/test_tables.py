@@ -71,3 +71,33 @@ def test_a_long_header_does_not_fill_the_memory(tmp_path: Path) -> None:
 
 def test_a_header_alone_is_its_own_row(tmp_path: Path) -> None:
     assert document(tmp_path, "a.csv", "a,b\n").content == "a; b"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "place"),
+    [
+        ("a.csv", "City,Rent,Remark\nOslo,900,\nBergen,,\n", {"row": 1}),
+        ("a.json", '[{"City": "Oslo", "Rent": 900, "Remark": null}, {"City": "Bergen", "Rent": "", "Remark": []}]', {}),
+        ("a.html", "<table><tr><th>City<th>Rent<th>Remark<tr><td>Oslo<td>900<td><tr><td>Bergen</table>", {}),
+    ],
+)
+def test_names_of_columns_without_values_are_read(tmp_path: Path, name: str, data: str, place: dict[str, int]) -> None:
+    read = document(tmp_path, name, data)
+    assert texts(read) == ["City: Oslo; Rent: 900", "City: Bergen", "columns without values: Remark"]
+    assert read.spans[-1].at == place
+
+
+def test_names_of_columns_without_values_are_read_in_a_workbook(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    workbook = openpyxl.Workbook()
+    for row in (["Rents of 2024"], ["City", "Rent", "Remark"], ["Oslo", 900], ["Bergen"]):
+        workbook.active.append(row)
+    workbook.save(tmp_path / "a.xlsx")
+    read = document(tmp_path, "a.xlsx", (tmp_path / "a.xlsx").read_bytes())
+    assert texts(read, "row") == [
+        "Rents of 2024",
+        "City: Oslo; Rent: 900",
+        "City: Bergen",
+        "columns without values: Remark",
+    ]
+    assert read.spans[-1].at == {"sheet": "Sheet", "row": 2}

@@ -126,3 +126,8 @@ def test_attributes_of_a_prose_are_counted(tmp_path: Path) -> None:
     assert note.message == "left out the attributes of 2 elements of its text"
     assert isinstance(read, SourceDocument)
     assert read.content == "Hello you\n\nx"
+
+
+def test_elements_of_one_kind_with_attributes_are_rows(tmp_path: Path) -> None:
+    data = '<catalog><product price="99 EUR">Lamp</product><product price="500 EUR">Desk</product></catalog>'
+    assert texts(document(tmp_path, "a.xml", data), "row") == ["price: 99 EUR; Lamp", "price: 500 EUR; Desk"]

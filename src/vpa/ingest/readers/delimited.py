@@ -14,6 +14,7 @@ from vpa.ingest.bounded import read_text, within
 from vpa.ingest.contract import Item, Part, SourceDocument, SourceFile, SourceProblem, UnreadableError, assembled
 from vpa.ingest.conversations import document_of
 from vpa.ingest.conversations.tables import conversation_of_rows, is_conversation
+from vpa.ingest.tables import Columns
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _LOOKED_AT: Final = 1 << 16
@@ -27,6 +28,7 @@ class _Table:
     """Column names (empty where the first row is data) and the other rows, each with its number in a spreadsheet."""
 
     columns: Sequence[str]
+    header_row: int
     rows: Iterator[tuple[int, Sequence[str]]]
 
 
@@ -53,26 +55,18 @@ def read(file: SourceFile) -> Iterator[Item]:
 
 
 def _parts(table: _Table) -> Iterator[Part]:
+    columns = Columns(table.columns)
     for number, cells in table.rows:
-        yield Part(row_text(table.columns, cells), "row", {"row": number})
+        yield Part(columns.row_text([" ".join(cell.split()) for cell in cells]), "row", {"row": number})
+    yield from columns.unused({"row": table.header_row})
 
 
 def _table(rows: Iterator[tuple[int, Sequence[str]]]) -> _Table:
     first = list(itertools.islice(rows, 2))
     names = [" ".join(cell.split()) for cell in first[0][1]] if first else []
     if _is_header(names, len(first)):
-        return _Table(names, itertools.chain(first[1:], rows))
-    return _Table((), itertools.chain(first, rows))
-
-
-def row_text(columns: Sequence[str], cells: Sequence[str]) -> str:
-    """`column: value` for each cell that is not blank, on one line."""
-    texts = []
-    for position, cell in enumerate(cells):
-        if value := " ".join(cell.split()):
-            name = columns[position] if position < len(columns) else ""
-            texts.append(f"{name}: {value}" if name else value)
-    return "; ".join(texts)
+        return _Table(names, first[0][0], itertools.chain(first[1:], rows))
+    return _Table((), 0, itertools.chain(first, rows))
 
 
 def _said_delimiter(text: str) -> tuple[str, str]:

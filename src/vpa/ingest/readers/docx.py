@@ -18,6 +18,9 @@ from vpa.ingest.zipped import member_bytes, opened_zip, xml_tree
 _W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _MC: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _ON: Final = frozenset({"", "1", "true", "on"})
+_STYLES: Final = (f"{_W}rStyle", f"{_W}pStyle", f"{_W}tblStyle")
+# Stands among the names of styles for the background of all pages.
+_PAGE: Final = "\0page"
 _NOTES: Final = ("word/footnotes.xml", "word/endnotes.xml")
 _LEVEL: Final = re.compile(r"heading (\d)", re.IGNORECASE)
 # Tables inside of cells inside of tables: deeper ones are read as text.
@@ -38,7 +41,7 @@ def _items(file: SourceFile, trees: list[Any]) -> Iterator[Item]:
     import docx
 
     opened = docx.Document(str(file.path))
-    body = _Body()
+    body = _Body(_shaded_styles(opened))
     parts = [*body.parts(opened), *body.notes(trees)]
     properties = opened.core_properties
     title = squeezed(properties.title or "") or body.title or _first_heading(parts)
@@ -57,8 +60,9 @@ def _first_heading(parts: list[Part]) -> str:
 class _Body:
     """Turns the elements of one document into parts. `title` is the text of its first paragraph of the style Title."""
 
-    def __init__(self) -> None:
+    def __init__(self, shaded: frozenset[str]) -> None:
         self.flags: set[str] = set()
+        self._shaded = shaded
         self.title = ""
 
     def parts(self, opened: Any) -> Iterator[Part]:
@@ -134,7 +138,7 @@ class _Body:
             if run is None or run.tag != f"{_W}r" or (boxed and _paragraph_of(run) is not paragraph):
                 continue
             text = _TEXTS.get(element.tag) or element.text or ""
-            if _is_hidden(run):
+            if _is_hidden(run, self._shaded):
                 if text.strip():
                     self.flags.add("hidden_text")
             else:
@@ -173,7 +177,7 @@ def _row_of(cell: Any) -> Any:
     return parent
 
 
-def _is_hidden(run: Any) -> bool:
+def _is_hidden(run: Any, shaded: frozenset[str]) -> bool:
     properties = run.find(f"{_W}rPr")
     if properties is None:
         return False
@@ -184,18 +188,53 @@ def _is_hidden(run: Any) -> bool:
     if color is None or color.get(f"{_W}val", "").lower() != "ffffff":
         return False
     # White on a dark background is a design, not a trick.
-    return not _is_shaded(run)
+    return not _is_shaded(run, shaded)
 
 
-def _is_shaded(run: Any) -> bool:
+def _is_shaded(run: Any, shaded: frozenset[str]) -> bool:
+    """Whether the background of a run may not be white; `shaded` are the styles that have one of their own."""
+    if _PAGE in shaded:
+        return True
     for holder in (run, *run.iterancestors(f"{_W}p", f"{_W}tc", f"{_W}tbl")):
         for properties in holder.iterchildren(f"{_W}rPr", f"{_W}pPr", f"{_W}tcPr", f"{_W}tblPr"):
-            shading = properties.find(f"{_W}shd")
-            if shading is not None and shading.get(f"{_W}fill", "auto").lower() not in ("auto", "ffffff"):
+            if _has_shading(properties) or properties.find(f"{_W}highlight") is not None:
                 return True
-            if properties.find(f"{_W}highlight") is not None:
+            if any(style.get(f"{_W}val") in shaded for style in properties.iterchildren(*_STYLES)):
                 return True
     return any(True for _ in run.iterancestors(f"{_W}txbxContent"))
+
+
+def _shaded_styles(opened: Any) -> frozenset[str]:
+    """Ids of the styles with a background for all or a part, such as the first row of a table; `_PAGE` where the pages
+    have one.
+    """
+    styles = {style.get(f"{_W}styleId", ""): style for style in opened.styles.element.iterchildren(f"{_W}style")}
+    shaded = {name for name, style in styles.items() if any(map(_has_shading, style.iter()))}
+    based = {name: style.find(f"{_W}basedOn") for name, style in styles.items()}
+    for name in styles:
+        seen, here = {name}, based[name]
+        while here is not None and (above := here.get(f"{_W}val", "")) not in seen:
+            if above in shaded:
+                shaded.add(name)
+            seen.add(above)
+            here = based.get(above)
+    background = opened.element.find(f"{_W}background")
+    if background is not None and background.get(f"{_W}color", "auto").lower() not in ("auto", "ffffff"):
+        shaded.add(_PAGE)
+    return frozenset(shaded)
+
+
+def _has_shading(properties: Any) -> bool:
+    shading = properties.find(f"{_W}shd")
+    if shading is None:
+        return False
+    # A color of the theme is written beside a fill that may be "auto"; a pattern has a color of its own.
+    fills = (shading.get(f"{_W}fill", "auto").lower(), shading.get(f"{_W}themeFill", "auto").lower())
+    pattern = shading.get(f"{_W}val", "clear")
+    return any(fill not in ("auto", "ffffff", "background1", "light1") for fill in fills) or pattern not in (
+        "clear",
+        "nil",
+    )
 
 
 def _style_name(block: Any) -> str:

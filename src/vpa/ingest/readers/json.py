@@ -19,7 +19,7 @@ from vpa.ingest.contract import (
 )
 from vpa.ingest.conversations import conversations_in, document_of, notes_of
 from vpa.ingest.readers.dialects import lines_of_elements, parse_dialect
-from vpa.ingest.readers.jsonl import cleaned, document_of_row, is_document
+from vpa.ingest.readers.jsonl import cleaned, distinct, document_of_row, is_document
 from vpa.ingest.readers.values import is_table, line_parts, table_parts
 
 
@@ -37,8 +37,9 @@ def read(file: SourceFile) -> Iterator[Item]:
         yield _document(file, value)
     elif not conversations:
         raise UnreadableError("is a conversation in which nobody says anything")
+    keys: set[str] = set()
     for number, conversation in enumerate(conversations or (), 1):
-        key = (conversation.key or str(number)) if len(conversations or ()) > 1 else ""
+        key = distinct(conversation.key, keys, otherwise=str(number)) if len(conversations or ()) > 1 else ""
         yield document_of(conversation, key=key, origin=file.name)
     yield from notes_of(conversations or (), origin=file.name)
 

@@ -29,6 +29,7 @@ def read(file: SourceFile) -> Iterator[Item]:
     without an id is called by its number.
     """
     turns: list[Turn] = []
+    keys: set[str] = set()
     for origin, value in _values(file.path, file.name):
         if isinstance(value, SourceProblem):
             yield value
@@ -39,7 +40,8 @@ def read(file: SourceFile) -> Iterator[Item]:
         elif conversations := _conversations(value, f"{file.title} {origin.rpartition(':')[2]}"):
             number = origin.rpartition(":")[2]
             for position, conversation in enumerate(conversations):
-                key = conversation.key or (number if not position else f"{number}.{position}")
+                own = number if not position else f"{number}.{position}"
+                key = distinct(conversation.key, keys, otherwise=own)
                 yield document_of(conversation, key=key, origin=origin)
             yield from notes_of(conversations, origin=origin)
         elif _is_record(value):
@@ -82,6 +84,14 @@ def read_jsonl_file(path: Path, *, name: str) -> Iterator[SourceDocument | Sourc
     """
     for origin, value in _values(path, name):
         yield value if isinstance(value, SourceProblem) else document_of_row(value, origin)
+
+
+def distinct(key: str, keys: set[str], *, otherwise: str) -> str:
+    """A key that no other conversation of the file has: its own, with its number where that comes again."""
+    name = key or otherwise
+    name = f"{name} {otherwise}" if name in keys else name
+    keys.add(name)
+    return name
 
 
 def _conversations(value: Any, title: str) -> list[Conversation]:

@@ -23,6 +23,7 @@ _OFFICE: Final = f"{{{_ODF}:office:1.0}}"
 _SKIPPED: Final = frozenset(
     {f"{_TEXT}tracked-changes", f"{_TEXT}note-citation", f"{_TEXT}ruby-text", f"{_OFFICE}annotation", f"{_OFFICE}forms"}
 )
+_STYLE_NAMES: Final = (f"{_TEXT}style-name", f"{_TABLE}style-name", f"{_DRAW}style-name", f"{_PRESENTATION}style-name")
 # A run of spaces may claim any number.
 _MOST_SPACES: Final = 100
 
@@ -70,7 +71,12 @@ class _Content:
     def __init__(self, root: Any) -> None:
         self.flags: set[str] = set()
         self._root = root
-        self._hidden = frozenset(_hidden_styles(root))
+        styles = {style.get(f"{_STYLE}name", ""): style for style in root.iter(f"{_STYLE}style")}
+        self._hidden = frozenset(name for name, style in styles.items() if _is_hidden(style))
+        self._white = frozenset(name for name, style in styles.items() if _is_white(style))
+        self._colored = frozenset(name for name, style in styles.items() if _has_background(style))
+        # The background of slides stands elsewhere, and is dark as often as not.
+        self._has_pages = next(root.iter(f"{_DRAW}page"), None) is not None
 
     def parts(self) -> Iterator[Part]:
         body = self._root.find(f"{_OFFICE}body")
@@ -133,16 +139,26 @@ class _Content:
         return cleaned("".join(texts))
 
     def _collect(self, element: Any, texts: list[str]) -> None:
-        if element.get(f"{_TEXT}style-name") in self._hidden or element.tag == f"{_TEXT}hidden-text":
+        if self._is_unseen(element):
             if "".join(element.itertext()).strip():
                 self.flags.add("hidden_text")
             return
         texts.append(element.text or "")
         for inner in element:
-            texts.append(_white(inner))
+            texts.append(_blank(inner))
             if isinstance(inner.tag, str) and inner.tag not in _SKIPPED and not _is_apart(inner):
                 self._collect(inner, texts)
             texts.append(inner.tail or "")
+
+    def _is_unseen(self, element: Any) -> bool:
+        """Whether an element is hidden, or white where nothing around it has a background."""
+        name = element.get(f"{_TEXT}style-name")
+        if name in self._hidden or element.tag == f"{_TEXT}hidden-text":
+            return True
+        if name not in self._white or self._has_pages:
+            return False
+        around = (element, *element.iterancestors())
+        return not any(holder.get(key) in self._colored for holder in around for key in _STYLE_NAMES)
 
 
 def _is_apart(element: Any) -> bool:
@@ -150,22 +166,26 @@ def _is_apart(element: Any) -> bool:
     return element.tag in (f"{_TEXT}note", f"{_DRAW}frame", f"{_DRAW}custom-shape")
 
 
-def _white(element: Any) -> str:
+def _blank(element: Any) -> str:
     if element.tag == f"{_TEXT}s":
         count = element.get(f"{_TEXT}c", "1")
         return " " * min(int(count) if count.isdecimal() else 1, _MOST_SPACES)
     return {f"{_TEXT}tab": "\t", f"{_TEXT}line-break": "\n"}.get(element.tag, "")
 
 
-def _hidden_styles(root: Any) -> Iterator[str]:
-    """Names of styles whose text is not shown, or white without a background."""
-    for style in root.iter(f"{_STYLE}style"):
-        for properties in style.iter(f"{_STYLE}text-properties"):
-            white = properties.get(f"{_FO}color", "").lower() == "#ffffff"
-            if properties.get(f"{_TEXT}display") == "none" or (white and not _has_background(style)):
-                yield style.get(f"{_STYLE}name", "")
+def _is_hidden(style: Any) -> bool:
+    return any(inner.get(f"{_TEXT}display") == "none" for inner in style.iter(f"{_STYLE}text-properties"))
+
+
+def _is_white(style: Any) -> bool:
+    colors = (inner.get(f"{_FO}color", "").lower() for inner in style.iter(f"{_STYLE}text-properties"))
+    return "#ffffff" in colors
 
 
 def _has_background(style: Any) -> bool:
-    colors = (inner.get(f"{_FO}background-color", "transparent").lower() for inner in style)
-    return any(color not in ("transparent", "#ffffff") for color in colors)
+    for inner in style:
+        fill = inner.get(f"{_DRAW}fill-color", "#ffffff") if inner.get(f"{_DRAW}fill", "solid") != "none" else "#ffffff"
+        colors = {inner.get(f"{_FO}background-color", "transparent").lower(), fill.lower()}
+        if colors - {"transparent", "#ffffff"} or inner.get(f"{_DRAW}fill") in ("gradient", "bitmap", "hatch"):
+            return True
+    return False

@@ -26,6 +26,7 @@ _LARGER: Final = 1.05
 _NUMBER: Final = re.compile(r"(?<![\w.,:/])(?<!\w-)\d{1,5}(?!\w)(?![.,:-]\d)(?:(?!/\d)|(?=/\d{1,5}(?![\w./])))")
 _DIGITS: Final = re.compile(r"\d+")
 _ROMAN: Final = re.compile(r"(?<!\S)(?:[ivxlc]+|[IVXLC]+)$")
+_ROMAN_ENDS: Final = frozenset("ivxlcIVXLC")
 _ROMAN_DIGITS: Final = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 # Behind words a larger number is that of an invoice or an order.
 _LARGEST: Final = 999
@@ -77,7 +78,12 @@ def without_furniture(pages: Sequence[Sequence[Line]], *, body: float) -> Text:
 
 def _are_forms(pages: Sequence[Sequence[Line]]) -> bool:
     """Whether pages differ in numbers only, as tickets and labels do: what repeats on them is the text itself."""
-    return len({_DIGITS.sub("#", "\n".join(line.text for line in lines)) for lines in pages}) == 1
+    first = pages[0]
+    # Nearly always the number of lines of the first pages tells.
+    if any(len(lines) != len(first) for lines in pages):
+        return False
+    masked = [_DIGITS.sub("#", line.text) for line in first]
+    return all([_DIGITS.sub("#", line.text) for line in lines] == masked for lines in pages[1:])
 
 
 class _Edge(NamedTuple):
@@ -116,8 +122,10 @@ def _counting(text: str, page: int) -> Iterator[str]:
 
 
 def _numbers(text: str) -> list[re.Match[str]]:
-    roman = _ROMAN.search(text)
-    return [*_NUMBER.finditer(text), *([roman] if roman else ())]
+    numbers = list(_NUMBER.finditer(text)) if _DIGITS.search(text) else []
+    if text[-1:] in _ROMAN_ENDS and (roman := _ROMAN.search(text)):
+        numbers.append(roman)
+    return numbers
 
 
 def _roman(text: str) -> int:
@@ -164,5 +172,11 @@ def _heads(edges: Sequence[_Edge], pages: Sequence[Sequence[Line]]) -> Iterator[
     enough = {place for place, times in places.items() if times >= max(_FEWEST, _MOST / 2 * len(pages))}
     if not enough:
         return
-    lines = Counter(" ".join(line.text.split()).casefold() for page in pages for line in page)
-    yield from ((words, edge) for edge, words, place in heads if words and place in enough and lines[words])
+    lines = "\n".join(["", *(line.text.strip() for page in pages for line in page), ""]).casefold()
+    said: dict[str, bool] = {}
+    for edge, words, place in heads:
+        if words and place in enough:
+            if words not in said:
+                said[words] = f"\n{words}\n" in lines
+            if said[words]:
+                yield words, edge

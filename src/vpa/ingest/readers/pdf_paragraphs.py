@@ -111,11 +111,13 @@ class Paragraphs:
         before = lines[0]
         paragraph = [before]
         paragraphs = [paragraph]
+        begins = self._begins
         for line in lines[1:]:
-            if self._begins(line, before, paragraph, usual):
-                paragraph = []
+            if begins(line, before, paragraph, usual):
+                paragraph = [line]
                 paragraphs.append(paragraph)
-            paragraph.append(line)
+            else:
+                paragraph.append(line)
             before = line
         return paragraphs
 

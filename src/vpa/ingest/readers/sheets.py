@@ -15,7 +15,7 @@ from vpa.ingest.cleaning import squeezed
 from vpa.ingest.contract import EmptyFileError, Item, Part, SourceFile, SourceProblem, UnreadableError
 from vpa.ingest.documents import Bounded, damage_named, document, too_much_text
 from vpa.ingest.readers.extents import spans_of_ods, spans_of_xlsx
-from vpa.ingest.tables import HEADER_DEPTH, is_header, row_text
+from vpa.ingest.tables import HEADER_DEPTH, Columns, is_header
 from vpa.ingest.zipped import opened_zip
 
 # What the library allocates for each cell that a sheet spans, empty or not, with its copies.
@@ -116,12 +116,13 @@ def _sheet_parts(sheet: Any, name: str) -> Iterator[Part]:
         return
     yield Part(name, "heading", {"sheet": name, "row": 1}, level=1)
     place = _header_place(beginning)
-    names: Sequence[str] = ()
+    columns, header_row = Columns(()), 1
     for index, (number, line) in enumerate(chain(beginning, rows)):
         if index == place:
-            names = line
+            columns, header_row = Columns(line), number
         else:
-            yield Part(row_text(names, line), "row", {"sheet": name, "row": number})
+            yield Part(columns.row_text(line), "row", {"sheet": name, "row": number})
+    yield from columns.unused({"sheet": name, "row": header_row})
 
 
 def _header_place(beginning: Sequence[tuple[int, list[str]]]) -> int:

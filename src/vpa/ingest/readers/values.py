@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vpa.ingest.contract import Part
+from vpa.ingest.tables import Columns
 from vpa.ingest.values import cell_text, flat_values
 
 
@@ -27,10 +28,12 @@ def _nested(cell: Any) -> bool:
 
 
 def table_parts(rows: Sequence[Mapping[str, Any]]) -> Iterator[Part]:
-    """A row for each record."""
+    """A row for each record, and the names of columns that no row has a value in."""
+    columns = Columns(list(rows[0]))
     for number, row in enumerate(rows, 1):
-        cells = ((key, cell_text(cell)) for key, cell in row.items())
-        yield Part("; ".join(f"{key}: {cell}" for key, cell in cells if cell), "row", {"row": number})
+        # All rows have the same keys, not always in the same order.
+        yield Part(columns.row_text([cell_text(row[key]) for key in rows[0]]), "row", {"row": number})
+    yield from columns.unused({})
 
 
 def line_parts(value: Any, *, most: int) -> Iterator[Part]:

@@ -128,7 +128,7 @@ def _parts(element: Any, level: int, entities: Entities, *, attributed: bool) ->
             yield _attribute_row(element, attributes)
             attributes = []
         yield _text_part(element, level, entities, attributes)
-    elif _is_record(element):
+    elif _is_record(element) and not (attributed and _are_alike(element)):
         cells = [(local_name(child), _cell(child, entities, attributed=attributed)) for child in element]
         cells = [*attributes, *cells]
         yield Part("; ".join(f"{key}: {value}" for key, value in cells if value), "row", line_of(element))
@@ -207,6 +207,11 @@ def _is_mixed(element: Any) -> bool:
     if (element.text or "").strip():
         return True
     return any((child.tail or "").strip() or not isinstance(child.tag, str) for child in element)
+
+
+def _are_alike(element: Any) -> bool:
+    """Whether the children are records of one kind, each with attributes of its own."""
+    return len({local_name(child) for child in element}) == 1 and any(list(_attributes(child)) for child in element)
 
 
 def _is_record(element: Any) -> bool:
