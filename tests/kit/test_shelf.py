@@ -358,3 +358,52 @@ def test_a_reader_that_keeps_the_bytes_is_an_error(tmp_path: Path, monkeypatch: 
     assert shelf.discard([key(1)]) == 0
     assert not _in_files(tmp_path, b"<one>")
     shelf.close()
+
+
+@pytest.mark.parametrize("damage", ["UPDATE total SET bytes = 1000000000", "UPDATE total SET bytes = -5000000"])
+def test_a_wrong_sum_is_counted_anew(tmp_path: Path, damage: str) -> None:
+    shelf = FileShelf(str(tmp_path / "t"), layout=LAYOUT, max_bytes=10_000)
+    shelf.put({key(1): bytes(100)})
+    damaged(tmp_path / "t", damage)
+    shelf.put({key(2): bytes(50)})
+    # Nothing is dropped for it.
+    assert shelf.known([key(1), key(2)]) == {key(1), key(2)}
+    assert shelf.size_bytes == 150
+    shelf.close()
+
+
+def test_a_sum_that_never_falls_ends(tmp_path: Path) -> None:
+    shelf = FileShelf(str(tmp_path / "t"), layout=LAYOUT, max_bytes=10_000)
+    shelf.put({key(1): bytes(9_000)})
+    damaged(tmp_path / "t", "DROP TRIGGER dropped; UPDATE total SET bytes = 10000")
+    shelf.put({key(2): bytes(50)})
+    assert shelf.size_bytes == 0
+    shelf.close()
+
+
+def test_a_sum_that_is_missing_is_an_error_until_the_file_is_opened_again(tmp_path: Path) -> None:
+    shelf = FileShelf(str(tmp_path / "t"), layout=LAYOUT, max_bytes=10_000)
+    shelf.put({key(1): bytes(100)})
+    damaged(tmp_path / "t", "DELETE FROM total")
+    with pytest.raises(ShelfError, match="does not say how much it holds"):
+        shelf.put({key(2): bytes(50)})
+    shelf.close()
+    shelf.put({key(2): bytes(50)})
+    assert shelf.size_bytes == 150
+    shelf.close()
+
+
+def test_a_value_of_another_type_is_none_and_is_replaced(tmp_path: Path) -> None:
+    shelf = FileShelf(str(tmp_path / "t"), layout=LAYOUT, max_bytes=10_000)
+    shelf.put({key(1): b"one", key(2): b"two"})
+    damaged(tmp_path / "t", "UPDATE entries SET value = 'text' WHERE number = 1")
+    assert dict(shelf.get([key(1), key(2)])) == {key(2): b"two"}
+    shelf.put({key(1): b"one"})
+    assert dict(shelf.get([key(1)])) == {key(1): b"one"}
+    shelf.close()
+
+
+def damaged(path: Path, script: str) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.executescript(script)
+    connection.close()

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -43,6 +44,8 @@ async def _run(args: Namespace) -> int:
     _check(args)
     async with AsyncExitStack() as stack:
         system = await stack.enter_async_context(await _system(config, args, stack))
+        # In a folder that is watched, a report that is read would bring the next report for ever.
+        system.own_files = [args.report] if args.report else []
         if args.watch:
             return await _watch(system, args)
         report = await _ingest(system, args)
@@ -92,7 +95,7 @@ def _options(args: Namespace) -> dict[str, Any]:
 async def _ingest(system: EnhancedRAGSystem, args: Namespace) -> FilesReport:
     latest = FilesReport()
     with shown_progress("files", quiet=args.json and not sys.stderr.isatty()) as show:
-        total = await asyncio.to_thread(_count, args)
+        total = await asyncio.to_thread(_count, args, system.own_files)
         started = time.monotonic()
 
         def advance(report: FilesReport) -> None:
@@ -122,9 +125,10 @@ async def _ingest(system: EnhancedRAGSystem, args: Namespace) -> FilesReport:
     return report
 
 
-def _count(args: Namespace) -> int:
+def _count(args: Namespace, own: Sequence[str | os.PathLike[str]]) -> int:
     options = _options(args)
-    search = Search(**{name: options[name] for name in ("include", "exclude", "hidden", "links", "ignore_files")})
+    names = ("include", "exclude", "hidden", "links", "ignore_files")
+    search = Search(**{name: options[name] for name in names}, own=[os.path.realpath(path) for path in own])
     return sum(isinstance(item, FoundFile) for item in find_files(args.paths, search))
 
 

@@ -10,18 +10,20 @@ import ctypes
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeAlias
 
-from vpa.ingest.contract import Limits, SourceProblem
+from vpa.ingest.contract import Limits, SourceNote, SourceProblem, SourceSkipped
 from vpa.ingest.formats import FORMATS
 from vpa.ingest.frames import LENGTH, Frame, document_frame, packed, remark_frame, unpacked
 from vpa.ingest.quality.facts import facts_of, prepare
 from vpa.ingest.reading import FileReading, ReadDocument
 
+Remark: TypeAlias = SourceProblem | SourceNote | SourceSkipped
 _PART: Final = 1 << 20
 _BUFFER: Final = 1 << 16
 _PR_SET_PDEATHSIG: Final = 1
@@ -71,16 +73,14 @@ def _answer(job: Mapping[str, Any], request: Mapping[str, Any], *, own_bytes: in
             yield {**_END, "hash": digest, "parser": job["known_parser"], "is_known": True}
             return
         yield {"kind": "begin", "hash": digest}
-        remarks = 0
+        counts: Counter[type[Remark]] = Counter()
         for item in reading.read(path, name):
             if not isinstance(item, ReadDocument):
-                remarks += 1
-                if remarks > _MOST_REMARKS:
+                counts[type(item)] += 1
+                if counts[type(item)] > _MOST_REMARKS:
                     continue
             yield _frame(item)
-        if remarks > _MOST_REMARKS:
-            more = f"has {remarks - _MOST_REMARKS} more places like the {_MOST_REMARKS} that were named"
-            yield remark_frame(SourceProblem(name, more))
+        yield from (remark_frame(remark) for remark in _more(counts, name))
     except MemoryError:
         # What it could not finish is scattered over its memory: the next file gets a new process.
         is_spent = True
@@ -90,6 +90,16 @@ def _answer(job: Mapping[str, Any], request: Mapping[str, Any], *, own_bytes: in
     except OSError as error:
         yield remark_frame(SourceProblem(name, f"cannot be read: {error.strerror or error}"))
     yield {**_END, "hash": digest, "parser": parser_of(reading.formats), "is_spent": is_spent}
+
+
+def _more(counts: Mapping[type[Remark], int], name: str) -> Iterator[Remark]:
+    """What was not named one by one. Only problems make a file one that failed."""
+    for kind, what in ((SourceProblem, "problems"), (SourceNote, "notes"), (SourceSkipped, "files of unknown kinds")):
+        more = counts[kind] - _MOST_REMARKS
+        if more > 0:
+            # Of the file itself "skipped" would say that no reader knows it.
+            said = SourceNote if kind is SourceSkipped else kind
+            yield said(name, f"has {more} more {what} beside the {_MOST_REMARKS} that were named")
 
 
 def _frame(item: Any) -> Frame:

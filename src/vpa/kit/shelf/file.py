@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from vpa.kit.shelf.contract import Shelf, ShelfError
 from vpa.kit.shelf.layout import ShelfLayout
@@ -58,7 +58,8 @@ class FileShelf(Shelf):
         if not self._is_there:
             return {}
         with self._opened() as connection:
-            return dict(self._rows(connection, "value", keys))
+            # Of another type: damaged, and replaced when it is put again.
+            return {key: value for key, value in self._rows(connection, "value", keys) if isinstance(value, bytes)}
 
     def known(self, keys: Sequence[bytes]) -> set[bytes]:
         """As the contract says."""
@@ -79,11 +80,21 @@ class FileShelf(Shelf):
                 "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 values.items(),
             )
-            while _total(connection) > self.max_bytes:
-                connection.execute(
-                    f"DELETE FROM {table} WHERE number IN (SELECT number FROM {table} ORDER BY number LIMIT ?)",
-                    (_DROPPED_AT_ONCE,),
-                )
+            self._make_room(connection, sum(map(len, values.values())))
+
+    def _make_room(self, connection: sqlite3.Connection, added: int) -> None:
+        """Drop the oldest rows. What the file says of its size may be wrong, if something else wrote to it."""
+        table, total = self._layout.table, _total(connection)
+        if not 0 <= total <= self.max_bytes + added:
+            connection.execute(f"UPDATE total SET bytes = {self._layout.sum}")
+        while _total(connection) > self.max_bytes:
+            dropped = connection.execute(
+                f"DELETE FROM {table} WHERE number IN (SELECT number FROM {table} ORDER BY number LIMIT ?)",
+                (_DROPPED_AT_ONCE,),
+            )
+            if not dropped.rowcount:
+                connection.execute(f"UPDATE total SET bytes = {self._layout.sum}")
+                return
 
     def discard(self, keys: Sequence[bytes]) -> int:
         """As the contract says; no file is made for it, and nothing is removed where the shelf is only read."""
@@ -120,9 +131,7 @@ class FileShelf(Shelf):
             if connection is not None:
                 connection.close()
 
-    def _rows(
-        self, connection: sqlite3.Connection, column: str, keys: Sequence[bytes]
-    ) -> Iterator[tuple[bytes, bytes]]:
+    def _rows(self, connection: sqlite3.Connection, column: str, keys: Sequence[bytes]) -> Iterator[tuple[bytes, Any]]:
         for part in _parts(keys):
             marks = ", ".join("?" * len(part))
             yield from connection.execute(
@@ -141,7 +150,8 @@ class FileShelf(Shelf):
                     self._connection = self._open()
                     self._inode = _inode(self.path)
                 yield self._connection
-            except (sqlite3.Error, OSError) as error:
+            except Exception as error:
+                # A file that something else wrote to may hold anything.
                 what = "read" if self._read_only else "used"
                 raise ShelfError(f"{self.path} cannot be {what}: {error}") from error
 
@@ -195,8 +205,10 @@ def _use_log(connection: sqlite3.Connection) -> None:
 
 
 def _total(connection: sqlite3.Connection) -> int:
-    total: int = connection.execute("SELECT bytes FROM total").fetchone()[0]
-    return total
+    row = connection.execute("SELECT bytes FROM total").fetchone()
+    if row is None or not isinstance(row[0], int):
+        raise sqlite3.DatabaseError("it does not say how much it holds")
+    return row[0]
 
 
 def _inode(path: str) -> int | None:

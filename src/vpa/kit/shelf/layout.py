@@ -22,6 +22,11 @@ class ShelfLayout:
     contents: str
 
     @property
+    def sum(self) -> str:
+        """The SQL for the bytes of all values."""
+        return f"(SELECT COALESCE(SUM(LENGTH(value)), 0) FROM {self.table})"
+
+    @property
     def script(self) -> str:
         """The SQL that creates the tables and marks the file, in one transaction."""
         return f"""
@@ -30,7 +35,7 @@ CREATE TABLE IF NOT EXISTS {self.table} (
     number INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS total (id INTEGER PRIMARY KEY CHECK (id = 1), bytes INTEGER NOT NULL);
-INSERT OR IGNORE INTO total VALUES (1, 0);
+INSERT INTO total SELECT 1, {self.sum} WHERE NOT EXISTS (SELECT * FROM total);
 CREATE TRIGGER IF NOT EXISTS added AFTER INSERT ON {self.table} BEGIN
     UPDATE total SET bytes = bytes + LENGTH(NEW.value);
 END;

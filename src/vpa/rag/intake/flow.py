@@ -46,6 +46,7 @@ _WAITING: Final = 8 << 20
 _CUT_AT_ONCE: Final = 64
 _READING: Final = 8  # Hexadecimal digits that tell one reading of a file from another.
 _WRITES: Final = 2
+_EMPTY: Final = str(EmptyFileError())
 # What was read is written after that time, even if it is little.
 _WAITED_S: Final = 2.0
 # The ledger is saved when so many files changed, or a quarter of it: what a crash keeps it from is read again.
@@ -185,7 +186,7 @@ class Flow:
                 await self._take_document(file, frame, documents)
             case "problem":
                 self._fail(file, str(frame["origin"]), str(frame["message"]))
-            case "note" if file.file.is_named and frame["message"] == str(EmptyFileError()):
+            case "note" if file.file.is_named and (frame["origin"], frame["message"]) == (file.name, _EMPTY):
                 self._fail(file, str(frame["origin"]), str(frame["message"]))
             case "note":
                 if frame.get("is_mendable") is True:

@@ -39,7 +39,9 @@ PathLike = str | os.PathLike[str]
 
 @explains
 class FileVerbs(RunningSystem):
-    """What a RAG system does with files."""
+    """What a RAG system does with files. `own_files`: of the program, which are never read, such as its report."""
+
+    own_files: Sequence[PathLike] = ()
 
     async def ingest(
         self,
@@ -197,7 +199,7 @@ class FileVerbs(RunningSystem):
     ) -> Search:
         """Where this system keeps its own data is never read, and never watched."""
         path = self.manager.config.path
-        own = () if path is None else (os.path.realpath(path),)
+        own = tuple(map(os.path.realpath, (*self.own_files, *(() if path is None else (path,)))))
         return Search(
             include=_patterns(include),
             exclude=_patterns(exclude),
