@@ -162,7 +162,8 @@ def test_a_link_stands_for_what_is_found_only_through_it(tmp_path: Path) -> None
     assert names(tmp_path) == expected
     assert names(tmp_path, links=True) == expected
     assert names(tmp_path, exclude=["sub"], include=["*.md"]) == ["plain.md", "again.md"]
-    assert [text for _, text in remarks(tmp_path)] == ["up: is a link to a folder that it lies in, and was not followed"]
+    said = ["up: is a link to a folder that it lies in, and was not followed"]
+    assert [text for _, text in remarks(tmp_path)] == said
 
 
 def test_a_link_to_what_is_ignored_is_read_only_where_a_pattern_takes_it_in(tmp_path: Path) -> None:

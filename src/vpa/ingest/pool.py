@@ -33,7 +33,7 @@ _STARTED_WITHIN_S: Final = 60.0
 _ENDED_WITHIN_S: Final = 5.0
 _BUFFER: Final = 1 << 16
 # Files of one process: memory that libraries leak is given back.
-_FILES_PER_PROCESS: Final = 2000
+_FILES_PER_PROCESS: Final = 20_000
 # -P: a folder that the program runs in brings no modules.
 _COMMAND: Final = (sys.executable, "-P", "-c", "from vpa.ingest.worker import main; main()")
 # What a process needs of the environment; keys of services are not among it.

@@ -89,6 +89,8 @@ def _answer(job: Mapping[str, Any], request: Mapping[str, Any], *, own_bytes: in
         )
     except OSError as error:
         yield remark_frame(SourceProblem(name, f"cannot be read: {error.strerror or error}"))
+    # What a library keeps would be missing to the files after this one.
+    is_spent = is_spent or _own_bytes() > own_bytes + limits.memory_bytes // 2
     yield {**_END, "hash": digest, "parser": parser_of(reading.formats), "is_spent": is_spent}
 
 

@@ -15,7 +15,7 @@ from vpa.ingest.contract import SourceDocument
 from vpa.ingest.quality.sketch import sketch_of
 
 # Languages are told by that much of the text; fewer letters say nothing.
-_LOOKED_AT: Final = 600
+_LOOKED_AT: Final = 400
 _LETTERS: Final = 40
 # Rare languages, whose codes have three letters, are mostly a wrong guess.
 _ISO_639_1: Final = 2

@@ -29,7 +29,7 @@ _AT_ONCE: Final = 4096
 
 def sketch_of(text: str) -> list[str]:
     """A name for each band; texts of fewer than 20 words have none, as they resemble too many."""
-    words = _WORD.findall(text.casefold())[:_WORDS]
+    words = _WORD.findall(text.encode("utf-8", "replace").decode().casefold())[:_WORDS]
     if len(words) < _FEWEST:
         return []
     smallest = _smallest(_runs(words)).reshape(_BANDS, _ROWS)
@@ -38,7 +38,7 @@ def sketch_of(text: str) -> list[str]:
 
 def _runs(words: list[str]) -> NDArray[np.uint64]:
     """Hashes of all runs of three words, each once."""
-    hashes = np.fromiter((crc32(word.encode("utf-8", "replace")) for word in words), dtype=np.uint64)
+    hashes = np.fromiter(map(crc32, map(str.encode, words)), dtype=np.uint64, count=len(words))
     runs = hashes[: -_RUN + 1].copy()
     for shift in range(1, _RUN):
         runs = runs * np.uint64(0x9E3779B97F4A7C15) + hashes[shift : len(hashes) - _RUN + 1 + shift]
