@@ -6,6 +6,7 @@ Hidden files and links that lead out of the folder are left alone unless asked f
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ from vpa.ingest.ignoring import (
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 # Folders of tools, which no person means when they name the folder above.
 _NEVER: Final = frozenset({"__pycache__", "node_modules", "__MACOSX"})
 
@@ -114,7 +116,7 @@ def _find(named: str, search: Search) -> Iterator[Item]:
         if os.path.islink(path):
             yield SourceProblem(shown, f"is a link to {readable(os.readlink(path))}, which does not exist")
         else:
-            yield SourceProblem(shown, "does not exist" if isinstance(error, FileNotFoundError) else _reason(error))
+            yield SourceProblem(shown, _missing(named) if isinstance(error, FileNotFoundError) else _reason(error))
         return
     if search.is_own(path):
         yield SourceProblem(shown, "is where vpa keeps its own data, and was not read")
@@ -128,6 +130,12 @@ def _find(named: str, search: Search) -> Iterator[Item]:
     else:
         folder = os.path.dirname(path)
         yield _file(path, folder, status, is_named=True)
+
+
+def _missing(named: str) -> str:
+    if _URL.match(named):
+        return "is a URL, which is not read: download it, and name the file"
+    return "does not exist"
 
 
 def _file(path: str, root: str, status: os.stat_result, *, is_named: bool = False) -> FoundFile:
