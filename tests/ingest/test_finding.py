@@ -215,6 +215,15 @@ def test_what_does_not_exist_or_is_empty_is_said(tmp_path: Path) -> None:
     assert said[2].endswith("is a link to nowhere, which does not exist")
 
 
+def test_a_url_is_told_from_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for url in ("https://example.org/a.pdf", "s3://store/a.txt", "file:///tmp/a.txt"):
+        [problem] = find_files([url], Search())
+        assert str(problem) == f"{url}: is a URL, which is not read: download it, and name the file"
+    write(tmp_path, "https:/example.org/a.pdf")
+    assert names(tmp_path, "https://example.org/a.pdf") == ["a.pdf"]
+
+
 def test_names_that_are_not_utf8_can_be_read_and_shown(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/caf\xe9.txt"
     Path(os.fsdecode(path)).write_text("coffee")

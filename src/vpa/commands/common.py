@@ -128,6 +128,11 @@ def print_problem(text: str) -> None:
     sys.stderr.write(printable(text) + "\n")
 
 
+def counted(count: int, word: str) -> str:
+    """`1 file`, `1,200 files`."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
     """A table on stdout, as wide as the terminal; 100 columns where there is none."""
     from rich.console import Console

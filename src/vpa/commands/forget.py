@@ -12,6 +12,7 @@ from vpa.base.clock import SystemClock
 from vpa.base.errors import ConfigurationError, InvalidFilterError
 from vpa.client.manager import VectorDatabaseManager
 from vpa.commands.common import (
+    counted,
     nothing_stored,
     parse_filter,
     print_json,
@@ -107,7 +108,7 @@ def _tell(report: ForgetReport, args: Namespace) -> None:
     for note in report.notes:
         print_problem(f"note: {note}")
     verb = "would be forgotten" if report.is_dry_run else "forgotten"
-    print_line(f"{_counted(report.documents, 'document')} ({_counted(report.chunks, 'chunk')}) {verb}")
+    print_line(f"{counted(report.documents, 'document')} ({counted(report.chunks, 'chunk')}) {verb}")
     for document_id in report.document_ids[:_SHOWN]:
         print_line(f"  {one_line(document_id)}")
     if report.documents > _SHOWN:
@@ -123,7 +124,3 @@ def _tell(report: ForgetReport, args: Namespace) -> None:
         print_line(f"with {', '.join(listed)}")
     if report.files and not report.is_dry_run:
         print_line("a file that still exists comes back with the next ingest: delete it, or name it in .vpaignore")
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -17,7 +17,7 @@ from vpa.base.errors import ConfigurationError
 from vpa.base.providers import VectorDatabaseProvider
 from vpa.client.connect import connect
 from vpa.client.manager import VectorDatabaseManager
-from vpa.commands.common import print_json, print_line, print_problem, print_table, reading, scope, settings
+from vpa.commands.common import counted, print_json, print_line, print_problem, print_table, reading, scope, settings
 from vpa.commands.progress import shown_progress
 from vpa.compose import create_enhanced_rag_system
 from vpa.config.settings import DeploymentConfig
@@ -48,9 +48,10 @@ async def _run(args: Namespace) -> int:
         system.own_files = [args.report] if args.report else []
         if args.watch:
             return await _watch(system, args)
-        report = await _ingest(system, args)
+        problems = _Problems(is_quiet=args.json)
+        report = await _ingest(system, args, problems)
         estimate = await system.estimate(report) if args.dry_run else {}
-    _tell(report, args, estimate)
+    _tell(report, args, estimate, problems)
     return 1 if report.failed else 0
 
 
@@ -59,8 +60,12 @@ def _check(args: Namespace) -> None:
     if args.watch and (args.dry_run or args.retry or args.again):
         raise ConfigurationError("--watch goes with none of --dry-run, --retry and --again")
     if args.report:
+        report = Path(args.report)
+        is_new = not report.exists()
         try:
-            Path(args.report).open("a").close()
+            report.open("a").close()
+            if is_new:
+                report.unlink()
         except OSError as error:
             raise ConfigurationError(
                 f"--report {args.report} cannot be written: {error.strerror or error}; its folder must exist"
@@ -92,7 +97,21 @@ def _options(args: Namespace) -> dict[str, Any]:
     }
 
 
-async def _ingest(system: EnhancedRAGSystem, args: Namespace) -> FilesReport:
+class _Problems:
+    """Names each problem once, as soon as it is known: a long run is not waited for to hear of the first."""
+
+    def __init__(self, *, is_quiet: bool) -> None:
+        self._is_quiet = is_quiet
+        self._named = 0
+
+    def name(self, report: FilesReport) -> None:
+        """Those that are new in the report of this run."""
+        new, self._named = report.failed[self._named :], len(report.failed)
+        for problem in () if self._is_quiet else new:
+            print_problem(one_line(str(problem)))
+
+
+async def _ingest(system: EnhancedRAGSystem, args: Namespace, problems: _Problems) -> FilesReport:
     latest = FilesReport()
     with shown_progress("files", quiet=args.json and not sys.stderr.isatty()) as show:
         total = await asyncio.to_thread(_count, args, system.own_files)
@@ -101,8 +120,9 @@ async def _ingest(system: EnhancedRAGSystem, args: Namespace) -> FilesReport:
         def advance(report: FilesReport) -> None:
             nonlocal latest
             latest = report
+            problems.name(report)
             rate = report.chunks / max(time.monotonic() - started, 1e-3)
-            aside = f"{report.chunks:,} chunks ({rate:,.0f}/s), {len(report.failed)} failed"
+            aside = f"{counted(report.chunks, 'chunk')} ({rate:,.0f}/s), {len(report.failed):,} failed"
             show("ingest", report.files, max(report.files, total), aside)
 
         try:
@@ -115,10 +135,12 @@ async def _ingest(system: EnhancedRAGSystem, args: Namespace) -> FilesReport:
                 **_options(args),
             )
         except asyncio.CancelledError:
-            _name_problems(latest)
+            # Also with --json: no report will tell of them.
+            (_Problems(is_quiet=False) if args.json else problems).name(latest)
+            is_one = latest.documents == 1
             sys.stderr.write(
-                f"vpa: {latest.documents} documents ({latest.chunks} chunks) are stored; the same command goes on from "
-                "there and embeds none of them again\n"
+                f"vpa: {counted(latest.documents, 'document')} ({counted(latest.chunks, 'chunk')}) "
+                f"{'is' if is_one else 'are'} stored; the same command goes on from there and embeds nothing again\n"
             )
             raise
         advance(report)
@@ -136,18 +158,18 @@ async def _watch(system: EnhancedRAGSystem, args: Namespace) -> int:
     """Until Ctrl-C; a report after each change."""
     print_problem("vpa: watching for changes; Ctrl-C ends it")
     async for report in system.watch(*args.paths, **_options(args)):
-        _tell(report, args, {})
+        _tell(report, args, {}, _Problems(is_quiet=args.json))
     return 0
 
 
-def _tell(report: FilesReport, args: Namespace, estimate: dict[str, Any]) -> None:
+def _tell(report: FilesReport, args: Namespace, estimate: dict[str, Any], problems: _Problems) -> None:
     facts = {**report.to_json(), **estimate}
     if args.report:
         Path(args.report).write_text(json.dumps(facts, ensure_ascii=False, indent=2, default=str) + "\n", "utf-8")
     if args.json:
         print_json(facts)
         return
-    _name_problems(report)
+    problems.name(report)
     for note in report.notes:
         print_problem(one_line(f"note: {note}"))
     verb = "would be removed" if report.is_dry_run else "removed"
@@ -157,17 +179,16 @@ def _tell(report: FilesReport, args: Namespace, estimate: dict[str, Any]) -> Non
         print_line(f"{verb}: {report.removed - _REMOVED} more")
     print_line(_sentence(report, estimate))
     if report.skipped:
-        files, kinds = ("file", "kind") if len(report.skipped) == 1 else ("files", "kinds")
-        some = _some(report.skipped)
-        print_line(f"{len(report.skipped)} {files} passed over, whose {kinds} no reader knows: {some}")
+        files, kinds = counted(len(report.skipped), "file"), "kind" if len(report.skipped) == 1 else "kinds"
+        print_line(f"{files} passed over, whose {kinds} no reader knows: {_some(report.skipped)}")
     if report.reused:
-        print_line(f"{report.reused} chunks were stored already and not embedded again")
+        print_line(f"chunks that were stored already and not embedded again: {report.reused:,}")
     if report.cached:
-        print_line(f"{report.cached} chunks had their vectors from the cache of embeddings")
+        print_line(f"chunks with vectors from the cache of embeddings: {report.cached:,}")
     if report.recut or report.shortened_titles:
         print_line(
-            f"{report.recut} chunks were cut again and {report.shortened_titles} titles shortened: they were longer "
-            "than the model reads; a smaller VPA_CHUNK_SIZE avoids it"
+            f"longer than the model reads: {counted(report.recut, 'chunk')}, cut again, and "
+            f"{counted(report.shortened_titles, 'title')}, shortened; a smaller VPA_CHUNK_SIZE avoids it"
         )
     if report.failed and not args.retry:
         print_line("when they are mended: vpa ingest --retry with the same paths reads only those that failed")
@@ -175,20 +196,15 @@ def _tell(report: FilesReport, args: Namespace, estimate: dict[str, Any]) -> Non
         _print_quality(report)
 
 
-def _name_problems(report: FilesReport) -> None:
-    for problem in report.failed:
-        print_problem(one_line(str(problem)))
-
-
 def _sentence(report: FilesReport, estimate: dict[str, Any]) -> str:
     verb = "would be added" if report.is_dry_run else "added"
-    parts = [f"{report.documents} documents {verb} as {report.chunks} chunks"]
+    parts = [f"{counted(report.documents, 'document')} {verb} as {counted(report.chunks, 'chunk')}"]
     for count, what in ((report.unchanged, "unchanged"), (report.moved, "moved"), (report.removed, "removed")):
         if count:
-            parts.append(f"{count} files {what}")
-    parts.append(f"{len(report.failed)} problem{'' if len(report.failed) == 1 else 's'}")
+            parts.append(f"{counted(count, 'file')} {what}")
+    parts.append(counted(len(report.failed), "problem"))
     if "tokens" in estimate:
-        parts.append(f"about {estimate['tokens']:,} tokens to embed")
+        parts.append(f"about {counted(estimate['tokens'], 'token')} to embed")
     if "seconds_to_embed" in estimate:
         parts.append(f"which take {estimate['seconds_to_embed']:.0f} s")
     if estimate.get("price") is not None:

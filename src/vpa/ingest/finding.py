@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 # How bytes are written that are not UTF-8. What looks like it in a name gets its backslash written that way too.
 _ESCAPED: Final = re.compile(rb"\\(x[0-9a-f]{2})")
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 # Folders of tools, which no person means when they name the folder above.
 _NEVER: Final = frozenset({"__pycache__", "node_modules", "__MACOSX"})
 
@@ -71,7 +72,7 @@ class Search:
 
     def passes_over(self, path: str, name: str) -> bool:
         """Whether a file or folder is left out whatever the patterns say: hidden, a tool's, or the program's own."""
-        if name in _NEVER or (name.startswith(".") and not self.hidden):
+        if (name in _NEVER and self.ignore_files) or (name.startswith(".") and not self.hidden):
             return True
         # To follow every path step by step would cost more than all else here.
         is_perhaps = any(os.path.basename(own) == name for own in self.own) or (bool(self.own) and os.path.islink(path))
@@ -123,7 +124,7 @@ def _find(named: str, search: Search) -> Iterator[Item]:
         if os.path.islink(path):
             yield SourceProblem(shown, f"is a link to {readable(os.readlink(path))}, which does not exist")
         else:
-            yield SourceProblem(shown, "does not exist" if isinstance(error, FileNotFoundError) else _reason(error))
+            yield SourceProblem(shown, _missing(named) if isinstance(error, FileNotFoundError) else _reason(error))
         return
     if search.is_own(path):
         yield SourceProblem(shown, "is where vpa keeps its own data, and was not read")
@@ -137,6 +138,12 @@ def _find(named: str, search: Search) -> Iterator[Item]:
     else:
         folder = os.path.dirname(path)
         yield _file(path, folder, status, is_named=True)
+
+
+def _missing(named: str) -> str:
+    if _URL.match(named):
+        return "is a URL, which is not read: download it, and name the file"
+    return "does not exist"
 
 
 def _file(path: str, root: str, status: os.stat_result, *, is_named: bool = False) -> FoundFile:
@@ -307,7 +314,8 @@ class _Walk:
             return None
 
     def _leaves_out(self, path: str, ignores: list[Ignore], *, is_folder: bool) -> bool:
-        return os.path.basename(path) in _NEVER or self._verdict(path, ignores, is_folder=is_folder)
+        is_tool = os.path.basename(path) in _NEVER and self.search.ignore_files
+        return is_tool or self._verdict(path, ignores, is_folder=is_folder)
 
     def _file(self, path: str, status: os.stat_result) -> Iterator[Item]:
         if self._include is not None and not self._include.match_file(os.path.relpath(path, self.root)):
