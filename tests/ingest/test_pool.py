@@ -8,8 +8,10 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 import vpa
@@ -241,3 +243,17 @@ def running() -> str:
         except OSError:
             continue
     return "\n".join(lines)
+
+
+async def test_a_read_that_is_cancelled_while_a_process_starts_leaves_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("The harbour.")
+    for wait_s in (0, 0.001, 0.02, 0.2):
+        async with ReaderPool(Limits(), size=1) as pool:
+            reading = asyncio.ensure_future(anext(pool.read([Job(str(path), "a.txt", 12)])))
+            await asyncio.sleep(wait_s)
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+        own = psutil.Process()
+        assert not [child for child in own.children() if "vpa.ingest.worker" in " ".join(child.cmdline())]

@@ -41,3 +41,8 @@ def test_a_key_that_stands_twice_is_named(text: str) -> None:
 def test_what_is_no_json_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError):
         parse_json(text)
+
+
+def test_a_number_of_thousands_of_digits_is_named() -> None:
+    with pytest.raises(ValueError, match="thousands of digits"):
+        parse_json("1" * 5000)

@@ -66,6 +66,8 @@ class ReaderPool:
         self._ocr_languages = ocr_languages
         self._idle: list[_Reader] = []
         self._all: set[_Reader] = set()
+        self._starting: set[asyncio.Future[_Reader]] = set()
+        self._ending: set[asyncio.Future[None]] = set()
         self._gate = asyncio.Semaphore(size)
         # Ours, as a process that is killed leaves what it unpacked.
         self._scratch = Scratch()
@@ -140,7 +142,14 @@ class ReaderPool:
                 ) from error
 
     async def _started(self) -> _Reader:
-        reader = await _Reader.start(self._command, self._limits, directory=self._scratch.part())
+        starting = asyncio.ensure_future(_Reader.start(self._command, self._limits, directory=self._scratch.part()))
+        try:
+            reader = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # The process is on its way, and would be left without anybody who ends it.
+            self._starting.add(starting)
+            starting.add_done_callback(self._end_late)
+            raise
         self._all.add(reader)
         try:
             await reader.ready()
@@ -157,13 +166,26 @@ class ReaderPool:
 
     async def _end(self, reader: _Reader) -> None:
         self._all.discard(reader)
-        await asyncio.shield(reader.end())
+        ending = asyncio.ensure_future(reader.end())
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+        await asyncio.shield(ending)
+
+    def _end_late(self, started: asyncio.Future[_Reader]) -> None:
+        if not started.cancelled() and started.exception() is None:
+            ending = asyncio.ensure_future(started.result().end())
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+        self._starting.discard(started)
 
     async def close(self) -> None:
         """End all processes. Twice is no error."""
         self._idle.clear()
         while self._all:
             await self._end(next(iter(self._all)))
+        while self._starting or self._ending:
+            await asyncio.gather(*self._starting, *self._ending, return_exceptions=True)
+            await asyncio.sleep(0)
         self._scratch.close()
 
     async def __aenter__(self) -> Self:
@@ -324,11 +346,13 @@ class _Reader:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._requests.close()
-        await self._process.wait()
-        # Without it the transport of a killed process is closed by the collector, with a warning.
-        transport = getattr(self._process, "_transport", None)
-        if transport is not None:
-            transport.close()
+        try:
+            await self._process.wait()
+        finally:
+            # Without it the transport of a killed process is closed by the collector, with a warning.
+            transport = getattr(self._process, "_transport", None)
+            if transport is not None:
+                transport.close()
         # What it had unpacked when it was killed.
         await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
 
