@@ -346,13 +346,12 @@ class _Reader:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._requests.close()
-        try:
-            await self._process.wait()
-        finally:
-            # Without it the transport of a killed process is closed by the collector, with a warning.
-            transport = getattr(self._process, "_transport", None)
-            if transport is not None:
-                transport.close()
+        # Whoever waits for a process waits for its pipes, and one whose reading is paused, as nobody takes what came,
+        # never tells its end.
+        transport = getattr(self._process, "_transport", None)
+        if transport is not None:
+            transport.close()
+        await self._process.wait()
         # What it had unpacked when it was killed.
         await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
 
