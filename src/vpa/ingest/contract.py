@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -63,7 +63,7 @@ class SourceDocument:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     format: str = "text"
     origin: str = ""
-    spans: tuple[Span, ...] = ()
+    spans: Sequence[Span] = ()
     flags: tuple[str, ...] = ()
 
 

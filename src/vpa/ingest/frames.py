@@ -9,11 +9,13 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
-from vpa.ingest.contract import SourceDocument, SourceNote, SourceProblem, SourceSkipped, Span
+from vpa.ingest.contract import SourceDocument, SourceNote, SourceProblem, SourceSkipped
+from vpa.ingest.packed_spans import PackedSpans, columns_of
 
 Frame: TypeAlias = dict[str, Any]
 LENGTH: Final = struct.Struct("<I")
 _MOMENT: Final = "$moment"
+_SHOWN: Final = 40
 _REMARK: Final[Mapping[str, type]] = {"origin": str, "message": str}
 # By kind, what a frame needs, and of which type.
 _NEEDED: Final[Mapping[str, Mapping[str, type]]] = {
@@ -27,7 +29,7 @@ _NEEDED: Final[Mapping[str, Mapping[str, type]]] = {
     "document": {
         **dict.fromkeys(("title", "content", "key", "document_id", "format", "origin", "inner", "media_type"), str),
         "metadata": dict,
-        "spans": list,
+        "spans": dict,
         "flags": list,
         "facts": dict,
     },
@@ -49,9 +51,14 @@ def unpacked(body: bytes | bytearray) -> Frame:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(frame, dict):
         raise ValueError("a frame is an object")
-    for name, kind in _NEEDED.get(str(frame.get("kind")), {"kind": type(None)}).items():
+    needed = _NEEDED.get(str(frame.get("kind")))
+    if needed is None:
+        raise ValueError(f"no frame is of kind {str(frame.get('kind'))[:_SHOWN]!r}")
+    for name, kind in needed.items():
         if not isinstance(frame.get(name), kind):
             raise ValueError(f"{name} is {type(frame.get(name)).__name__}")
+    if frame["kind"] == "document":
+        frame["spans"] = PackedSpans(frame["spans"], length=len(frame["content"]))
     return frame
 
 
@@ -73,31 +80,13 @@ def _with_moments(value: dict[str, Any]) -> Any:
 def document_frame(document: SourceDocument, facts: Mapping[str, Any]) -> Frame:
     """A document with what the reading process learned about it."""
     fields = {name: getattr(document, name) for name in document.__slots__}
-    return {"kind": "document", **fields, "spans": [tuple(span) for span in document.spans], "facts": dict(facts)}
+    return {"kind": "document", **fields, "spans": columns_of(document.spans), "facts": dict(facts)}
 
 
 def document_of(frame: Frame) -> SourceDocument:
-    """The inverse; raises ValueError for what no reader yields."""
+    """The inverse, of a frame that was unpacked."""
     fields = {name: frame[name] for name in SourceDocument.__slots__}
-    spans = tuple(_span(span) for span in fields.pop("spans"))
-    place = 0
-    for span in spans:
-        if not place <= span.start <= span.end <= len(fields["content"]):
-            raise ValueError(f"a span from {span.start} to {span.end} is out of order")
-        place = span.end
-    return SourceDocument(**{**fields, "flags": tuple(map(str, fields["flags"]))}, spans=spans)
-
-
-def _span(value: object) -> Span:
-    if not isinstance(value, list) or len(value) != len(Span._fields):
-        raise ValueError("a span is a list of six")
-    span = Span(*value)
-    numbers = (span.start, span.end, span.level)
-    if any(type(number) is not int for number in numbers) or not isinstance(span.at, dict):
-        raise ValueError("a span has three whole numbers and a place")
-    if not isinstance(span.kind, str) or not isinstance(span.context, str):
-        raise ValueError("a span has a kind and a context, both text")
-    return span
+    return SourceDocument(**{**fields, "flags": tuple(map(str, fields["flags"]))})
 
 
 def remark_frame(remark: SourceProblem | SourceNote | SourceSkipped) -> Frame:

@@ -32,6 +32,7 @@ _OUTPUT_FACTOR: Final = 4
 _STARTED_WITHIN_S: Final = 60.0
 _ENDED_WITHIN_S: Final = 5.0
 _BUFFER: Final = 1 << 16
+_LARGE: Final = 1 << 20
 # Files of one process: memory that libraries leak is given back.
 _FILES_PER_PROCESS: Final = 20_000
 # -P: a folder that the program runs in brings no modules.
@@ -297,7 +298,8 @@ class _Reader:
             body = self._came[LENGTH.size : end]
             del self._came[:end]
             self._has_begun = True
-            return unpacked(body)
+            # A large one would keep the event loop for long.
+            return await asyncio.to_thread(unpacked, body) if length > _LARGE else unpacked(body)
         except asyncio.IncompleteReadError as error:
             code = await self._code()
             is_from_outside = not self._has_begun and -(code or 0) in _FROM_OUTSIDE

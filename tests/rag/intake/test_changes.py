@@ -261,3 +261,20 @@ async def test_a_path_of_what_was_ingested_is_forgotten_too(
 async def test_a_misspelled_option_names_the_one_that_is_meant(rag: vpa.EnhancedRAGSystem, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="include"):
         await rag.ingest(tmp_path, inclde=["*.md"])  # type: ignore[call-arg]
+
+
+async def test_what_is_found_through_a_link_is_called_by_it(rag: vpa.EnhancedRAGSystem, tmp_path: Path) -> None:
+    config, outside = tmp_path / "cfg", tmp_path / "outside"
+    (config / "..2024_01" / "sub").mkdir(parents=True)
+    outside.mkdir()
+    (config / "..2024_01" / "guide.md").write_text("The guide.")
+    (config / "..2024_01" / "sub" / "deep.md").write_text("Deep in it.")
+    (outside / "x.md").write_text("Somewhere else.")
+    (config / "..data").symlink_to("..2024_01")
+    (config / "guide.md").symlink_to("..data/guide.md")
+    (config / "sub").symlink_to("..data/sub", target_is_directory=True)
+    (config / "far").symlink_to(outside, target_is_directory=True)
+    await rag.ingest(config, links=True)
+    assert await ids(rag) == ["cfg/far/x.md", "cfg/guide.md", "cfg/sub/deep.md"]
+    report = await rag.ingest(config, links=True, sync=True)
+    assert (report.unchanged, report.removed) == (3, 0)

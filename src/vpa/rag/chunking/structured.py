@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import dropwhile, takewhile
+from itertools import chain, dropwhile, takewhile
 from typing import Any, Final
 
 from vpa.ingest.contract import WALLS, Span
@@ -63,7 +63,7 @@ def _covering(content: str, spans: Sequence[Span]) -> Iterator[Span]:
     """The spans, and between them prose for what they leave out; marks alone (`## `, `|---|`) go with what follows."""
     place = 0
     before = Span(0, 0, "text", {})
-    for span in (*spans, Span(len(content), len(content), "text", {})):
+    for span in chain(spans, (Span(len(content), len(content), "text", {}),)):
         gap = content[place : span.start]
         start = place + len(gap) - len(gap.lstrip())
         is_mark = span.end > span.start and not any(map(str.isalnum, gap))

@@ -43,6 +43,7 @@ _FILES_AT_ONCE: Final = 16
 _BYTES_AT_ONCE: Final = 1 << 20
 # Characters of documents that were read and not yet cut.
 _WAITING: Final = 8 << 20
+_SPAN: Final = 100  # What a span weighs while its document is cut.
 _CUT_AT_ONCE: Final = 64
 _READING: Final = 8  # Hexadecimal digits that tell one reading of a file from another.
 _WRITES: Final = 2
@@ -219,7 +220,7 @@ class Flow:
                 return
             document = self._with_own_id(file, document, origin, reason)
         file.waiting += 1
-        await documents.put(_Read(file, document, origin), weight=len(document.content))
+        await documents.put(_Read(file, document, origin), weight=len(document.content) + _SPAN * len(document.spans))
 
     def _first_with(self, document_id: str, frame: Frame, file: OpenFile) -> str:
         """Where a document's id was met before: one of its own in this run, another in this file; else empty."""

@@ -35,9 +35,16 @@ class Names:
         directory = os.path.dirname(file.path)
         prefix = self._known.get(directory)
         if prefix is None:
-            prefix = self._known[directory] = self._prefix(directory, file)
+            prefix = self._known[directory] = self._prefix_of(directory, file)
         name = readable(os.path.basename(file.path))
         return f"{prefix}/{name}" if prefix else name
+
+    def _prefix_of(self, directory: str, file: FoundFile) -> str:
+        way = os.path.relpath(directory, file.root)
+        if os.path.realpath(directory) == os.path.normpath(os.path.join(os.path.realpath(file.root), way)):
+            return self._prefix(directory, file)
+        # Through a link it is called as it was found, wherever the link leads.
+        return "/".join(filter(None, (self._prefix(file.root, file), readable(way).replace(os.sep, "/"))))
 
     def _prefix(self, directory: str, file: FoundFile) -> str:
         """The name of the innermost known folder around a directory, and the way from there."""
