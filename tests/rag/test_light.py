@@ -256,7 +256,7 @@ def test_a_file_of_the_first_layout_is_read(tmp_path: Path) -> None:
             );
             CREATE TABLE total (id INTEGER PRIMARY KEY CHECK (id = 1), bytes INTEGER NOT NULL);
             INSERT INTO total VALUES (1, 5);
-            INSERT INTO tokens (key, value) VALUES (x'01', 'value');
+            INSERT INTO tokens (key, value) VALUES (x'01', x'76616c7565');
             PRAGMA application_id = 1987076468;
             PRAGMA user_version = 1;
             """
