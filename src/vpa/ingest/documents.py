@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from vpa.ingest.cleaning import squeezed
 from vpa.ingest.contract import Item, Part, SourceDocument, SourceFile, SourceProblem, UnreadableError, assembled
 
 
@@ -63,6 +64,12 @@ def too_much_text(file: SourceFile) -> SourceProblem:
     return SourceProblem(
         file.name, f"holds more than {size:g} MB of text: the rest was left out; split the file, or raise `text_bytes`"
     )
+
+
+def comment_text(text: str, *, author: str | None) -> str:
+    """A remark that hangs on a text, with who made it; empty where it says nothing."""
+    name = squeezed(author or "")
+    return f"Comment by {name}: {text}" if name and text else f"Comment: {text}" if text else ""
 
 
 @contextmanager

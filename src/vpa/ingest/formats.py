@@ -115,8 +115,17 @@ FORMATS: Final[Mapping[str, Format]] = {
             reader="sheets",
             needs=("python-calamine",),
         ),
-        Format(name="odt", endings=(".odt",), media_type=f"{_OPEN}.text", reader="odt", needs=("lxml",)),
-        Format(name="odp", endings=(".odp",), media_type=f"{_OPEN}.presentation", reader="odt", needs=("lxml",)),
+        *(
+            Format(name=name, endings=endings, media_type=f"{_OPEN}.{kind}", reader="odt", needs=("lxml",), version=2)
+            for name, endings, kind in (
+                ("odt", (".odt", ".ott"), "text"),
+                ("odp", (".odp", ".otp"), "presentation"),
+                ("odg", (".odg", ".otg"), "graphics"),
+                ("fodt", (".fodt",), "text-flat-xml"),
+                ("fodp", (".fodp",), "presentation-flat-xml"),
+                ("fodg", (".fodg",), "graphics-flat-xml"),
+            )
+        ),
         Format(
             name="epub",
             endings=(".epub",),
