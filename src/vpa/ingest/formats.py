@@ -133,7 +133,7 @@ FORMATS: Final[Mapping[str, Format]] = {
             reader="epub",
             needs=("lxml", "selectolax"),
         ),
-        Format(name="rtf", endings=(".rtf",), media_type="application/rtf", reader="rtf", needs=("striprtf",)),
+        Format(name="rtf", endings=(".rtf",), media_type="application/rtf", reader="rtf", version=2),
         Format(name="csv", endings=(".csv",), media_type="text/csv", reader="delimited"),
         Format(name="tsv", endings=(".tsv", ".tab"), media_type="text/tab-separated-values", reader="delimited"),
         Format(name="json", endings=(".json",), media_type="application/json", reader="json"),

@@ -95,6 +95,22 @@ def test_lists_and_shapes_in_a_cell_are_its_text(tmp_path: Path) -> None:
     assert written(tmp_path, table) == ["one two three; four"]
 
 
+def test_a_cell_that_spans_rows_is_in_each(tmp_path: Path) -> None:
+    first = '<table:table-cell table:number-rows-spanned="2"><text:p>Ulm</text:p></table:table-cell>'
+    rows = [
+        cell("<text:p>Town</text:p>") + cell("<text:p>Year</text:p>"),
+        first + cell("<text:p>1377</text:p>"),
+        "<table:covered-table-cell/>" + cell("<text:p>1890</text:p>"),
+        cell("<text:p>Bonn</text:p>") + cell("<text:p>11</text:p>"),
+    ]
+    table = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
+    assert written(tmp_path, f"<table:table>{table}</table:table>") == [
+        "Town: Ulm; Year: 1377",
+        "Town: Ulm; Year: 1890",
+        "Town: Bonn; Year: 11",
+    ]
+
+
 def test_comments_say_who_made_them(tmp_path: Path) -> None:
     comment = "<office:annotation><dc:creator>Ann</dc:creator><text:p>Is this so?</text:p></office:annotation>"
     assert written(tmp_path, f"<text:p>It{comment} is.</text:p>") == ["It is.", "Comment by Ann: Is this so?"]

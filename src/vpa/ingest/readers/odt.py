@@ -217,16 +217,22 @@ class _Content:
 
     def _rows(self, table: Any) -> Iterator[list[str]]:
         """The rows of a table without those of tables inside of its cells, which are text of the cells."""
+        above: dict[int, tuple[str, int]] = {}
         for row in table.iter(f"{_TABLE}table-row"):
             if next(row.iterancestors(f"{_TABLE}table")) is table:
-                yield self._cells(row)
+                yield self._cells(row, above)
 
-    def _cells(self, row: Any) -> list[str]:
+    def _cells(self, row: Any, above: dict[int, tuple[str, int]]) -> list[str]:
+        """The cells of a row; `above` has the text of those that go on in the next rows, and in how many."""
         texts: list[str] = []
         for cell in row.iterchildren(f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
-            text = " ".join(filter(None, self._cell(cell)))
-            repeated = cell.get(f"{_TABLE}number-columns-repeated", "1")
-            texts += [text] * (min(int(repeated), _WIDEST) if repeated.isdecimal() and len(repeated) < 6 else 1)
+            text, left = above.pop(len(texts), ("", 0))
+            if not left:
+                text = " ".join(filter(None, self._cell(cell)))
+                left = _number(cell, "number-rows-spanned")
+            if left > 1:
+                above[len(texts)] = (text, left - 1)
+            texts += [text] * _number(cell, "number-columns-repeated")
         return texts
 
     def _cell(self, cell: Any) -> Iterator[str]:
@@ -263,6 +269,12 @@ class _Content:
 def _is_apart(element: Any) -> bool:
     """Whether an element inside of a paragraph has paragraphs of its own: a shape, a note, a comment."""
     return isinstance(element.tag, str) and (element.tag in _APART or element.tag.startswith(_DRAW))
+
+
+def _number(cell: Any, name: str) -> int:
+    """How many rows or columns a cell has."""
+    number = cell.get(f"{_TABLE}{name}", "1")
+    return max(min(int(number), _WIDEST), 1) if number.isdecimal() and len(number) < 6 else 1
 
 
 def _formula(element: Any) -> Iterator[str]:
