@@ -19,6 +19,7 @@ NAMES = (
             ("style", "style"),
             ("chart", "chart"),
             ("presentation", "presentation"),
+            ("fo", "xsl-fo-compatible"),
             ("meta", "meta"),
         ]
     )
@@ -150,6 +151,19 @@ def test_what_is_hidden_is_left_out_and_flagged(tmp_path: Path) -> None:
     data = zipped({"content.xml": content(inside, before=before), "styles.xml": styles})
     document = only(read_bytes(tmp_path, "a.odt", data))
     assert (document.content, document.flags) == ("Seen too", ("hidden_text",))
+
+
+def test_white_text_is_seen_where_something_around_it_has_a_background(tmp_path: Path) -> None:
+    before = (
+        '<office:automatic-styles><style:style style:name="W"><style:text-properties fo:color="#ffffff"/></style:style>'
+        '<style:style style:name="B"><style:table-cell-properties fo:background-color="#000080"/></style:style>'
+        "</office:automatic-styles>"
+    )
+    span = '<text:p><text:span text:style-name="W">white</text:span></text:p>'
+    row = f'<table:table-row><table:table-cell table:style-name="B">{span}</table:table-cell></table:table-row>'
+    inside = f"<text:p>Text</text:p>{span}<table:table>{row}</table:table>"
+    document = only(read_bytes(tmp_path, "a.odt", zipped({"content.xml": content(inside, before=before)})))
+    assert (texts(document), document.flags) == (["Text", "white"], ("hidden_text",))
 
 
 OBJECT = '<text:p>See<draw:frame><draw:object xlink:href="./Object 1"/></draw:frame></text:p>'

@@ -251,7 +251,7 @@ class _Content:
         return cleaned("".join(texts))
 
     def _collect(self, element: Any, texts: list[str]) -> None:
-        if self._styles.is_hidden(element.get(f"{_TEXT}style-name")) or element.tag == f"{_TEXT}hidden-text":
+        if self._styles.is_unseen(element) or element.tag == f"{_TEXT}hidden-text":
             self._hide(element)
             return
         texts.append(element.text or "")
