@@ -82,10 +82,11 @@ FORMATS: Final[Mapping[str, Format]] = {
         Format(name="pdf", endings=(".pdf",), media_type="application/pdf", reader="pdf", needs=("pypdfium2",)),
         Format(
             name="docx",
-            endings=(".docx", ".docm"),
+            endings=(".docx", ".docm", ".dotx", ".dotm"),
             media_type=f"{_ZIPPED}.wordprocessingml.document",
             reader="docx",
             needs=("python-docx",),
+            version=2,
         ),
         Format(
             name="pptx",

@@ -145,16 +145,6 @@ def test_merged_cells_keep_their_columns(tmp_path: Path) -> None:
     assert texts(only(read_bytes(tmp_path, "x.docx", saved(opened)))) == ["A: wide; C: tall", "A: low; B: y; C: tall"]
 
 
-def test_footnotes_come_last(tmp_path: Path) -> None:
-    notes = (
-        '<w:footnotes xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main">'
-        '<w:footnote w:type="separator" w:id="0"><w:p><w:r><w:t>no</w:t></w:r></w:p></w:footnote>'
-        '<w:footnote w:id="1"><w:p><w:r><w:t>See page 3.</w:t></w:r></w:p></w:footnote></w:footnotes>'
-    )
-    document = only(read_bytes(tmp_path, "notes.docx", changed(saved(report()), {"word/footnotes.xml": notes})))
-    assert texts(document)[-1] == "See page 3."
-
-
 def test_control_characters_do_not_come_through(tmp_path: Path) -> None:
     opened = docx.Document()
     opened.add_paragraph("soft\u00adhyphen and\u200b zero")
