@@ -97,10 +97,11 @@ FORMATS: Final[Mapping[str, Format]] = {
         ),
         Format(
             name="xlsx",
-            endings=(".xlsx", ".xlsm", ".xlsb"),
+            endings=(".xlsx", ".xlsm", ".xlsb", ".xltx", ".xltm"),
             media_type=f"{_ZIPPED}.spreadsheetml.sheet",
             reader="sheets",
             needs=("python-calamine",),
+            version=2,
         ),
         Format(
             name="xls",
@@ -111,10 +112,11 @@ FORMATS: Final[Mapping[str, Format]] = {
         ),
         Format(
             name="ods",
-            endings=(".ods",),
+            endings=(".ods", ".ots"),
             media_type=f"{_OPEN}.spreadsheet",
             reader="sheets",
             needs=("python-calamine",),
+            version=2,
         ),
         *(
             Format(name=name, endings=endings, media_type=f"{_OPEN}.{kind}", reader="odt", needs=("lxml",), version=2)

@@ -50,7 +50,7 @@ class Rows(Iterator[tuple[int, Sequence[str]]]):
         if self.unclosed:
             named = ", ".join(map(str, self.unclosed[:_NAMED]))
             more = f" and {len(self.unclosed) - _NAMED} more" if len(self.unclosed) > _NAMED else ""
-            yield f"has a quotation mark that is not closed in row {named}{more}: it was read as text; double or close it"
+            yield f"has a quotation mark that is not closed in row {named}{more}: read as text; double or close it"
 
     def _strict(self) -> Iterator[list[str]]:
         """A reader of rows that fails where a quotation mark is closed inside of a cell, or never."""

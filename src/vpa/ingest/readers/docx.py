@@ -14,6 +14,7 @@ from vpa.ingest.cleaning import aware, cleaned, squeezed
 from vpa.ingest.contract import Item, Part, SourceFile, UnreadableError
 from vpa.ingest.documents import damage_named, document
 from vpa.ingest.readers.docx_asides import Asides
+from vpa.ingest.readers.office_properties import own_author
 from vpa.ingest.tables import table_parts
 from vpa.ingest.zipped import opened_zip
 
@@ -61,7 +62,7 @@ def _items(file: SourceFile) -> Iterator[Item]:
     properties = opened.core_properties
     title = squeezed(properties.title or "").removeprefix(_PROGRAM_TITLE) or body.title or _first_heading(parts)
     metadata = {
-        "author": squeezed(properties.author or ""),
+        "author": own_author(properties.author or ""),
         "created": aware(properties.created) if properties.created else None,
         "language": squeezed(properties.language or ""),
     }

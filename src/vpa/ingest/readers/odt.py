@@ -11,10 +11,11 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from vpa.ingest.bounded import read_bytes
-from vpa.ingest.cleaning import cleaned, moment, squeezed
+from vpa.ingest.cleaning import cleaned, squeezed
 from vpa.ingest.contract import EmptyFileError, Item, Location, Part, SourceFile, UnreadableError
 from vpa.ingest.documents import comment_text, damage_named, document
 from vpa.ingest.readers.odt_styles import Styles, named_styles
+from vpa.ingest.readers.office_properties import open_properties
 from vpa.ingest.tables import table_parts
 from vpa.ingest.zipped import member_bytes, opened_zip, xml_tree
 
@@ -92,25 +93,10 @@ def _items(file: SourceFile, root: Any, *, pages: Any, facts: Any, objects: Call
     parts = list(content.parts(counted="page" if file.format in ("odg", "fodg") else "slide"))
     if pages is not None:
         parts += _Content(pages, pages, objects).edges()
-    metadata = _facts(facts)
+    metadata = open_properties(facts)
     heading = next((part.text for part in parts if part.kind == "heading"), "")
     title = metadata.pop("title", "") or heading
     yield from document(file, parts, title=title, metadata=metadata, flags=content.flags)
-
-
-def _facts(said: Any) -> dict[str, Any]:
-    """What a file says of itself, which may be missing."""
-    if said is None:
-        return {}
-    texts: dict[str, str] = {}
-    for element in said.iter("{*}*"):
-        texts.setdefault(element.tag.rpartition("}")[2], squeezed(element.text or ""))
-    return {
-        "title": texts.get("title", ""),
-        "author": texts.get("initial-creator") or texts.get("creator", ""),
-        "created": moment(texts.get("creation-date") or texts.get("date", "")),
-        "language": texts.get("language", ""),
-    }
 
 
 class _Content:

@@ -35,11 +35,15 @@ def graphic_parts(holder: Any, related: Callable[[str], bytes], *, at: Location 
 
 def chart_parts(tree: Any, *, at: Location) -> Iterator[Part]:
     """Titles of a chart and of its axes, then its values: a row for each category, a column for each series."""
-    titles = [_rich_text(title) for title in tree.iter(f"{_C}title")]
-    yield Part("\n".join(filter(None, titles)), at=at)
+    yield Part(chart_titles(tree), at=at)
     for plot in tree.iter(f"{_C}plotArea"):
         for kind in plot:
             yield from _rows(list(kind.iterchildren(f"{_C}ser")), at)
+
+
+def chart_titles(tree: Any) -> str:
+    """The titles of a chart and of its axes, a line for each."""
+    return "\n".join(filter(None, (_rich_text(title) for title in tree.iter(f"{_C}title"))))
 
 
 def _rows(series: list[Any], at: Location) -> Iterator[Part]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from vpa.ingest.cleaning import aware, cleaned, squeezed
 from vpa.ingest.contract import Item, Location, Part, SourceFile
 from vpa.ingest.documents import damage_named, document
+from vpa.ingest.readers.office_properties import own_author
 from vpa.ingest.tables import table_parts
 from vpa.ingest.zipped import opened_zip
 
@@ -34,7 +35,7 @@ def _items(file: SourceFile) -> Iterator[Item]:
     properties = opened.core_properties
     title = _own_title(squeezed(properties.title or "")) or next((p.text for p in parts if p.kind == "heading"), "")
     metadata = {
-        "author": squeezed(properties.author or ""),
+        "author": own_author(properties.author or ""),
         "created": aware(properties.created) if properties.created else None,
         "language": squeezed(properties.language or ""),
     }
