@@ -90,10 +90,11 @@ FORMATS: Final[Mapping[str, Format]] = {
         ),
         Format(
             name="pptx",
-            endings=(".pptx", ".pptm"),
+            endings=(".pptx", ".pptm", ".potx", ".potm", ".ppsx", ".ppsm"),
             media_type=f"{_ZIPPED}.presentationml.presentation",
             reader="pptx",
             needs=("python-pptx",),
+            version=2,
         ),
         Format(
             name="xlsx",
