@@ -79,7 +79,14 @@ FORMATS: Final[Mapping[str, Format]] = {
             reader="html",
             needs=("selectolax",),
         ),
-        Format(name="pdf", endings=(".pdf",), media_type="application/pdf", reader="pdf", needs=("pypdfium2",)),
+        Format(
+            name="pdf",
+            endings=(".pdf",),
+            media_type="application/pdf",
+            reader="pdf",
+            needs=("pypdfium2",),
+            version=2,
+        ),
         Format(
             name="docx",
             endings=(".docx", ".docm", ".dotx", ".dotm"),
