@@ -143,6 +143,7 @@ FORMATS: Final[Mapping[str, Format]] = {
             media_type="application/epub+zip",
             reader="epub",
             needs=("lxml", "selectolax"),
+            version=2,
         ),
         Format(name="rtf", endings=(".rtf",), media_type="application/rtf", reader="rtf", version=2),
         Format(name="csv", endings=(".csv",), media_type="text/csv", reader="delimited", version=2),

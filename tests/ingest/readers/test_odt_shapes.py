@@ -220,6 +220,14 @@ def test_flat_xml_is_read_as_the_packed_file_is(tmp_path: Path) -> None:
     assert document.metadata == {"author": "Ann"}
 
 
-@pytest.mark.parametrize(("data", "words"), [(b"", "is empty"), (b"<a/>", "is not"), (b"text", "is damaged")])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "is empty"),
+        (b"<a/>", "is not"),
+        (b"text", "is damaged"),
+        (b'<!DOCTYPE a [<!ENTITY b "c">]><a/>', "declares entities"),
+    ],
+)
 def test_flat_xml_that_cannot_be_read_is_named(tmp_path: Path, data: bytes, words: str) -> None:
     assert words in refusal(tmp_path, "a.fodt", data)

@@ -17,7 +17,7 @@ from vpa.ingest.documents import comment_text, damage_named, document
 from vpa.ingest.readers.odt_styles import Styles, named_styles
 from vpa.ingest.readers.office_properties import open_properties
 from vpa.ingest.tables import table_parts
-from vpa.ingest.zipped import member_bytes, opened_zip, xml_tree
+from vpa.ingest.zipped import member_bytes, opened_zip, refuse_entities, xml_tree
 
 _ODF: Final = "urn:oasis:names:tc:opendocument:xmlns"
 _TEXT: Final = f"{{{_ODF}:text:1.0}}"
@@ -63,6 +63,7 @@ def _read_flat(file: SourceFile) -> Iterator[Item]:
         raise EmptyFileError()
     what = f"an {file.format.upper()} file"
     with damage_named(what):
+        refuse_entities(data, file.name)
         root = xml_tree(data)
         if root.tag != f"{_OFFICE}document":
             raise UnreadableError(f"is not {what}, whatever its ending says: give it the right ending")

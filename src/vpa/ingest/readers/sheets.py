@@ -53,7 +53,7 @@ def _too_wide(name: str, span: int, file: SourceFile) -> str:
     most = file.limits.memory_bytes // _CELL_BYTES
     return (
         f"sheet {name!r} spans {span} cells, more than the {most} that memory allows: "
-        "delete what stands in far rows and columns, or raise `memory_bytes`"
+        "delete what stands in far rows and columns, or raise VPA_INGEST_MEMORY_MB"
     )
 
 
