@@ -126,6 +126,13 @@ FORMATS: Final[Mapping[str, Format]] = {
             needs=("python-calamine",),
             version=2,
         ),
+        Format(
+            name="fods",
+            endings=(".fods",),
+            media_type=f"{_OPEN}.spreadsheet-flat-xml",
+            reader="sheets",
+            needs=("python-calamine", "lxml"),
+        ),
         *(
             Format(name=name, endings=endings, media_type=f"{_OPEN}.{kind}", reader="odt", needs=("lxml",), version=2)
             for name, endings, kind in (

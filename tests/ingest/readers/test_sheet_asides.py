@@ -16,7 +16,7 @@ from odf.text import P
 from openpyxl.chart import BarChart, Reference
 from openpyxl.comments import Comment
 
-from reading_files import changed, only, places, read, read_bytes
+from reading_files import changed, only, places, read, read_bytes, refusal
 
 
 def saved(workbook: Any) -> bytes:
@@ -111,6 +111,24 @@ def test_a_workbook_says_what_it_is(tmp_path: Path, name: str) -> None:
     assert document.metadata == {"author": "Ann", "created": datetime(2024, 2, 3, 4, 5, 6, tzinfo=UTC)}
     damaged = changed(saved(workbook), {"docProps/core.xml": "<a"})
     assert only(read_bytes(tmp_path, name, damaged)).title == "x"
+
+
+FLAT = """<?xml version="1.0"?><office:document xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"
+xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"
+xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"
+xmlns:dc="http://purl.org/dc/elements/1.1/"><office:meta><dc:title>Towns</dc:title></office:meta><office:body>
+<office:spreadsheet><table:table table:name="Old"><table:table-row>{}{}</table:table-row><table:table-row>{}{}
+</table:table-row></table:table></office:spreadsheet></office:body></office:document>"""
+CELL = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+
+
+def test_flat_xml_is_read_as_the_packed_file_is(tmp_path: Path) -> None:
+    data = FLAT.format(*map(CELL.format, ("Town", "Year", "Ulm", "854"))).encode()
+    document = only(read_bytes(tmp_path, "a.fods", data))
+    assert places(document)[1:] == [("Town: Ulm; Year: 854", {"sheet": "Old", "row": 2})]
+    assert (document.title, document.origin) == ("Towns", "a.fods")
+    for damaged, words in ((b"", "is empty"), (b"<a/>", "is not a spreadsheet"), (data[:200], "is damaged")):
+        assert words in refusal(tmp_path, "a.fods", damaged)
 
 
 def test_an_ods_has_comments_and_says_what_it_is(tmp_path: Path) -> None:

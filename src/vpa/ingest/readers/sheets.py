@@ -16,6 +16,7 @@ from vpa.ingest.cleaning import squeezed
 from vpa.ingest.contract import EmptyFileError, Item, Part, SourceFile, SourceProblem, UnreadableError
 from vpa.ingest.documents import Bounded, damage_named, document, too_much_text
 from vpa.ingest.readers.extents import spans_of_ods, spans_of_xlsx
+from vpa.ingest.readers.flat_sheets import packed
 from vpa.ingest.readers.sheet_asides import Asides, asides_of_ods, asides_of_xlsx
 from vpa.ingest.tables import HEADER_DEPTH, is_header, row_text
 from vpa.ingest.zipped import opened_zip
@@ -27,6 +28,10 @@ _WHOLE: Final = 1e15
 
 def read(file: SourceFile) -> Iterator[Item]:
     """One document, and a problem for each sheet that cannot be read; raises UnreadableError."""
+    if file.format == "fods":
+        with packed(file) as copy:
+            yield from read(copy)
+        return
     with damage_named("a spreadsheet"):
         spans, asides = _looked_through(file)
         yield from _Workbook(file, spans, asides).items()
