@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 
 # Packages of the extra, which the reading processes shall not find either: their path is the one of this program.
-BLOCKED = (
-    "charset_normalizer docx lxml pathspec pptx py3langid pypdfium2 python_calamine selectolax striprtf watchfiles"
-)
+BLOCKED = "charset_normalizer docx lxml pathspec pptx py3langid pypdfium2 python_calamine selectolax watchfiles"
 SITE = """
 import importlib.metadata, sys
 class Blocked:

@@ -8,12 +8,13 @@ from typing import Final
 
 from vpa.ingest.contract import UnreadableError
 
-_ZIPPED: Final = frozenset({"docx", "pptx", "xlsx", "ods", "odt", "odp", "epub", "zip"})
+_ZIPPED: Final = frozenset({"docx", "pptx", "xlsx", "ods", "odt", "odp", "odg", "epub", "zip"})
 _MIMETYPES: Final = (
     (b"application/epub+zip", "epub"),
     (b"application/vnd.oasis.opendocument.text", "odt"),
     (b"application/vnd.oasis.opendocument.spreadsheet", "ods"),
     (b"application/vnd.oasis.opendocument.presentation", "odp"),
+    (b"application/vnd.oasis.opendocument.graphics", "odg"),
 )
 _FOLDERS: Final = (("word/", "docx"), ("ppt/", "pptx"), ("xl/", "xlsx"))
 # Names of streams in a compound file, and what it is then; the first that is there decides.
@@ -49,7 +50,7 @@ def zip_format(path: Path, beginning: bytes, named: str) -> str:
         raise UnreadableError("is a document of Pages, Numbers or Keynote: export it as PDF or DOCX")
     if "META-INF/container.xml" in names:
         return "epub"
-    if "content.xml" in names and named in ("odt", "ods", "odp"):
+    if "content.xml" in names and named in ("odt", "ods", "odp", "odg"):
         return named
     return "zip"
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from vpa.ingest.cleaning import squeezed
 from vpa.ingest.contract import (
     EmptyFileError,
     Item,
@@ -70,8 +71,15 @@ def too_much_text(file: SourceFile) -> SourceProblem:
     """The problem of a file whose text was cut."""
     size = file.limits.text_bytes / (1 << 20)
     return SourceProblem(
-        file.name, f"holds more than {size:g} MB of text: the rest was left out; split the file, or raise `text_bytes`"
+        file.name,
+        f"holds more than {size:g} MB of text: the rest was left out; split the file, or raise VPA_INGEST_TEXT_MB",
     )
+
+
+def comment_text(text: str, *, author: str | None) -> str:
+    """A remark that hangs on a text, with who made it; empty where it says nothing."""
+    name = squeezed(author or "")
+    return f"Comment by {name}: {text}" if name and text else f"Comment: {text}" if text else ""
 
 
 @contextmanager
@@ -82,7 +90,7 @@ def damage_named(what: str) -> Iterator[None]:
     except (UnreadableError, ImportError, NameError):
         raise
     except MemoryError as error:
-        raise UnreadableError("needs more memory than one file may have: split it, or raise `memory_bytes`") from error
+        raise UnreadableError("needs more memory than it may have: split it, or raise VPA_INGEST_MEMORY_MB") from error
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
     except Exception as error:

@@ -85,7 +85,7 @@ FORMATS: Final[Mapping[str, Format]] = {
         ),
         Format(
             name="docx",
-            endings=(".docx", ".docm"),
+            endings=(".docx", ".docm", ".dotx", ".dotm"),
             media_type=f"{_ZIPPED}.wordprocessingml.document",
             reader="docx",
             needs=("python-docx",),
@@ -93,7 +93,7 @@ FORMATS: Final[Mapping[str, Format]] = {
         ),
         Format(
             name="pptx",
-            endings=(".pptx", ".pptm"),
+            endings=(".pptx", ".pptm", ".potx", ".potm", ".ppsx", ".ppsm"),
             media_type=f"{_ZIPPED}.presentationml.presentation",
             reader="pptx",
             needs=("python-pptx",),
@@ -101,7 +101,7 @@ FORMATS: Final[Mapping[str, Format]] = {
         ),
         Format(
             name="xlsx",
-            endings=(".xlsx", ".xlsm", ".xlsb"),
+            endings=(".xlsx", ".xlsm", ".xlsb", ".xltx", ".xltm"),
             media_type=f"{_ZIPPED}.spreadsheetml.sheet",
             reader="sheets",
             needs=("python-calamine",),
@@ -117,15 +117,29 @@ FORMATS: Final[Mapping[str, Format]] = {
         ),
         Format(
             name="ods",
-            endings=(".ods",),
+            endings=(".ods", ".ots"),
             media_type=f"{_OPEN}.spreadsheet",
             reader="sheets",
             needs=("python-calamine",),
             version=2,
         ),
-        Format(name="odt", endings=(".odt",), media_type=f"{_OPEN}.text", reader="odt", needs=("lxml",), version=2),
         Format(
-            name="odp", endings=(".odp",), media_type=f"{_OPEN}.presentation", reader="odt", needs=("lxml",), version=2
+            name="fods",
+            endings=(".fods",),
+            media_type=f"{_OPEN}.spreadsheet-flat-xml",
+            reader="sheets",
+            needs=("python-calamine", "lxml"),
+        ),
+        *(
+            Format(name=name, endings=endings, media_type=f"{_OPEN}.{kind}", reader="odt", needs=("lxml",), version=2)
+            for name, endings, kind in (
+                ("odt", (".odt", ".ott"), "text"),
+                ("odp", (".odp", ".otp"), "presentation"),
+                ("odg", (".odg", ".otg"), "graphics"),
+                ("fodt", (".fodt",), "text-flat-xml"),
+                ("fodp", (".fodp",), "presentation-flat-xml"),
+                ("fodg", (".fodg",), "graphics-flat-xml"),
+            )
         ),
         Format(
             name="epub",
@@ -135,7 +149,7 @@ FORMATS: Final[Mapping[str, Format]] = {
             needs=("lxml", "selectolax"),
             version=2,
         ),
-        Format(name="rtf", endings=(".rtf",), media_type="application/rtf", reader="rtf", needs=("striprtf",)),
+        Format(name="rtf", endings=(".rtf",), media_type="application/rtf", reader="rtf", version=2),
         Format(name="csv", endings=(".csv",), media_type="text/csv", reader="delimited", version=2),
         Format(
             name="tsv", endings=(".tsv", ".tab"), media_type="text/tab-separated-values", reader="delimited", version=2

@@ -12,7 +12,7 @@ from vpa.ingest.contract import Location, Part
 # A name of a column is no sentence.
 _LONGEST_NAME: Final = 80
 _NUMBER: Final = re.compile(r"[\s$€£¥%+\-−(]*\d[\d.,:/'\s\-]*[\s$€£¥%)]*")
-_YEAR: Final = re.compile(r"(?:19|20)\d\d")
+YEAR: Final = re.compile(r"(?:19|20)\d\d")
 # A header is looked for among so many of the first rows that are not empty: titles may stand above it.
 HEADER_DEPTH: Final = 5
 
@@ -20,7 +20,7 @@ HEADER_DEPTH: Final = 5
 def is_header(row: Sequence[str], below: Sequence[str]) -> bool:
     """Whether a row names columns: short, different words (years may be among them), about as many as `below` has."""
     names = [cell for cell in row if cell]
-    words = [name for name in names if not _YEAR.fullmatch(name)]
+    words = [name for name in names if not YEAR.fullmatch(name)]
     if len(names) < 2 or not words or len({name.casefold() for name in names}) < len(names):
         return False
     if 2 * len(names) <= sum(map(bool, below)):

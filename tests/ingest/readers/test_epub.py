@@ -48,6 +48,37 @@ def test_chapters_come_in_the_order_of_the_spine(tmp_path: Path) -> None:
     assert document.metadata == {"author": "Ada, Grace", "created": datetime(2019, 1, 1, tzinfo=UTC), "language": "en"}
 
 
+LINES = "".join(f'<!ENTITY l{n} "&l{n - 1};&l{n - 1};&l{n - 1};&l{n - 1};">' for n in range(1, 10))
+
+
+@pytest.mark.parametrize("start", ["", '<?xml version="1.0"?>\n'])
+def test_entities_that_fill_the_memory_are_left_out_and_noted(tmp_path: Path, start: str) -> None:
+    chapter = (
+        f'{start}<!DOCTYPE html [<!ENTITY l0 "]> lol">{LINES}]><html><body><p>a&l9;b&nbsp;c &l0;</p></body></html>'
+    )
+    document, note = read_bytes(tmp_path, "b.epub", zipped({**MEMBERS, "OEBPS/text/one.xhtml": chapter}))
+    assert isinstance(document, SourceDocument)
+    assert texts(document)[0] == "ab c ]> lol"
+    assert "'OEBPS/text/one.xhtml' declares entities" in str(note)
+    assert "left out: 1" in str(note)
+
+
+def test_entities_that_name_signs_are_written_out(tmp_path: Path) -> None:
+    declared = '<!ENTITY company "Smith &#38; Sons"><!ENTITY far SYSTEM "file:///etc/passwd">'
+    kind = f'<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.1//EN" "http://www.w3.org/x.dtd" [{declared}]>'
+    chapter = f"{kind}<html><body><p>&company; &lt;b&gt;</p></body></html>"
+    document = only(read_bytes(tmp_path, "b.epub", zipped({**MEMBERS, "OEBPS/text/one.xhtml": chapter})))
+    assert texts(document)[0] == "Smith & Sons <b>"
+
+
+def test_a_small_entity_that_is_used_very_often_has_an_end(tmp_path: Path) -> None:
+    chapter = f'<!DOCTYPE html [<!ENTITY a "{"x" * 200}">]><html><body><p>{"&a;" * 10_000}</p></body></html>'
+    document, note = read_bytes(tmp_path, "b.epub", zipped({**MEMBERS, "OEBPS/text/one.xhtml": chapter}))
+    assert isinstance(document, SourceDocument)
+    assert len(document.content) < 1_100_000
+    assert "left out: 4758" in str(note)
+
+
 def test_a_missing_chapter_does_not_stop_the_others(tmp_path: Path) -> None:
     members = {name: data for name, data in MEMBERS.items() if "one" not in name}
     document, problem = read_bytes(tmp_path, "b.epub", zipped(members))
@@ -102,4 +133,4 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, data: bytes, words: str) -
 
 def test_a_member_that_inflates_is_refused(tmp_path: Path) -> None:
     data = zipped(MEMBERS | {"OEBPS/text/one.xhtml": " " * 3_000_000})
-    assert "unpacked_bytes" in refusal(tmp_path, "b.epub", data, limits=Limits(unpacked_bytes=1_000_000))
+    assert "VPA_INGEST_UNPACKED_MB" in refusal(tmp_path, "b.epub", data, limits=Limits(unpacked_bytes=1_000_000))

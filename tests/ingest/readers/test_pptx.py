@@ -93,4 +93,4 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, data: bytes, words: str) -
 
 def test_a_member_that_inflates_is_refused(tmp_path: Path) -> None:
     data = changed(saved(deck()), {"ppt/media/x.bin": b"\0" * 5_000_000})
-    assert "unpacked_bytes" in refusal(tmp_path, "bomb.pptx", data, limits=Limits(unpacked_bytes=4_000_000))
+    assert "VPA_INGEST_UNPACKED_MB" in refusal(tmp_path, "bomb.pptx", data, limits=Limits(unpacked_bytes=4_000_000))

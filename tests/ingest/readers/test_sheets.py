@@ -117,7 +117,7 @@ def test_text_beyond_the_limit_is_cut_and_named(tmp_path: Path) -> None:
     assert isinstance(document, SourceDocument)
     assert isinstance(problem, SourceProblem)
     assert 4000 < len(document.content) <= 5200
-    assert "text_bytes" in problem.message
+    assert "VPA_INGEST_TEXT_MB" in problem.message
 
 
 def ods(path: Path, *, rows: int = 1, columns: int = 1) -> None:
@@ -178,4 +178,4 @@ def test_a_truncated_workbook_is_named(tmp_path: Path) -> None:
 
 def test_a_sheet_that_inflates_is_refused(tmp_path: Path) -> None:
     data = changed(saved(openpyxl.Workbook()), {"xl/worksheets/sheet1.xml": b" " * 5_000_000})
-    assert "unpacked_bytes" in refusal(tmp_path, "x.xlsx", data, limits=Limits(unpacked_bytes=1_000_000))
+    assert "VPA_INGEST_UNPACKED_MB" in refusal(tmp_path, "x.xlsx", data, limits=Limits(unpacked_bytes=1_000_000))

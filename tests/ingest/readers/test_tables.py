@@ -8,7 +8,7 @@ import pytest
 
 from ingest.readers.source_files import document, items, texts
 from vpa.ingest.contract import SourceDocument, SourceProblem, UnreadableError
-from vpa.ingest.readers import delimited
+from vpa.ingest.readers import delimited_rows
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -33,7 +33,7 @@ def test_a_table_of_numbers_has_no_header(tmp_path: Path) -> None:
 
 def test_excel_may_say_the_delimiter(tmp_path: Path) -> None:
     read = document(tmp_path, "a.csv", "sep=|\na|b,c\n1|2,3\n")
-    assert (read.content, read.spans[0].at) == ("a: 1; b,c: 2,3", {"row": 3})
+    assert (read.content, read.spans[0].at) == ("a: 1; b,c: 2,3", {"row": 2})
 
 
 def test_cells_beyond_the_header_are_kept(tmp_path: Path) -> None:
@@ -54,13 +54,59 @@ def test_letters_with_subjects_stay_rows(tmp_path: Path) -> None:
     assert texts(read, "row") == ["from: a; to: b; subject: s; date: 2024-01-01; body: text"]
 
 
-def test_a_quotation_mark_that_is_not_closed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "_FIELD_LIMIT", 1000)
-    read, problem = items(tmp_path, "a.csv", 'a,b\n1,2\n"3,4\n' + "5,6\n" * 1000)
+QUOTED = [
+    ('a,b\n1,2\n"3,4\n5,6\n', ["a: 1; b: 2", 'a: "3; b: 4', "a: 5; b: 6"], [3]),
+    ('a,b\n"3,4\n5,6\n"x",7\n', ['a: "3; b: 4', "a: 5; b: 6", "a: x; b: 7"], [2]),
+    ('a,b\n"3,4\n5,6\n"7,8', ['a: "3; b: 4', "a: 5; b: 6", 'a: "7; b: 8'], [2, 4]),
+    ('a,b\n1,"2\n\n3",4\n', ["a: 1; b: 2 3; 4"], []),
+    ('a,b\n1,"2 ""x"" y"\n', ['a: 1; b: 2 "x" y'], []),
+    ('a,b\n"1\n2" ,3\n4,5\n', ["a: 1 2; b: 3", "a: 4; b: 5"], []),
+    ('a,b\n"x"y,3\n4,5" tall\n', ["a: xy; b: 3", 'a: 4; b: 5" tall'], []),
+]
+
+
+@pytest.mark.parametrize(("text", "rows", "unclosed"), QUOTED)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_quotation_mark_that_is_not_closed_swallows_no_rows(
+    tmp_path: Path, text: str, rows: list[str], unclosed: list[int], end: str
+) -> None:
+    read, *notes = items(tmp_path, "a.csv", text.replace("\n", end))
+    assert isinstance(read, SourceDocument)
+    assert texts(read) == rows
+    assert [str(note).partition("in row ")[2].partition(":")[0] for note in notes] == (
+        [", ".join(map(str, unclosed))] if unclosed else []
+    )
+
+
+def test_many_quotation_marks_that_are_not_closed_take_no_time_and_few_words(tmp_path: Path) -> None:
+    read, note = items(tmp_path, "a.csv", "a,b\n" + '"1,2\n' * 30_001)
+    assert isinstance(read, SourceDocument)
+    assert len(read.spans) == 30_001
+    assert "row 2, 3, 4, 5, 6 and 29996 more" in str(note)
+
+
+def test_a_cell_that_is_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited_rows, "FIELD_LIMIT", 1000)
+    read, problem = items(tmp_path, "a.csv", "a,b\n1,2\n3," + "4" * 2000 + "\n5,6\n")
     assert isinstance(problem, SourceProblem)
-    assert "perhaps a quotation mark is not closed" in problem.message
+    assert "cannot be read beyond row 2" in problem.message
     assert isinstance(read, SourceDocument)
     assert read.content == "a: 1; b: 2"
+
+
+def test_years_may_name_columns(tmp_path: Path) -> None:
+    read = document(tmp_path, "a.csv", "Region,2020,2021\nNorth,5,6\n")
+    assert texts(read) == ["Region: North; 2020: 5; 2021: 6"]
+    assert document(tmp_path, "a.csv", "2020,2021\n5,6\n").content == "2020; 2021\n5; 6"
+
+
+def test_comments_above_a_table_are_rows_of_their_own(tmp_path: Path) -> None:
+    text = "# exported by Lab 3, room 5\n# 2024-01-01\nName,Price\napple,1\n"
+    read = document(tmp_path, "a.csv", text)
+    assert texts(read) == ["# exported by Lab 3; room 5", "# 2024-01-01", "Name: apple; Price: 1"]
+    assert [span.at["row"] for span in read.spans] == [1, 2, 4]
+    assert document(tmp_path, "a.csv", "#id,name\n7,Ann\n").content == "#id: 7; name: Ann"
+    assert document(tmp_path, "a.csv", "tag,n\n#one,1\n#two,2\n").content == "tag: #one; n: 1\ntag: #two; n: 2"
 
 
 def test_a_long_header_does_not_fill_the_memory(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,22 +9,36 @@ from dataclasses import dataclass
 from typing import Final
 
 from vpa.ingest.bounded import read_text, within
-from vpa.ingest.contract import Item, Part, SourceDocument, SourceFile, SourceProblem, UnreadableError, assembled
+from vpa.ingest.contract import (
+    Item,
+    Part,
+    SourceDocument,
+    SourceFile,
+    SourceNote,
+    SourceProblem,
+    UnreadableError,
+    assembled,
+)
 from vpa.ingest.conversations import document_of
 from vpa.ingest.conversations.tables import conversation_of_rows, is_conversation
-from vpa.ingest.tables import Columns
+from vpa.ingest.readers.delimited_rows import Rows
+from vpa.ingest.tables import YEAR, Columns, row_text
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _LOOKED_AT: Final = 1 << 16
 _SAMPLE_ROWS: Final = 50
-# Python's own limit is that of the process; the reader has one of its own.
-_FIELD_LIMIT: Final = 1 << 20
+# Comments of programs stand above a table; so many rows may be among them.
+_COMMENTS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Column names (empty where the first row is data) and the other rows, each with its number in a spreadsheet."""
+    """Column names (empty where the first row is data) and the other rows, each with its number in a spreadsheet.
 
+    `comments` are the lines above it.
+    """
+
+    comments: Sequence[tuple[int, Sequence[str]]]
     columns: Sequence[str]
     header_row: int
     rows: Iterator[tuple[int, Sequence[str]]]
@@ -37,7 +49,7 @@ def read(file: SourceFile) -> Iterator[Item]:
     whole = read_text(file)
     yield from whole.notes
     text, said = _said_delimiter(whole.text)
-    reading = _Reading(text, said or _delimiter(text, file.format), rows_before=1 if said else 0)
+    reading = Rows(text, said or _delimiter(text, file.format))
     table = _table(reading)
     conversation = None
     if is_conversation(table.columns):
@@ -50,12 +62,15 @@ def read(file: SourceFile) -> Iterator[Item]:
         if not content:
             raise UnreadableError(reading.problem or "holds no values")
         yield SourceDocument(title=file.title, content=content, origin=file.name, spans=spans)
+    yield from (SourceNote(file.name, note) for note in reading.notes())
     if reading.problem:
         yield SourceProblem(file.name, reading.problem)
 
 
 def _parts(table: _Table) -> Iterator[Part]:
     columns = Columns(table.columns)
+    for number, cells in table.comments:
+        yield Part(row_text((), [" ".join(cell.split()) for cell in cells]), "row", {"row": number})
     for number, cells in table.rows:
         yield Part(columns.row_text([" ".join(cell.split()) for cell in cells]), "row", {"row": number})
     yield from columns.unused({"row": table.header_row})
@@ -63,10 +78,19 @@ def _parts(table: _Table) -> Iterator[Part]:
 
 def _table(rows: Iterator[tuple[int, Sequence[str]]]) -> _Table:
     first = list(itertools.islice(rows, 2))
+    comments: list[tuple[int, Sequence[str]]] = []
+    while len(first) == 2 and len(comments) < _COMMENTS and _is_comment(first[0][1], first[1][1]):
+        comments.append(first.pop(0))
+        first += itertools.islice(rows, 1)
     names = [" ".join(cell.split()) for cell in first[0][1]] if first else []
     if _is_header(names, len(first)):
-        return _Table(names, first[0][0], itertools.chain(first[1:], rows))
-    return _Table((), 0, itertools.chain(first, rows))
+        return _Table(comments, names, first[0][0], itertools.chain(first[1:], rows))
+    return _Table(comments, (), 0, itertools.chain(first, rows))
+
+
+def _is_comment(cells: Sequence[str], below: Sequence[str]) -> bool:
+    """Whether a row is a line such as "# exported by a program"; one as wide as the row below it names columns."""
+    return cells[0].lstrip().startswith("#") and (len(cells) != len(below) or below[0].lstrip().startswith("#"))
 
 
 def _said_delimiter(text: str) -> tuple[str, str]:
@@ -87,46 +111,22 @@ def _delimiter(text: str, format: str) -> str:
 
 
 def _agreement(text: str, delimiter: str) -> tuple[float, int]:
-    widths = Counter(len(cells) for _, cells in itertools.islice(_Reading(text, delimiter), _SAMPLE_ROWS))
+    widths = Counter(len(cells) for _, cells in itertools.islice(Rows(text, delimiter), _SAMPLE_ROWS))
     if not widths:
         return 0.0, 0
     width, count = widths.most_common(1)[0]
     return (count / widths.total(), width) if width > 1 else (0.0, 0)
 
 
-class _Reading(Iterator[tuple[int, Sequence[str]]]):
-    """Number and cells of each row that is not blank; `problem` says afterwards what stopped the reading."""
-
-    def __init__(self, text: str, delimiter: str, *, rows_before: int = 0) -> None:
-        csv.field_size_limit(_FIELD_LIMIT)
-        self._rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        self._number = rows_before
-        self.problem = ""
-
-    def __next__(self) -> tuple[int, Sequence[str]]:
-        while not self.problem:
-            try:
-                cells = next(self._rows)
-            except csv.Error as error:
-                reason = f"a cell is longer than {_FIELD_LIMIT} characters" if "field larger" in str(error) else error
-                self.problem = (
-                    f"cannot be read beyond row {self._number}: {reason}; perhaps a quotation mark is not closed"
-                )
-                break
-            self._number += 1
-            if any(cell.strip() for cell in cells):
-                return self._number, cells
-        raise StopIteration
-
-
 def _is_header(cells: Sequence[str], rows: int) -> bool:
-    """Whether the cells of the first row are names: short, all different, none a number."""
+    """Whether the cells of the first row are names: short, all different, none a number; years may be among words."""
     named = [cell for cell in cells if cell]
     if rows < 2 or len(named) * 2 <= len(cells):
         return False
-    return len({cell.lower() for cell in named}) == len(named) and not any(
-        len(cell) > 100 or _is_number(cell) for cell in named
-    )
+    words = [cell for cell in named if not YEAR.fullmatch(cell)]
+    if not words or len({cell.lower() for cell in named}) < len(named):
+        return False
+    return not any(len(word) > 100 or _is_number(word) for word in words)
 
 
 def _is_number(cell: str) -> bool:

@@ -1,4 +1,5 @@
-"""Word documents (DOCX, DOCM): headings, paragraphs, list items, tables as rows, and footnotes, in their order.
+"""Word documents (DOCX, DOCM, DOTX): headings, paragraphs, list items, tables as rows, and what hangs on them: text
+boxes, footnotes, comments, charts.
 
 Hidden text, and white text, is left out and flagged. Macros and linked files are never touched.
 """
@@ -10,10 +11,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from vpa.ingest.cleaning import aware, cleaned, squeezed
-from vpa.ingest.contract import Item, Part, SourceFile
+from vpa.ingest.contract import Item, Part, SourceFile, UnreadableError
 from vpa.ingest.documents import damage_named, document
+from vpa.ingest.readers.docx_asides import Asides
+from vpa.ingest.readers.office_properties import own_author
 from vpa.ingest.tables import table_parts
-from vpa.ingest.zipped import member_bytes, opened_zip, xml_tree
+from vpa.ingest.zipped import opened_zip
 
 _W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _MC: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
@@ -21,7 +24,14 @@ _ON: Final = frozenset({"", "1", "true", "on"})
 _STYLES: Final = (f"{_W}rStyle", f"{_W}pStyle", f"{_W}tblStyle")
 # Stands among the names of styles for the background of all pages.
 _PAGE: Final = "\0page"
-_NOTES: Final = ("word/footnotes.xml", "word/endnotes.xml")
+_MATH: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+_TYPES: Final = (
+    "application/vnd.ms-word.document.macroEnabled.main+xml",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.template.main+xml",
+    "application/vnd.ms-word.template.macroEnabledTemplate.main+xml",
+)
+# What the library says where a file says nothing.
+_PROGRAM_TITLE: Final = "Word Document"
 _LEVEL: Final = re.compile(r"heading (\d)", re.IGNORECASE)
 # Tables inside of cells inside of tables: deeper ones are read as text.
 _DEEPEST: Final = 8
@@ -31,22 +41,31 @@ _WIDEST: Final = 63
 
 def read(file: SourceFile) -> Iterator[Item]:
     """One document; raises UnreadableError."""
-    with opened_zip(file, what="a DOCX file") as archive, damage_named("a DOCX file"):
-        names = set(archive.namelist())
-        trees = [xml_tree(member_bytes(archive, name)) for name in _NOTES if name in names]
-        yield from _items(file, trees)
+    with opened_zip(file, what="a DOCX file"), damage_named("a DOCX file"):
+        yield from _items(file)
 
 
-def _items(file: SourceFile, trees: list[Any]) -> Iterator[Item]:
-    import docx
+def _opened(file: SourceFile) -> Any:
+    """The document. The library knows templates and files with macros, which differ in a name, only when told."""
+    from docx.opc.part import PartFactory
+    from docx.package import Package
+    from docx.parts.document import DocumentPart
 
-    opened = docx.Document(str(file.path))
+    PartFactory.part_type_for.update(dict.fromkeys(_TYPES, DocumentPart))
+    part = Package.open(str(file.path)).main_document_part
+    if not isinstance(part, DocumentPart):
+        raise UnreadableError(f"is damaged, or not a DOCX file: its content is {part.content_type[:80]!r}")
+    return part.document
+
+
+def _items(file: SourceFile) -> Iterator[Item]:
+    opened = _opened(file)
     body = _Body(_shaded_styles(opened))
-    parts = [*body.parts(opened), *body.notes(trees)]
+    parts = list(body.parts(opened))
     properties = opened.core_properties
-    title = squeezed(properties.title or "") or body.title or _first_heading(parts)
+    title = squeezed(properties.title or "").removeprefix(_PROGRAM_TITLE) or body.title or _first_heading(parts)
     metadata = {
-        "author": squeezed(properties.author or ""),
+        "author": own_author(properties.author or ""),
         "created": aware(properties.created) if properties.created else None,
         "language": squeezed(properties.language or ""),
     }
@@ -66,15 +85,23 @@ class _Body:
         self.title = ""
 
     def parts(self, opened: Any) -> Iterator[Part]:
+        self._asides = Asides(opened, self._text)
         yield from self._blocks(opened.element.body, opened, depth=0)
+        yield from self._asides.rest()
+        yield from self._asides.edges()
 
     def _blocks(self, holder: Any, opened: Any, *, depth: int) -> Iterator[Part]:
         """Paragraphs and tables, also those inside of content controls, without the table of contents."""
         from docx.text.paragraph import Paragraph
 
-        for block in holder.iterchildren(f"{_W}p", f"{_W}tbl", f"{_W}sdt"):
+        for block in holder.iterchildren(f"{_W}p", f"{_W}tbl", f"{_W}sdt", f"{_W}customXml"):
             if block.tag == f"{_W}tbl":
                 yield from table_parts(self._rows(block, depth=1))
+                yield from self._boxes(block)
+                yield from self._asides.of_block(block)
+            elif block.tag == f"{_W}customXml":
+                if depth < _DEEPEST:
+                    yield from self._blocks(block, opened, depth=depth + 1)
             elif block.tag == f"{_W}sdt":
                 content = block.find(f"{_W}sdtContent")
                 if content is not None and depth < _DEEPEST and not _is_contents(block):
@@ -83,19 +110,14 @@ class _Body:
                 if text := self._text(block).strip():
                     yield self._paragraph(Paragraph(block, opened._body), text)
                 yield from self._boxes(block)
+                yield from self._asides.of_block(block)
 
-    def _boxes(self, paragraph: Any) -> Iterator[Part]:
-        """Text boxes that hang on a paragraph; Word writes each twice, for programs old and new."""
-        for box in paragraph.iter(f"{_W}txbxContent"):
+    def _boxes(self, block: Any) -> Iterator[Part]:
+        """Text boxes that hang on a paragraph or in a table; Word writes each twice, for programs old and new."""
+        for box in block.iter(f"{_W}txbxContent"):
             if next(box.iterancestors(f"{_MC}Fallback"), None) is None:
-                yield Part("\n".join(filter(None, (self._text(inner).strip() for inner in box.iter(f"{_W}p")))))
-
-    def notes(self, trees: list[Any]) -> Iterator[Part]:
-        """Footnotes and endnotes, without the lines that only separate them."""
-        for tree in trees:
-            for note in tree.iterchildren(f"{_W}footnote", f"{_W}endnote"):
-                if note.get(f"{_W}type", "normal") == "normal":
-                    yield Part(squeezed(" ".join(map(self._text, note.iter(f"{_W}p")))))
+                own = (inner for inner in box.iter(f"{_W}p") if next(inner.iterancestors(f"{_W}txbxContent")) is box)
+                yield Part("\n".join(filter(None, (self._text(paragraph).strip() for paragraph in own))))
 
     def _paragraph(self, block: Any, text: str) -> Part:
         style = _style_name(block)
@@ -133,9 +155,9 @@ class _Body:
         """The text that a reader of the page sees: insertions yes, deletions and hidden runs no."""
         texts = []
         boxed = next(paragraph.iter(f"{_W}txbxContent"), None) is not None
-        for element in paragraph.iter(f"{_W}t", f"{_W}tab", f"{_W}br", f"{_W}cr", f"{_W}noBreakHyphen"):
+        for element in paragraph.iter(f"{_W}t", f"{_W}tab", f"{_W}br", f"{_W}cr", f"{_W}noBreakHyphen", f"{_MATH}t"):
             run = element.getparent()
-            if run is None or run.tag != f"{_W}r" or (boxed and _paragraph_of(run) is not paragraph):
+            if run is None or run.tag not in (f"{_W}r", f"{_MATH}r") or (boxed and _paragraph_of(run) is not paragraph):
                 continue
             text = _TEXTS.get(element.tag) or element.text or ""
             if _is_hidden(run, self._shaded):

@@ -13,6 +13,7 @@ from vpa.ingest.contract import Item, Part, SourceFile, SourceNote, SourceProble
 from vpa.ingest.documents import damage_named, document
 from vpa.ingest.encoding import decode
 from vpa.ingest.markup import parts_of_html
+from vpa.ingest.readers.epub_entities import expanded
 from vpa.ingest.readers.html import declared_encoding
 from vpa.ingest.zipped import member_bytes, opened_zip, xml_tree
 
@@ -78,7 +79,11 @@ class _Book:
         if decoded.broken:
             note = f"chapter {name!r} has {decoded.broken} bytes that are not {decoded.encoding}: they were replaced"
             self._asides.append(SourceNote(self._file.name, note))
-        page = parts_of_html(decoded.text)
+        chapter = expanded(decoded.text)
+        if chapter.refused:
+            note = f"declares entities, as files do that fill the memory; references left out: {chapter.refused}"
+            self._asides.append(SourceNote(self._file.name, f"chapter {name!r} {note}"))
+        page = parts_of_html(chapter.text)
         self._flags.update(page.flags)
         # Chapters without a heading have their title in the head only.
         if page.title and page.parts and not any(part.kind == "heading" for part in page.parts):

@@ -18,6 +18,8 @@ from typing import Any, Final
 from vpa.ingest.cleaning import moment, squeezed
 from vpa.ingest.contract import EmptyFileError, Item, Part, SourceFile, SourceNote, UnreadableError
 from vpa.ingest.documents import damage_named, document
+from vpa.ingest.readers.office_properties import own_author
+from vpa.ingest.readers.pdf_annotations import annotation_parts
 from vpa.ingest.readers.pdf_furniture import without_furniture
 from vpa.ingest.readers.pdf_lines import PageReader
 from vpa.ingest.readers.pdf_paragraphs import Outline, Paragraphs, body_size, heading_key
@@ -34,7 +36,8 @@ _FEWEST_ENTRIES: Final = 3
 _NAMED: Final = 5
 _SHOWN: Final = 60
 _PROGRAM_TITLE: Final = re.compile(
-    r"untitled.*|microsoft (?:word|powerpoint|excel) - .*|powerpoint presentation|slide 1|document\d*|title|.{0,2}"
+    r"\(?(?:untitled|anonymous|unspecified)\b.*"
+    r"|microsoft (?:word|powerpoint|excel) - .*|powerpoint presentation|slide 1|document\d*|title|.{0,2}"
     r"|[a-z]:\\.*|.*\.(?:docx?|wpd|dvi|tex|indd|qxd|pdf|rtf|odt|pptx?|xlsx?|html?|p65|fm)",
     re.IGNORECASE,
 )
@@ -127,13 +130,15 @@ def _items(file: SourceFile, opened: Any) -> Iterator[Item]:
     scans = Scans(file, opened)
     if pictures:
         parts = sorted([*parts, *scans.parts(pictures, alone=not parts)], key=lambda part: part.at["page"])
+    # Sorting keeps what stands on a page behind its text.
+    parts = sorted([*parts, *annotation_parts(opened)], key=lambda part: part.at["page"])
     metadata = opened.get_metadata_dict()
     yield from document(
         file,
         parts,
         title=_own_title(metadata.get("Title", "")) or content.title,
         metadata={
-            "author": squeezed(metadata.get("Author", "")),
+            "author": own_author(metadata.get("Author", "")),
             "created": moment(metadata.get("CreationDate", "")),
             "pages": content.pages,
         },

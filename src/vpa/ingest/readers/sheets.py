@@ -1,4 +1,5 @@
-"""Spreadsheets (XLSX, XLSB, XLS, ODS): one document, in which each row reads `column: value; column: value`.
+"""Spreadsheets (XLSX, XLSB, XLS, ODS): one document, in which each row reads `column: value; column: value`, with the
+comments and text boxes that hang on it behind it.
 
 A row's number is the one that the spreadsheet program shows.
 """
@@ -15,6 +16,8 @@ from vpa.ingest.cleaning import squeezed
 from vpa.ingest.contract import EmptyFileError, Item, Part, SourceFile, SourceProblem, UnreadableError
 from vpa.ingest.documents import Bounded, damage_named, document, too_much_text
 from vpa.ingest.readers.extents import spans_of_ods, spans_of_xlsx
+from vpa.ingest.readers.flat_sheets import packed
+from vpa.ingest.readers.sheet_asides import Asides, asides_of_ods, asides_of_xlsx
 from vpa.ingest.tables import HEADER_DEPTH, Columns, is_header
 from vpa.ingest.zipped import opened_zip
 
@@ -25,15 +28,21 @@ _WHOLE: Final = 1e15
 
 def read(file: SourceFile) -> Iterator[Item]:
     """One document, and a problem for each sheet that cannot be read; raises UnreadableError."""
+    if file.format == "fods":
+        with packed(file) as copy:
+            yield from read(copy)
+        return
     with damage_named("a spreadsheet"):
-        yield from _Workbook(file, _spans(file)).items()
+        spans, asides = _looked_through(file)
+        yield from _Workbook(file, spans, asides).items()
 
 
-def _spans(file: SourceFile) -> Mapping[str, int]:
+def _looked_through(file: SourceFile) -> tuple[Mapping[str, int], Asides]:
+    """How many cells the sheets span, and what the library does not read."""
     if file.format == "xls":
         if not file.path.stat().st_size:
             raise EmptyFileError()
-        return {}
+        return {}, Asides()
     with opened_zip(file, what=f"a spreadsheet ({file.format.upper()})") as archive:
         names = archive.NameToInfo
         if "content.xml" in names:
@@ -41,24 +50,25 @@ def _spans(file: SourceFile) -> Mapping[str, int]:
             for name, span in spans_of_ods(archive).items():
                 if span > file.limits.memory_bytes // _CELL_BYTES:
                     raise UnreadableError("holds too many cells: " + _too_wide(name, span, file))
-            return {}
-        return spans_of_xlsx(archive) if "xl/workbook.xml" in names else {}
+            return {}, asides_of_ods(archive)
+        return spans_of_xlsx(archive) if "xl/workbook.xml" in names else {}, asides_of_xlsx(archive)
 
 
 def _too_wide(name: str, span: int, file: SourceFile) -> str:
     most = file.limits.memory_bytes // _CELL_BYTES
     return (
         f"sheet {name!r} spans {span} cells, more than the {most} that memory allows: "
-        "delete what stands in far rows and columns, or raise `memory_bytes`"
+        "delete what stands in far rows and columns, or raise VPA_INGEST_MEMORY_MB"
     )
 
 
 class _Workbook:
     """The sheets of one file. `spans` says how many cells each has between its first and its last one."""
 
-    def __init__(self, file: SourceFile, spans: Mapping[str, int]) -> None:
+    def __init__(self, file: SourceFile, spans: Mapping[str, int], asides: Asides) -> None:
         self._file = file
         self._spans = spans
+        self._asides = asides
         self._problems: list[SourceProblem] = []
         self._flags: set[str] = set()
 
@@ -69,7 +79,8 @@ class _Workbook:
         if bounded.cut:
             self._problems.append(too_much_text(self._file))
         if parts or not self._problems:
-            yield from document(self._file, parts, flags=self._flags)
+            facts = dict(self._asides.facts)
+            yield from document(self._file, parts, title=facts.pop("title", ""), metadata=facts, flags=self._flags)
         yield from self._problems
 
     def _opened(self) -> Any:
@@ -93,7 +104,8 @@ class _Workbook:
             except Exception as error:  # noqa: BLE001 - the library raises several kinds; the other sheets are read
                 self._problem(f"sheet {facts.name!r} cannot be read: {error}")
                 continue
-            yield from _sheet_parts(sheet, squeezed(facts.name) or "Sheet")
+            name = squeezed(facts.name) or "Sheet"
+            yield from self._asides.among(_sheet_parts(sheet, name), facts.name, name)
 
     def _is_too_wide(self, name: str) -> bool:
         span = self._spans.get(name, 0)
