@@ -49,6 +49,7 @@ class FoundFile:
     mtime_ns: int
     ctime_ns: int
     is_named: bool = False
+    is_link: bool = False
 
 
 Item: TypeAlias = FoundFile | SourceProblem | SourceNote
@@ -70,12 +71,14 @@ class Search:
         for patterns in (self.include, self.exclude):
             spec_of(patterns)
 
-    def passes_over(self, path: str, name: str) -> bool:
+    def passes_over(self, path: str, name: str, *, is_link: bool | None = None) -> bool:
         """Whether a file or folder is left out whatever the patterns say: hidden, a tool's, or the program's own."""
         if (name in _NEVER and self.ignore_files) or (name.startswith(".") and not self.hidden):
             return True
         # To follow every path step by step would cost more than all else here.
-        is_perhaps = any(os.path.basename(own) == name for own in self.own) or (bool(self.own) and os.path.islink(path))
+        is_perhaps = bool(self.own) and (os.path.islink(path) if is_link is None else is_link)
+        for own in self.own:
+            is_perhaps = is_perhaps or own.endswith(name)
         return is_perhaps and self.is_own(path)
 
     def is_own(self, path: str) -> bool:
@@ -98,7 +101,7 @@ def find_files(paths: Sequence[str | os.PathLike[str]], search: Search) -> Itera
             above, _, name = item.path.rpartition(os.sep)
             if above != folder or not real_folder:
                 folder, real_folder = above, os.path.realpath(above or os.sep)
-            real = os.path.realpath(item.path) if os.path.islink(item.path) else os.path.join(real_folder, name)
+            real = os.path.realpath(item.path) if item.is_link else os.path.join(real_folder, name)
             if real not in seen:
                 seen.add(real)
                 yield item
@@ -137,7 +140,7 @@ def _find(named: str, search: Search) -> Iterator[Item]:
         yield SourceProblem(shown, problem)
     else:
         folder = os.path.dirname(path)
-        yield _file(path, folder, status, is_named=True)
+        yield _file(path, folder, status, is_named=True, is_link=os.path.islink(path))
 
 
 def _missing(named: str) -> str:
@@ -146,9 +149,15 @@ def _missing(named: str) -> str:
     return "does not exist"
 
 
-def _file(path: str, root: str, status: os.stat_result, *, is_named: bool = False) -> FoundFile:
-    inside = readable(os.path.relpath(path, root)).replace(os.sep, "/")
-    return FoundFile(path, root, inside, status.st_size, status.st_mtime_ns, status.st_ctime_ns, is_named)
+def _file(path: str, root: str, status: os.stat_result, *, is_named: bool = False, is_link: bool = False) -> FoundFile:
+    inside = readable(_inside(path, root)).replace(os.sep, "/")
+    return FoundFile(path, root, inside, status.st_size, status.st_mtime_ns, status.st_ctime_ns, is_named, is_link)
+
+
+def _inside(path: str, root: str) -> str:
+    """The way from a folder to what was found in it."""
+    start = root if root.endswith(os.sep) else root + os.sep
+    return path[len(start) :] if path.startswith(start) else os.path.relpath(path, root)
 
 
 def _irregular(status: os.stat_result) -> str:
@@ -229,7 +238,7 @@ class _Walk:
 
     def _entry(self, entry: os.DirEntry[str], directory: str, below: list[str]) -> Iterator[Item]:
         shown, ignores = readable(entry.path), self._ignores[directory]
-        if self.search.passes_over(entry.path, entry.name):
+        if self.search.passes_over(entry.path, entry.name, is_link=entry.is_symlink()):
             return
         try:
             is_folder, status = entry.is_dir(), entry.stat()
@@ -251,7 +260,7 @@ class _Walk:
                 yield SourceNote(shown, f"is a link to {readable(real)} and was not followed; --links follows links")
                 return
         if not is_folder:
-            yield from self._file(entry.path, status)
+            yield from self._file(entry.path, status, is_link=entry.is_symlink())
         elif (status.st_dev, status.st_ino) not in self._visited:
             self._visited.add((status.st_dev, status.st_ino))
             self._ignores[entry.path] = ignores
@@ -283,7 +292,7 @@ class _Walk:
             self._ignores[path] = ignores
             waiting.append(path)
         else:
-            yield from self._file(path, status)
+            yield from self._file(path, status, is_link=True)
 
     def _is_left_out(self, real: str, *, is_folder: bool) -> bool:
         """Whether a pattern, or the name of a tool's folder, leaves out what a link leads to."""
@@ -317,16 +326,16 @@ class _Walk:
         is_tool = os.path.basename(path) in _NEVER and self.search.ignore_files
         return is_tool or self._verdict(path, ignores, is_folder=is_folder)
 
-    def _file(self, path: str, status: os.stat_result) -> Iterator[Item]:
-        if self._include is not None and not self._include.match_file(os.path.relpath(path, self.root)):
+    def _file(self, path: str, status: os.stat_result, *, is_link: bool) -> Iterator[Item]:
+        if self._include is not None and not self._include.match_file(_inside(path, self.root)):
             return
         self.is_any = True
         problem = _irregular(status)
-        yield SourceProblem(readable(path), problem) if problem else _file(path, self.root, status)
+        yield SourceProblem(readable(path), problem) if problem else _file(path, self.root, status, is_link=is_link)
 
     def _verdict(self, path: str, ignores: list[Ignore], *, is_folder: bool) -> bool:
         """Whether patterns leave a path out."""
-        inside = os.path.relpath(path, self.root) + ("/" if is_folder else "")
+        inside = _inside(path, self.root) + ("/" if is_folder else "")
         if self._exclude is not None and self._exclude.match_file(inside):
             return True
         return bool(verdict(path, ignores, is_folder=is_folder))

@@ -46,7 +46,7 @@ def packed(frame: Mapping[str, Any]) -> bytes:
 def unpacked(body: bytes | bytearray) -> Frame:
     """The frame; raises ValueError for anything else than an object of the kinds that are sent, with all they need."""
     try:
-        frame = json.loads(body, object_hook=_with_moments)
+        frame = _DECODER.decode(body.decode())
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(frame, dict):
@@ -75,6 +75,9 @@ def _with_moments(value: dict[str, Any]) -> Any:
         return datetime.fromisoformat(value[_MOMENT])
     except ValueError:
         return value
+
+
+_DECODER: Final = json.JSONDecoder(object_hook=_with_moments)
 
 
 def document_frame(document: SourceDocument, facts: Mapping[str, Any]) -> Frame:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
+from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -56,11 +57,14 @@ _CUES: Final = (
 
 
 def facts_of(document: SourceDocument) -> dict[str, Any]:
-    """`language` (ISO 639-1, None where it cannot be told), `flags`, and a `sketch` that finds texts like it."""
+    """`language` (ISO 639-1, None where it cannot be told), `flags`, a `digest` that texts share which differ in blanks
+    only, and a `sketch` that finds texts like it.
+    """
     content = document.content
     return {
         "language": declared_language(document.metadata.get("language")) or language_of(content),
         "flags": flags_of(content),
+        "digest": blake2b(" ".join(content.split()).encode("utf-8", "replace"), digest_size=12).hexdigest(),
         "sketch": sketch_of(content),
     }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any, Final
 
 # Documents whose text is remembered for comparison; some 40 MB.
@@ -21,13 +20,13 @@ class QualityTally:
     languages: Counter[str] = field(default_factory=Counter)
     named: dict[str, list[str]] = field(default_factory=dict)
     _first: list[str] = field(default_factory=list)
-    _digests: dict[bytes, int] = field(default_factory=dict)
+    _digests: dict[str, int] = field(default_factory=dict)
     _bands: dict[str, int] = field(default_factory=dict)
 
-    def add(self, document_id: str, content: str, *, flags: Sequence[str], facts: Mapping[str, Any]) -> list[str]:
+    def add(self, document_id: str, *, flags: Sequence[str], facts: Mapping[str, Any]) -> list[str]:
         """Count a document; returns its flags, with "duplicate" or "near_duplicate" where another one says the same."""
         own = [*flags]
-        same, kind = self._alike(document_id, content, facts.get("sketch") or ())
+        same, kind = self._alike(document_id, str(facts.get("digest") or ""), facts.get("sketch") or ())
         if kind:
             own.append(kind)
         self.languages[str(facts.get("language") or "unknown")] += 1
@@ -38,8 +37,7 @@ class QualityTally:
                 names.append(f"{document_id} (as {same})" if flag == kind else document_id)
         return own
 
-    def _alike(self, document_id: str, content: str, sketch: Sequence[str]) -> tuple[str, str]:
-        digest = blake2b(" ".join(content.split()).encode("utf-8", "replace"), digest_size=12).digest()
+    def _alike(self, document_id: str, digest: str, sketch: Sequence[str]) -> tuple[str, str]:
         first = self._digests.get(digest)
         if first is not None:
             return self._first[first], "duplicate"

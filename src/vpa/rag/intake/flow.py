@@ -7,6 +7,7 @@ being written; the ledger is saved, and the next run goes on from there.
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -15,7 +16,6 @@ from itertools import islice
 from typing import Final, TypeAlias
 
 from vpa.base.errors import EmbedderError, InvalidRecordError
-from vpa.base.ids import new_id
 from vpa.base.scope import Scope
 from vpa.client.collection import Collection
 from vpa.filters import F, Filter
@@ -45,7 +45,6 @@ _BYTES_AT_ONCE: Final = 1 << 20
 _WAITING: Final = 8 << 20
 _SPAN: Final = 100  # What a span weighs while its document is cut.
 _CUT_AT_ONCE: Final = 64
-_READING: Final = 8  # Hexadecimal digits that tell one reading of a file from another.
 _WRITES: Final = 2
 _EMPTY: Final = str(EmptyFileError())
 # What was read is written after that time, even if it is little.
@@ -95,6 +94,8 @@ class Flow:
         self.report = FilesReport(is_dry_run=request.dry_run)
         self._tally = QualityTally()
         self._pace = write_pace()
+        # Its own, as a program may make the numbers of the module repeat.
+        self._random = random.Random()
         self._saving = asyncio.Lock()
 
     async def run(self) -> FilesReport:
@@ -151,7 +152,7 @@ class Flow:
         report, known = self.report, self._ledger.entries.get(name)
         report.files += 1
         if decision == "read":
-            return OpenFile(file, name, known, self._deciding.is_current(known), reading=new_id()[:_READING])
+            return OpenFile(file, name, known, self._deciding.is_current(known), f"{self._random.getrandbits(32):08x}")
         reason = "" if known is None else known.reason
         if decision == "unchanged":
             report.unchanged += 1

@@ -115,7 +115,7 @@ class OpenFile:
         inner = str(frame["inner"])
         own_id = source.document_id or document_id(self.name, inner=inner, key=source.key)
         flags = sorted({*source.flags, *facts.get("flags", ())})
-        doubts = tally.add(own_id, source.content, flags=flags, facts=facts)
+        doubts = tally.add(own_id, flags=flags, facts=facts)
         return FileDocument(
             document_id=own_id,
             title=source.title[:_TITLE],

@@ -17,7 +17,7 @@ from vpa.observe.log import get_logger
 _log = get_logger("vpa.stores.embedded")
 # Codes are made when so long nothing was written, or at the latest after the other time: a load is not slowed down by
 # measuring again and again what it goes on to change.
-_QUIET_S, _AT_LATEST_S = 0.1, 3.0
+_QUIET_S, _AT_LATEST_S = 0.5, 10.0
 
 
 class Work(Enum):
