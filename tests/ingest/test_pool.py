@@ -19,6 +19,9 @@ from vpa.ingest.contract import Limits
 from vpa.ingest.pool import Job, ReaderPool
 
 LIMITS = Limits(seconds=1.5, memory_bytes=1 << 30)
+# No other process of the machine sleeps so long, also of these tests beside this one.
+SECONDS = str(100_000 + os.getpid())
+SLEEP = f"sleep\0{SECONDS}"
 # Answers as the worker does, and misbehaves as the file's name says.
 SCRIPT = textwrap.dedent(
     """
@@ -49,12 +52,12 @@ SCRIPT = textwrap.dedent(
                         answers.write(packed({"kind": "note", "origin": "x", "message": "y" * 100000}))
                 case "child":
                     import subprocess
-                    subprocess.Popen(["sleep", "61"])
+                    subprocess.Popen(["sleep", "SECONDS"])
                     time.sleep(60)
             answers.write(packed({"kind": "end", "hash": job["name"], "parser": "", "is_known": False}))
             answers.flush()
     """
-)
+).replace("SECONDS", SECONDS)
 
 
 def pool(size: int = 1, limits: Limits = LIMITS, script: str = SCRIPT) -> ReaderPool:
@@ -172,20 +175,20 @@ async def test_time_in_which_nobody_asks_does_not_count() -> None:
 async def test_what_a_reader_starts_ends_with_it() -> None:
     async with pool() as readers:
         await outcomes(readers, jobs("child"))
-    assert "sleep\x0061" not in running()
+    assert SLEEP not in running()
 
 
 async def test_a_cancelled_reading_leaves_no_process(new_threads: Callable[[], list[str]]) -> None:
     readers = pool(limits=Limits(seconds=60))
     task = asyncio.create_task(outcomes(readers, jobs("a", "child")))
-    while "sleep\x0061" not in running():
+    while SLEEP not in running():
         await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await readers.close()
     await readers.close()
-    assert "sleep\x0061" not in running()
+    assert SLEEP not in running()
     assert new_threads() == []
 
 
