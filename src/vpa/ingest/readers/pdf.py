@@ -88,6 +88,8 @@ class _Content:
     broken: list[int]
     # Lines that repeat on pages and were left out.
     repeated: tuple[str, ...]
+    # Pages, from 0, with notes or fields.
+    annotated: list[int]
 
 
 def _content(opened: Any) -> _Content:
@@ -107,6 +109,7 @@ def _content(opened: Any) -> _Content:
         blank=[index for index, lines in enumerate(loaded) if lines == []],
         broken=[index for index, lines in enumerate(loaded) if lines is None],
         repeated=text.repeated,
+        annotated=reader.annotated,
     )
 
 
@@ -131,7 +134,7 @@ def _items(file: SourceFile, opened: Any) -> Iterator[Item]:
     if pictures:
         parts = sorted([*parts, *scans.parts(pictures, alone=not parts)], key=lambda part: part.at["page"])
     # Sorting keeps what stands on a page behind its text.
-    parts = sorted([*parts, *annotation_parts(opened)], key=lambda part: part.at["page"])
+    parts = sorted([*parts, *annotation_parts(opened, content.annotated)], key=lambda part: part.at["page"])
     metadata = opened.get_metadata_dict()
     yield from document(
         file,

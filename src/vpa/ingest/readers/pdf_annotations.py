@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from vpa.ingest.cleaning import cleaned, squeezed
@@ -29,17 +29,19 @@ _LONGEST: Final = 1 << 20
 _INDEX: Final = re.compile(r"\[\d+\]")
 
 
-def annotation_parts(opened: Any) -> Iterator[Part]:
-    """The fields that are filled in, the text that was typed on, and the notes of all pages, each with its page."""
+def annotation_parts(opened: Any, pages: Sequence[int]) -> Iterator[Part]:
+    """The fields that are filled in, the text that was typed on, and the notes of pages (from 0), each with its page."""
     import pypdfium2
     from pypdfium2 import raw
 
+    if not pages:
+        return
     try:
         opened.init_forms()
     except pypdfium2.PdfiumError:
         # The pages are read without their fields.
         return
-    for index in range(len(opened)):
+    for index in pages:
         page = raw.FPDF_LoadPage(opened.raw, index)
         if not page:
             continue

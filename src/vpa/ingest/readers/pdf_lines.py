@@ -22,6 +22,8 @@ HYPHENS: Final = "\ufffe\x02"
 # Of so many lines of a page it is asked whether they run over two columns.
 _SAMPLED: Final = 8
 _SAMPLED_LENGTH: Final = 30
+# Annotations of one page that are looked at; more are made to harm.
+_ANNOTATIONS: Final = 10_000
 _NAME_BYTES: Final = 200
 # Heights of fonts are told apart in such parts of a point.
 _FONT_STEPS: Final = 50
@@ -61,6 +63,8 @@ class PageReader:
         self._typewriters: dict[bytes, bool] = {}
         self._corners = tuple(ctypes.c_double() for _ in range(4))
         self._buffer = (ctypes.c_ushort * 0)()
+        # Of the pages that were read, those with notes or fields: to load all of them again for these costs a fifth.
+        self.annotated: list[int] = []
 
     def lines(self, index: int) -> list[Line] | None:
         """The lines of a page; none where it has no text; None where it cannot be loaded."""
@@ -68,6 +72,8 @@ class PageReader:
         if not page:
             return None
         try:
+            if self._is_annotated(page):
+                self.annotated.append(index)
             text_page = self._pdfium.FPDFText_LoadPage(page)
             if not text_page:
                 return None
@@ -77,6 +83,17 @@ class PageReader:
                 self._pdfium.FPDFText_ClosePage(text_page)
         finally:
             self._pdfium.FPDF_ClosePage(page)
+
+    def _is_annotated(self, page: Any) -> bool:
+        """Whether a page has annotations other than links."""
+        pdfium = self._pdfium
+        for index in range(min(pdfium.FPDFPage_GetAnnotCount(page), _ANNOTATIONS)):
+            annotation = pdfium.FPDFPage_GetAnnot(page, index)
+            is_link = not annotation or pdfium.FPDFAnnot_GetSubtype(annotation) == pdfium.FPDF_ANNOT_LINK
+            pdfium.FPDFPage_CloseAnnot(annotation)
+            if not is_link:
+                return True
+        return False
 
     def _lines(self, page: Any, text_page: Any) -> list[Line]:
         count = self._pdfium.FPDFText_CountChars(text_page)
