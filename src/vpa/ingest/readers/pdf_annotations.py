@@ -30,7 +30,7 @@ _INDEX: Final = re.compile(r"\[\d+\]")
 
 
 def annotation_parts(opened: Any, pages: Sequence[int]) -> Iterator[Part]:
-    """The fields that are filled in, the text that was typed on, and the notes of pages (from 0), each with its page."""
+    """The fields that are filled in, typed-on text, and the notes of pages (from 0), each with its page."""
     import pypdfium2
     from pypdfium2 import raw
 
