@@ -26,6 +26,8 @@ from vpa.ingest.finding import FoundFile, Search, find_files
 from vpa.ingest.pool import Job, ReaderPool
 
 GOAL = 0.98
+# What is said of a file in which there is nothing to read.
+EMPTY = ("is empty", "holds no text")
 # Of fewer words a share says nothing.
 FEWEST = 5
 
@@ -37,10 +39,16 @@ class Recovered:
     path: Path
     texts: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    is_empty: bool = False
     truth_words: int = 0
     share: float | None = None
     seconds: float = 0.0
     missing: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether its text came; of a file that was told to have none, whether the second parser finds none either."""
+        return bool(self.texts) or (self.is_empty and not self.problems and self.truth_words < FEWEST)
 
     @property
     def ending(self) -> str:
@@ -65,6 +73,8 @@ async def read(folder: Path, endings: Sequence[str]) -> list[Recovered]:
                     recovered.texts += (frame["title"], frame["content"])
                 elif frame["kind"] in ("problem", "skipped"):
                     recovered.problems.append(frame["message"])
+                elif frame["kind"] == "note" and frame["message"] in EMPTY:
+                    recovered.is_empty = True
             recovered.seconds = time.perf_counter() - started
             result.append(recovered)
     return result
@@ -99,7 +109,7 @@ def show(files: Sequence[Recovered], worst: int) -> bool:
         total = sum(one.truth_words for one in compared)
         mean = sum(shares) / len(shares) if shares else 1.0
         pooled = sum((one.share or 0) * one.truth_words for one in compared) / total if total else 1.0
-        number = sum(bool(one.texts) for one in some)
+        number = sum(one.is_read for one in some)
         is_met &= number == len(some) and mean >= GOAL
         lowest = f"{shares[0]:8.4f}  {compared[0].path.name[:50]}" if shares else f"{'-':>8}"
         print(f"{ending:<8} {len(some):>6} {number:>6} {len(compared):>9} {mean:>8.4f} {pooled:>8.4f} {lowest}")
@@ -107,7 +117,7 @@ def show(files: Sequence[Recovered], worst: int) -> bool:
             if (one.share or 0) < GOAL:
                 print(f"    {one.share:.4f} of {one.truth_words} {one.path}: {one.missing}")
     for one in files:
-        if not one.texts:
+        if not one.is_read:
             print(f"  not read: {one.path}: {one.problems[:2]}")
     return is_met
 

@@ -131,3 +131,9 @@ def test_attributes_of_a_prose_are_counted(tmp_path: Path) -> None:
 def test_elements_of_one_kind_with_attributes_are_rows(tmp_path: Path) -> None:
     data = '<catalog><product price="99 EUR">Lamp</product><product price="500 EUR">Desk</product></catalog>'
     assert texts(document(tmp_path, "a.xml", data), "row") == ["price: 99 EUR; Lamp", "price: 500 EUR; Desk"]
+
+
+def test_very_many_attributes_are_refused_at_once(tmp_path: Path) -> None:
+    data = "<a " + " ".join(f'b{number}="1"' for number in range(100_000)) + "/>"
+    with pytest.raises(UnreadableError, match="100000 attributes"):
+        items(tmp_path, "a.xml", data)

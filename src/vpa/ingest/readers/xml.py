@@ -32,6 +32,7 @@ _CODE: Final = frozenset({"programlisting", "screen", "literallayout", "codebloc
 # Elements that only texts have, and the share of elements inside of sentences that tells one too.
 _PROSE: Final = frozenset({"p", "para", "simpara", "chapter", "section", "sect1", "sec", "body", "topic", "blockquote"})
 _INLINE: Final = 0.05
+_MOST_ATTRIBUTES: Final = 10_000
 _OF_XML: Final = ("{http://www.w3.org/XML/1998/namespace}", "{http://www.w3.org/2001/XMLSchema-instance}")
 _DECLARATION: Final = 200
 _DECLARED: Final = re.compile(r"\A\ufeff?(\s*<\?xml[^>]*?)\s+encoding\s*=\s*(\"[^\"]*\"|'[^']*')")
@@ -173,7 +174,11 @@ def _attribute_row(element: Any, attributes: Sequence[tuple[str, str]]) -> Part:
 
 
 def _attributes(element: Any) -> Iterator[tuple[str, str]]:
-    """The attributes that are the file's own, and not those of XML itself."""
+    """The attributes that are the file's own, and not those of XML itself. Raises UnreadableError for more than a
+    person writes: the library looks for each of them among all.
+    """
+    if (count := len(element.attrib)) > _MOST_ATTRIBUTES:
+        raise UnreadableError(f"holds an element with {count} attributes: make elements of them")
     for key, value in element.attrib.items():
         if value.strip() and not key.startswith(_OF_XML):
             yield clean(key.rpartition("}")[2]), clean(" ".join(value.split()))
